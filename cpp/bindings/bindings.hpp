@@ -1,0 +1,43 @@
+// What the register_*.cpp files share: numpy arrays to the core's types.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "papilio/dtype.hpp"
+#include "papilio/pattern.hpp"
+
+namespace papilio {
+
+namespace py = pybind11;
+using PatternTuple = std::array<Index, 4>;
+
+inline Pattern to_pattern(const PatternTuple& p) { return {p[0], p[1], p[2], p[3]}; }
+inline PatternTuple to_tuple(const Pattern& p) { return {p.a, p.b, p.c, p.d}; }
+
+inline Patterns to_patterns(const std::vector<PatternTuple>& tuples) {
+  Patterns patterns;
+  for (const PatternTuple& p : tuples) patterns.push_back(to_pattern(p));
+  return patterns;
+}
+
+/// The DType of an array; TypeError for any other element type or byte order.
+DType dtype_of(const py::array& array, const char* name);
+
+/// Stride along `axis` in elements; ValueError where it isn't whole or the data is misaligned.
+Index element_stride(const py::array& array, int axis, const char* name);
+
+/// A permutation of 0..size-1 as a vector; empty for None. ValueError otherwise.
+std::vector<Index> to_permutation(const py::object& array, Index size, const char* name);
+
+void register_pattern(py::module_& module);
+void register_operator(py::module_& module);
+void register_factorize(py::module_& module);
+void register_config(py::module_& module);
+
+}  // namespace papilio

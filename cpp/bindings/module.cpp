@@ -1,0 +1,57 @@
+// papilio._core: the compiled core as Python sees it. Private; papilio's modules are its users.
+#include "bindings.hpp"
+
+namespace papilio {
+
+DType dtype_of(const py::array& array, const char* name) {
+  const py::dtype dtype = array.dtype();
+  const char kind = dtype.kind();
+  const auto size = dtype.itemsize();
+  const char order = dtype.byteorder();
+  if (order == '=' || order == '|') {
+    if (kind == 'f' && size == 4) return DType::float32;
+    if (kind == 'f' && size == 8) return DType::float64;
+    if (kind == 'c' && size == 8) return DType::complex64;
+    if (kind == 'c' && size == 16) return DType::complex128;
+  }
+  throw py::type_error(std::string(name) + " has dtype " + std::string(py::str(dtype)) +
+                       ", expected native float32, float64, complex64 or complex128");
+}
+
+Index element_stride(const py::array& array, int axis, const char* name) {
+  const Index bytes = array.strides(axis), size = array.itemsize();
+  if (bytes % size != 0 && array.shape(axis) > 1)
+    throw py::value_error(std::string(name) + " has a stride of " + std::to_string(bytes) +
+                          " bytes, which is not a multiple of its element size " +
+                          std::to_string(size));
+  return array.shape(axis) > 1 ? bytes / size : 1;
+}
+
+std::vector<Index> to_permutation(const py::object& object, Index size, const char* name) {
+  if (object.is_none()) return {};
+  const auto array = py::array_t<Index, py::array::c_style | py::array::forcecast>::ensure(object);
+  if (!array) throw py::error_already_set();
+  if (array.ndim() != 1 || array.shape(0) != size)
+    throw py::value_error(std::string(name) + " must have " + std::to_string(size) + " entries");
+  std::vector<Index> permutation(array.data(), array.data() + size);
+  std::vector<bool> seen(static_cast<std::size_t>(size));
+  for (Index target : permutation) {
+    if (target < 0 || target >= size || seen[static_cast<std::size_t>(target)])
+      throw py::value_error(std::string(name) + " is not a permutation of 0.." +
+                            std::to_string(size - 1));
+    seen[static_cast<std::size_t>(target)] = true;
+  }
+  return permutation;
+}
+
+}  // namespace papilio
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
+  module.doc() = "The compiled core of papilio (private).";
+  papilio::register_config(module);  // first: a bad PAPILIO_ISA must fail the import
+  papilio::register_pattern(module);
+  papilio::register_operator(module);
+  papilio::register_factorize(module);
+}

@@ -1,0 +1,42 @@
+#include "bindings.hpp"
+#include "papilio/config.hpp"
+#include "papilio/threads.hpp"
+
+namespace papilio {
+
+namespace {
+
+std::string compiler() {
+#if defined(__clang__)
+  return "Clang " __clang_version__;
+#elif defined(__GNUC__)
+  return "GCC " __VERSION__;
+#else
+  return "unknown";
+#endif
+}
+
+}  // namespace
+
+void register_config(py::module_& module) {
+  try {
+    active_isa();
+    num_threads();
+  } catch (const std::invalid_argument& error) {
+    throw py::import_error(error.what());
+  }
+  module.def("isa", &active_isa);
+  module.def("available_isas", &available_isas);
+  module.def("cpu", &cpu_name);
+  module.def("get_num_threads", &num_threads);
+  module.def("set_num_threads", &set_num_threads);
+  module.def("in_forked_child", &in_forked_child);
+  module.def("build_info", [] {
+    return std::map<std::string, std::string>{{"version", PAPILIO_VERSION},
+                                              {"compiler", compiler()},
+                                              {"cxx", std::to_string(__cplusplus)},
+                                              {"threading", threading_layer()}};
+  });
+}
+
+}  // namespace papilio

@@ -1,0 +1,70 @@
+// Products with a chain of Kronecker-sparse factors: Chain (the data), Plan (what to do, decided
+// once), execute (do it).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "papilio/dtype.hpp"
+#include "papilio/pattern.hpp"
+
+namespace papilio {
+
+/// values[i, j, k, l], C-contiguous of shape (tied_a ? 1 : a, b, c, tied_d ? 1 : d); a tied axis
+/// repeats its one entry. The memory isn't owned.
+struct Factor {
+  Pattern pattern;
+  const void* values;
+  bool tied_a, tied_d;
+};
+
+/// F[i, j] = K[row_permutation[i], column_permutation[j]], K the product of the factors, left to
+/// right. An empty permutation is the identity.
+struct Chain {
+  DType dtype;
+  std::vector<Factor> factors;
+  std::vector<Index> row_permutation, column_permutation;
+
+  Index rows() const { return factors.front().pattern.rows(); }
+  Index cols() const { return factors.back().pattern.cols(); }
+};
+
+/// One factor as the kernels see it: transposition only exchanges strides.
+struct Stage {
+  Pattern pattern;
+  const void* weights;
+  Index weight_i, weight_j, weight_k, weight_l;  // strides in elements, 0 where tied
+  bool conjugate;
+};
+
+/// What one product does: stages in the order in which they run, rows of input and output.
+/// gather[t] is the row of the input that becomes row t of the first stage's input; row i of the
+/// output is row scatter[i] of the last stage's output. Both empty for the identity.
+struct Plan {
+  DType dtype;
+  std::vector<Stage> stages;
+  std::vector<Index> gather, scatter;
+  Index input_rows, output_rows;
+  Index widest;  // rows of the longest vector between, before or after the stages
+  double work;   // multiply-adds per column
+
+  static Plan compile(const Chain& chain, bool transpose, bool conjugate);
+};
+
+/// One axis of a batch; strides in elements, of either sign.
+struct BatchAxis {
+  Index size, in_stride, out_stride;
+};
+
+/// Where the vectors lie: the stride along a vector and the batch axes around it.
+struct Layout {
+  Index in_stride, out_stride;
+  std::vector<BatchAxis> batch;
+};
+
+/// out = op(F) in for every vector of the batch. in and out don't overlap. Workspace: two tiles
+/// of a few hundred KiB a thread (two vectors for each thread where a single one is larger).
+/// The result is the same, bit for bit, for any number of threads.
+void execute(const Plan& plan, const Layout& layout, const void* in, void* out);
+
+}  // namespace papilio

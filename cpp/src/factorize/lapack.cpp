@@ -1,0 +1,209 @@
+#include "factorize/lapack.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+
+#include "papilio/factorize.hpp"
+
+#if defined(__linux__)
+#include <dlfcn.h>
+#include <link.h>
+#endif
+
+namespace papilio {
+
+namespace {
+
+LapackRoutines routines{};
+
+template <class T>
+constexpr int dtype_index() {
+  if (std::is_same<T, float>::value) return 0;
+  if (std::is_same<T, double>::value) return 1;
+  return std::is_same<T, std::complex<float>>::value ? 2 : 3;
+}
+
+template <class T>
+constexpr bool is_complex = !std::is_same<T, Real<T>>::value;
+
+double real_part(double x) { return x; }
+template <class R>
+double real_part(std::complex<R> x) {
+  return static_cast<double>(x.real());
+}
+
+std::size_t count(Index n) { return static_cast<std::size_t>(std::max<Index>(n, 1)); }
+
+using SetThreads = void (*)(int);
+using GetThreads = int (*)();
+
+struct OpenBlasThreads {
+  SetThreads set = nullptr;
+  GetThreads get = nullptr;
+};
+
+#if defined(__linux__)
+/// The thread control of the OpenBLAS with 32-bit integers (SciPy's) in this process, if any.
+const OpenBlasThreads& openblas() {
+  static const OpenBlasThreads found = [] {
+    OpenBlasThreads result;
+    dl_iterate_phdr(
+        [](dl_phdr_info* info, std::size_t, void* data) -> int {
+          const std::string path = info->dlpi_name ? info->dlpi_name : "";
+          if (path.find("openblas") == std::string::npos) return 0;
+          void* library = dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+          if (!library) return 0;
+          auto& threads = *static_cast<OpenBlasThreads*>(data);
+          for (const std::string prefix : {"scipy_openblas_", "openblas_"}) {
+            void* set = dlsym(library, (prefix + "set_num_threads").c_str());
+            void* get = dlsym(library, (prefix + "get_num_threads").c_str());
+            if (!set || !get) continue;
+            threads = {reinterpret_cast<SetThreads>(set), reinterpret_cast<GetThreads>(get)};
+            break;
+          }
+          dlclose(library);
+          return threads.set != nullptr;
+        },
+        &result);
+    return result;
+  }();
+  return found;
+}
+#else
+const OpenBlasThreads& openblas() {
+  static const OpenBlasThreads none;
+  return none;
+}
+#endif
+
+std::mutex blas_mutex;
+int blas_holders = 0;
+int blas_threads_before = 0;
+
+}  // namespace
+
+void set_lapack(const LapackRoutines& given) { routines = given; }
+bool has_lapack() { return routines.gesdd[0] != nullptr; }
+
+template <class T>
+Svd<T>::Svd(Index rows, Index cols)
+    : rows_(rows),
+      cols_(cols),
+      inner_(std::min(rows, cols)),
+      sigma_(count(inner_)),
+      u_(count(rows * inner_)),
+      vh_(count(inner_ * cols)),
+      copy_(count(rows * cols)),
+      iwork_(count(8 * inner_)) {
+  const Index large = std::max(rows, cols);
+  if (is_complex<T>)  // LAPACK's own bound for gesdd with jobz = 'S'; gesvd needs less
+    rwork_.resize(count(std::max(5 * inner_ * inner_ + 7 * inner_,
+                                 2 * large * inner_ + 2 * inner_ * inner_ + inner_)));
+  T wanted[2] = {T(1), T(1)};
+  call(routines.gesdd[dtype_index<T>()], true, copy_.data(), &wanted[0], -1);
+  call(routines.gesvd[dtype_index<T>()], false, copy_.data(), &wanted[1], -1);
+  // Single precision rounds large sizes down; one part in a million makes up for it.
+  work_.resize(count(static_cast<Index>(
+      std::max(real_part(wanted[0]), real_part(wanted[1])) * 1.000001 + 1)));
+}
+
+template <class T>
+int Svd<T>::call(void* routine, bool divide_and_conquer, T* a, T* work, int lwork) {
+  using R = Real<T>;
+  int m = static_cast<int>(rows_), n = static_cast<int>(cols_), k = static_cast<int>(inner_);
+  int info = 0;
+  char thin = 'S';
+  R* s = sigma_.data();
+  T* u = u_.data();
+  T* vh = vh_.data();
+  if constexpr (is_complex<T>) {
+    if (divide_and_conquer)
+      reinterpret_cast<void (*)(char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*, int*, R*,
+                                int*, int*)>(routine)(&thin, &m, &n, a, &m, s, u, &m, vh, &k,
+                                                      work, &lwork, rwork_.data(), iwork_.data(),
+                                                      &info);
+    else
+      reinterpret_cast<void (*)(char*, char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*,
+                                int*, R*, int*)>(routine)(&thin, &thin, &m, &n, a, &m, s, u, &m,
+                                                          vh, &k, work, &lwork, rwork_.data(),
+                                                          &info);
+  } else {
+    if (divide_and_conquer)
+      reinterpret_cast<void (*)(char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*, int*,
+                                int*, int*)>(routine)(&thin, &m, &n, a, &m, s, u, &m, vh, &k,
+                                                      work, &lwork, iwork_.data(), &info);
+    else
+      reinterpret_cast<void (*)(char*, char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*,
+                                int*, int*)>(routine)(&thin, &thin, &m, &n, a, &m, s, u, &m, vh,
+                                                      &k, work, &lwork, &info);
+  }
+  return info;
+}
+
+template <class T>
+void Svd<T>::compute(T* a) {
+  std::copy(a, a + rows_ * cols_, copy_.begin());
+  const int lwork = static_cast<int>(work_.size());
+  int info = call(routines.gesdd[dtype_index<T>()], true, a, work_.data(), lwork);
+  if (info > 0)  // divide and conquer failed to converge, which QR iteration hardly ever does
+    info = call(routines.gesvd[dtype_index<T>()], false, copy_.data(), work_.data(), lwork);
+  if (info != 0)
+    throw std::runtime_error("LAPACK's SVD of a block failed with info = " + std::to_string(info));
+}
+
+template <class T>
+Qr<T>::Qr(Index rows, Index cols) : rows_(rows), cols_(cols), tau_(count(cols)) {
+  T wanted[2] = {T(1), T(1)};
+  int m = static_cast<int>(rows), n = static_cast<int>(cols), query = -1, info = 0;
+  using Geqrf = void (*)(int*, int*, T*, int*, T*, T*, int*, int*);
+  using Orgqr = void (*)(int*, int*, int*, T*, int*, T*, T*, int*, int*);
+  T unused{};
+  reinterpret_cast<Geqrf>(routines.geqrf[dtype_index<T>()])(&m, &n, &unused, &m, tau_.data(),
+                                                            &wanted[0], &query, &info);
+  reinterpret_cast<Orgqr>(routines.orgqr[dtype_index<T>()])(&m, &n, &n, &unused, &m, tau_.data(),
+                                                            &wanted[1], &query, &info);
+  work_.resize(count(static_cast<Index>(
+      std::max(real_part(wanted[0]), real_part(wanted[1])) * 1.000001 + 1)));
+}
+
+template <class T>
+void Qr<T>::compute(T* a, T* r) {
+  int m = static_cast<int>(rows_), n = static_cast<int>(cols_);
+  int lwork = static_cast<int>(work_.size()), info = 0;
+  using Geqrf = void (*)(int*, int*, T*, int*, T*, T*, int*, int*);
+  using Orgqr = void (*)(int*, int*, int*, T*, int*, T*, T*, int*, int*);
+  reinterpret_cast<Geqrf>(routines.geqrf[dtype_index<T>()])(&m, &n, a, &m, tau_.data(),
+                                                            work_.data(), &lwork, &info);
+  for (Index k = 0; k < cols_; ++k)
+    for (Index i = 0; i < cols_; ++i) r[k * cols_ + i] = i <= k ? a[k * rows_ + i] : T(0);
+  reinterpret_cast<Orgqr>(routines.orgqr[dtype_index<T>()])(&m, &n, &n, a, &m, tau_.data(),
+                                                            work_.data(), &lwork, &info);
+}
+
+template class Svd<float>;
+template class Svd<double>;
+template class Svd<std::complex<float>>;
+template class Svd<std::complex<double>>;
+template class Qr<float>;
+template class Qr<double>;
+template class Qr<std::complex<float>>;
+template class Qr<std::complex<double>>;
+
+SingleThreadedBlas::SingleThreadedBlas(bool active) : active_(active && openblas().set) {
+  if (!active_) return;
+  const std::lock_guard<std::mutex> lock(blas_mutex);
+  if (blas_holders++ == 0) {
+    blas_threads_before = openblas().get();
+    openblas().set(1);
+  }
+}
+
+SingleThreadedBlas::~SingleThreadedBlas() {
+  if (!active_) return;
+  const std::lock_guard<std::mutex> lock(blas_mutex);
+  if (--blas_holders == 0) openblas().set(blas_threads_before);
+}
+
+}  // namespace papilio

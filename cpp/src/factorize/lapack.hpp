@@ -1,0 +1,84 @@
+// The few LAPACK calls that factorize needs, typed. Matrices are column-major.
+#pragma once
+
+#include <complex>
+#include <vector>
+
+#include "papilio/dtype.hpp"
+#include "papilio/pattern.hpp"
+
+namespace papilio {
+
+template <class T>
+struct real_type {
+  using type = T;
+};
+template <class R>
+struct real_type<std::complex<R>> {
+  using type = R;
+};
+template <class T>
+using Real = typename real_type<T>::type;
+
+/// |x|^2 in double, whatever T is.
+inline double squared(double x) { return x * x; }
+template <class R>
+double squared(std::complex<R> x) {
+  return squared(static_cast<double>(x.real())) + squared(static_cast<double>(x.imag()));
+}
+inline float conjugate(float x) { return x; }
+inline double conjugate(double x) { return x; }
+template <class R>
+std::complex<R> conjugate(std::complex<R> x) {
+  return std::conj(x);
+}
+
+/// Thin SVDs of matrices of one shape: A = U diag(sigma) Vh, with min(rows, cols) = inner.
+/// Owns the work memory; one object per thread.
+template <class T>
+class Svd {
+ public:
+  Svd(Index rows, Index cols);
+  /// Destroys a (rows x cols). u() is rows x inner, vh() inner x cols. Throws std::runtime_error
+  /// if neither of LAPACK's two algorithms converges.
+  void compute(T* a);
+  const Real<T>* sigma() const { return sigma_.data(); }
+  const T* u() const { return u_.data(); }
+  const T* vh() const { return vh_.data(); }
+  Index inner() const { return inner_; }
+
+ private:
+  int call(void* routine, bool divide_and_conquer, T* a, T* work, int lwork);
+
+  Index rows_, cols_, inner_;
+  std::vector<Real<T>> sigma_, rwork_;
+  std::vector<T> u_, vh_, work_, copy_;
+  std::vector<int> iwork_;
+};
+
+/// Thin QR of matrices of one shape, rows >= cols: a becomes Q; r (cols x cols) becomes R.
+template <class T>
+class Qr {
+ public:
+  Qr(Index rows, Index cols);
+  void compute(T* a, T* r);
+
+ private:
+  Index rows_, cols_;
+  std::vector<T> tau_, work_;
+};
+
+/// Holds the BLAS behind LAPACK to one thread while papilio's own threads call it; an OpenBLAS
+/// that can't be found is left as it is.
+class SingleThreadedBlas {
+ public:
+  explicit SingleThreadedBlas(bool active);
+  ~SingleThreadedBlas();
+  SingleThreadedBlas(const SingleThreadedBlas&) = delete;
+  SingleThreadedBlas& operator=(const SingleThreadedBlas&) = delete;
+
+ private:
+  bool active_;
+};
+
+}  // namespace papilio

@@ -1,0 +1,105 @@
+#include "kernels/dispatch.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+
+#include "papilio/config.hpp"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace papilio {
+namespace kernels {
+
+// One row per object that was compiled; CMake knows which.
+#define PAPILIO_ISA_ROW(name) const Table& table_##name();
+PAPILIO_ISA_ROWS
+#undef PAPILIO_ISA_ROW
+
+namespace {
+
+bool cpu_has(const char* isa) {
+#if defined(__x86_64__)
+  // __builtin_cpu_supports asks the operating system too whether it saves the wide registers.
+  // The single features are named because Clang 14 doesn't know the x86-64-v* levels.
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+                  __builtin_cpu_supports("popcnt");
+  if (!std::strcmp(isa, "avx2")) return v3;
+  if (!std::strcmp(isa, "avx512"))
+    return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+#endif
+  return !std::strcmp(isa, "baseline") || !std::strcmp(isa, "neon");
+}
+
+const std::vector<const Table*>& usable_tables() {
+  static const std::vector<const Table*> tables = [] {
+    std::vector<const Table*> found;
+#define PAPILIO_ISA_ROW(name) \
+  if (cpu_has(#name)) found.push_back(&table_##name());
+    PAPILIO_ISA_ROWS
+#undef PAPILIO_ISA_ROW
+    return found;
+  }();
+  return tables;
+}
+
+const Table& choose() {
+  const char* wanted = std::getenv("PAPILIO_ISA");
+  if (!wanted || !*wanted) return *usable_tables().back();
+  std::string usable;
+  for (const Table* table : usable_tables()) {
+    if (!std::strcmp(table->isa, wanted)) return *table;
+    usable += (usable.empty() ? "" : ", ") + std::string(table->isa);
+  }
+  throw std::invalid_argument(std::string("PAPILIO_ISA is '") + wanted +
+                              "', but this build on this CPU runs: " + usable);
+}
+
+}  // namespace
+
+const Table& active_table() {
+  static const Table& table = choose();
+  return table;
+}
+
+}  // namespace kernels
+
+std::string active_isa() { return kernels::active_table().isa; }
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const kernels::Table* table : kernels::usable_tables()) names.emplace_back(table->isa);
+  return names;
+}
+
+std::string cpu_name() {
+#if defined(__x86_64__)
+  unsigned registers[12] = {};
+  unsigned* r = registers;
+  for (unsigned leaf = 0x80000002u; leaf <= 0x80000004u; ++leaf, r += 4)
+    if (!__get_cpuid(leaf, r, r + 1, r + 2, r + 3)) return "unknown";
+  char name[sizeof registers + 1] = {};
+  std::memcpy(name, registers, sizeof registers);
+  std::string text = name;
+  text.erase(text.find_last_not_of(' ') + 1);
+  text.erase(0, text.find_first_not_of(' '));
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  __get_cpuid(1, &a, &b, &c, &d);
+  const unsigned family = ((a >> 8) & 15) + ((a >> 20) & 255);
+  const unsigned model = ((a >> 4) & 15) | ((a >> 12) & 240);
+  return text + " (family " + std::to_string(family) + ", model " + std::to_string(model) + ")";
+#else
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  return "unknown";
+#endif
+}
+
+}  // namespace papilio

@@ -1,0 +1,156 @@
+// The kernels, compiled once per instruction set (PAPILIO_ISA_NAME, PAPILIO_VECTOR_BYTES). The
+// object exports its table and nothing else; it includes C headers only.
+#include "kernels/kernels.hpp"
+
+#include "kernels/simd.hpp"
+
+namespace papilio {
+namespace kernels {
+namespace {
+
+enum class Axis { batch, l };
+
+template <class A, Axis axis>
+typename A::Weight take(const typename A::element* w, bool tied) {
+  return axis == Axis::batch || tied ? A::broadcast(w) : A::weight(w);
+}
+
+/// J outputs (rows `out_step` apart) times U vectors (`lanes` elements apart):
+///   out[j][u] = sum_k w[j, k] * in[k][u].
+/// All J * U sums stay in registers; each weight is read once, each input once.
+template <class A, Axis axis, int J, int U>
+void dot(const StageArguments& stage, const typename A::element* w,
+         const typename A::element* in, int64_t in_step, typename A::element* out,
+         int64_t out_step) {
+  const bool tied = stage.weight_l == 0;
+  typename A::Sum sum[J][U];
+  typename A::Input x[U];
+  for (int u = 0; u < U; ++u) x[u] = A::load(in + u * A::lanes);
+  for (int j = 0; j < J; ++j) {
+    const typename A::Weight weight = take<A, axis>(w + j * stage.weight_j, tied);
+    for (int u = 0; u < U; ++u) sum[j][u] = A::product(weight, x[u]);
+  }
+  for (int64_t k = 1; k < stage.c; ++k) {
+    in += in_step;
+    w += stage.weight_k;
+    for (int u = 0; u < U; ++u) x[u] = A::load(in + u * A::lanes);
+    for (int j = 0; j < J; ++j) {
+      const typename A::Weight weight = take<A, axis>(w + j * stage.weight_j, tied);
+      for (int u = 0; u < U; ++u) sum[j][u] = A::multiply_add(sum[j][u], weight, x[u]);
+    }
+  }
+  for (int j = 0; j < J; ++j)
+    for (int u = 0; u < U; ++u)
+      A::store(out + j * out_step + u * A::lanes, sum[j][u], stage.conjugate);
+}
+
+/// All b outputs of one (i, l): rows in fours, then what is left.
+template <class A, Axis axis, int U>
+void outputs(const StageArguments& stage, const typename A::element* w,
+             const typename A::element* in, int64_t in_step, typename A::element* out,
+             int64_t out_step) {
+  int64_t j = 0;
+  for (; j + 4 <= stage.b; j += 4)
+    dot<A, axis, 4, U>(stage, w + j * stage.weight_j, in, in_step, out + j * out_step, out_step);
+  w += j * stage.weight_j;
+  out += j * out_step;
+  switch (stage.b - j) {
+    case 1:
+      return dot<A, axis, 1, U>(stage, w, in, in_step, out, out_step);
+    case 2:
+      return dot<A, axis, 2, U>(stage, w, in, in_step, out, out_step);
+    case 3:
+      return dot<A, axis, 3, U>(stage, w, in, in_step, out, out_step);
+  }
+}
+
+template <class A>
+void batch_axis(const StageArguments& stage) {
+  typedef typename A::element element;
+  // Two vectors share each weight, as far as the registers carry eight sums.
+  constexpr int U = 2;
+  const int64_t width = stage.width, step = stage.d * width;
+  for (int64_t i = stage.i0; i < stage.i1; ++i)
+    for (int64_t l = stage.l0; l < stage.l1; ++l) {
+      const element* w = static_cast<const element*>(stage.weights) + i * stage.weight_i +
+                         l * stage.weight_l;
+      const element* in =
+          static_cast<const element*>(stage.in) + (i * stage.c * stage.d + l) * width;
+      element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * width;
+      int64_t t = 0;
+      for (; t + U * A::lanes <= width; t += U * A::lanes)
+        outputs<A, Axis::batch, U>(stage, w, in + t, step, out + t, step);
+      for (; t < width; t += A::lanes)
+        outputs<A, Axis::batch, 1>(stage, w, in + t, step, out + t, step);
+    }
+}
+
+/// Vector arithmetic A along l, One for the elements that fill no vector.
+template <class A, class One>
+void l_axis(const StageArguments& stage) {
+  typedef typename A::element element;
+  for (int64_t i = stage.i0; i < stage.i1; ++i) {
+    const element* w = static_cast<const element*>(stage.weights) + i * stage.weight_i;
+    const element* in = static_cast<const element*>(stage.in) + i * stage.c * stage.d;
+    element* out = static_cast<element*>(stage.out) + i * stage.b * stage.d;
+    int64_t l = stage.l0;
+    for (; l + A::lanes <= stage.l1; l += A::lanes)
+      outputs<A, Axis::l, 1>(stage, w + l * stage.weight_l, in + l, stage.d, out + l, stage.d);
+    for (; l < stage.l1; ++l)
+      outputs<One, Axis::l, 1>(stage, w + l * stage.weight_l, in + l, stage.d, out + l, stage.d);
+  }
+}
+
+template <class element>
+void pack(const CopyArguments& copy, const void* matrix, void* tile) {
+  element* to = static_cast<element*>(tile);
+  for (int64_t row = 0; row < copy.rows; ++row, to += copy.tile_width) {
+    const int64_t source = copy.index ? copy.index[row] : row;
+    const element* from = static_cast<const element*>(matrix) + source * copy.row_stride;
+    if (copy.column_stride == 1)
+      memcpy(to, from, static_cast<size_t>(copy.columns) * sizeof(element));
+    else
+      for (int64_t t = 0; t < copy.columns; ++t) to[t] = from[t * copy.column_stride];
+    for (int64_t t = copy.columns; t < copy.tile_width; ++t) to[t] = element{};
+  }
+}
+
+/// The way back: row r of the matrix is row index[r] of the tile.
+template <class element>
+void unpack(const CopyArguments& copy, const void* tile, void* matrix) {
+  for (int64_t row = 0; row < copy.rows; ++row) {
+    const int64_t source = copy.index ? copy.index[row] : row;
+    const element* from = static_cast<const element*>(tile) + source * copy.tile_width;
+    element* to = static_cast<element*>(matrix) + row * copy.row_stride;
+    if (copy.column_stride == 1)
+      memcpy(to, from, static_cast<size_t>(copy.columns) * sizeof(element));
+    else
+      for (int64_t t = 0; t < copy.columns; ++t) to[t * copy.column_stride] = from[t];
+  }
+}
+
+template <class A, class One>
+constexpr Kernels kernels_of() {
+  return {A::lanes, batch_axis<A>, l_axis<A, One>, pack<typename A::element>,
+          unpack<typename A::element>};
+}
+
+#define PAPILIO_STRING_OF(x) #x
+#define PAPILIO_STRING(x) PAPILIO_STRING_OF(x)
+#define PAPILIO_JOIN_OF(x, y) x##y
+#define PAPILIO_JOIN(x, y) PAPILIO_JOIN_OF(x, y)
+
+constexpr Table table = {PAPILIO_STRING(PAPILIO_ISA_NAME),
+                         PAPILIO_VECTOR_BYTES,
+                         {kernels_of<Real<float, batch<float>>, Real<float, single<float>>>(),
+                          kernels_of<Real<double, batch<double>>, Real<double, single<double>>>(),
+                          kernels_of<ComplexBatch<float>, ComplexSingle<float>>(),
+                          kernels_of<ComplexBatch<double>, ComplexSingle<double>>()}};
+
+}  // namespace
+
+const Table& PAPILIO_JOIN(table_, PAPILIO_ISA_NAME)();
+const Table& PAPILIO_JOIN(table_, PAPILIO_ISA_NAME)() { return table; }
+
+}  // namespace kernels
+}  // namespace papilio

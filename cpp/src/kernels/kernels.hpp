@@ -1,0 +1,56 @@
+// What a kernel is told, and the table that each instruction set fills. Plain structs only:
+// this header is compiled once per ISA and must not define any function.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace papilio {
+namespace kernels {
+
+/// One factor applied to part of its input: for i in [i0, i1), l in [l0, l1), all j
+///   out[i, j, l] = sum_k w[i, j, k, l] * in[i, k, l],
+/// (i, k, l) being row (i*c + k)*d + l of the input and (i, j, l) row (i*b + j)*d + l of the
+/// output. Strides count elements; a tied weight axis has stride 0.
+struct StageArguments {
+  int64_t b, c, d;
+  const void* weights;
+  int64_t weight_i, weight_j, weight_k, weight_l;
+  bool conjugate;  // use conj(w)
+  const void* in;
+  void* out;
+  int64_t i0, i1, l0, l1;
+  int64_t width;  // batch axis only: columns of a row, a multiple of Kernels::lanes
+};
+
+/// Copies rows x columns elements between a strided matrix and a tile whose rows are contiguous.
+/// index, if not null, names the row of the strided matrix for each row of the tile.
+struct CopyArguments {
+  int64_t rows, columns;
+  int64_t row_stride, column_stride;  // of the strided matrix, in elements
+  const int64_t* index;
+  int64_t tile_width;  // elements from a row of the tile to the next
+};
+
+typedef void (*StageKernel)(const StageArguments&);
+typedef void (*PackKernel)(const CopyArguments&, const void* matrix, void* tile);
+typedef void (*UnpackKernel)(const CopyArguments&, const void* tile, void* matrix);
+
+/// The kernels of one element type.
+struct Kernels {
+  int64_t lanes;  // elements in a vector
+  StageKernel batch_axis;  // vectors run along the batch: a row is `width` contiguous elements
+  StageKernel l_axis;      // one vector of input; vectors run along l
+  PackKernel pack;         // tile <- matrix; columns up to tile_width are filled with zeros
+  UnpackKernel unpack;     // matrix <- tile
+};
+
+/// The kernels of one instruction set, in the order of DType.
+struct Table {
+  const char* isa;
+  int64_t vector_bytes;
+  Kernels kernels[4];
+};
+
+}  // namespace kernels
+}  // namespace papilio
