@@ -1,0 +1,31 @@
+"""papilio: butterfly operators, matrices that are a product of Kronecker-sparse factors.
+
+Multiply by them fast (`Butterfly`), find them in dense matrices with a certified error
+(`factorize`), and use them wherever SciPy takes a LinearOperator.
+"""
+
+from . import permutations, transforms
+from ._core import build_info as _build_info
+from .architecture import Architecture
+from .butterfly import Butterfly
+from .config import get_num_threads, set_num_threads, show_config
+from .factorization import Report, factorize
+from .io import load
+from .pattern import Pattern
+
+__version__ = _build_info()["version"]
+
+__all__ = [
+    "Architecture",
+    "Butterfly",
+    "Pattern",
+    "Report",
+    "__version__",
+    "factorize",
+    "get_num_threads",
+    "load",
+    "permutations",
+    "set_num_threads",
+    "show_config",
+    "transforms",
+]

@@ -1,0 +1,555 @@
+"""Butterfly: the product of Kronecker-sparse factors as a linear operator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from scipy.sparse.linalg import LinearOperator
+
+from . import _core
+from .architecture import Architecture
+from .dtypes import as_array, promoted
+from .permutations import as_permutation
+
+if TYPE_CHECKING:
+    from .factorization import Report
+
+_Array = np.ndarray[Any, Any]
+_CHUNK_BYTES = 1 << 20  # of a batch that must be converted, at a time
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """What an operator and its transposes share: read-only values and the compiled operator."""
+
+    architecture: Architecture
+    values: tuple[_Array, ...]
+    row_permutation: NDArray[np.int64] | None
+    column_permutation: NDArray[np.int64] | None
+    operator: _core.Operator
+    converted: dict[np.dtype[Any], Butterfly] = field(default_factory=dict)
+
+
+class Butterfly(LinearOperator):  # type: ignore[misc]
+    """The product of Kronecker-sparse factors, as an immutable linear operator.
+
+    ``F[i, j] = K[row_permutation[i], column_permutation[j]]``, K the product of the factors from
+    left to right. Multiply with ``F @ x`` and ``x @ F``; transposes (`T`, `H`, `conj`) share all
+    memory. It is a `scipy.sparse.linalg.LinearOperator`.
+
+    Parameters
+    ----------
+    factors : sequence of array_like
+        4-D arrays ``values[i, j, k, l]`` of shape (a, b, c, d), left to right; the entry stands at
+        row ``i*b*d + j*d + l``, column ``i*c*d + k*d + l`` of its factor. They are copied once,
+        in their common dtype (float32, float64, complex64 or complex128; integers become
+        float64).
+    row_permutation, column_permutation : array_like of int, optional
+        Permutations of the rows and columns. Default: none.
+    architecture : Architecture, optional
+        The patterns; needed only for tied factors, whose arrays have length 1 along a or d where
+        the pattern has more, because the values repeat there.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For values that aren't numeric 4-D arrays, factors that don't fit, or wrong permutations.
+
+    Notes
+    -----
+    Products cost one multiply-add per non-zero and vector. Vectors and batches are read in place
+    from any strides; only what has another dtype is converted, about a MiB at a time. The result
+    is the same for any number of threads, bit for bit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> block = np.array([[1.0, 1.0], [1.0, -1.0]])
+    >>> F = pp.Butterfly([np.tile(block[None, :, :, None], (1, 1, 1, 2)),
+    ...                   np.tile(block[None, :, :, None], (2, 1, 1, 1))])
+    >>> F
+    <Butterfly 4x4 float64: 2 factors, 16 non-zeros (100% of dense), 128 bytes>
+    >>> F @ np.arange(4.0)
+    array([ 6., -2., -4.,  0.])
+    >>> np.ones((2, 4)) @ F
+    array([[4., 0., 0., 0.],
+           [4., 0., 0., 0.]])
+    """
+
+    _data: _Data
+    _transposed: bool
+    _conjugated: bool
+    _report: Report | None
+
+    def __init__(
+        self,
+        factors: Sequence[ArrayLike],
+        row_permutation: ArrayLike | None = None,
+        column_permutation: ArrayLike | None = None,
+        *,
+        architecture: Architecture | None = None,
+    ) -> None:
+        arrays = [as_array(values, f"factors[{n}]") for n, values in enumerate(factors)]
+        if not arrays:
+            raise ValueError("factors is empty, expected at least one 4-D array")
+        for n, values in enumerate(arrays):
+            if values.ndim != 4:
+                raise ValueError(f"factors[{n}] has {values.ndim} axes, expected 4: (a, b, c, d)")
+        if architecture is None:
+            architecture = Architecture(values.shape for values in arrays)
+        elif not isinstance(architecture, Architecture):
+            raise TypeError(f"architecture is {architecture!r}, expected an Architecture")
+        if len(architecture) != len(arrays):
+            raise ValueError(
+                f"architecture has {len(architecture)} patterns "
+                f"but factors has {len(arrays)} arrays"
+            )
+        for n, (values, p) in enumerate(zip(arrays, architecture, strict=True)):
+            a, b, c, d = values.shape
+            if (b, c) != (p.b, p.c) or a not in (1, p.a) or d not in (1, p.d):
+                raise ValueError(
+                    f"factors[{n}] has shape {values.shape}, expected {tuple(p)} "
+                    "(or 1 along a or d for tied values)"
+                )
+        dtype = np.result_type(
+            *(promoted(values.dtype, f"factors[{n}]") for n, values in enumerate(arrays))
+        )
+        m, n_cols = architecture.shape
+        self._set(
+            make_data(
+                architecture,
+                [np.array(values, dtype=dtype, order="C", copy=True) for values in arrays],
+                None
+                if row_permutation is None
+                else as_permutation(row_permutation, m, "row_permutation"),
+                None
+                if column_permutation is None
+                else as_permutation(column_permutation, n_cols, "column_permutation"),
+            )
+        )
+
+    def _set(
+        self,
+        data: _Data,
+        transposed: bool = False,
+        conjugated: bool = False,
+        report: Report | None = None,
+    ) -> None:
+        self._data = data
+        self._transposed = transposed
+        self._conjugated = conjugated
+        self._report = report
+        rows, cols = data.architecture.shape
+        super().__init__(data.values[0].dtype, (cols, rows) if transposed else (rows, cols))
+
+    # ------------------------------------------------------------------ what it is made of
+
+    @property
+    def architecture(self) -> Architecture:
+        """The patterns of the factors."""
+        own = self._data.architecture
+        return own.T if self._transposed else own
+
+    @property
+    def factors(self) -> tuple[_Array, ...]:
+        """The 4-D arrays of the factors, left to right, read-only.
+
+        Tied axes have length 1. For a transpose they are views; for a conjugate, new arrays.
+        """
+        values = self._data.values
+        if self._transposed:
+            values = tuple(array.transpose(0, 2, 1, 3) for array in reversed(values))
+        if self._conjugated:
+            values = tuple(array.conj() for array in values)
+        return values
+
+    @property
+    def row_permutation(self) -> NDArray[np.int64] | None:
+        """Which row of the factors' product each row is; None if none is permuted."""
+        data = self._data
+        return data.column_permutation if self._transposed else data.row_permutation
+
+    @property
+    def column_permutation(self) -> NDArray[np.int64] | None:
+        """Which column of the factors' product each column is; None if none is permuted."""
+        data = self._data
+        return data.row_permutation if self._transposed else data.column_permutation
+
+    @property
+    def nnz(self) -> int:
+        """Number of entries in the supports of all factors: multiply-adds per product."""
+        return self._data.architecture.nnz
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all stored values; tied values count once."""
+        return sum(values.nbytes for values in self._data.values)
+
+    @property
+    def report(self) -> Report | None:
+        """What `factorize` found out; None for an operator made in another way."""
+        return self._report
+
+    # ------------------------------------------------------------------ products
+
+    def apply(self, x: ArrayLike, out: _Array | None = None, axis: int = 0) -> _Array:
+        """Multiply every vector along an axis of x.
+
+        Parameters
+        ----------
+        x : array_like
+            Any number of axes, of length ``shape[1]`` along `axis`.
+        out : ndarray, optional
+            Where the result goes: of x's shape but ``shape[0]`` along `axis`, of the result's
+            dtype, writable, any strides, not overlapping x.
+        axis : int, default 0
+            The axis along which the vectors lie.
+
+        Returns
+        -------
+        ndarray
+            `out`, or a new array of dtype ``numpy.result_type(F, x)`` (integers count as
+            float64).
+
+        Raises
+        ------
+        ValueError
+            For a wrong length, axis, shape of out, a read-only or an overlapping out.
+        TypeError
+            For a dtype that isn't numeric, or an out of another dtype than the result's.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> F = pp.transforms.hadamard(4)
+        >>> x = np.ones((2, 4, 3))
+        >>> F.apply(x, axis=1)[0, :, 0]
+        array([4., 0., 0., 0.])
+        """
+        array = as_array(x, "x")
+        if not -array.ndim <= axis < array.ndim:
+            raise ValueError(f"axis is {axis}, but x has {array.ndim} axes")
+        return self._product(array, out, axis % array.ndim, False, False)
+
+    def __matmul__(self, x: Any) -> Any:
+        """Return ``F @ x``: x a vector, or vectors along the last axis but one."""
+        # The path of small vectors: everything else is checked and converted in _product.
+        if type(x) is np.ndarray and x.ndim == 1 and x.dtype == self.dtype and x.flags.c_contiguous:
+            rows, cols = self.shape
+            if x.shape[0] == cols and x.flags.aligned:
+                out = np.empty(rows, self.dtype)
+                self._data.operator.apply(x, out, 0, self._transposed, self._conjugated)
+                return out
+        if isinstance(x, LinearOperator) or np.isscalar(x):
+            return super().__matmul__(x)
+        array = as_array(x, "x")
+        if array.ndim == 0:
+            raise ValueError("x has no axes, expected a vector or more")
+        return self._product(array, None, max(array.ndim - 2, 0), False, False)
+
+    def __rmatmul__(self, x: Any) -> Any:
+        """Return ``x @ F``: x a vector, or vectors along the last axis."""
+        if isinstance(x, LinearOperator) or np.isscalar(x):
+            return super().__rmatmul__(x)
+        array = as_array(x, "x")
+        if array.ndim == 0:
+            raise ValueError("x has no axes, expected a vector or more")
+        return self._product(array, None, array.ndim - 1, True, False)
+
+    def _matvec(self, x: _Array) -> _Array:
+        return self._product(as_array(x, "x"), None, 0, False, False)
+
+    _matmat = _matvec
+
+    def _rmatvec(self, x: _Array) -> _Array:
+        return self._product(as_array(x, "x"), None, 0, True, True)
+
+    _rmatmat = _rmatvec
+
+    def _product(
+        self, x: _Array, out: _Array | None, axis: int, transpose: bool, conjugate: bool
+    ) -> _Array:
+        """``op(F) x`` along `axis`, with everything about x and out checked."""
+        rows, cols = self.shape[::-1] if transpose else self.shape
+        if x.shape[axis] != cols:
+            raise ValueError(
+                f"x has shape {x.shape}, expected length {cols} along axis {axis}: "
+                f"the operator has shape {(rows, cols)}"
+            )
+        shape = (*x.shape[:axis], rows, *x.shape[axis + 1 :])
+        dtype = np.result_type(self.dtype, promoted(x.dtype, "x"))
+        if out is None:
+            columns_first = x.flags.f_contiguous and not x.flags.c_contiguous
+            out = np.empty(shape, dtype, order="F" if columns_first else "C")
+        else:
+            _check_out(out, x, shape, dtype)
+        if out.size:
+            transpose ^= self._transposed
+            conjugate ^= self._conjugated
+            _multiply(self, x, out, axis, transpose, conjugate)
+        return out
+
+    def _converted(self, dtype: np.dtype[Any]) -> Butterfly:
+        """The operator (not transposed) in another dtype, made once."""
+        converted = self._data.converted.get(dtype)
+        if converted is None:
+            converted = _wrap(_data_astype(self._data, dtype))
+            self._data.converted[dtype] = converted
+        return converted
+
+    # ------------------------------------------------------------------ transposes and copies
+
+    def _view(self, transpose: bool, conjugate: bool) -> Butterfly:
+        return _wrap(self._data, self._transposed ^ transpose, self._conjugated ^ conjugate)
+
+    def _transpose(self) -> Butterfly:
+        return self._view(True, False)
+
+    def _adjoint(self) -> Butterfly:
+        return self._view(True, self.dtype.kind == "c")
+
+    def conj(self) -> Butterfly:
+        """Return the complex conjugate; it shares all memory.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> F = pp.transforms.dft(4)
+        >>> bool((F.conj().toarray() == F.toarray().conj()).all())
+        True
+        """
+        return self._view(False, self.dtype.kind == "c")
+
+    def toarray(self) -> _Array:
+        """Return the dense matrix: a new array of ``shape[0] * shape[1]`` entries.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> pp.transforms.hadamard(2).toarray()
+        array([[ 1.,  1.],
+               [ 1., -1.]])
+        """
+        rows, cols = self.shape
+        dense = np.empty((rows, cols), self.dtype)
+        width = max(1, min(cols, _CHUNK_BYTES // (cols * self.dtype.itemsize)))
+        for start in range(0, cols, width):
+            stop = min(start + width, cols)
+            unit = np.zeros((cols, stop - start), self.dtype)
+            unit[np.arange(start, stop), np.arange(stop - start)] = 1
+            self.apply(unit, out=dense[:, start:stop])
+        return dense
+
+    def astype(self, dtype: DTypeLike) -> Butterfly:
+        """Return the operator with its values in another dtype (itself if it is the same).
+
+        Parameters
+        ----------
+        dtype : dtype_like
+            float32, float64, complex64 or complex128.
+
+        Raises
+        ------
+        TypeError
+            If dtype is another one, or real where the operator is complex.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> pp.transforms.hadamard(8).astype("float32").dtype
+        dtype('float32')
+        """
+        wanted = np.dtype(dtype)
+        if promoted(wanted, "dtype") != wanted:
+            raise TypeError(f"dtype is {wanted}, expected a float or complex type of papilio")
+        if wanted == self.dtype:
+            return self
+        if not np.can_cast(self.dtype, wanted, "same_kind"):
+            raise TypeError(f"dtype is {wanted}, but the operator's values are {self.dtype}")
+        data = _data_astype(self._data, wanted)
+        return _wrap(data, self._transposed, self._conjugated, self._report)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the operator to one ``.npz`` file, aside first and then renamed.
+
+        Parameters
+        ----------
+        path : path_like
+            Replaced if it exists. The report isn't stored.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import papilio as pp
+        >>> path = os.path.join(tempfile.mkdtemp(), "hadamard.npz")
+        >>> pp.transforms.hadamard(8).save(path)
+        >>> pp.load(path)
+        <Butterfly 8x8 float64: 3 factors, 48 non-zeros (75% of dense), 96 bytes>
+        """
+        from .io import save
+
+        save(self, path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        data = self._data
+        return _rebuild, (
+            data.architecture,
+            data.values,
+            data.row_permutation,
+            data.column_permutation,
+            self._transposed,
+            self._conjugated,
+            self._report,
+        )
+
+    def __copy__(self) -> Butterfly:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Butterfly:
+        return self
+
+    def __repr__(self) -> str:
+        rows, cols = self.shape
+        return (
+            f"<Butterfly {rows}x{cols} {self.dtype}: {len(self._data.values)} factors, "
+            f"{self.nnz} non-zeros ({100 * self.nnz / (rows * cols):.3g}% of dense), "
+            f"{_bytes_text(self.nbytes)}>"
+        )
+
+
+def make_data(
+    architecture: Architecture,
+    values: Sequence[_Array],
+    row_permutation: NDArray[np.int64] | None,
+    column_permutation: NDArray[np.int64] | None,
+) -> _Data:
+    """Take over checked C-contiguous values of one dtype, which nobody else writes to."""
+    for array in values:
+        array.setflags(write=False)
+    operator = _core.Operator(
+        [(p.a, p.b, p.c, p.d) for p in architecture],
+        list(values),
+        row_permutation,
+        column_permutation,
+    )
+    return _Data(architecture, tuple(values), row_permutation, column_permutation, operator)
+
+
+def _wrap(
+    data: _Data,
+    transposed: bool = False,
+    conjugated: bool = False,
+    report: Report | None = None,
+) -> Butterfly:
+    butterfly: Butterfly = Butterfly.__new__(Butterfly)
+    butterfly._set(data, transposed, conjugated, report)
+    return butterfly
+
+
+def from_owned(
+    architecture: Architecture,
+    values: Sequence[_Array],
+    row_permutation: NDArray[np.int64] | None,
+    column_permutation: NDArray[np.int64] | None,
+    report: Report | None = None,
+) -> Butterfly:
+    """Make a Butterfly of arrays that papilio itself made, without a copy."""
+    data = make_data(architecture, values, row_permutation, column_permutation)
+    return _wrap(data, report=report)
+
+
+def _rebuild(
+    architecture: Architecture,
+    values: Sequence[_Array],
+    row_permutation: NDArray[np.int64] | None,
+    column_permutation: NDArray[np.int64] | None,
+    transposed: bool,
+    conjugated: bool,
+    report: Report | None,
+) -> Butterfly:
+    data = make_data(architecture, values, row_permutation, column_permutation)
+    return _wrap(data, transposed, conjugated, report)
+
+
+def _data_astype(data: _Data, dtype: np.dtype[Any]) -> _Data:
+    return make_data(
+        data.architecture,
+        [values.astype(dtype) for values in data.values],
+        data.row_permutation,
+        data.column_permutation,
+    )
+
+
+def _check_out(out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}, expected an ndarray")
+    if out.dtype != dtype:
+        raise TypeError(f"out has dtype {out.dtype}, expected {dtype}")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}, expected {shape}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only, expected a writable array")
+    if not _readable_in_place(out) or 0 in out.strides:
+        raise ValueError(f"out has strides {out.strides}, expected non-zero multiples of its item")
+    if _overlap(out, x):
+        raise ValueError("out overlaps x, expected separate memory")
+
+
+def _overlap(x: _Array, y: _Array) -> bool:
+    if not np.may_share_memory(x, y):
+        return False
+    try:
+        return bool(np.shares_memory(x, y, max_work=1000))  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True  # too entangled to tell: treat it as an overlap
+
+
+def _readable_in_place(x: _Array) -> bool:
+    return bool(x.flags.aligned) and not any(step % x.itemsize for step in x.strides)
+
+
+def _multiply(
+    F: Butterfly, x: _Array, out: _Array, axis: int, transpose: bool, conjugate: bool
+) -> None:
+    """``out = op(K) x`` for the factors of F as they are stored; converts what must be."""
+    if x.dtype == F.dtype == out.dtype and _readable_in_place(x):
+        F._data.operator.apply(x, out, axis, transpose, conjugate)
+    elif F.dtype.kind == "f" and x.dtype.kind == "c":
+        # A real operator acts on real and imaginary parts, which lie in the array as they are.
+        _multiply(F, x.real, out.real, axis, transpose, conjugate)
+        _multiply(F, x.imag, out.imag, axis, transpose, conjugate)
+    elif F.dtype != out.dtype:
+        _multiply(F._converted(out.dtype), x, out, axis, transpose, conjugate)
+    else:
+        for part, target in _chunks(x, out, axis):
+            copy = np.ascontiguousarray(part, dtype=out.dtype)
+            F._data.operator.apply(copy, target, axis, transpose, conjugate)
+
+
+def _chunks(x: _Array, out: _Array, axis: int) -> Iterator[tuple[_Array, _Array]]:
+    """Parts of x and out with all of `axis`, of about _CHUNK_BYTES or one vector each."""
+    lengths = [0 if n == axis else size for n, size in enumerate(x.shape)]
+    longest = int(np.argmax(lengths))
+    if x.size * out.itemsize <= _CHUNK_BYTES or lengths[longest] <= 1:
+        yield x, out
+        return
+    parts = min(lengths[longest], -(-x.size * out.itemsize // _CHUNK_BYTES))
+    for part, target in zip(
+        np.array_split(x, parts, longest), np.array_split(out, parts, longest), strict=True
+    ):
+        yield from _chunks(part, target, axis)
+
+
+def _bytes_text(size: float) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.4g} {unit}"
+        size /= 1024
+    return f"{size:.4g} GiB"

@@ -1,0 +1,93 @@
+"""Threads, and what this build and machine are."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import numpy as np
+import scipy
+
+from . import _core
+from .pattern import positive_int
+
+
+def set_num_threads(threads: int) -> None:
+    """Set how many threads papilio uses in this process.
+
+    The results don't depend on it. The environment variable ``PAPILIO_NUM_THREADS`` sets the
+    default; without it, papilio uses what OpenMP would (``OMP_NUM_THREADS``, else all CPUs).
+
+    Parameters
+    ----------
+    threads : int
+        At least 1.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> before = pp.get_num_threads()
+    >>> pp.set_num_threads(2)
+    >>> pp.get_num_threads()
+    2
+    >>> pp.set_num_threads(before)
+    """
+    _core.set_num_threads(positive_int(threads, "threads"))
+
+
+def get_num_threads() -> int:
+    """Return how many threads a call made now may use.
+
+    It is 1 in a forked child: the OpenMP runtime's threads don't survive a fork, and a parallel
+    region there would never end.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> pp.get_num_threads() >= 1
+    True
+    """
+    return _core.get_num_threads()
+
+
+def config() -> dict[str, Any]:
+    """Return what `show_config` prints, as a dict.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> from papilio.config import config
+    >>> config()["isa"] in config()["available ISAs"]
+    True
+    """
+    build = _core.build_info()
+    return {
+        "papilio": build["version"],
+        "cpu": _core.cpu(),
+        "isa": _core.isa(),
+        "available ISAs": _core.available_isas(),
+        "threads": _core.get_num_threads(),
+        "threading": build["threading"],
+        "forked child": _core.in_forked_child(),
+        "compiler": build["compiler"],
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "platform": platform.platform(),
+    }
+
+
+def show_config() -> None:
+    """Print the CPU, the instruction set in use, threads and versions.
+
+    The environment variable ``PAPILIO_ISA`` forces an instruction set (``baseline``, ``avx2``,
+    ``avx512``; ``neon`` on ARM); importing papilio fails if the CPU lacks it.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> pp.show_config()
+    papilio: ...
+    """
+    for name, value in config().items():
+        print(f"{name}: {', '.join(value) if isinstance(value, list) else value}")

@@ -1,0 +1,39 @@
+"""The four element types, and how everything else is promoted to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+SUPPORTED = tuple(np.dtype(kind) for kind in ("float32", "float64", "complex64", "complex128"))
+
+
+def promoted(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
+    """Return the supported dtype that values of `dtype` are computed in.
+
+    Integers and bool become float64, float16 becomes float32, other byte orders native; anything
+    else (object, str, extended precision) is a TypeError that names the argument.
+    """
+    if dtype.kind in "biu":
+        return SUPPORTED[1]
+    if dtype == np.float16:
+        return SUPPORTED[0]
+    native = dtype.newbyteorder("=")
+    for supported in SUPPORTED:
+        if native == supported:
+            return supported
+    raise TypeError(
+        f"{name} has dtype {dtype}, expected a bool, integer, float32, float64, complex64 or "
+        "complex128 array"
+    )
+
+
+def as_array(values: Any, name: str) -> np.ndarray[Any, Any]:
+    """Return `values` as an ndarray (itself if it is one) of a dtype that `promoted` accepts."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is not an array: {error}") from None
+    promoted(array.dtype, name)
+    return array

@@ -1,0 +1,155 @@
+"""Butterflies on disk: one .npz file of plain arrays."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from .architecture import Architecture
+from .butterfly import Butterfly, _rebuild
+from .dtypes import SUPPORTED
+from .permutations import as_permutation
+
+_VERSION = 1
+_MOST_FACTORS = 10_000
+
+
+def save(butterfly: Butterfly, path: str | os.PathLike[str]) -> None:
+    """Write `butterfly` to `path`; see `Butterfly.save`."""
+    data = butterfly._data
+    members: dict[str, Any] = {
+        "papilio": np.array([_VERSION, butterfly._transposed, butterfly._conjugated], np.int64),
+        "patterns": np.array([tuple(p) for p in data.architecture], np.int64),
+    }
+    members |= {f"values_{n}": values for n, values in enumerate(data.values)}
+    if data.row_permutation is not None:
+        members["row_permutation"] = data.row_permutation
+    if data.column_permutation is not None:
+        members["column_permutation"] = data.column_permutation
+    target = os.fspath(path)
+    handle, aside = tempfile.mkstemp(
+        dir=os.path.dirname(target) or ".", prefix=".papilio-", suffix=".npz"
+    )
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **members)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(aside, 0o666 & ~umask)  # mkstemp's files are private; a saved file isn't
+        os.replace(aside, target)
+    except BaseException:
+        os.unlink(aside)
+        raise
+
+
+def load(path: str | os.PathLike[str]) -> Butterfly:
+    """Read a Butterfly that `Butterfly.save` wrote. Nothing is ever unpickled.
+
+    Parameters
+    ----------
+    path : path_like
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, truncated, of another version, or not a saved Butterfly.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import papilio as pp
+    >>> path = os.path.join(tempfile.mkdtemp(), "dft.npz")
+    >>> pp.transforms.dft(16).save(path)
+    >>> pp.load(path).shape
+    (16, 16)
+    """
+    target = os.fspath(path)
+    with open(target, "rb") as file:
+        try:
+            return _read(file)
+        except (ValueError, TypeError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{target} is not a Butterfly that papilio can load: {error}"
+            ) from None
+        except (NotImplementedError, RuntimeError, MemoryError, OverflowError) as error:
+            raise ValueError(
+                f"{target} is not a Butterfly that papilio can load: {error}"
+            ) from None
+
+
+def _read(file: IO[bytes]) -> Butterfly:
+    with zipfile.ZipFile(file) as archive:
+        names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+
+        def member(name: str) -> np.ndarray[Any, Any]:
+            if name not in names:
+                raise ValueError(f"it has no member {name}")
+            return _read_array(archive, names[name], name)
+
+        header = member("papilio")
+        if header.shape != (3,) or header.dtype != np.int64:
+            raise ValueError("its member papilio is not a version and two flags")
+        version, transposed, conjugated = (int(entry) for entry in header)
+        if version != _VERSION:
+            raise ValueError(f"it has format version {version}, expected {_VERSION}")
+        if not {transposed, conjugated} <= {0, 1}:
+            raise ValueError("its flags are neither 0 nor 1")
+        patterns = member("patterns")
+        if patterns.ndim != 2 or patterns.shape[1] != 4 or patterns.dtype != np.int64:
+            raise ValueError("its member patterns is not an (L, 4) array of int64")
+        if len(patterns) > _MOST_FACTORS:
+            raise ValueError(f"it has {len(patterns)} factors")
+        architecture = Architecture(tuple(int(size) for size in row) for row in patterns)
+        values = [member(f"values_{n}") for n in range(len(architecture))]
+        if values[0].dtype not in SUPPORTED or {array.dtype for array in values} != {
+            values[0].dtype
+        }:
+            raise ValueError("its values are not all of one dtype that papilio knows")
+        rows, cols = architecture.shape
+        permutations = [
+            as_permutation(member(name), size, name) if name in names else None
+            for name, size in (("row_permutation", rows), ("column_permutation", cols))
+        ]
+        return _rebuild(
+            architecture,
+            [np.require(array, requirements=["C", "A", "W"]) for array in values],
+            permutations[0],
+            permutations[1],
+            bool(transposed),
+            bool(conjugated),
+            None,
+        )
+
+
+def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> np.ndarray[Any, Any]:
+    """Read one .npy member whose header agrees with its size; nothing is allocated before."""
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"its member {name} is compressed")
+    with archive.open(info) as stream:
+        version = npy.read_magic(stream)
+        if version == (1, 0):
+            shape, fortran, dtype = npy.read_array_header_1_0(stream)
+        elif version == (2, 0):
+            shape, fortran, dtype = npy.read_array_header_2_0(stream)
+        else:
+            raise ValueError(f"its member {name} has .npy version {version}")
+        if dtype.hasobject or dtype.kind not in "fciu":
+            raise ValueError(f"its member {name} has dtype {dtype}")
+        count = 1
+        for size in shape:
+            count *= size
+        expected = count * dtype.itemsize
+        if min(shape, default=1) < 0 or expected != info.file_size - stream.tell():
+            raise ValueError(f"its member {name} does not have the size that its header tells")
+        content = stream.read()
+        if len(content) != expected:
+            raise ValueError(f"its member {name} is truncated")
+        array = np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+        return array.astype(dtype.newbyteorder("="), order="C")
