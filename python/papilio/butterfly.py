@@ -496,8 +496,11 @@ def _check_out(out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any]
         raise ValueError(f"out has shape {out.shape}, expected {shape}")
     if not out.flags.writeable:
         raise ValueError("out is read-only, expected a writable array")
-    if not _readable_in_place(out) or 0 in out.strides:
-        raise ValueError(f"out has strides {out.strides}, expected non-zero multiples of its item")
+    repeats = any(step == 0 and n > 1 for step, n in zip(out.strides, out.shape, strict=True))
+    if out.size and (repeats or not _readable_in_place(out)):
+        raise ValueError(
+            f"out has strides {out.strides}, expected aligned non-zero multiples of {out.itemsize}"
+        )
     if _overlap(out, x):
         raise ValueError("out overlaps x, expected separate memory")
 

@@ -209,7 +209,9 @@ def factorize(
                 pair[1][1],
                 tell,
             )
-            if best is None or found["relative_error"] < best[2]["relative_error"]:
+            # The first of equals wins: what rounding alone decides isn't better.
+            rounding = 1000 * float(np.finfo(dtype).eps)
+            if best is None or found["relative_error"] < best[2]["relative_error"] - rounding:
                 best = pair, values, found
     assert best is not None
     (row, col), values, found = best

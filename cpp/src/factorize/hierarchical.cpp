@@ -528,10 +528,27 @@ class Hierarchical {
   }
 
   /// Makes column rho of a left block and row rho of the right block equally long, at every
-  /// interface, in two sweeps: the norm of the product is spread over all factors.
+  /// interface, nearly; and the factors' norms equal: that of the product is spread over all.
   void balance(std::vector<Partial<T>>& factors) {
     for (std::size_t n = factors.size(); n-- > 1;) balance(factors[n - 1], factors[n]);
     for (std::size_t n = 1; n < factors.size(); ++n) balance(factors[n - 1], factors[n]);
+    double log_mean = 0;
+    std::vector<double> norms;
+    for (const Partial<T>& factor : factors) {
+      double sum = 0;
+      for (const T& x : factor.values) sum += squared(x);
+      if (sum == 0) return;
+      norms.push_back(std::sqrt(sum));
+      log_mean += std::log(norms.back()) / static_cast<double>(factors.size());
+    }
+    // The last factor takes what the others were given, so that the product keeps its scale.
+    Real<T> product = 1;
+    for (std::size_t n = 0; n < factors.size(); ++n) {
+      Real<T> by = static_cast<Real<T>>(std::exp(log_mean) / norms[n]);
+      if (n + 1 == factors.size()) by = 1 / product;
+      product *= by;
+      for (T& x : factors[n].values) x *= by;
+    }
   }
 
   void balance(Partial<T>& left, Partial<T>& right) {

@@ -1,0 +1,27 @@
+import pathlib
+import sys
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import papilio as pp
+
+# The helpers beside the tests (reference, strategies) are plain modules.
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+settings.register_profile(
+    "papilio",
+    deadline=None,
+    max_examples=60,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("papilio")
+
+
+@pytest.fixture
+def threads():
+    """Set the number of threads for one test."""
+    before = pp.get_num_threads()
+    yield pp.set_num_threads
+    pp.set_num_threads(before)

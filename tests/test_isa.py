@@ -1,0 +1,85 @@
+"""Every instruction set of the machine, forced through PAPILIO_ISA."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import papilio as pp
+from papilio import _core
+
+PROGRAM = """
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from reference import dense
+from strategies import DTYPES, TOLERANCE, random_array, random_chainable, random_factors
+import papilio as pp
+from papilio import _core
+assert _core.isa() == sys.argv[2]
+rng = np.random.default_rng(0)
+for number in range(60):
+    dtype = DTYPES[number % 4]
+    architecture = random_chainable(rng)
+    m, n = architecture.shape
+    F = pp.Butterfly(random_factors(rng, architecture, dtype), rng.permutation(m), None)
+    D = dense(F)
+    for columns in (1, 2, 3, 5, 8, 17, 40):
+        X, Y = random_array(rng, (n, columns), dtype), random_array(rng, (columns, m), dtype)
+        for actual, expected in ((F @ X, D @ X), (Y @ F, Y @ D), (F.H @ Y.T, D.conj().T @ Y.T)):
+            scale = max(1, np.abs(expected).max())
+            assert np.abs(actual - expected).max() <= TOLERANCE[np.dtype(dtype)] * scale
+    G = pp.factorize(
+        D.astype(dtype), architecture, order="balanced", row_permutation=F.row_permutation
+    )
+    tolerance = 1e-12 if np.finfo(dtype).eps < 1e-10 else 1e-4
+    assert np.linalg.norm((dense(G) - D).astype(complex)) <= tolerance * np.linalg.norm(
+        D.astype(complex)
+    )
+print("good")
+"""
+
+
+def run(isa, program=PROGRAM):
+    folder = os.path.dirname(__file__)
+    return subprocess.run(
+        [sys.executable, "-c", program, folder, isa],
+        env=os.environ | {"PAPILIO_ISA": isa},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("isa", _core.available_isas())
+def test_every_isa_of_this_cpu_gives_right_results(isa):
+    result = run(isa)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "good\n"
+
+
+@pytest.mark.parametrize("isa", ["sse9", "AVX2", "none"])
+def test_an_unknown_isa_fails_the_import(isa):
+    result = run(isa)
+    assert result.returncode == 1
+    assert f"ImportError: PAPILIO_ISA is '{isa}'" in result.stderr
+    assert "baseline" in result.stderr or "neon" in result.stderr
+
+
+def test_an_isa_that_the_cpu_lacks_fails_the_import():
+    lacking = [isa for isa in ("avx2", "avx512", "neon") if isa not in _core.available_isas()]
+    for isa in lacking:
+        result = run(isa)
+        assert result.returncode == 1
+        assert "but this build on this CPU runs" in result.stderr
+    assert lacking
+
+
+def test_show_config_tells_cpu_isa_threads_and_versions(capsys):
+    pp.show_config()
+    text = capsys.readouterr().out
+    for word in ("cpu:", "isa:", "threads:", "compiler:", "numpy:", "scipy:"):
+        assert word in text
+    assert _core.isa() in text
