@@ -173,8 +173,10 @@ void run_vectors(const Product& product) {
       (static_cast<std::size_t>(plan.widest * product.element) + 63) / 64 * 64;
   const int threads = threads_for(vectors, plan.work * static_cast<double>(vectors));
   if (vectors == 1 || threads < num_threads()) {
-    // Few vectors: all threads share each. The caller's buffers serve them all.
-    const int sharing = threads_for(plan.widest, plan.work / 2);
+    // Few vectors: all threads share each. The caller's buffers serve them all. Every stage ends
+    // at a barrier, which costs about as much as 2e4 multiply-adds.
+    const int sharing =
+        threads_for(plan.widest, plan.work / (2.0 * static_cast<double>(plan.stages.size())));
     char* here = static_cast<char*>(workspace.reserve(2 * buffer));
     parallel(sharing, [&](int thread, int team) {
       for (Index n = 0; n < vectors; ++n) {

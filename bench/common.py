@@ -1,0 +1,133 @@
+"""Fair timing: medians of interleaved runs in one process, told as ratios, with the machine."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+# Variables that make a BLAS slower than it is; a benchmark against it would flatter papilio.
+UNFAIR = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "OPENBLAS_VERBOSE",
+    "MKL_CBWR",
+    "MKL_DEBUG_CPU_TYPE",
+)
+
+
+def start_fair() -> None:
+    """Run the script again without the variables that slow a BLAS down, if any is set."""
+    found = [name for name in UNFAIR if name in os.environ]
+    if found:
+        print(f"restarting without {', '.join(found)}", flush=True)
+        environment = {name: value for name, value in os.environ.items() if name not in found}
+        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
+
+
+def options(description: str) -> argparse.ArgumentParser:
+    """The arguments that all benchmarks share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="small sizes and few repetitions")
+    parser.add_argument("--json", metavar="PATH", help="write the results there")
+    parser.add_argument("--plot", metavar="PATH", help="draw the results to this PNG")
+    parser.add_argument("--threads", type=int, default=0, help="of papilio (default: all)")
+    return parser
+
+
+def interleaved(
+    calls: Mapping[str, Callable[[], Any]], seconds: float = 0.5, repetitions: int = 15
+) -> dict[str, list[float]]:
+    """Seconds of one call of each, sampled in turn: what disturbs one disturbs all.
+
+    Each sample averages enough calls to last about `seconds` / `repetitions` / number of calls.
+    """
+    share = seconds / repetitions / len(calls)
+    counts = {}
+    for name, call in calls.items():
+        call()
+        start = time.perf_counter()
+        call()
+        counts[name] = max(1, int(share / max(time.perf_counter() - start, 1e-7)))
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repetitions):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            for _ in range(counts[name]):
+                call()
+            samples[name].append((time.perf_counter() - start) / counts[name])
+    return samples
+
+
+def summary(samples: Mapping[str, list[float]], reference: str) -> dict[str, dict[str, float]]:
+    """For each name its median seconds and the ratio to the reference with its quartiles."""
+    rows = {}
+    for name, times in samples.items():
+        ratios = sorted(t / r for t, r in zip(times, samples[reference], strict=True))
+        quarter = len(ratios) // 4
+        rows[name] = {
+            "seconds": statistics.median(times),
+            "ratio": statistics.median(ratios),
+            "ratio_low": ratios[quarter],
+            "ratio_high": ratios[-1 - quarter],
+        }
+    return rows
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on: CPU, instruction set, BLAS, threads, versions, date."""
+    import numpy
+
+    from papilio.config import config
+
+    info = dict(config()) | {"date": datetime.date.today().isoformat(), "cpus": os.cpu_count()}
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        blas = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        info["blas"] = f"{blas['name']} {blas['version']} (threadpoolctl missing: no kernel type)"
+    else:
+        info["blas"] = "; ".join(
+            f"{pool['internal_api']} {pool.get('version')} ({pool.get('architecture', '?')}, "
+            f"{pool['num_threads']} threads, {Path(pool['filepath']).parent.name})"
+            for pool in threadpool_info()
+            if pool["user_api"] == "blas"
+        )
+    return info
+
+
+def print_machine(info: Mapping[str, Any]) -> None:
+    """One line that every table starts with."""
+    print(
+        f"{info['cpu']}, {info['isa']}, papilio {info['papilio']} with {info['threads']} threads, "
+        f"{info['date']}\nBLAS: {info['blas']}"
+    )
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Aligned columns; the first row is the heading."""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+    sys.stdout.flush()
+
+
+def write_json(path: str | None, info: Mapping[str, Any], results: list[dict[str, Any]]) -> None:
+    """Machine and results, written aside and renamed."""
+    if path is None:
+        return
+    aside = Path(f"{path}.part")
+    aside.write_text(json.dumps({"machine": dict(info), "results": results}, indent=1) + "\n")
+    aside.replace(path)
+
+
+def skipped(peer: str, reason: object) -> None:
+    """Say that a peer is missing."""
+    print(f"skipped {peer}: {reason}")

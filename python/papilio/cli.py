@@ -1,0 +1,250 @@
+"""The command line: demo, info, factorize, apply."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .architecture import Architecture
+from .butterfly import Butterfly
+from .config import show_config
+from .factorization import Order, Permutation, factorize
+from .io import load
+
+_EXAMPLES = """\
+examples:
+  python -m papilio demo
+  python -m papilio factorize A.npy --architecture square_dyadic -o F.npz --report
+  python -m papilio factorize A.npy --architecture monarch:32,32 -o F.npz
+  python -m papilio apply F.npz x.npy -o y.npy
+"""
+
+_ARCHITECTURES = """\
+architectures:
+  square_dyadic            factors of 2 x 2 blocks; the size must be a power of two
+  monarch:P,Q[,RANK]       two factors; P divides the rows, Q the columns
+  mixed_radix:2x4x8[:3x3x7][@RANK]
+                           radices of the rows[, of the columns][, and one rank]
+  low_rank:RANK            all matrices of that rank
+  dense                    one factor
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 1 after a line on stderr.
+
+    Examples
+    --------
+    >>> from papilio.cli import main
+    >>> main(["apply", "no-such-file.npz", "x.npy", "-o", "y.npy"])
+    1
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+        print(f"papilio {options.command}: {_one_line(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"papilio {options.command}: interrupted", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="papilio",
+        description="Butterfly operators: factorize dense matrices, multiply by the result.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    def command(name: str, run: Callable[[Any], None], text: str, epilog: str = "") -> Any:
+        sub = commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.set_defaults(run=run)
+        return sub
+
+    demo = command("demo", _demo, "factorize Hadamard and DFT matrices and time the results")
+    demo.add_argument("--size", type=int, default=1024, help="a power of two (default: 1024)")
+    demo.add_argument("--directory", help="keep the matrices there (default: a temporary one)")
+
+    command("info", lambda _: show_config(), "print CPU, instruction set, threads and versions")
+
+    fact = command(
+        "factorize", _factorize, "approximate a dense matrix by a butterfly", _ARCHITECTURES
+    )
+    fact.add_argument("matrix", metavar="A.npy", help="the matrix, as numpy.save writes it")
+    fact.add_argument("--architecture", required=True, metavar="NAME", help="see below")
+    fact.add_argument("-o", "--output", required=True, metavar="F.npz", help="where it goes")
+    fact.add_argument(
+        "--order",
+        default="left_to_right",
+        help="left_to_right (default), right_to_left, balanced, or splits as in 2,1,3",
+    )
+    fact.add_argument(
+        "--no-orthonormalize", action="store_true", help="skip what the error bound rests on"
+    )
+    for side in ("row", "column"):
+        fact.add_argument(
+            f"--{side}-permutation",
+            metavar="P",
+            help="bit_reversal, search, or a .npy file of a permutation",
+        )
+    fact.add_argument("--report", action="store_true", help="print error, bound and certificate")
+    fact.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+    apply = command("apply", _apply, "multiply by a saved butterfly")
+    apply.add_argument("operator", metavar="F.npz", help="a butterfly that papilio saved")
+    apply.add_argument("vectors", metavar="x.npy", help="a vector, or vectors along --axis")
+    apply.add_argument("-o", "--output", required=True, metavar="y.npy", help="where it goes")
+    apply.add_argument("--axis", type=int, default=0, help="of the vectors (default: 0)")
+    apply.add_argument(
+        "--op", choices=["none", "transpose", "adjoint"], default="none", help="of the operator"
+    )
+    return parser
+
+
+def parse_architecture(text: str, shape: tuple[int, ...]) -> Architecture:
+    """Return the architecture that a command-line `text` names for a matrix of this shape.
+
+    Examples
+    --------
+    >>> from papilio.cli import parse_architecture
+    >>> parse_architecture("monarch:4,5", (12, 25))
+    Architecture([(1, 4, 5, 3), (5, 3, 5, 1)])
+    >>> parse_architecture("mixed_radix:2x3@2", (6, 6)).ranks
+    (2,)
+    """
+    if len(shape) != 2:
+        raise ValueError(f"A has {len(shape)} axes, expected 2")
+    name, _, rest = text.partition(":")
+    if name == "square_dyadic" and not rest:
+        return Architecture.square_dyadic(shape[0])
+    if name == "dense" and not rest:
+        return Architecture.dense(shape)
+    if name == "low_rank":
+        return Architecture.low_rank(shape, _int(rest, text))
+    if name == "monarch" and rest.count(",") in (1, 2):
+        return Architecture.monarch(shape, *(_int(part, text) for part in rest.split(",")))
+    if name == "mixed_radix" and rest:
+        radices, _, rank = rest.partition("@")
+        sides = [[_int(q, text) for q in side.split("x")] for side in radices.split(":")]
+        if len(sides) <= 2:
+            return Architecture.mixed_radix(sides[0], sides[-1], _int(rank, text) if rank else None)
+    raise ValueError(
+        f"--architecture is {text!r}, expected square_dyadic, monarch:P,Q[,RANK], "
+        "mixed_radix:2x4x8[:3x3x7][@RANK], low_rank:RANK or dense"
+    )
+
+
+def _int(text: str, argument: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(
+            f"--architecture is {argument!r}, in which {text!r} is no number"
+        ) from None
+
+
+def _read(path: str) -> np.ndarray[Any, Any]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path} is not an array that numpy.save wrote: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path} holds several arrays, expected one (.npy)")
+    return array
+
+
+def _write(path: str, array: np.ndarray[Any, Any]) -> None:
+    aside = f"{path}.{os.getpid()}.part"
+    try:
+        with open(aside, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+        os.replace(aside, path)
+    except BaseException:
+        if os.path.exists(aside):
+            os.unlink(aside)
+        raise
+
+
+def _permutation(text: str | None) -> Permutation:
+    if text is None or text in {"bit_reversal", "search"}:
+        return text
+    return _read(text)
+
+
+def _order(text: str) -> Order:
+    if all(part.strip().isdigit() for part in text.split(",")):
+        return [int(part) for part in text.split(",")]
+    return text  # type: ignore[return-value]  # factorize names the orders that there are
+
+
+def _factorize(options: argparse.Namespace) -> None:
+    matrix = _read(options.matrix)
+    butterfly = factorize(
+        matrix,
+        parse_architecture(options.architecture, matrix.shape),
+        order=_order(options.order),
+        orthonormalize=not options.no_orthonormalize,
+        row_permutation=_permutation(options.row_permutation),
+        column_permutation=_permutation(options.column_permutation),
+        progress=not options.no_progress and _has_tqdm(),
+    )
+    butterfly.save(options.output)
+    print(f"{options.output}: {butterfly!r}")
+    if options.report:
+        print(butterfly.report)
+
+
+def _has_tqdm() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("tqdm") is not None
+
+
+def _apply(options: argparse.Namespace) -> None:
+    butterfly = load(options.operator)
+    if options.op != "none":
+        butterfly = butterfly.T if options.op == "transpose" else butterfly.H
+    vectors = _read(options.vectors)
+    _write(options.output, butterfly.apply(vectors, axis=options.axis))
+    print(f"{options.output}: {vectors.shape} -> shape {_shape_after(butterfly, vectors, options)}")
+
+
+def _shape_after(
+    butterfly: Butterfly, vectors: np.ndarray[Any, Any], options: argparse.Namespace
+) -> tuple[int, ...]:
+    shape = list(vectors.shape)
+    shape[options.axis] = butterfly.shape[0]
+    return tuple(shape)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from . import demo
+
+    if options.directory is None:
+        with tempfile.TemporaryDirectory(prefix="papilio-demo-") as directory:
+            demo.run(options.size, directory)
+    else:
+        os.makedirs(options.directory, exist_ok=True)
+        demo.run(options.size, options.directory)

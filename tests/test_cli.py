@@ -1,0 +1,145 @@
+"""The command line, as a user runs it."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+import papilio as pp
+from papilio.cli import main
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "papilio", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        **options,
+    )
+
+
+def test_demo_prints_the_table_with_tiny_errors(tmp_path):
+    result = run("demo", "--size", 256, "--directory", tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    for name in ("Hadamard", "DFT"):
+        line = next(line for line in lines if line.strip().startswith(name))
+        assert "256 x 256" in line
+        assert float(re.search(r"\d\.\de-\d\d", line).group()) < 1e-13
+        assert (tmp_path / f"{name.lower()}_256.npy").exists()
+
+
+def test_info_prints_the_configuration():
+    result = run("info")
+    assert result.returncode == 0
+    assert "isa:" in result.stdout
+
+
+def test_factorize_then_apply_round_trip(tmp_path):
+    rng = np.random.default_rng(0)
+    D = np.fft.fft(np.eye(64))
+    np.save(tmp_path / "A.npy", D)
+    x = rng.standard_normal((64, 3))
+    np.save(tmp_path / "x.npy", x)
+    result = run(
+        "factorize", "A.npy", "--architecture", "square_dyadic", "-o", "F.npz",
+        "--column-permutation", "search", "--order", "balanced", "--report", cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "relative error" in result.stdout
+    assert "Butterfly 64x64 complex128" in result.stdout
+    for op, expected in (("none", D @ x), ("transpose", D.T @ x), ("adjoint", D.conj().T @ x)):
+        result = run("apply", "F.npz", "x.npy", "-o", "y.npy", "--op", op, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert np.allclose(np.load(tmp_path / "y.npy"), expected)
+    np.save(tmp_path / "x.npy", x.T)
+    assert run("apply", "F.npz", "x.npy", "-o", "y.npy", "--axis", 1, cwd=tmp_path).returncode == 0
+    assert np.allclose(np.load(tmp_path / "y.npy"), x.T @ D.T)
+
+
+@pytest.mark.parametrize(
+    ("text", "architecture"),
+    [
+        ("square_dyadic", pp.Architecture.square_dyadic(16)),
+        ("monarch:4,4", pp.Architecture.monarch((16, 16), 4, 4)),
+        ("monarch:4,2,3", pp.Architecture.monarch((16, 16), 4, 2, 3)),
+        ("low_rank:3", pp.Architecture.low_rank((16, 16), 3)),
+        ("dense", pp.Architecture.dense((16, 16))),
+        ("mixed_radix:2x8", pp.Architecture.mixed_radix([2, 8])),
+        ("mixed_radix:2x8:4x4@2", pp.Architecture.mixed_radix([2, 8], [4, 4], 2)),
+    ],
+)
+def test_every_architecture_has_a_name(tmp_path, text, architecture):
+    np.save(tmp_path / "A.npy", scipy.linalg.hadamard(16))
+    path = tmp_path / "F.npz"
+    assert (
+        main(["factorize", str(tmp_path / "A.npy"), "--architecture", text, "-o", str(path)]) == 0
+    )
+    assert pp.load(path).architecture == architecture
+
+
+def test_permutations_come_from_files_and_orders_from_numbers(tmp_path):
+    q = pp.permutations.bit_reversal(16)
+    np.save(tmp_path / "A.npy", np.fft.fft(np.eye(16)))
+    np.save(tmp_path / "q.npy", q)
+    path = tmp_path / "F.npz"
+    arguments = ["factorize", str(tmp_path / "A.npy"), "--architecture", "square_dyadic"]
+    arguments += ["-o", str(path), "--column-permutation", str(tmp_path / "q.npy")]
+    assert main([*arguments, "--order", "2,1,3", "--no-orthonormalize", "--no-progress"]) == 0
+    assert np.allclose(pp.load(path).toarray(), np.fft.fft(np.eye(16)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["factorize", "none.npy", "--architecture", "dense", "-o", "F.npz"], "none.npy"),
+        (["factorize", "text.npy", "--architecture", "dense", "-o", "F.npz"], "text.npy is not an"),
+        (["factorize", "objects.npy", "--architecture", "dense", "-o", "F.npz"], "objects.npy"),
+        (["factorize", "A.npy", "--architecture", "fractal", "-o", "F.npz"], "--architecture is"),
+        (
+            ["factorize", "A.npy", "--architecture", "monarch:x,2", "-o", "F.npz"],
+            "'x' is no number",
+        ),
+        (["factorize", "A.npy", "--architecture", "square_dyadic", "-o", "F.npz"], "A has shape"),
+        (["factorize", "A.npy", "--architecture", "dense", "-o", "no/F.npz"], "no/"),
+        (["factorize", "v.npy", "--architecture", "dense", "-o", "F.npz"], "A has 1 axes"),
+        (["factorize", "nan.npy", "--architecture", "dense", "-o", "F.npz"], "A has nan at row 1"),
+        (["factorize", "A.npy", "--architecture", "dense", "-o", "F.npz", "--order", "x"], "order"),
+        (["apply", "A.npy", "v.npy", "-o", "y.npy"], "A.npy is not a Butterfly"),
+        (["apply", "good.npz", "v.npy", "-o", "y.npy"], "x has shape"),
+        (["apply", "good.npz", "A.npy", "-o", "y.npy", "--axis", "5"], "axis is 5"),
+        (["demo", "--size", "100"], "size is 100, expected a power of two"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_status_1(tmp_path, monkeypatch, capsys, arguments, reason):
+    monkeypatch.chdir(tmp_path)
+    np.save("A.npy", np.ones((4, 5)))
+    np.save("v.npy", np.ones(7))
+    np.save("nan.npy", np.array([[1.0, 2], [np.nan, 3]]))
+    np.save("objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    (tmp_path / "text.npy").write_text("hello")
+    pp.transforms.hadamard(4).save("good.npz")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert reason in error
+    assert error.startswith(f"papilio {arguments[0]}: ")
+    assert error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_status_1_and_no_traceback_from_the_shell(tmp_path):
+    result = run("apply", tmp_path / "no.npz", "x.npy", "-o", "y.npy")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_help_shows_examples_and_architectures():
+    assert "python -m papilio apply F.npz x.npy -o y.npy" in run("--help").stdout
+    assert "monarch:P,Q" in run("factorize", "--help").stdout
+    assert run().returncode == 2
