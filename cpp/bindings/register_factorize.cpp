@@ -29,7 +29,8 @@ void* lapack_routine(const py::dict& capsules, const std::string& name, const ch
     const std::size_t end = std::min(text.find(", ", start), text.size());
     const std::string type = start <= text.size() ? text.substr(start, end - start) : "";
     const auto ends_with = [&](const std::string& tail) {
-      return type.size() >= tail.size() && !type.compare(type.size() - tail.size(), tail.size(), tail);
+      return type.size() >= tail.size() &&
+             !type.compare(type.size() - tail.size(), tail.size(), tail);
     };
     if (*kind == 'c')
       matches = type == "char *";
@@ -81,15 +82,15 @@ py::tuple factorize_array(const py::array& matrix, const std::vector<PatternTupl
     return result;
   };
   const DType dtype = dtype_of(matrix, "A");
-  MatrixView view{dtype,
-                  matrix.data(),
-                  matrix.shape(0),
-                  matrix.shape(1),
-                  element_stride(matrix, 0, "A"),
-                  element_stride(matrix, 1, "A"),
-                  inverse(to_permutation(row_permutation, matrix.shape(0), "row_permutation")),
-                  inverse(to_permutation(column_permutation, matrix.shape(1),
-                                         "column_permutation"))};
+  MatrixView view{
+      dtype,
+      matrix.data(),
+      matrix.shape(0),
+      matrix.shape(1),
+      element_stride(matrix, 0, "A"),
+      element_stride(matrix, 1, "A"),
+      inverse(to_permutation(row_permutation, matrix.shape(0), "row_permutation")),
+      inverse(to_permutation(column_permutation, matrix.shape(1), "column_permutation"))};
   FactorizeOptions options{order, orthonormalize, [&](double fraction) {
                              const py::gil_scoped_acquire acquire;
                              if (PyErr_CheckSignals() != 0) throw py::error_already_set();

@@ -20,8 +20,22 @@ thread_local Workspace workspace;
 
 StageArguments arguments(const Stage& stage, const void* in, void* out, Index width) {
   const Pattern& p = stage.pattern;
-  return {p.b, p.c, p.d, stage.weights, stage.weight_i, stage.weight_j, stage.weight_k,
-          stage.weight_l, stage.conjugate, in, out, 0, p.a, 0, p.d, width};
+  return {p.b,
+          p.c,
+          p.d,
+          stage.weights,
+          stage.weight_i,
+          stage.weight_j,
+          stage.weight_k,
+          stage.weight_l,
+          stage.conjugate,
+          in,
+          out,
+          0,
+          p.a,
+          0,
+          p.d,
+          width};
 }
 
 const Index* index_or_null(const std::vector<Index>& index) {
@@ -79,9 +93,9 @@ struct Product {
   }
 
   void pack(const char* from, Index columns, Index width, char* tile) const {
-    kernels.pack({plan.input_rows, columns, in_stride, inner.in_stride,
-                  index_or_null(plan.gather), width},
-                 from, tile);
+    kernels.pack(
+        {plan.input_rows, columns, in_stride, inner.in_stride, index_or_null(plan.gather), width},
+        from, tile);
   }
   void unpack(const char* tile, Index columns, Index width, char* to) const {
     kernels.unpack({plan.output_rows, columns, out_stride, inner.out_stride,

@@ -9,8 +9,13 @@ namespace {
 Stage make_stage(const Factor& factor, bool transpose, bool conjugate) {
   const Pattern& p = factor.pattern;
   const Index d = factor.tied_d ? 1 : p.d;
-  Stage stage{p,     factor.values,          factor.tied_a ? 0 : p.b * p.c * d,
-              p.c * d, d, factor.tied_d ? 0 : Index{1}, conjugate};
+  Stage stage{p,
+              factor.values,
+              factor.tied_a ? 0 : p.b * p.c * d,
+              p.c * d,
+              d,
+              factor.tied_d ? 0 : Index{1},
+              conjugate};
   if (transpose) {
     std::swap(stage.pattern.b, stage.pattern.c);
     std::swap(stage.weight_j, stage.weight_k);

@@ -64,8 +64,7 @@ int num_threads() {
 
 void set_num_threads(int threads) {
   if (threads < 1)
-    throw std::invalid_argument("threads is " + std::to_string(threads) +
-                                ", expected at least 1");
+    throw std::invalid_argument("threads is " + std::to_string(threads) + ", expected at least 1");
   requested.store(threads);
 }
 

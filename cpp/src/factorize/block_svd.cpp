@@ -21,7 +21,8 @@ double BlockSvd<T>::factor(T* block, Index rows, Index cols, Gauge gauge, T* lef
     for (Index k = 0; k < cols; ++k) right[rho + k * rank_] = svd_.vh()[rho + k * inner] * on_right;
   }
   double discarded = 0;
-  for (Index rho = inner; rho-- > kept;) discarded += squared(static_cast<double>(svd_.sigma()[rho]));
+  for (Index rho = inner; rho-- > kept;)
+    discarded += squared(static_cast<double>(svd_.sigma()[rho]));
   return discarded;
 }
 

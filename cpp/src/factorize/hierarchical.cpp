@@ -236,7 +236,8 @@ class Hierarchical {
   }
 
   static double cost_of(const Interface& blocks) {
-    const double rows = static_cast<double>(blocks.rows()), cols = static_cast<double>(blocks.cols());
+    const double rows = static_cast<double>(blocks.rows()),
+                 cols = static_cast<double>(blocks.cols());
     return static_cast<double>(blocks.blocks()) * (2e3 + 4 * rows * cols * std::min(rows, cols));
   }
 
@@ -248,8 +249,8 @@ class Hierarchical {
       for (std::size_t n = 0; n < nodes.size(); ++n) {
         const auto [first, last] = nodes[n];
         if (split <= first || split >= last) continue;
-        total += cost_of(Interface(product_of(reduced_, first, split),
-                                   product_of(reduced_, split, last)));
+        total += cost_of(
+            Interface(product_of(reduced_, first, split), product_of(reduced_, split, last)));
         nodes[n] = {first, split};
         nodes.push_back({split, last});
         break;
@@ -374,46 +375,50 @@ class Hierarchical {
   void pass_right(Partial<T>& left, Partial<T>& right) {
     const Interface blocks(left.pattern, right.pattern);
     const Index rows = blocks.rows(), rank = blocks.rank(), cols = blocks.cols();
-    orthonormalize(blocks, rows, [&, rows, rank, cols](Index n, Qr<T>& qr, T* q, T* r, T* old, T* out) {
-      gather(left.values.data(), blocks.left(n), rows, rank, q);
-      qr.compute(q, r);
-      scatter(q, blocks.left(n), rows, rank, left.values.data());
-      gather(right.values.data(), blocks.right(n), rank, cols, old);
-      for (Index k = 0; k < cols; ++k)
-        for (Index i = 0; i < rank; ++i) {
-          T sum(0);
-          for (Index t = i; t < rank; ++t) sum += r[i + t * rank] * old[t + k * rank];
-          out[i + k * rank] = sum;
-        }
-      scatter(out, blocks.right(n), rank, cols, right.values.data());
-    });
+    orthonormalize(blocks, rows,
+                   [&, rows, rank, cols](Index n, Qr<T>& qr, T* q, T* r, T* old, T* out) {
+                     gather(left.values.data(), blocks.left(n), rows, rank, q);
+                     qr.compute(q, r);
+                     scatter(q, blocks.left(n), rows, rank, left.values.data());
+                     gather(right.values.data(), blocks.right(n), rank, cols, old);
+                     for (Index k = 0; k < cols; ++k)
+                       for (Index i = 0; i < rank; ++i) {
+                         T sum(0);
+                         for (Index t = i; t < rank; ++t)
+                           sum += r[i + t * rank] * old[t + k * rank];
+                         out[i + k * rank] = sum;
+                       }
+                     scatter(out, blocks.right(n), rank, cols, right.values.data());
+                   });
   }
 
   /// right block = R^H Q^H; right <- Q^H, left <- left R^H.
   void pass_left(Partial<T>& left, Partial<T>& right) {
     const Interface blocks(left.pattern, right.pattern);
     const Index rows = blocks.rows(), rank = blocks.rank(), cols = blocks.cols();
-    orthonormalize(blocks, cols, [&, rows, rank, cols](Index n, Qr<T>& qr, T* q, T* r, T* old, T* out) {
-      const BlockPosition at = blocks.right(n);
-      for (Index rho = 0; rho < rank; ++rho)
-        for (Index k = 0; k < cols; ++k)
-          q[k + rho * cols] =
-              conjugate(right.values[static_cast<std::size_t>(at.base + rho * at.row_step +
-                                                              k * at.col_step)]);
-      qr.compute(q, r);
-      for (Index rho = 0; rho < rank; ++rho)
-        for (Index k = 0; k < cols; ++k)
-          right.values[static_cast<std::size_t>(at.base + rho * at.row_step + k * at.col_step)] =
-              conjugate(q[k + rho * cols]);
-      gather(left.values.data(), blocks.left(n), rows, rank, old);
-      for (Index i = 0; i < rank; ++i)
-        for (Index j = 0; j < rows; ++j) {
-          T sum(0);
-          for (Index t = i; t < rank; ++t) sum += old[j + t * rows] * conjugate(r[i + t * rank]);
-          out[j + i * rows] = sum;
-        }
-      scatter(out, blocks.left(n), rows, rank, left.values.data());
-    });
+    orthonormalize(
+        blocks, cols, [&, rows, rank, cols](Index n, Qr<T>& qr, T* q, T* r, T* old, T* out) {
+          const BlockPosition at = blocks.right(n);
+          for (Index rho = 0; rho < rank; ++rho)
+            for (Index k = 0; k < cols; ++k)
+              q[k + rho * cols] = conjugate(right.values[static_cast<std::size_t>(
+                  at.base + rho * at.row_step + k * at.col_step)]);
+          qr.compute(q, r);
+          for (Index rho = 0; rho < rank; ++rho)
+            for (Index k = 0; k < cols; ++k)
+              right
+                  .values[static_cast<std::size_t>(at.base + rho * at.row_step + k * at.col_step)] =
+                  conjugate(q[k + rho * cols]);
+          gather(left.values.data(), blocks.left(n), rows, rank, old);
+          for (Index i = 0; i < rank; ++i)
+            for (Index j = 0; j < rows; ++j) {
+              T sum(0);
+              for (Index t = i; t < rank; ++t)
+                sum += old[j + t * rows] * conjugate(r[i + t * rank]);
+              out[j + i * rows] = sum;
+            }
+          scatter(out, blocks.left(n), rows, rank, left.values.data());
+        });
   }
 
   template <class Step>
@@ -426,10 +431,10 @@ class Hierarchical {
     const double size = static_cast<double>((blocks.rows() + blocks.cols()) * rank * rank);
     for_blocks(blocks, static_cast<double>(blocks.blocks()) * (1e3 + 4 * size), false, [&] {
       const auto elements = [](Index n) { return static_cast<std::size_t>(n); };
-      auto work = std::make_shared<Work>(Work{
-          Qr<T>(length, rank), std::vector<T>(elements(length * rank)),
-          std::vector<T>(elements(rank * rank)), std::vector<T>(elements(other * rank)),
-          std::vector<T>(elements(other * rank))});
+      auto work = std::make_shared<Work>(
+          Work{Qr<T>(length, rank), std::vector<T>(elements(length * rank)),
+               std::vector<T>(elements(rank * rank)), std::vector<T>(elements(other * rank)),
+               std::vector<T>(elements(other * rank))});
       return [step, work](Index n) {
         step(n, work->qr, work->q.data(), work->r.data(), work->old.data(), work->out.data());
         return 0.0;
@@ -478,7 +483,9 @@ class Hierarchical {
                        : std::is_same<T, double>::value              ? 1
                        : std::is_same<T, std::complex<float>>::value ? 2
                                                                      : 3],
-                {}, {}, {}};
+                {},
+                {},
+                {}};
     for (const Partial<T>& partial : partials_)
       chain.factors.push_back({partial.pattern, partial.values.data(), false, false});
     const Plan plan = Plan::compile(chain, false, false);
@@ -488,9 +495,11 @@ class Hierarchical {
     std::vector<double> errors(static_cast<std::size_t>(rows));
     for (Index begin = 0; begin < cols; begin += width) {
       const Index count = std::min(width, cols - begin);
-      for (Index t = 0; t < count; ++t) unit[static_cast<std::size_t>((begin + t) * width + t)] = T(1);
+      for (Index t = 0; t < count; ++t)
+        unit[static_cast<std::size_t>((begin + t) * width + t)] = T(1);
       execute(plan, {width, width, {{width, 1, 1}}}, unit.data(), product.data());
-      for (Index t = 0; t < count; ++t) unit[static_cast<std::size_t>((begin + t) * width + t)] = T(0);
+      for (Index t = 0; t < count; ++t)
+        unit[static_cast<std::size_t>((begin + t) * width + t)] = T(0);
       parallel(threads_for(rows, static_cast<double>(rows * count)), [&](int thread, int team) {
         for (Index row = rows * thread / team; row < rows * (thread + 1) / team; ++row) {
           double sum = 0;
@@ -594,9 +603,9 @@ class Hierarchical {
   const Patterns& chain_;
   const FactorizeOptions& options_;
   Matrix<T> matrix_;
-  Patterns reduced_;                                        // without redundant pairs
+  Patterns reduced_;                                         // without redundant pairs
   std::vector<std::pair<std::size_t, std::size_t>> groups_;  // of chain_, one per reduced pattern
-  std::vector<std::size_t> order_;                          // splits of the reduced chain
+  std::vector<std::size_t> order_;                           // splits of the reduced chain
   std::vector<Partial<T>> partials_;
   std::vector<double> cut_errors_;  // squared, in the order of the cuts
   std::size_t centre_ = 0;
@@ -609,8 +618,9 @@ void check(const MatrixView& matrix, const Patterns& chain, const FactorizeOptio
   for (std::size_t s = 1; s < chain.size(); ++s) {
     const std::string failure = chain_failure(chain[s - 1], chain[s]);
     if (!failure.empty())
-      throw std::invalid_argument("architecture is not chainable: patterns " + text(static_cast<Index>(s) - 1) +
-                                  " and " + text(static_cast<Index>(s)) + ": " + failure);
+      throw std::invalid_argument("architecture is not chainable: patterns " +
+                                  text(static_cast<Index>(s) - 1) + " and " +
+                                  text(static_cast<Index>(s)) + ": " + failure);
   }
   const Index rows = chain.front().rows(), cols = chain.back().cols();
   if (rows != matrix.rows || cols != matrix.cols)
@@ -633,9 +643,8 @@ void check(const MatrixView& matrix, const Patterns& chain, const FactorizeOptio
 Factorization factorize(const MatrixView& matrix, const Patterns& chain,
                         const FactorizeOptions& options) {
   check(matrix, chain, options);
-  return visit(matrix.dtype, [&](auto tag) {
-    return Hierarchical<decltype(tag)>(matrix, chain, options).run();
-  });
+  return visit(matrix.dtype,
+               [&](auto tag) { return Hierarchical<decltype(tag)>(matrix, chain, options).run(); });
 }
 
 }  // namespace papilio

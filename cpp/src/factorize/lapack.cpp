@@ -105,8 +105,8 @@ Svd<T>::Svd(Index rows, Index cols)
   call(routines.gesdd[dtype_index<T>()], true, copy_.data(), &wanted[0], -1);
   call(routines.gesvd[dtype_index<T>()], false, copy_.data(), &wanted[1], -1);
   // Single precision rounds large sizes down; one part in a million makes up for it.
-  work_.resize(count(static_cast<Index>(
-      std::max(real_part(wanted[0]), real_part(wanted[1])) * 1.000001 + 1)));
+  work_.resize(count(
+      static_cast<Index>(std::max(real_part(wanted[0]), real_part(wanted[1])) * 1.000001 + 1)));
 }
 
 template <class T>
@@ -121,23 +121,21 @@ int Svd<T>::call(void* routine, bool divide_and_conquer, T* a, T* work, int lwor
   if constexpr (is_complex<T>) {
     if (divide_and_conquer)
       reinterpret_cast<void (*)(char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*, int*, R*,
-                                int*, int*)>(routine)(&thin, &m, &n, a, &m, s, u, &m, vh, &k,
-                                                      work, &lwork, rwork_.data(), iwork_.data(),
-                                                      &info);
+                                int*, int*)>(routine)(&thin, &m, &n, a, &m, s, u, &m, vh, &k, work,
+                                                      &lwork, rwork_.data(), iwork_.data(), &info);
     else
       reinterpret_cast<void (*)(char*, char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*,
-                                int*, R*, int*)>(routine)(&thin, &thin, &m, &n, a, &m, s, u, &m,
-                                                          vh, &k, work, &lwork, rwork_.data(),
-                                                          &info);
+                                int*, R*, int*)>(routine)(&thin, &thin, &m, &n, a, &m, s, u, &m, vh,
+                                                          &k, work, &lwork, rwork_.data(), &info);
   } else {
     if (divide_and_conquer)
-      reinterpret_cast<void (*)(char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*, int*,
-                                int*, int*)>(routine)(&thin, &m, &n, a, &m, s, u, &m, vh, &k,
-                                                      work, &lwork, iwork_.data(), &info);
+      reinterpret_cast<void (*)(char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*, int*, int*,
+                                int*)>(routine)(&thin, &m, &n, a, &m, s, u, &m, vh, &k, work,
+                                                &lwork, iwork_.data(), &info);
     else
       reinterpret_cast<void (*)(char*, char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*,
-                                int*, int*)>(routine)(&thin, &thin, &m, &n, a, &m, s, u, &m, vh,
-                                                      &k, work, &lwork, &info);
+                                int*, int*)>(routine)(&thin, &thin, &m, &n, a, &m, s, u, &m, vh, &k,
+                                                      work, &lwork, &info);
   }
   return info;
 }
@@ -164,8 +162,8 @@ Qr<T>::Qr(Index rows, Index cols) : rows_(rows), cols_(cols), tau_(count(cols)) 
                                                             &wanted[0], &query, &info);
   reinterpret_cast<Orgqr>(routines.orgqr[dtype_index<T>()])(&m, &n, &n, &unused, &m, tau_.data(),
                                                             &wanted[1], &query, &info);
-  work_.resize(count(static_cast<Index>(
-      std::max(real_part(wanted[0]), real_part(wanted[1])) * 1.000001 + 1)));
+  work_.resize(count(
+      static_cast<Index>(std::max(real_part(wanted[0]), real_part(wanted[1])) * 1.000001 + 1)));
 }
 
 template <class T>

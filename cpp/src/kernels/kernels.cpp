@@ -19,9 +19,8 @@ typename A::Weight take(const typename A::element* w, bool tied) {
 ///   out[j][u] = sum_k w[j, k] * in[k][u].
 /// All J * U sums stay in registers; each weight is read once, each input once.
 template <class A, Axis axis, int J, int U>
-void dot(const StageArguments& stage, const typename A::element* w,
-         const typename A::element* in, int64_t in_step, typename A::element* out,
-         int64_t out_step) {
+void dot(const StageArguments& stage, const typename A::element* w, const typename A::element* in,
+         int64_t in_step, typename A::element* out, int64_t out_step) {
   const bool tied = stage.weight_l == 0;
   typename A::Sum sum[J][U];
   typename A::Input x[U];
@@ -72,8 +71,8 @@ void batch_axis(const StageArguments& stage) {
   const int64_t width = stage.width, step = stage.d * width;
   for (int64_t i = stage.i0; i < stage.i1; ++i)
     for (int64_t l = stage.l0; l < stage.l1; ++l) {
-      const element* w = static_cast<const element*>(stage.weights) + i * stage.weight_i +
-                         l * stage.weight_l;
+      const element* w =
+          static_cast<const element*>(stage.weights) + i * stage.weight_i + l * stage.weight_l;
       const element* in =
           static_cast<const element*>(stage.in) + (i * stage.c * stage.d + l) * width;
       element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * width;

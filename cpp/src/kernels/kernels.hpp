@@ -38,7 +38,7 @@ typedef void (*UnpackKernel)(const CopyArguments&, const void* tile, void* matri
 
 /// The kernels of one element type.
 struct Kernels {
-  int64_t lanes;  // elements in a vector
+  int64_t lanes;           // elements in a vector
   StageKernel batch_axis;  // vectors run along the batch: a row is `width` contiguous elements
   StageKernel l_axis;      // one vector of input; vectors run along l
   PackKernel pack;         // tile <- matrix; columns up to tile_width are filled with zeros

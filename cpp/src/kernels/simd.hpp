@@ -121,9 +121,15 @@ struct ComplexBatch {
     V straight, crossed;
   };
 
-  static V swap(V x) { return permute(x, [](int n) { return n ^ 1; }); }
-  static V real_parts(V x) { return permute(x, [](int n) { return n & ~1; }); }
-  static V imaginary_parts(V x) { return permute(x, [](int n) { return n | 1; }); }
+  static V swap(V x) {
+    return permute(x, [](int n) { return n ^ 1; });
+  }
+  static V real_parts(V x) {
+    return permute(x, [](int n) { return n & ~1; });
+  }
+  static V imaginary_parts(V x) {
+    return permute(x, [](int n) { return n | 1; });
+  }
   static V signs(bool conjugate) {
     V s;
     for (int n = 0; n < V::lanes; ++n) s.v[n] = ((n & 1) != 0) != conjugate ? T(1) : T(-1);
