@@ -25,10 +25,9 @@ def test_examples_in_docstrings_run(name):
 
 
 PUBLIC = {name: getattr(papilio, name) for name in papilio.__all__} | {
-    f"{module.__name__}.{name}": thing
+    f"{module.__name__}.{name}": getattr(module, name)
     for module in (papilio.transforms, papilio.permutations)
-    for name, thing in vars(module).items()
-    if inspect.isfunction(thing) and thing.__module__ == module.__name__ and name[0] != "_"
+    for name in module.__all__
 }
 
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from .pattern import power_of_two
 
+__all__ = ["bit_reversal", "default_eight"]
+
 
 def as_permutation(permutation: Any, size: int, name: str) -> NDArray[np.int64]:
     """Return a permutation of ``0..size-1`` as a read-only int64 array, or raise naming it."""

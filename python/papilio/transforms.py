@@ -13,6 +13,8 @@ from .dtypes import SUPPORTED
 from .pattern import power_of_two
 from .permutations import as_permutation, bit_reversal
 
+__all__ = ["dft", "hadamard", "idft"]
+
 
 def hadamard(n: int, dtype: DTypeLike = np.float64) -> Butterfly:
     """Return the Hadamard matrix of order n in natural order.
