@@ -26,7 +26,8 @@ inline Patterns to_patterns(const std::vector<PatternTuple>& tuples) {
   return patterns;
 }
 
-/// The DType of an array; TypeError for any other element type or byte order.
+/// The DType of an array; TypeError for any other element type or byte order, ValueError for
+/// misaligned data.
 DType dtype_of(const py::array& array, const char* name);
 
 /// Stride along `axis` in elements; ValueError where it isn't whole or the data is misaligned.

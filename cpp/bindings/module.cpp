@@ -4,6 +4,8 @@
 namespace papilio {
 
 DType dtype_of(const py::array& array, const char* name) {
+  if (!(array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_))
+    throw py::value_error(std::string(name) + " is not aligned");
   const py::dtype dtype = array.dtype();
   const char kind = dtype.kind();
   const auto size = dtype.itemsize();

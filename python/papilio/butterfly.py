@@ -532,7 +532,7 @@ def _multiply(
         _multiply(F._converted(out.dtype), x, out, axis, transpose, conjugate)
     else:
         for part, target in _chunks(x, out, axis):
-            copy = np.ascontiguousarray(part, dtype=out.dtype)
+            copy = np.array(part, dtype=out.dtype, order="C", copy=True)  # aligned, too
             F._data.operator.apply(copy, target, axis, transpose, conjugate)
 
 
