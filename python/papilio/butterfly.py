@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -95,7 +96,11 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         *,
         architecture: Architecture | None = None,
     ) -> None:
-        arrays = [as_array(values, f"factors[{n}]") for n, values in enumerate(factors)]
+        try:
+            given = list(factors)
+        except TypeError:
+            raise TypeError(f"factors is {factors!r}, expected a sequence of arrays") from None
+        arrays = [as_array(values, f"factors[{n}]") for n, values in enumerate(given)]
         if not arrays:
             raise ValueError("factors is empty, expected at least one 4-D array")
         for n, values in enumerate(arrays):
@@ -111,8 +116,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
                 f"but factors has {len(arrays)} arrays"
             )
         for n, (values, p) in enumerate(zip(arrays, architecture, strict=True)):
-            a, b, c, d = values.shape
-            if (b, c) != (p.b, p.c) or a not in (1, p.a) or d not in (1, p.d):
+            if not p.fits_values(values.shape):
                 raise ValueError(
                     f"factors[{n}] has shape {values.shape}, expected {tuple(p)} "
                     "(or 1 along a or d for tied values)"
@@ -234,6 +238,10 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         array([4., 0., 0., 0.])
         """
         array = as_array(x, "x")
+        try:
+            axis = operator.index(axis)
+        except TypeError:
+            raise TypeError(f"axis is {axis!r}, expected a whole number") from None
         if not -array.ndim <= axis < array.ndim:
             raise ValueError(f"axis is {axis}, but x has {array.ndim} axes")
         return self._product(array, out, axis % array.ndim, False, False)
@@ -374,7 +382,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         if not np.can_cast(self.dtype, wanted, "same_kind"):
             raise TypeError(f"dtype is {wanted}, but the operator's values are {self.dtype}")
         data = _data_astype(self._data, wanted)
-        return _wrap(data, self._transposed, self._conjugated, self._report)
+        # Without the report: rounded values have another error than the one it certifies.
+        return _wrap(data, self._transposed, self._conjugated)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the operator to one ``.npz`` file, aside first and then renamed.
@@ -431,15 +440,16 @@ def make_data(
     column_permutation: NDArray[np.int64] | None,
 ) -> _Data:
     """Take over checked C-contiguous values of one dtype, which nobody else writes to."""
-    for array in values:
-        array.setflags(write=False)
-    operator = _core.Operator(
+    for array in (*values, row_permutation, column_permutation):
+        if array is not None:
+            array.setflags(write=False)
+    compiled = _core.Operator(
         [(p.a, p.b, p.c, p.d) for p in architecture],
         list(values),
         row_permutation,
         column_permutation,
     )
-    return _Data(architecture, tuple(values), row_permutation, column_permutation, operator)
+    return _Data(architecture, tuple(values), row_permutation, column_permutation, compiled)
 
 
 def _wrap(

@@ -11,6 +11,8 @@ import scipy
 from . import _core
 from .pattern import positive_int
 
+_MOST_THREADS = 2**31 - 1  # the core counts them in an int
+
 
 def set_num_threads(threads: int) -> None:
     """Set how many threads papilio uses in this process.
@@ -32,7 +34,10 @@ def set_num_threads(threads: int) -> None:
     2
     >>> pp.set_num_threads(before)
     """
-    _core.set_num_threads(positive_int(threads, "threads"))
+    count = positive_int(threads, "threads")
+    if count > _MOST_THREADS:
+        raise ValueError(f"threads is {count}, expected at most {_MOST_THREADS}")
+    _core.set_num_threads(count)
 
 
 def get_num_threads() -> int:

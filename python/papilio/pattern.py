@@ -35,6 +35,12 @@ def power_of_two(value: Any, name: str) -> int:
     return number
 
 
+def _sizes_of(other: Any) -> tuple[int, int, int, int]:
+    if not isinstance(other, Pattern):
+        raise TypeError(f"other is {other!r}, expected a Pattern")
+    return other._sizes
+
+
 class Pattern:
     """The support ``I_a (x) 1_{b x c} (x) I_d`` of one Kronecker-sparse factor.
 
@@ -139,7 +145,7 @@ class Pattern:
         >>> pp.Pattern(2, 2, 2, 1).chain_failure(pp.Pattern(1, 2, 2, 2))
         'a1 = 2 does not divide a2 = 1'
         """
-        return _core.chain_failure(self._sizes, other._sizes)
+        return _core.chain_failure(self._sizes, _sizes_of(other))
 
     def is_chainable(self, other: Pattern) -> bool:
         """Tell whether ``(self, other)`` is a chainable pair; see `chain_failure`."""
@@ -162,7 +168,7 @@ class Pattern:
         >>> pp.Pattern(1, 4, 3, 1).rank(pp.Pattern(1, 3, 4, 1))
         3
         """
-        return _core.chain_rank(self._sizes, other._sizes)
+        return _core.chain_rank(self._sizes, _sizes_of(other))
 
     def is_redundant(self, other: Pattern) -> bool:
         """Tell whether the pair expresses every matrix supported on ``self * other``.
@@ -188,6 +194,21 @@ class Pattern:
         if not isinstance(other, Pattern):
             return NotImplemented
         return Pattern(*_core.chain_product(self._sizes, other._sizes))
+
+    def fits_values(self, shape: tuple[int, ...]) -> bool:
+        """Tell whether a factor's values may have this shape: (a, b, c, d), 1 where tied.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> p = pp.Pattern(4, 2, 2, 8)
+        >>> p.fits_values((4, 2, 2, 8)), p.fits_values((1, 2, 2, 1)), p.fits_values((2, 2, 2, 8))
+        (True, True, False)
+        """
+        if len(shape) != 4:
+            return False
+        a, b, c, d = shape
+        return (b, c) == (self.b, self.c) and a in (1, self.a) and d in (1, self.d)
 
     def support(self) -> scipy.sparse.csr_array:
         """Return the support as a boolean `scipy.sparse.csr_array` with `nnz` entries.

@@ -14,7 +14,10 @@ __all__ = ["bit_reversal", "default_eight"]
 
 def as_permutation(permutation: Any, size: int, name: str) -> NDArray[np.int64]:
     """Return a permutation of ``0..size-1`` as a read-only int64 array, or raise naming it."""
-    array = np.asarray(permutation)
+    try:
+        array = np.asarray(permutation)
+    except ValueError as error:
+        raise ValueError(f"{name} is not an array: {error}") from None
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} has dtype {array.dtype}, expected integers")
     if array.shape != (size,):
