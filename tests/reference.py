@@ -65,12 +65,13 @@ def blocks(matrix, left, right):
 def two_factor_error(matrix, left, right):
     """Distance of the matrix to the products of two factors: block tails and mass outside."""
     rank = left.rank(right)
-    squared, inside = 0.0, 0.0
-    for _, _, block in blocks(matrix, left, right):
+    squared = 0.0
+    outside = np.array(matrix)
+    for rows, cols, block in blocks(matrix, left, right):
         sigma = np.linalg.svd(block, compute_uv=False)
         squared += np.sum(sigma[rank:] ** 2)
-        inside += np.sum(sigma**2)
-    return np.sqrt(squared + max(0.0, np.linalg.norm(matrix) ** 2 - inside))
+        outside[np.ix_(rows, cols)] = 0
+    return np.sqrt(squared + np.linalg.norm(outside) ** 2)
 
 
 def split_error(matrix, architecture, split):

@@ -164,11 +164,8 @@ def test_a_header_that_promises_more_than_the_file_holds_allocates_nothing(tmp_p
             archive.writestr("papilio.npy", header.getvalue() + b"1234")
         with pytest.raises(ValueError, match=reason):
             pp.load(path)
-    for content, reason in (
-        (bytes(100_000), "larger than the file"),
-        (os.urandom(99), "compressed"),
-    ):
+    for content in (bytes(100_000), os.urandom(99)):
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("papilio.npy", content)
-        with pytest.raises(ValueError, match=reason):
+        with pytest.raises(ValueError, match="compressed"):
             pp.load(path)

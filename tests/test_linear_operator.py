@@ -25,7 +25,7 @@ def test_matvec_rmatvec_matmat_rmatmat_agree_with_the_matrix(F):
     D = dense(F)
     x = np.random.default_rng(1).standard_normal((32, 3))
     assert np.allclose(F.matvec(x[:, 0]), D @ x[:, 0])
-    assert np.allclose(F.matvec(x[:, :1]), D @ x[:, :1])
+    assert np.allclose(F.matmat(x[:, :1]), D @ x[:, :1])
     assert np.allclose(F.rmatvec(x[:, 0]), D.conj().T @ x[:, 0])
     assert np.allclose(F.matmat(x), D @ x)
     assert np.allclose(F.rmatmat(x), D.conj().T @ x)

@@ -271,15 +271,22 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
             raise ValueError("x has no axes, expected a vector or more")
         return self._product(array, None, array.ndim - 1, True, False)
 
-    def _matvec(self, x: _Array) -> _Array:
-        return self._product(as_array(x, "x"), None, 0, False, False)
+    # What LinearOperator calls. Its vectors lie along the last axis (SciPy >= 1.18 has batches of
+    # them), but for the columns of shape (n, 1) that older versions pass to _matvec as well.
 
-    _matmat = _matvec
+    def _matvec(self, x: _Array) -> _Array:
+        column = x.ndim == 2 and x.shape == (self.shape[1], 1)
+        return self._product(as_array(x, "x"), None, 0 if column else x.ndim - 1, False, False)
 
     def _rmatvec(self, x: _Array) -> _Array:
-        return self._product(as_array(x, "x"), None, 0, True, True)
+        column = x.ndim == 2 and x.shape == (self.shape[0], 1)
+        return self._product(as_array(x, "x"), None, 0 if column else x.ndim - 1, True, True)
 
-    _rmatmat = _rmatvec
+    def _matmat(self, x: _Array) -> _Array:
+        return self._product(as_array(x, "x"), None, x.ndim - 2, False, False)
+
+    def _rmatmat(self, x: _Array) -> _Array:
+        return self._product(as_array(x, "x"), None, x.ndim - 2, True, True)
 
     def _product(
         self, x: _Array, out: _Array | None, axis: int, transpose: bool, conjugate: bool
