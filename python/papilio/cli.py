@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from .architecture import Architecture
-from .butterfly import Butterfly
 from .config import show_config
 from .factorization import Order, Permutation, factorize
-from .io import load
+from .io import load, replacing
 
 _EXAMPLES = """\
 examples:
@@ -175,18 +174,6 @@ def _read(path: str) -> np.ndarray[Any, Any]:
     return array
 
 
-def _write(path: str, array: np.ndarray[Any, Any]) -> None:
-    aside = f"{path}.{os.getpid()}.part"
-    try:
-        with open(aside, "wb") as file:
-            np.save(file, array, allow_pickle=False)
-        os.replace(aside, path)
-    except BaseException:
-        if os.path.exists(aside):
-            os.unlink(aside)
-        raise
-
-
 def _permutation(text: str | None) -> Permutation:
     if text is None or text in {"bit_reversal", "search"}:
         return text
@@ -227,16 +214,10 @@ def _apply(options: argparse.Namespace) -> None:
     if options.op != "none":
         butterfly = butterfly.T if options.op == "transpose" else butterfly.H
     vectors = _read(options.vectors)
-    _write(options.output, butterfly.apply(vectors, axis=options.axis))
-    print(f"{options.output}: {vectors.shape} -> shape {_shape_after(butterfly, vectors, options)}")
-
-
-def _shape_after(
-    butterfly: Butterfly, vectors: np.ndarray[Any, Any], options: argparse.Namespace
-) -> tuple[int, ...]:
-    shape = list(vectors.shape)
-    shape[options.axis] = butterfly.shape[0]
-    return tuple(shape)
+    result = butterfly.apply(vectors, axis=options.axis)
+    with replacing(options.output) as file:
+        np.save(file, result, allow_pickle=False)
+    print(f"{options.output}: shape {result.shape}, {result.dtype}")
 
 
 def _demo(options: argparse.Namespace) -> None:

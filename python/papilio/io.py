@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
+import secrets
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import numpy as np
@@ -33,19 +34,22 @@ def save(butterfly: Butterfly, path: str | os.PathLike[str]) -> None:
         members["row_permutation"] = data.row_permutation
     if data.column_permutation is not None:
         members["column_permutation"] = data.column_permutation
+    with replacing(path) as file:
+        np.savez(file, **members)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a new file beside `path` that takes its place at the end, unless something fails."""
     target = os.fsdecode(path)
-    handle, aside = tempfile.mkstemp(
-        dir=os.path.dirname(target) or ".", prefix=".papilio-", suffix=".npz"
-    )
+    aside = f"{target}.{secrets.token_hex(4)}.part"
     try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **members)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(aside, 0o666 & ~umask)  # mkstemp's files are private; a saved file isn't
+        with open(aside, "xb") as file:
+            yield file
         os.replace(aside, target)
     except BaseException:
-        os.unlink(aside)
+        with suppress(FileNotFoundError):
+            os.unlink(aside)
         raise
 
 
