@@ -14,6 +14,7 @@ from common import (
     interleaved,
     machine,
     options,
+    plot_times,
     print_machine,
     print_table,
     skipped,
@@ -146,37 +147,8 @@ def main() -> None:
     print_table(rows)
     write_json(chosen.json, info, results)
     if chosen.plot:
-        plot(chosen.plot, info, results)
-
-
-def plot(path: str, info: dict[str, Any], results: list[dict[str, Any]]) -> None:
-    """Time against n for each batch, log-log, with the copy as the bound."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    dtype = results[0]["dtype"]
-    batches = sorted({r["batch"] for r in results})
-    figure, axes = plt.subplots(1, len(batches), figsize=(4 * len(batches), 4), squeeze=False)
-    for axis, batch in zip(axes[0], batches, strict=True):
-        for name in dict.fromkeys(r["what"] for r in results):
-            points = [
-                (r["n"], r["seconds"])
-                for r in results
-                if r["what"] == name and r["batch"] == batch and r["dtype"] == dtype
-            ]
-            if points:
-                style = "k--" if name == "copy" else "o-"
-                axis.loglog(*zip(*points, strict=True), style, label=name, base=2)
-        axis.set(title=f"batch {batch}, {dtype}", xlabel="n", ylabel="seconds")
-        axis.set_yscale("log")
-        axis.grid(True, which="both", alpha=0.3)
-    axes[0][0].legend()
-    figure.suptitle(f"{info['cpu']}, {info['isa']}, {info['threads']} threads, {info['date']}")
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+        first = [r for r in results if r["dtype"] == chosen.dtypes[0]]
+        plot_times(chosen.plot, info, first, panel="batch")
 
 
 if __name__ == "__main__":

@@ -131,3 +131,32 @@ def write_json(path: str | None, info: Mapping[str, Any], results: list[dict[str
 def skipped(peer: str, reason: object) -> None:
     """Say that a peer is missing."""
     print(f"skipped {peer}: {reason}")
+
+
+def plot_times(
+    path: str, info: Mapping[str, Any], results: list[dict[str, Any]], panel: str
+) -> None:
+    """Seconds against n, log-log, one panel per value of `panel`, the copy as the bound."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    panels = list(dict.fromkeys(r[panel] for r in results))
+    figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 4), squeeze=False)
+    for axis, value in zip(axes[0], panels, strict=True):
+        for name in dict.fromkeys(r["what"] for r in results):
+            points = [
+                (r["n"], r["seconds"]) for r in results if r["what"] == name and r[panel] == value
+            ]
+            if points:
+                style = "k--" if name == "copy" else "o-"
+                axis.loglog(*zip(*points, strict=True), style, label=name)
+        axis.set_xscale("log", base=2)
+        axis.set(title=f"{panel}: {value}", xlabel="n", ylabel="seconds")
+        axis.grid(True, which="both", alpha=0.3)
+    axes[0][0].legend()
+    figure.suptitle(f"{info['cpu']}, {info['isa']}, {info['threads']} threads, {info['date']}")
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+    plt.close(figure)

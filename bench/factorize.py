@@ -12,6 +12,7 @@ from common import (
     interleaved,
     machine,
     options,
+    plot_times,
     print_machine,
     print_table,
     skipped,
@@ -117,36 +118,7 @@ def main() -> None:
     print_table(rows)
     write_json(chosen.json, info, results)
     if chosen.plot:
-        plot(chosen.plot, info, results)
-
-
-def plot(path: str, info: dict[str, Any], results: list[dict[str, Any]]) -> None:
-    """Time against n for each matrix, log-log, with the copy as the bound."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    titles = list(dict.fromkeys(r["matrix"] for r in results))
-    figure, axes = plt.subplots(1, len(titles), figsize=(4 * len(titles), 4), squeeze=False)
-    for axis, title in zip(axes[0], titles, strict=True):
-        for name in dict.fromkeys(r["what"] for r in results):
-            points = [
-                (r["n"], r["seconds"])
-                for r in results
-                if r["what"] == name and r["matrix"] == title
-            ]
-            if points:
-                style = "k--" if name == "copy" else "o-"
-                axis.loglog(*zip(*points, strict=True), style, label=name, base=2)
-        axis.set(title=title, xlabel="n", ylabel="seconds")
-        axis.set_yscale("log")
-        axis.grid(True, which="both", alpha=0.3)
-    axes[0][0].legend()
-    figure.suptitle(f"{info['cpu']}, {info['isa']}, {info['threads']} threads, {info['date']}")
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+        plot_times(chosen.plot, info, results, panel="matrix")
 
 
 if __name__ == "__main__":
