@@ -16,12 +16,15 @@ typename A::Weight take(const typename A::element* w, bool tied) {
 }
 
 /// J outputs (rows `out_step` apart) times U vectors (`lanes` elements apart):
-///   out[j][u] = sum_k w[j, k] * in[k][u].
-/// All J * U sums stay in registers; each weight is read once, each input once.
-template <class A, Axis axis, int J, int U>
-void dot(const StageArguments& stage, const typename A::element* w, const typename A::element* in,
-         int64_t in_step, typename A::element* out, int64_t out_step) {
+///   out[j][u] = sum_k w[j, k] * in[k][u],
+/// for k < C, or k < stage.c where C is 0. All J * U sums stay in registers; each weight is read
+/// once, each input once.
+template <class A, Axis axis, int J, int U, int C>
+inline void dot(const StageArguments& stage, const typename A::element* w,
+                const typename A::element* in, int64_t in_step, typename A::element* out,
+                int64_t out_step) {
   const bool tied = stage.weight_l == 0;
+  const int64_t terms = C ? C : stage.c;
   typename A::Sum sum[J][U];
   typename A::Input x[U];
   for (int u = 0; u < U; ++u) x[u] = A::load(in + u * A::lanes);
@@ -29,7 +32,7 @@ void dot(const StageArguments& stage, const typename A::element* w, const typena
     const typename A::Weight weight = take<A, axis>(w + j * stage.weight_j, tied);
     for (int u = 0; u < U; ++u) sum[j][u] = A::product(weight, x[u]);
   }
-  for (int64_t k = 1; k < stage.c; ++k) {
+  for (int64_t k = 1; k < terms; ++k) {
     in += in_step;
     w += stage.weight_k;
     for (int u = 0; u < U; ++u) x[u] = A::load(in + u * A::lanes);
@@ -43,28 +46,30 @@ void dot(const StageArguments& stage, const typename A::element* w, const typena
       A::store(out + j * out_step + u * A::lanes, sum[j][u], stage.conjugate);
 }
 
-/// All b outputs of one (i, l): rows in fours, then what is left.
-template <class A, Axis axis, int U>
-void outputs(const StageArguments& stage, const typename A::element* w,
-             const typename A::element* in, int64_t in_step, typename A::element* out,
-             int64_t out_step) {
+/// All b outputs of one (i, l): rows in fours, then what is left. C > 0: b = c = C.
+template <class A, Axis axis, int U, int C>
+inline void outputs(const StageArguments& stage, const typename A::element* w,
+                    const typename A::element* in, int64_t in_step, typename A::element* out,
+                    int64_t out_step) {
+  if (C != 0 && C <= 4) return dot<A, axis, C ? C : 1, U, C>(stage, w, in, in_step, out, out_step);
+  const int64_t rows = C ? C : stage.b;
   int64_t j = 0;
-  for (; j + 4 <= stage.b; j += 4)
-    dot<A, axis, 4, U>(stage, w + j * stage.weight_j, in, in_step, out + j * out_step, out_step);
+  for (; j + 4 <= rows; j += 4)
+    dot<A, axis, 4, U, C>(stage, w + j * stage.weight_j, in, in_step, out + j * out_step, out_step);
   w += j * stage.weight_j;
   out += j * out_step;
-  switch (stage.b - j) {
+  switch (rows - j) {
     case 1:
-      return dot<A, axis, 1, U>(stage, w, in, in_step, out, out_step);
+      return dot<A, axis, 1, U, C>(stage, w, in, in_step, out, out_step);
     case 2:
-      return dot<A, axis, 2, U>(stage, w, in, in_step, out, out_step);
+      return dot<A, axis, 2, U, C>(stage, w, in, in_step, out, out_step);
     case 3:
-      return dot<A, axis, 3, U>(stage, w, in, in_step, out, out_step);
+      return dot<A, axis, 3, U, C>(stage, w, in, in_step, out, out_step);
   }
 }
 
-template <class A>
-void batch_axis(const StageArguments& stage) {
+template <class A, int C>
+void batch_axis_of(const StageArguments& stage) {
   typedef typename A::element element;
   // Two vectors share each weight, as far as the registers carry eight sums.
   constexpr int U = 2;
@@ -78,15 +83,15 @@ void batch_axis(const StageArguments& stage) {
       element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * width;
       int64_t t = 0;
       for (; t + U * A::lanes <= width; t += U * A::lanes)
-        outputs<A, Axis::batch, U>(stage, w, in + t, step, out + t, step);
+        outputs<A, Axis::batch, U, C>(stage, w, in + t, step, out + t, step);
       for (; t < width; t += A::lanes)
-        outputs<A, Axis::batch, 1>(stage, w, in + t, step, out + t, step);
+        outputs<A, Axis::batch, 1, C>(stage, w, in + t, step, out + t, step);
     }
 }
 
 /// Vector arithmetic A along l, One for the elements that fill no vector.
-template <class A, class One>
-void l_axis(const StageArguments& stage) {
+template <class A, class One, int C>
+void l_axis_of(const StageArguments& stage) {
   typedef typename A::element element;
   for (int64_t i = stage.i0; i < stage.i1; ++i) {
     const element* w = static_cast<const element*>(stage.weights) + i * stage.weight_i;
@@ -94,10 +99,25 @@ void l_axis(const StageArguments& stage) {
     element* out = static_cast<element*>(stage.out) + i * stage.b * stage.d;
     int64_t l = stage.l0;
     for (; l + A::lanes <= stage.l1; l += A::lanes)
-      outputs<A, Axis::l, 1>(stage, w + l * stage.weight_l, in + l, stage.d, out + l, stage.d);
+      outputs<A, Axis::l, 1, C>(stage, w + l * stage.weight_l, in + l, stage.d, out + l, stage.d);
     for (; l < stage.l1; ++l)
-      outputs<One, Axis::l, 1>(stage, w + l * stage.weight_l, in + l, stage.d, out + l, stage.d);
+      outputs<One, Axis::l, 1, C>(stage, w + l * stage.weight_l, in + l, stage.d, out + l, stage.d);
   }
+}
+
+// Square blocks of the common small sizes are unrolled; others loop.
+template <class A>
+void batch_axis(const StageArguments& stage) {
+  if (stage.b == 2 && stage.c == 2) return batch_axis_of<A, 2>(stage);
+  if (stage.b == 4 && stage.c == 4) return batch_axis_of<A, 4>(stage);
+  batch_axis_of<A, 0>(stage);
+}
+
+template <class A, class One>
+void l_axis(const StageArguments& stage) {
+  if (stage.b == 2 && stage.c == 2) return l_axis_of<A, One, 2>(stage);
+  if (stage.b == 4 && stage.c == 4) return l_axis_of<A, One, 4>(stage);
+  l_axis_of<A, One, 0>(stage);
 }
 
 template <class element>
