@@ -37,6 +37,23 @@ struct Stage {
   bool conjugate;
 };
 
+/// A stage for single vectors whose blocks lie within a SIMD vector, with the packed copy of its
+/// weights that such a kernel reads (kernels.hpp).
+struct WithinStage {
+  Index c, d;
+  std::vector<unsigned char> weights;
+  Index vector_step;
+  bool conjugate;
+};
+
+/// What a single vector goes through at once: one stage, or (stage negative) the run of stages
+/// that exchange only lanes within SIMD vectors.
+struct VectorStep {
+  Index stage;
+  Index rows;  // of the vector before and after, for a run
+  std::vector<WithinStage> within;
+};
+
 /// What one product does: stages in the order in which they run, rows of input and output.
 /// gather[t] is the row of the input that becomes row t of the first stage's input; row i of the
 /// output is row scatter[i] of the last stage's output. Both empty for the identity.
@@ -44,6 +61,7 @@ struct Plan {
   DType dtype;
   std::vector<Stage> stages;
   std::vector<Index> gather, scatter;
+  std::vector<VectorStep> vector_steps;  // the same product for a single vector
   Index input_rows, output_rows;
   Index widest;  // rows of the longest vector between, before or after the stages
   double work;   // multiply-adds per column

@@ -152,6 +152,23 @@ StageArguments share(StageArguments stage, const Pattern& pattern, Index lanes, 
   return stage;
 }
 
+/// This thread's share of the stages that stay within SIMD vectors.
+void run_within(const Product& product, const VectorStep& step, const char* source, char* target,
+                int thread, int threads) {
+  constexpr std::size_t most = 8;  // stages at a time; more than log2 of any vector's lanes
+  kernels::WithinStage stages[most];
+  const Index vectors = step.rows / product.kernels.lanes;
+  for (std::size_t first = 0; first < step.within.size(); first += most) {
+    const std::size_t count = std::min(most, step.within.size() - first);
+    for (std::size_t s = 0; s < count; ++s) {
+      const WithinStage& stage = step.within[first + s];
+      stages[s] = {stage.c, stage.d, stage.weights.data(), stage.vector_step, stage.conjugate};
+    }
+    product.kernels.within({stages, static_cast<Index>(count), first == 0 ? source : target, target,
+                            vectors * thread / threads, vectors * (thread + 1) / threads});
+  }
+}
+
 /// One vector through all stages by `threads` threads, of which this is one; vectors run along l.
 /// The first stage reads the input and the last one writes the output where those are contiguous
 /// and in order; else they are copied to and from the buffers.
@@ -166,12 +183,18 @@ void run_vector(const Product& product, const char* from, char* to, char* here, 
     if (threads > 1) barrier();
     source = here;
   }
-  for (const Stage& stage : plan.stages) {
-    const bool last = &stage == &plan.stages.back();
+  for (const VectorStep& step : plan.vector_steps) {
+    const bool last = &step == &plan.vector_steps.back();
     char* target = last && out_place ? to : there;
-    const StageArguments whole = arguments(stage, source, target, 1);
-    product.kernels.l_axis(
-        threads > 1 ? share(whole, stage.pattern, product.kernels.lanes, thread, threads) : whole);
+    if (step.stage < 0) {
+      run_within(product, step, source, target, thread, threads);
+    } else {
+      const Stage& stage = plan.stages[static_cast<std::size_t>(step.stage)];
+      const StageArguments whole = arguments(stage, source, target, 1);
+      product.kernels.l_axis(
+          threads > 1 ? share(whole, stage.pattern, product.kernels.lanes, thread, threads)
+                      : whole);
+    }
     if (threads > 1) barrier();
     source = target;
     std::swap(here, there);

@@ -120,6 +120,66 @@ void l_axis(const StageArguments& stage) {
   l_axis_of<A, One, 0>(stage);
 }
 
+/// y[u] = x[u] with lanes n and n ^ distance exchanged. The distances are constants to the
+/// compiler; U vectors share the jump.
+template <class A, int U>
+void exchange(typename A::Vector (&y)[U], const typename A::Vector (&x)[U], int64_t distance) {
+#define PAPILIO_EXCHANGE(n)                                               \
+  case n:                                                                 \
+    if (n < A::lanes)                                                     \
+      for (int u = 0; u < U; ++u) y[u] = A::template exchange<(n)>(x[u]); \
+    return;
+  switch (distance) {
+    PAPILIO_EXCHANGE(1)
+    PAPILIO_EXCHANGE(2)
+    PAPILIO_EXCHANGE(3)
+    PAPILIO_EXCHANGE(4)
+    PAPILIO_EXCHANGE(5)
+    PAPILIO_EXCHANGE(6)
+    PAPILIO_EXCHANGE(7)
+    PAPILIO_EXCHANGE(8)
+    PAPILIO_EXCHANGE(9)
+    PAPILIO_EXCHANGE(10)
+    PAPILIO_EXCHANGE(11)
+    PAPILIO_EXCHANGE(12)
+    PAPILIO_EXCHANGE(13)
+    PAPILIO_EXCHANGE(14)
+    PAPILIO_EXCHANGE(15)
+  }
+#undef PAPILIO_EXCHANGE
+}
+
+template <class A, int U>
+inline void within_vectors(const WithinArguments& work, int64_t v) {
+  typedef typename A::element element;
+  typename A::Vector x[U], y[U];
+  for (int u = 0; u < U; ++u)
+    x[u] = A::load_vector(static_cast<const element*>(work.in) + (v + u) * A::lanes);
+  for (const WithinStage* stage = work.stages; stage != work.stages + work.count; ++stage) {
+    const int64_t step = stage->vector_step;
+    const element* w = static_cast<const element*>(stage->weights) + v * step;
+    typename A::Sum sum[U];
+    for (int u = 0; u < U; ++u) sum[u] = A::product(A::weight(w + u * step), A::input(x[u]));
+    for (int64_t q = 1; q < stage->c; ++q) {
+      w += A::lanes;
+      exchange<A, U>(y, x, q * stage->d);
+      for (int u = 0; u < U; ++u)
+        sum[u] = A::multiply_add(sum[u], A::weight(w + u * step), A::input(y[u]));
+    }
+    for (int u = 0; u < U; ++u) x[u] = A::total(sum[u], stage->conjugate);
+  }
+  for (int u = 0; u < U; ++u)
+    A::store_vector(static_cast<element*>(work.out) + (v + u) * A::lanes, x[u]);
+}
+
+template <class A>
+void within(const WithinArguments& work) {
+  constexpr int U = 4;
+  int64_t v = work.first;
+  for (; v + U <= work.last; v += U) within_vectors<A, U>(work, v);
+  for (; v < work.last; ++v) within_vectors<A, 1>(work, v);
+}
+
 template <class element>
 void pack(const CopyArguments& copy, const void* matrix, void* tile) {
   element* to = static_cast<element*>(tile);
@@ -150,7 +210,11 @@ void unpack(const CopyArguments& copy, const void* tile, void* matrix) {
 
 template <class A, class One>
 constexpr Kernels kernels_of() {
-  return {A::lanes, batch_axis<A>, l_axis<A, One>, pack<typename A::element>,
+  return {A::lanes,
+          batch_axis<A>,
+          l_axis<A, One>,
+          within<A>,
+          pack<typename A::element>,
           unpack<typename A::element>};
 }
 

@@ -23,6 +23,26 @@ struct StageArguments {
   int64_t width;  // batch axis only: columns of a row, a multiple of Kernels::lanes
 };
 
+/// A square factor whose c*d rows of each block lie within one vector (c a power of two, c*d
+/// divides the lanes): lane n of output vector v is
+///   sum_q w[v, q, n] * in[v, n ^ (q*d)],
+/// the weights being packed so. vector_step is 0 where they are the same for all v.
+struct WithinStage {
+  int64_t c, d;
+  const void* weights;
+  int64_t vector_step;  // elements from the weights of one vector to those of the next
+  bool conjugate;
+};
+
+/// Stages that run one after the other on each vector in [first, last) while it is in registers.
+struct WithinArguments {
+  const WithinStage* stages;
+  int64_t count;
+  const void* in;
+  void* out;
+  int64_t first, last;
+};
+
 /// Copies rows x columns elements between a strided matrix and a tile whose rows are contiguous.
 /// index, if not null, names the row of the strided matrix for each row of the tile.
 struct CopyArguments {
@@ -33,6 +53,7 @@ struct CopyArguments {
 };
 
 typedef void (*StageKernel)(const StageArguments&);
+typedef void (*WithinKernel)(const WithinArguments&);
 typedef void (*PackKernel)(const CopyArguments&, const void* matrix, void* tile);
 typedef void (*UnpackKernel)(const CopyArguments&, const void* tile, void* matrix);
 
@@ -41,6 +62,7 @@ struct Kernels {
   int64_t lanes;           // elements in a vector
   StageKernel batch_axis;  // vectors run along the batch: a row is `width` contiguous elements
   StageKernel l_axis;      // one vector of input; vectors run along l
+  WithinKernel within;     // one vector of input; all stages on each register
   PackKernel pack;         // tile <- matrix; columns up to tile_width are filled with zeros
   UnpackKernel unpack;     // matrix <- tile
 };

@@ -36,6 +36,32 @@ batch<T> operator+(batch<T> x, batch<T> y) {
   return {x.v + y.v};
 }
 
+// Integers of the size of a scalar: what permutations are written in.
+template <class T>
+struct integer_like;
+template <>
+struct integer_like<float> {
+  typedef int32_t type;
+};
+template <>
+struct integer_like<double> {
+  typedef int64_t type;
+};
+
+/// Lane n of the result is lane source(n) of x. The sources are constants to the compiler.
+template <class T, class Source>
+batch<T> permute(batch<T> x, Source source) {
+#if defined(__clang__)
+  batch<T> result;
+  for (int n = 0; n < batch<T>::lanes; ++n) result.v[n] = x.v[source(n)];
+  return result;
+#else
+  typename batch<typename integer_like<T>::type>::native lanes;
+  for (int n = 0; n < batch<T>::lanes; ++n) lanes[n] = source(n);
+  return {__builtin_shuffle(x.v, lanes)};
+#endif
+}
+
 template <class T>
 struct complex {
   T re, im;
@@ -64,10 +90,20 @@ single<T> operator+(single<T> x, single<T> y) {
 template <class T, class V>
 struct Real {
   typedef T element;
+  typedef V Vector;
   typedef V Input;
   typedef V Weight;
   typedef V Sum;
   static constexpr int lanes = V::lanes;
+
+  static Vector load_vector(const element* from) { return V::load(from); }
+  static void store_vector(element* to, Vector x) { x.store(to); }
+  static Input input(Vector x) { return x; }
+  static Vector total(Sum sum, bool) { return sum; }
+  template <int distance>
+  static Vector exchange(Vector x) {
+    return permute(x, [](int n) { return n ^ distance; });
+  }
 
   static Input load(const element* from) { return V::load(from); }
   static Weight weight(const element* from) { return V::load(from); }
@@ -77,32 +113,6 @@ struct Real {
   static void store(element* to, Sum sum, bool) { sum.store(to); }
 };
 
-// Integers of the size of a scalar: what permutations are written in.
-template <class T>
-struct integer_like;
-template <>
-struct integer_like<float> {
-  typedef int32_t type;
-};
-template <>
-struct integer_like<double> {
-  typedef int64_t type;
-};
-
-/// Lane n of the result is lane source(n) of x. The sources are constants to the compiler.
-template <class T, class Source>
-batch<T> permute(batch<T> x, Source source) {
-#if defined(__clang__)
-  batch<T> result;
-  for (int n = 0; n < batch<T>::lanes; ++n) result.v[n] = x.v[source(n)];
-  return result;
-#else
-  typename batch<typename integer_like<T>::type>::native lanes;
-  for (int n = 0; n < batch<T>::lanes; ++n) lanes[n] = source(n);
-  return {__builtin_shuffle(x.v, lanes)};
-#endif
-}
-
 /// Interleaved complex numbers in batch<T>. A sum keeps re(w) * (x, y) and im(w) * (y, x) apart,
 /// so that a product costs two multiply-adds per vector and the signs are set once, in store:
 ///   (a + ib)(x + iy) = (a x - b y) + i (a y + b x);  conjugating w turns both signs of b.
@@ -110,6 +120,7 @@ template <class T>
 struct ComplexBatch {
   typedef complex<T> element;
   typedef batch<T> V;
+  typedef V Vector;
   static constexpr int lanes = V::lanes / 2;
   struct Input {
     V straight, swapped;
@@ -136,10 +147,18 @@ struct ComplexBatch {
     return s;
   }
 
-  static Input load(const element* from) {
-    const V x = V::load(&from->re);
-    return {x, swap(x)};
+  static Vector load_vector(const element* from) { return V::load(&from->re); }
+  static void store_vector(element* to, Vector x) { x.store(&to->re); }
+  static Input input(Vector x) { return {x, swap(x)}; }
+  static Vector total(Sum sum, bool conjugate) {
+    return signs(conjugate) * sum.crossed + sum.straight;
   }
+  template <int distance>
+  static Vector exchange(Vector x) {
+    return permute(x, [](int n) { return n ^ (2 * distance); });
+  }
+
+  static Input load(const element* from) { return input(load_vector(from)); }
   static Weight weight(const element* from) {
     const V w = V::load(&from->re);
     return {real_parts(w), imaginary_parts(w)};
@@ -152,7 +171,7 @@ struct ComplexBatch {
     return {w.re * x.straight + sum.straight, w.im * x.swapped + sum.crossed};
   }
   static void store(element* to, Sum sum, bool conjugate) {
-    (signs(conjugate) * sum.crossed + sum.straight).store(&to->re);
+    store_vector(to, total(sum, conjugate));
   }
 };
 
