@@ -69,6 +69,7 @@ class Operator {
 
   const Plan& plan(bool transpose, bool conjugate) {
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (chain_.merged.empty()) merge_factors(chain_);
     std::unique_ptr<Plan>& plan = plans_[(transpose ? 2 : 0) + (conjugate ? 1 : 0)];
     if (!plan) plan = std::make_unique<Plan>(Plan::compile(chain_, transpose, conjugate));
     return *plan;

@@ -70,7 +70,8 @@ void test_products(DType dtype) {
   std::mt19937 generator(0);
   std::uniform_real_distribution<double> uniform(-1, 1);
   const Patterns chain{{1, 3, 4, 10}, {2, 2, 3, 10}, {5, 4, 2, 3}};
-  Chain factors{dtype, {}, {}, {}};
+  Chain factors{};
+  factors.dtype = dtype;
   std::vector<std::vector<T>> values;
   for (const Pattern& p : chain) {
     values.emplace_back(static_cast<std::size_t>(p.nnz()));
@@ -78,6 +79,7 @@ void test_products(DType dtype) {
   }
   for (std::size_t s = 0; s < chain.size(); ++s)
     factors.factors.push_back({chain[s], values[s].data(), false, false});
+  merge_factors(factors);
   const Index rows = factors.rows(), cols = factors.cols();
   for (Index batch : {1, 5, 40}) {
     std::vector<T> x(static_cast<std::size_t>(cols * batch));

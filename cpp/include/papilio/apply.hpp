@@ -25,9 +25,20 @@ struct Chain {
   std::vector<Factor> factors;
   std::vector<Index> row_permutation, column_permutation;
 
+  /// The same product with fewer factors, made by merge_factors: merged[g] is the product of the
+  /// factors [groups[g].first, groups[g].second). Shares the memory of factors left alone.
+  std::vector<Factor> merged;
+  std::vector<std::pair<std::size_t, std::size_t>> groups;
+  std::vector<std::shared_ptr<const void>> owned;  // values of merged factors
+
   Index rows() const { return factors.front().pattern.rows(); }
   Index cols() const { return factors.back().pattern.cols(); }
 };
+
+/// Fills chain.merged: neighbours are multiplied where the product needs no more multiply-adds
+/// than both (two 2 x 2 dyadic factors make a 4 x 4 one) and a kernel holds its blocks in
+/// registers, which halves the passes over the data. Memory: at most that of the values again.
+void merge_factors(Chain& chain);
 
 /// One factor as the kernels see it: transposition only exchanges strides.
 struct Stage {
@@ -61,11 +72,13 @@ struct Plan {
   DType dtype;
   std::vector<Stage> stages;
   std::vector<Index> gather, scatter;
-  std::vector<VectorStep> vector_steps;  // the same product for a single vector
+  std::vector<Stage> vector_stages;      // the same product for a single vector: its stages,
+  std::vector<VectorStep> vector_steps;  // and the steps that refer to them
   Index input_rows, output_rows;
   Index widest;  // rows of the longest vector between, before or after the stages
   double work;   // multiply-adds per column
 
+  /// For a chain that merge_factors has seen; the chain must outlive the plan.
   static Plan compile(const Chain& chain, bool transpose, bool conjugate);
 };
 

@@ -14,7 +14,8 @@ using kernels::CopyArguments;
 using kernels::Kernels;
 using kernels::StageArguments;
 
-constexpr Index tile_bytes = Index{256} << 10;  // two tiles fit the L2 cache of current CPUs
+static const Index tile_bytes = (getenv("TB") ? atoi(getenv("TB")) : Index{512})
+                                << 10;  // two tiles fit the L2 cache of current CPUs
 
 thread_local Workspace workspace;
 
@@ -111,7 +112,7 @@ void run_tiles(const Product& product) {
   const Index lanes = product.kernels.lanes;
   const Index columns = product.inner.size;
   const Index column_bytes = plan.widest * product.element;
-  const Index fitting = std::clamp(tile_bytes / column_bytes / lanes, Index{1}, Index{8}) * lanes;
+  const Index fitting = std::clamp(tile_bytes / column_bytes / lanes, Index{1}, Index{16}) * lanes;
   const Index width = std::min(fitting, (columns + lanes - 1) / lanes * lanes);
   const Index tiles = (columns + width - 1) / width;
   const Index tasks = product.outer_size() * tiles;
@@ -128,8 +129,9 @@ void run_tiles(const Product& product) {
       const auto [from, to] = product.at(task / tiles, column);
       product.pack(from, count, width, here);
       for (const Stage& stage : plan.stages) {
-        product.kernels.batch_axis(arguments(stage, here, there, width));
-        std::swap(here, there);
+        const bool in_place = kernels::works_in_place(stage.pattern.b, stage.pattern.c);
+        product.kernels.batch_axis(arguments(stage, here, in_place ? here : there, width));
+        if (!in_place) std::swap(here, there);
       }
       product.unpack(here, count, width, to);
     }
@@ -189,7 +191,7 @@ void run_vector(const Product& product, const char* from, char* to, char* here, 
     if (step.stage < 0) {
       run_within(product, step, source, target, thread, threads);
     } else {
-      const Stage& stage = plan.stages[static_cast<std::size_t>(step.stage)];
+      const Stage& stage = plan.vector_stages[static_cast<std::size_t>(step.stage)];
       const StageArguments whole = arguments(stage, source, target, 1);
       product.kernels.l_axis(
           threads > 1 ? share(whole, stage.pattern, product.kernels.lanes, thread, threads)

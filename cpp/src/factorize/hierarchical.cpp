@@ -479,15 +479,14 @@ class Hierarchical {
   double explicit_error() {
     constexpr DType dtypes[] = {DType::float32, DType::float64, DType::complex64,
                                 DType::complex128};
-    Chain chain{dtypes[std::is_same<T, float>::value                 ? 0
-                       : std::is_same<T, double>::value              ? 1
-                       : std::is_same<T, std::complex<float>>::value ? 2
-                                                                     : 3],
-                {},
-                {},
-                {}};
+    Chain chain{};
+    chain.dtype = dtypes[std::is_same<T, float>::value                 ? 0
+                         : std::is_same<T, double>::value              ? 1
+                         : std::is_same<T, std::complex<float>>::value ? 2
+                                                                       : 3];
     for (const Partial<T>& partial : partials_)
       chain.factors.push_back({partial.pattern, partial.values.data(), false, false});
+    merge_factors(chain);
     const Plan plan = Plan::compile(chain, false, false);
     const Index rows = matrix_.rows(), cols = matrix_.cols(), width = std::min<Index>(128, cols);
     std::vector<T> unit(static_cast<std::size_t>(cols * width));

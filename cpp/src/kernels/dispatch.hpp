@@ -6,6 +6,7 @@
 
 #include "kernels/kernels.hpp"
 #include "papilio/dtype.hpp"
+#include "papilio/pattern.hpp"
 
 namespace papilio {
 namespace kernels {
@@ -13,6 +14,10 @@ namespace kernels {
 /// The table in use, chosen at the first call. Throws std::invalid_argument if PAPILIO_ISA names
 /// an instruction set that is unknown or that this CPU lacks.
 const Table& active_table();
+
+/// Whether the batch kernel for b x c blocks may write its output over its input: it does so for
+/// the blocks that it holds in registers as a whole.
+inline bool works_in_place(Index b, Index c) { return b == c && (c == 2 || c == 4); }
 
 inline const Kernels& kernels_for(DType dtype) {
   return active_table().kernels[static_cast<int>(dtype)];
