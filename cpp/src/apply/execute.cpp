@@ -36,6 +36,8 @@ StageArguments arguments(const Stage& stage, const void* in, void* out, Index wi
           p.a,
           0,
           p.d,
+          width,
+          width,
           width};
 }
 
@@ -127,13 +129,29 @@ void run_tiles(const Product& product) {
       const Index column = task % tiles * width;
       const Index count = std::min(width, columns - column);
       const auto [from, to] = product.at(task / tiles, column);
-      product.pack(from, count, width, here);
+      // The first stage reads the input and the last one writes the output where a tile's rows
+      // lie there as in a tile, but for the distance between them.
+      const bool whole = count == width;
+      const bool read = whole && product.inner.in_stride == 1 && plan.gather.empty();
+      const bool write = whole && product.inner.out_stride == 1 && plan.scatter.empty();
+      const char* source = read ? from : here;
+      Index source_row = read ? product.in_stride : width;
+      if (!read) product.pack(from, count, width, here);
       for (const Stage& stage : plan.stages) {
-        const bool in_place = kernels::works_in_place(stage.pattern.b, stage.pattern.c);
-        product.kernels.batch_axis(arguments(stage, here, in_place ? here : there, width));
-        if (!in_place) std::swap(here, there);
+        const bool last_stage = &stage == &plan.stages.back();
+        const bool in_place =
+            source == here && kernels::works_in_place(stage.pattern.b, stage.pattern.c);
+        if (source == here && !in_place) std::swap(here, there);
+        char* target = last_stage && write ? to : here;
+        const Index target_row = last_stage && write ? product.out_stride : width;
+        StageArguments work = arguments(stage, source, target, width);
+        work.in_row = source_row;
+        work.out_row = target_row;
+        product.kernels.batch_axis(work);
+        source = target;
+        source_row = target_row;
       }
-      product.unpack(here, count, width, to);
+      if (!write) product.unpack(source, count, width, to);
     }
     workspace.trim();
   });

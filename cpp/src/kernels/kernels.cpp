@@ -73,19 +73,20 @@ void batch_axis_of(const StageArguments& stage) {
   typedef typename A::element element;
   // Two vectors share each weight, as far as the registers carry eight sums.
   constexpr int U = 2;
-  const int64_t width = stage.width, step = stage.d * width;
+  const int64_t width = stage.width;
+  const int64_t in_step = stage.d * stage.in_row, out_step = stage.d * stage.out_row;
   for (int64_t i = stage.i0; i < stage.i1; ++i)
     for (int64_t l = stage.l0; l < stage.l1; ++l) {
       const element* w =
           static_cast<const element*>(stage.weights) + i * stage.weight_i + l * stage.weight_l;
       const element* in =
-          static_cast<const element*>(stage.in) + (i * stage.c * stage.d + l) * width;
-      element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * width;
+          static_cast<const element*>(stage.in) + (i * stage.c * stage.d + l) * stage.in_row;
+      element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * stage.out_row;
       int64_t t = 0;
       for (; t + U * A::lanes <= width; t += U * A::lanes)
-        outputs<A, Axis::batch, U, C>(stage, w, in + t, step, out + t, step);
+        outputs<A, Axis::batch, U, C>(stage, w, in + t, in_step, out + t, out_step);
       for (; t < width; t += A::lanes)
-        outputs<A, Axis::batch, 1, C>(stage, w, in + t, step, out + t, step);
+        outputs<A, Axis::batch, 1, C>(stage, w, in + t, in_step, out + t, out_step);
     }
 }
 

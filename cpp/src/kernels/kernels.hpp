@@ -20,7 +20,9 @@ struct StageArguments {
   const void* in;
   void* out;
   int64_t i0, i1, l0, l1;
-  int64_t width;  // batch axis only: columns of a row, a multiple of Kernels::lanes
+  // Batch axis only: columns of a row, a multiple of Kernels::lanes, and the elements from a row
+  // to the next in the input and in the output.
+  int64_t width, in_row, out_row;
 };
 
 /// A square factor whose c*d rows of each block lie within one vector (c a power of two, c*d
