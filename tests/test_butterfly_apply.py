@@ -248,3 +248,21 @@ def test_factors_of_a_view_make_the_view_again():
     for shared, own in zip(reversed(F.T.factors), F.factors, strict=True):
         assert np.shares_memory(shared, own)
         assert not shared.flags.writeable
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128])
+def test_extreme_weights_neither_overflow_nor_vanish_in_the_plan(dtype):
+    # The planner multiplies neighbouring factors; here their products leave the number range.
+    rng = np.random.default_rng(10)
+    architecture = pp.Architecture.square_dyadic(16)
+    limits = np.finfo(dtype)
+    for scale in (dtype(limits.max**0.6), dtype(limits.tiny**0.6)):
+        factors = random_factors(rng, architecture, dtype)
+        plain = pp.Butterfly(factors)
+        scaled = pp.Butterfly([factors[0] * scale, factors[1] * scale, *factors[2:]])
+        for shape in ((16,), (16, 40)):
+            x = random_array(rng, shape, dtype)
+            # Applied one after the other, the first scaled factor only makes up for the input's.
+            expected = (plain @ x) * scale
+            error = np.abs(scaled @ (x / scale) - expected).max()
+            assert error <= 1e-4 * np.abs(expected).max()

@@ -65,7 +65,9 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     -----
     Products cost one multiply-add per non-zero and vector. Vectors and batches are read in place
     from any strides; only what has another dtype is converted, about a MiB at a time. The result
-    is the same for any number of threads, bit for bit.
+    is the same for any number of threads, bit for bit. Memory: the first product keeps copies of
+    the values as its kernels read them (neighbouring factors multiplied, weights packed), at most
+    about twice `nbytes`; each thread keeps tiles of at most 8 MiB.
 
     Examples
     --------

@@ -1,5 +1,8 @@
 #include <algorithm>
 #include <cstdlib>
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
 
 #include "apply/workspace.hpp"
 #include "kernels/dispatch.hpp"
@@ -14,8 +17,18 @@ using kernels::CopyArguments;
 using kernels::Kernels;
 using kernels::StageArguments;
 
-static const Index tile_bytes = (getenv("TB") ? atoi(getenv("TB")) : Index{512})
-                                << 10;  // two tiles fit the L2 cache of current CPUs
+/// Half of the L2 cache; the other half is left to weights and to what streams through.
+Index tile_bytes() {
+  static const Index bytes = [] {
+    long cache = 0;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+    cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+    return cache > 0 ? std::clamp(Index{cache} / 2, Index{128} << 10, Index{1} << 20)
+                     : Index{256} << 10;
+  }();
+  return bytes;
+}
 
 thread_local Workspace workspace;
 
@@ -114,7 +127,8 @@ void run_tiles(const Product& product) {
   const Index lanes = product.kernels.lanes;
   const Index columns = product.inner.size;
   const Index column_bytes = plan.widest * product.element;
-  const Index fitting = std::clamp(tile_bytes / column_bytes / lanes, Index{1}, Index{16}) * lanes;
+  const Index fitting =
+      std::clamp(tile_bytes() / column_bytes / lanes, Index{1}, Index{16}) * lanes;
   const Index width = std::min(fitting, (columns + lanes - 1) / lanes * lanes);
   const Index tiles = (columns + width - 1) / width;
   const Index tasks = product.outer_size() * tiles;

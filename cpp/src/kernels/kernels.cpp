@@ -15,64 +15,53 @@ typename A::Weight take(const typename A::element* w, bool tied) {
   return axis == Axis::batch || tied ? A::broadcast(w) : A::weight(w);
 }
 
-/// J outputs (rows `out_step` apart) times U vectors (`lanes` elements apart):
-///   out[j][u] = sum_k w[j, k] * in[k][u],
-/// for k < C, or k < stage.c where C is 0. All J * U sums stay in registers; each weight is read
-/// once, each input once.
-template <class A, Axis axis, int J, int U, int C>
+/// J output vectors, `out_step` apart:
+///   out[j] = sum_k w[j, k] * in[k],
+/// for k < C, or k < stage.c where C is 0. The J sums stay in registers; each input is read once.
+template <class A, Axis axis, int J, int C>
 inline void dot(const StageArguments& stage, const typename A::element* w,
                 const typename A::element* in, int64_t in_step, typename A::element* out,
                 int64_t out_step) {
   const bool tied = stage.weight_l == 0;
   const int64_t terms = C ? C : stage.c;
-  typename A::Sum sum[J][U];
-  typename A::Input x[U];
-  for (int u = 0; u < U; ++u) x[u] = A::load(in + u * A::lanes);
-  for (int j = 0; j < J; ++j) {
-    const typename A::Weight weight = take<A, axis>(w + j * stage.weight_j, tied);
-    for (int u = 0; u < U; ++u) sum[j][u] = A::product(weight, x[u]);
-  }
+  typename A::Sum sum[J];
+  typename A::Input x = A::load(in);
+  for (int j = 0; j < J; ++j) sum[j] = A::product(take<A, axis>(w + j * stage.weight_j, tied), x);
   for (int64_t k = 1; k < terms; ++k) {
     in += in_step;
     w += stage.weight_k;
-    for (int u = 0; u < U; ++u) x[u] = A::load(in + u * A::lanes);
-    for (int j = 0; j < J; ++j) {
-      const typename A::Weight weight = take<A, axis>(w + j * stage.weight_j, tied);
-      for (int u = 0; u < U; ++u) sum[j][u] = A::multiply_add(sum[j][u], weight, x[u]);
-    }
+    x = A::load(in);
+    for (int j = 0; j < J; ++j)
+      sum[j] = A::multiply_add(sum[j], take<A, axis>(w + j * stage.weight_j, tied), x);
   }
-  for (int j = 0; j < J; ++j)
-    for (int u = 0; u < U; ++u)
-      A::store(out + j * out_step + u * A::lanes, sum[j][u], stage.conjugate);
+  for (int j = 0; j < J; ++j) A::store(out + j * out_step, sum[j], stage.conjugate);
 }
 
 /// All b outputs of one (i, l): rows in fours, then what is left. C > 0: b = c = C.
-template <class A, Axis axis, int U, int C>
+template <class A, Axis axis, int C>
 inline void outputs(const StageArguments& stage, const typename A::element* w,
                     const typename A::element* in, int64_t in_step, typename A::element* out,
                     int64_t out_step) {
-  if (C != 0 && C <= 4) return dot<A, axis, C ? C : 1, U, C>(stage, w, in, in_step, out, out_step);
-  const int64_t rows = C ? C : stage.b;
+  // All inputs are read before the first output is written: these blocks work in place.
+  if (C != 0) return dot<A, axis, C ? C : 1, C>(stage, w, in, in_step, out, out_step);
   int64_t j = 0;
-  for (; j + 4 <= rows; j += 4)
-    dot<A, axis, 4, U, C>(stage, w + j * stage.weight_j, in, in_step, out + j * out_step, out_step);
+  for (; j + 4 <= stage.b; j += 4)
+    dot<A, axis, 4, C>(stage, w + j * stage.weight_j, in, in_step, out + j * out_step, out_step);
   w += j * stage.weight_j;
   out += j * out_step;
-  switch (rows - j) {
+  switch (stage.b - j) {
     case 1:
-      return dot<A, axis, 1, U, C>(stage, w, in, in_step, out, out_step);
+      return dot<A, axis, 1, C>(stage, w, in, in_step, out, out_step);
     case 2:
-      return dot<A, axis, 2, U, C>(stage, w, in, in_step, out, out_step);
+      return dot<A, axis, 2, C>(stage, w, in, in_step, out, out_step);
     case 3:
-      return dot<A, axis, 3, U, C>(stage, w, in, in_step, out, out_step);
+      return dot<A, axis, 3, C>(stage, w, in, in_step, out, out_step);
   }
 }
 
 template <class A, int C>
 void batch_axis_of(const StageArguments& stage) {
   typedef typename A::element element;
-  // Two vectors share each weight, as far as the registers carry eight sums.
-  constexpr int U = 2;
   const int64_t width = stage.width;
   const int64_t in_step = stage.d * stage.in_row, out_step = stage.d * stage.out_row;
   for (int64_t i = stage.i0; i < stage.i1; ++i)
@@ -82,11 +71,8 @@ void batch_axis_of(const StageArguments& stage) {
       const element* in =
           static_cast<const element*>(stage.in) + (i * stage.c * stage.d + l) * stage.in_row;
       element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * stage.out_row;
-      int64_t t = 0;
-      for (; t + U * A::lanes <= width; t += U * A::lanes)
-        outputs<A, Axis::batch, U, C>(stage, w, in + t, in_step, out + t, out_step);
-      for (; t < width; t += A::lanes)
-        outputs<A, Axis::batch, 1, C>(stage, w, in + t, in_step, out + t, out_step);
+      for (int64_t t = 0; t < width; t += A::lanes)
+        outputs<A, Axis::batch, C>(stage, w, in + t, in_step, out + t, out_step);
     }
 }
 
@@ -100,9 +86,9 @@ void l_axis_of(const StageArguments& stage) {
     element* out = static_cast<element*>(stage.out) + i * stage.b * stage.d;
     int64_t l = stage.l0;
     for (; l + A::lanes <= stage.l1; l += A::lanes)
-      outputs<A, Axis::l, 1, C>(stage, w + l * stage.weight_l, in + l, stage.d, out + l, stage.d);
+      outputs<A, Axis::l, C>(stage, w + l * stage.weight_l, in + l, stage.d, out + l, stage.d);
     for (; l < stage.l1; ++l)
-      outputs<One, Axis::l, 1, C>(stage, w + l * stage.weight_l, in + l, stage.d, out + l, stage.d);
+      outputs<One, Axis::l, C>(stage, w + l * stage.weight_l, in + l, stage.d, out + l, stage.d);
   }
 }
 
@@ -175,7 +161,7 @@ inline void within_vectors(const WithinArguments& work, int64_t v) {
 
 template <class A>
 void within(const WithinArguments& work) {
-  constexpr int U = 4;
+  constexpr int U = 4;  // independent vectors, to hide the latency of the exchanges
   int64_t v = work.first;
   for (; v + U <= work.last; v += U) within_vectors<A, U>(work, v);
   for (; v < work.last; ++v) within_vectors<A, 1>(work, v);
