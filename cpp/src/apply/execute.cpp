@@ -133,7 +133,7 @@ void run_tiles(const Product& product) {
   const Index tiles = (columns + width - 1) / width;
   const Index tasks = product.outer_size() * tiles;
   const int threads = threads_for(tasks, plan.work * static_cast<double>(columns) *
-                                             static_cast<double>(product.outer_size()) / 4);
+                                             static_cast<double>(product.outer_size()) / 16);
   const std::size_t buffer = static_cast<std::size_t>(column_bytes * width);
   parallel(threads, [&](int thread, int team) {
     char* here = static_cast<char*>(workspace.reserve(2 * buffer));
@@ -242,10 +242,10 @@ void run_vectors(const Product& product) {
   const Index outer = product.outer_size(), inner = product.inner.size, vectors = outer * inner;
   const std::size_t buffer =
       (static_cast<std::size_t>(plan.widest * product.element) + 63) / 64 * 64;
-  const int threads = threads_for(vectors, plan.work * static_cast<double>(vectors));
+  const int threads = threads_for(vectors, plan.work * static_cast<double>(vectors) / 8);
   if (vectors == 1 || threads < num_threads()) {
     // Few vectors: all threads share each. The caller's buffers serve them all. Every stage ends
-    // at a barrier, which costs about as much as 2e4 multiply-adds.
+    // at a barrier, so that it is a single stage that must be worth it.
     const int sharing =
         threads_for(plan.widest, plan.work / (2.0 * static_cast<double>(plan.stages.size())));
     char* here = static_cast<char*>(workspace.reserve(2 * buffer));

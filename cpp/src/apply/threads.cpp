@@ -69,7 +69,7 @@ void set_num_threads(int threads) {
 }
 
 int threads_for(Index tasks, double work) {
-  constexpr double worth_a_thread = 10e3;  // about twice what opening a parallel region costs
+  constexpr double worth_a_thread = 20e3;  // several times what opening a parallel region costs
   const double useful = std::min(static_cast<double>(tasks), work / worth_a_thread);
   const int available = num_threads();
   if (useful >= available) return available;
