@@ -69,7 +69,9 @@ void set_num_threads(int threads) {
 }
 
 int threads_for(Index tasks, double work) {
-  constexpr double worth_a_thread = 20e3;  // several times what opening a parallel region costs
+  // Opening a parallel region costs a few microseconds, but milliseconds where another library's
+  // threads still spin on the cores (OpenBLAS after a product): below this, one thread is safer.
+  constexpr double worth_a_thread = 60e3;
   const double useful = std::min(static_cast<double>(tasks), work / worth_a_thread);
   const int available = num_threads();
   if (useful >= available) return available;
