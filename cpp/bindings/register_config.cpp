@@ -30,7 +30,6 @@ void register_config(py::module_& module) {
   module.def("cpu", &cpu_name);
   module.def("get_num_threads", &num_threads);
   module.def("set_num_threads", &set_num_threads);
-  module.def("in_forked_child", &in_forked_child);
   module.def("build_info", [] {
     return std::map<std::string, std::string>{{"version", PAPILIO_VERSION},
                                               {"compiler", compiler()},

@@ -1,5 +1,4 @@
 #include <memory>
-#include <mutex>
 
 #include "bindings.hpp"
 #include "papilio/apply.hpp"
@@ -8,53 +7,157 @@ namespace papilio {
 
 namespace {
 
-/// A chain of factors, the arrays that hold its values, and the plans of its four products.
+/// What the Python layer knows of a batch: (vectors, input, output), the contiguity by its name.
+typedef std::tuple<Index, std::string, std::string> BatchTuple;
+/// (lanes, radix, tile).
+typedef std::tuple<std::string, Index, Index> ChoiceTuple;
+
+Contiguous to_contiguous(const std::string& name) {
+  if (name == "columns") return Contiguous::columns;
+  if (name == "rows") return Contiguous::rows;
+  if (name == "neither") return Contiguous::neither;
+  throw py::value_error("layout is '" + name + "', expected 'columns', 'rows' or 'neither'");
+}
+
+BatchClass to_batch(const BatchTuple& batch) {
+  const auto& [vectors, in, out] = batch;
+  BatchClass result = classify({1, 1, {{vectors, 2, 2}}});
+  result.in = to_contiguous(in);
+  result.out = to_contiguous(out);
+  return result;
+}
+
+ChoiceTuple to_tuple(const Choice& choice) {
+  return {choice.lanes == Lanes::columns ? "columns" : "rows", choice.radix, choice.tile};
+}
+
+/// A chain of factors, the arrays that hold its values, and the planner of its products.
 class Operator {
  public:
   Operator(const std::vector<PatternTuple>& patterns, const std::vector<py::array>& values,
            const py::object& row_permutation, const py::object& column_permutation)
-      : arrays_(values) {
-    if (patterns.empty() || patterns.size() != values.size())
-      throw py::value_error("expected as many arrays of values as patterns, and at least one");
-    chain_.dtype = dtype_of(values.front(), "values");
-    for (std::size_t s = 0; s < patterns.size(); ++s) {
-      chain_.factors.push_back(to_factor(to_pattern(patterns[s]), values[s]));
-      if (s > 0 && chain_.factors[s - 1].pattern.cols() != chain_.factors[s].pattern.rows())
-        throw py::value_error("factors " + std::to_string(s - 1) + " and " + std::to_string(s) +
-                              " don't fit: columns and rows differ");
+      : arrays_(values), planner_(to_chain(patterns, row_permutation, column_permutation)) {}
+
+  /// F x for a contiguous vector of the operator's dtype as a new array; None for all else, which
+  /// the Python layer then looks at. side: 1 transposes, 2 conjugates.
+  py::object multiply(const py::handle& x, int side) {
+    if (!py::isinstance<py::array>(x)) return py::none();
+    const auto array = py::reinterpret_borrow<py::array>(x);
+    const bool transpose = side & 1;
+    const Chain& chain = planner_.chain();
+    const Index input = transpose ? chain.rows() : chain.cols();
+    constexpr int wanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ |
+                           py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+    if (array.ndim() != 1 || array.shape(0) != input || (array.flags() & wanted) != wanted ||
+        !(array.dtype().is(dtype_) || array.dtype().equal(dtype_)) ||
+        Py_TYPE(x.ptr()) != py::detail::npy_api::get().PyArray_Type_)
+      return py::none();
+    const Index output = transpose ? chain.cols() : chain.rows();
+    py::array out(dtype_, output);
+    const std::shared_ptr<const Plan>& plan = vector_plan(transpose);
+    const Layout layout{1, 1, {}};
+    const void* from = array.data();
+    void* to = out.mutable_data();
+    // Giving the interpreter to others for less than some microseconds costs more than it brings.
+    if (plan->predicted < 5e-6) {
+      execute(*plan, layout, side & 2, from, to);
+    } else {
+      const py::gil_scoped_release release;
+      execute(*plan, layout, side & 2, from, to);
     }
-    chain_.row_permutation = to_permutation(row_permutation, chain_.rows(), "row_permutation");
-    chain_.column_permutation =
-        to_permutation(column_permutation, chain_.cols(), "column_permutation");
+    return std::move(out);
   }
 
   /// out = op(F) x along `axis`. The arrays were checked by papilio.butterfly; what is checked
   /// again here is what would make the core read or write out of bounds.
   void apply(const py::array& x, py::array& out, int axis, bool transpose, bool conjugate) {
-    const Plan& plan = this->plan(transpose, conjugate);
-    if (dtype_of(x, "x") != chain_.dtype || dtype_of(out, "out") != chain_.dtype)
+    const Chain& chain = planner_.chain();
+    if (dtype_of(x, "x") != chain.dtype || dtype_of(out, "out") != chain.dtype)
       throw py::type_error("x and out must have the operator's dtype");
     if (x.ndim() != out.ndim() || axis < 0 || axis >= x.ndim())
       throw py::value_error("x and out must have equally many axes, and axis must be one");
-    if (x.shape(axis) != plan.input_rows || out.shape(axis) != plan.output_rows)
+    if (x.shape(axis) != (transpose ? chain.rows() : chain.cols()) ||
+        out.shape(axis) != (transpose ? chain.cols() : chain.rows()))
       throw py::value_error("x or out has the wrong length along axis");
     if (!out.writeable()) throw py::value_error("out is read-only");
     Layout layout{element_stride(x, axis, "x"), element_stride(out, axis, "out"), {}};
     for (int n = 0; n < x.ndim(); ++n) {
       if (n == axis) continue;
       if (x.shape(n) != out.shape(n)) throw py::value_error("x and out differ in a batch axis");
+      if (x.shape(n) == 0) return;
       layout.batch.push_back(
           {x.shape(n), element_stride(x, n, "x"), element_stride(out, n, "out")});
     }
     const void* from = x.data();
     void* to = out.mutable_data();
     const py::gil_scoped_release release;
-    execute(plan, layout, from, to);
+    const std::shared_ptr<const Plan> plan = planner_.plan(transpose, classify(layout));
+    execute(*plan, layout, conjugate, from, to);
+  }
+
+  /// (text, choice, predicted seconds) of the plan for such batches.
+  py::tuple plan(bool transpose, const BatchTuple& batch) {
+    const BatchClass wanted = to_batch(batch);
+    const std::shared_ptr<const Plan> plan = planner_.plan(transpose, wanted);
+    return py::make_tuple(planner_.describe(transpose, wanted), to_tuple(plan->choice),
+                          plan->predicted);
+  }
+
+  /// Measures, and keeps the best: [(choice, predicted, measured seconds)], the fastest first.
+  py::list tune(bool transpose, const BatchTuple& batch) {
+    const BatchClass wanted = to_batch(batch);
+    std::vector<Timing> timings;
+    {
+      const py::gil_scoped_release release;
+      timings = planner_.tune(transpose, wanted);
+    }
+    forget_vector_plans();
+    py::list rows;
+    for (const Timing& timing : timings)
+      rows.append(py::make_tuple(to_tuple(timing.choice), timing.predicted, timing.measured));
+    return rows;
+  }
+
+  void force(bool transpose, const BatchTuple& batch, const ChoiceTuple& choice) {
+    const auto& [lanes, radix, tile] = choice;
+    if (lanes != "columns" && lanes != "rows")
+      throw py::value_error("lanes is '" + lanes + "', expected 'columns' or 'rows'");
+    if (radix < 1 || tile < 1) throw py::value_error("radix and tile must be positive");
+    planner_.force(transpose, to_batch(batch),
+                   {lanes == "columns" ? Lanes::columns : Lanes::rows, radix, tile});
+    forget_vector_plans();
   }
 
  private:
-  Factor to_factor(const Pattern& pattern, const py::array& values) const {
-    if (dtype_of(values, "values") != chain_.dtype)
+  /// Under the interpreter's lock, as all that touches vector_plans_.
+  const std::shared_ptr<const Plan>& vector_plan(bool transpose) {
+    std::shared_ptr<const Plan>& plan = vector_plans_[transpose];
+    if (!plan) plan = planner_.plan(transpose, {1, Contiguous::rows, Contiguous::rows});
+    return plan;
+  }
+  void forget_vector_plans() { vector_plans_[0] = vector_plans_[1] = nullptr; }
+
+  Chain to_chain(const std::vector<PatternTuple>& patterns, const py::object& row_permutation,
+                 const py::object& column_permutation) {
+    if (patterns.empty() || patterns.size() != arrays_.size())
+      throw py::value_error("expected as many arrays of values as patterns, and at least one");
+    Chain chain{};
+    chain.dtype = dtype_of(arrays_.front(), "values");
+    dtype_ = arrays_.front().dtype();
+    for (std::size_t s = 0; s < patterns.size(); ++s) {
+      chain.factors.push_back(to_factor(chain.dtype, to_pattern(patterns[s]), arrays_[s]));
+      if (s > 0 && chain.factors[s - 1].pattern.cols() != chain.factors[s].pattern.rows())
+        throw py::value_error("factors " + std::to_string(s - 1) + " and " + std::to_string(s) +
+                              " don't fit: columns and rows differ");
+    }
+    chain.row_permutation = to_permutation(row_permutation, chain.rows(), "row_permutation");
+    chain.column_permutation =
+        to_permutation(column_permutation, chain.cols(), "column_permutation");
+    return chain;
+  }
+
+  static Factor to_factor(DType dtype, const Pattern& pattern, const py::array& values) {
+    if (dtype_of(values, "values") != dtype)
       throw py::type_error("all values must have one dtype");
     if (values.ndim() != 4 || !(values.flags() & py::array::c_style))
       throw py::value_error("values must be C-contiguous with four axes");
@@ -67,18 +170,10 @@ class Operator {
     return {pattern, values.data(), values.shape(0) < pattern.a, values.shape(3) < pattern.d};
   }
 
-  const Plan& plan(bool transpose, bool conjugate) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (chain_.merged.empty()) merge_factors(chain_);
-    std::unique_ptr<Plan>& plan = plans_[(transpose ? 2 : 0) + (conjugate ? 1 : 0)];
-    if (!plan) plan = std::make_unique<Plan>(Plan::compile(chain_, transpose, conjugate));
-    return *plan;
-  }
-
   std::vector<py::array> arrays_;
-  Chain chain_;
-  std::mutex mutex_;
-  std::unique_ptr<Plan> plans_[4];
+  py::dtype dtype_;
+  Planner planner_;
+  std::shared_ptr<const Plan> vector_plans_[2];
 };
 
 }  // namespace
@@ -87,7 +182,11 @@ void register_operator(py::module_& module) {
   py::class_<Operator>(module, "Operator")
       .def(py::init<const std::vector<PatternTuple>&, const std::vector<py::array>&,
                     const py::object&, const py::object&>())
-      .def("apply", &Operator::apply);
+      .def("multiply", &Operator::multiply)
+      .def("apply", &Operator::apply)
+      .def("plan", &Operator::plan)
+      .def("tune", &Operator::tune)
+      .def("force", &Operator::force);
 }
 
 }  // namespace papilio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     _transposed: bool
     _conjugated: bool
     _report: Report | None
+    _multiply: Callable[[Any, int], _Array | None]
+    _side: int
 
     def __init__(
         self,
@@ -151,6 +153,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         self._transposed = transposed
         self._conjugated = conjugated
         self._report = report
+        self._multiply = data.operator.multiply
+        self._side = transposed + 2 * conjugated
         rows, cols = data.architecture.shape
         super().__init__(data.values[0].dtype, (cols, rows) if transposed else (rows, cols))
 
@@ -250,13 +254,9 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
 
     def __matmul__(self, x: Any) -> Any:
         """Return ``F @ x``: x a vector, or vectors along the last axis but one."""
-        # The path of small vectors: everything else is checked and converted in _product.
-        if type(x) is np.ndarray and x.ndim == 1 and x.dtype == self.dtype and x.flags.c_contiguous:
-            rows, cols = self.shape
-            if x.shape[0] == cols and x.flags.aligned:
-                out = np.empty(rows, self.dtype)
-                self._data.operator.apply(x, out, 0, self._transposed, self._conjugated)
-                return out
+        product = self._multiply(x, self._side)
+        if product is not None:  # x was a plain vector
+            return product
         if isinstance(x, LinearOperator) or np.isscalar(x):
             return super().__matmul__(x)
         array = as_array(x, "x")

@@ -73,7 +73,6 @@ def config() -> dict[str, Any]:
         "available ISAs": _core.available_isas(),
         "threads": _core.get_num_threads(),
         "threading": build["threading"],
-        "forked child": _core.in_forked_child(),
         "compiler": build["compiler"],
         "python": platform.python_version(),
         "numpy": np.__version__,

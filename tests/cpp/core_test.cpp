@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <random>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "papilio/apply.hpp"
@@ -58,11 +59,42 @@ void test_threads() {
         },
         "an exception leaves the parallel region");
     check(calls >= 1 && calls <= threads, "each thread ran once");
+    // Phases don't overlap, and every task runs once.
+    std::vector<int> runs(100);
+    std::atomic<int> done{0};
+    bool ordered = true;
+    parallel_phases(threads, 20, 5, [&](Index phase, Index task) {
+      if (done < 5 * phase) ordered = false;
+      ++runs[static_cast<std::size_t>(5 * phase + task)];
+      check(num_threads() == 1 || threads == 1, "tasks are serial inside");
+      ++done;
+    });
+    check(ordered && runs == std::vector<int>(100, 1), "phases run in order, tasks once");
   }
+  // Many callers at once, each with its own tasks.
+  std::vector<std::thread> callers;
+  std::atomic<int> total{0};
+  for (int n = 0; n < 4; ++n)
+    callers.emplace_back([&] {
+      for (int repeat = 0; repeat < 200; ++repeat)
+        parallel_for(3, 7, [&](Index) { ++total; });
+    });
+  for (std::thread& caller : callers) caller.join();
+  check(total == 4 * 200 * 7, "concurrent callers all get their tasks done");
   check_throws<std::invalid_argument>([] { set_num_threads(0); }, "0 threads are refused");
   set_num_threads(3);
   check(num_threads() == 3, "set_num_threads is heard");
   check(threads_for(1, 1e12) == 1 && threads_for(100, 1.0) == 1, "small work stays serial");
+}
+
+template <class T>
+void check_product(const std::vector<T>& actual, const std::vector<T>& expected, DType dtype) {
+  double worst = 0;
+  for (std::size_t n = 0; n < actual.size(); ++n)
+    worst = std::max(worst, static_cast<double>(std::abs(actual[n] - expected[n])));
+  const bool single =
+      size_of(dtype) / (dtype == DType::complex64 || dtype == DType::complex128 ? 2 : 1) == 4;
+  check(worst < (single ? 1e-4 : 1e-12), "product equals the obvious one");
 }
 
 template <class T>
@@ -79,14 +111,12 @@ void test_products(DType dtype) {
   }
   for (std::size_t s = 0; s < chain.size(); ++s)
     factors.factors.push_back({chain[s], values[s].data(), false, false});
-  merge_factors(factors);
   const Index rows = factors.rows(), cols = factors.cols();
+  Planner planner(factors);
   for (Index batch : {1, 5, 40}) {
     std::vector<T> x(static_cast<std::size_t>(cols * batch));
     for (T& entry : x) entry = static_cast<T>(uniform(generator));
     std::vector<T> y(static_cast<std::size_t>(rows * batch)), reversed(y.size());
-    const Plan plan = Plan::compile(factors, false, false);
-    execute(plan, {batch, batch, {{batch, 1, 1}}}, x.data(), y.data());
     // The obvious product, factor by factor.
     std::vector<T> expected = x;
     for (std::size_t s = chain.size(); s-- > 0;) {
@@ -102,20 +132,29 @@ void test_products(DType dtype) {
                     expected[static_cast<std::size_t>((((i * p.c + k) * p.d) + l) * batch + t)];
       expected = std::move(next);
     }
-    double worst = 0;
-    for (std::size_t n = 0; n < y.size(); ++n)
-      worst = std::max(worst, static_cast<double>(std::abs(y[n] - expected[n])));
-    const bool single =
-        size_of(dtype) / (dtype == DType::complex64 || dtype == DType::complex128 ? 2 : 1) == 4;
-    check(worst < (single ? 1e-4 : 1e-12), "product equals the obvious one");
-    // Output columns backwards, through negative strides.
-    execute(plan, {batch, batch, {{batch, 1, -1}}}, x.data(), reversed.data() + batch - 1);
-    bool same = true;
-    for (Index row = 0; row < rows; ++row)
-      for (Index t = 0; t < batch; ++t)
-        same = same && reversed[static_cast<std::size_t>(row * batch + batch - 1 - t)] ==
-                           y[static_cast<std::size_t>(row * batch + t)];
-    check(same, "negative strides reverse the batch");
+    // Every way to run it, on one thread and on three; output columns forwards, and backwards
+    // through negative strides.
+    const Layout forwards{batch, batch, {{batch, 1, 1}}}, backwards{batch, batch, {{batch, 1, -1}}};
+    for (const Lanes lanes : {Lanes::columns, Lanes::rows})
+      for (const Index radix : {2, 4, 8})
+        for (const Index tile : {1, 3, 64})
+          for (const int threads : {1, 3}) {
+            set_num_threads(threads);
+            const auto plan =
+                planner.force(false, classify(forwards), {lanes, radix, tile});
+            execute(*plan, forwards, false, x.data(), y.data());
+            check_product(y, expected, dtype);
+            execute(*plan, backwards, false, x.data(), reversed.data() + batch - 1);
+            bool same = true;
+            for (Index row = 0; row < rows; ++row)
+              for (Index t = 0; t < batch; ++t)
+                same = same && reversed[static_cast<std::size_t>(row * batch + batch - 1 - t)] ==
+                                   y[static_cast<std::size_t>(row * batch + t)];
+            check(same, "negative strides reverse the batch");
+          }
+    check(planner.tune(false, classify(forwards)).size() > 1, "tune tries several plans");
+    execute(*planner.plan(false, classify(forwards)), forwards, false, x.data(), y.data());
+    check_product(y, expected, dtype);
   }
 }
 

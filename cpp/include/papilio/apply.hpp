@@ -1,8 +1,12 @@
-// Products with a chain of Kronecker-sparse factors: Chain (the data), Plan (what to do, decided
-// once), execute (do it).
+// Products with a chain of Kronecker-sparse factors: Chain (the data), Planner (decides, once for
+// each kind of batch, and keeps what it decided), Plan (the decision), execute (do it).
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "papilio/dtype.hpp"
@@ -25,61 +29,8 @@ struct Chain {
   std::vector<Factor> factors;
   std::vector<Index> row_permutation, column_permutation;
 
-  /// The same product with fewer factors, made by merge_factors: merged[g] is the product of the
-  /// factors [groups[g].first, groups[g].second). Shares the memory of factors left alone.
-  std::vector<Factor> merged;
-  std::vector<std::pair<std::size_t, std::size_t>> groups;
-  std::vector<std::shared_ptr<const void>> owned;  // values of merged factors
-
   Index rows() const { return factors.front().pattern.rows(); }
   Index cols() const { return factors.back().pattern.cols(); }
-};
-
-/// Fills chain.merged: neighbours are multiplied where the product needs no more multiply-adds
-/// than both (two 2 x 2 dyadic factors make a 4 x 4 one) and a kernel holds its blocks in
-/// registers, which halves the passes over the data. Memory: at most that of the values again.
-void merge_factors(Chain& chain);
-
-/// One factor as the kernels see it: transposition only exchanges strides.
-struct Stage {
-  Pattern pattern;
-  const void* weights;
-  Index weight_i, weight_j, weight_k, weight_l;  // strides in elements, 0 where tied
-  bool conjugate;
-};
-
-/// A stage for single vectors whose blocks lie within a SIMD vector, with the packed copy of its
-/// weights that such a kernel reads (kernels.hpp).
-struct WithinStage {
-  Index c, d;
-  std::vector<unsigned char> weights;
-  Index vector_step;
-  bool conjugate;
-};
-
-/// What a single vector goes through at once: one stage, or (stage negative) the run of stages
-/// that exchange only lanes within SIMD vectors.
-struct VectorStep {
-  Index stage;
-  Index rows;  // of the vector before and after, for a run
-  std::vector<WithinStage> within;
-};
-
-/// What one product does: stages in the order in which they run, rows of input and output.
-/// gather[t] is the row of the input that becomes row t of the first stage's input; row i of the
-/// output is row scatter[i] of the last stage's output. Both empty for the identity.
-struct Plan {
-  DType dtype;
-  std::vector<Stage> stages;
-  std::vector<Index> gather, scatter;
-  std::vector<Stage> vector_stages;      // the same product for a single vector: its stages,
-  std::vector<VectorStep> vector_steps;  // and the steps that refer to them
-  Index input_rows, output_rows;
-  Index widest;  // rows of the longest vector between, before or after the stages
-  double work;   // multiply-adds per column
-
-  /// For a chain that merge_factors has seen; the chain must outlive the plan.
-  static Plan compile(const Chain& chain, bool transpose, bool conjugate);
 };
 
 /// One axis of a batch; strides in elements, of either sign.
@@ -93,9 +44,91 @@ struct Layout {
   std::vector<BatchAxis> batch;
 };
 
-/// out = op(F) in for every vector of the batch. in and out don't overlap. Workspace: two tiles
-/// of a few hundred KiB a thread (two vectors for each thread where a single one is larger).
+/// Which neighbours are contiguous: the same entry of all vectors, the entries of a vector, none.
+enum class Contiguous { columns, rows, neither };
+
+/// What a planner needs to know of a batch.
+struct BatchClass {
+  Index vectors;  // rounded down to a power of two
+  Contiguous in, out;
+
+  friend bool operator<(const BatchClass& x, const BatchClass& y) {
+    return std::tie(x.vectors, x.in, x.out) < std::tie(y.vectors, y.in, y.out);
+  }
+};
+
+/// What SIMD lanes run along: the batch, or each vector.
+enum class Lanes { columns, rows };
+
+/// How to run a chain: what is free to choose.
+struct Choice {
+  Lanes lanes;
+  Index radix;  // neighbours are multiplied into blocks of at most radix x radix
+  Index tile;   // vectors that go through all stages together
+
+  friend bool operator==(const Choice& x, const Choice& y) {
+    return x.lanes == y.lanes && x.radix == y.radix && x.tile == y.tile;
+  }
+};
+
+struct Program;  // the stages of a chain, with weights as their kernels read them
+
+/// The decision for one kind of batch, and what it is expected to cost.
+struct Plan {
+  std::shared_ptr<const Program> program;
+  Choice choice;
+  double predicted;  // seconds on one thread, by the cost model
+};
+
+/// A candidate of tune() and how long it took.
+struct Timing {
+  Choice choice;
+  double predicted, measured;  // seconds; measured with all threads
+};
+
+/// Plans the products of one chain, and keeps the plans. Safe for many threads.
+class Planner {
+ public:
+  /// The chain's values must outlive the planner.
+  explicit Planner(Chain chain) : chain_(std::move(chain)) {}
+
+  const Chain& chain() const { return chain_; }
+
+  /// The plan for such batches: the cheapest by the cost model, unless tune() or force() set one.
+  /// It depends on the CPU's instruction set, never on the number of threads. The reference stays
+  /// valid; plans are replaced by others, not changed.
+  std::shared_ptr<const Plan> plan(bool transpose, const BatchClass& batch);
+
+  /// Runs the most promising candidates on made-up data and keeps the fastest. Memory: one batch
+  /// of input and one of output while it runs, and the weights of the programs it tried.
+  std::vector<Timing> tune(bool transpose, const BatchClass& batch);
+
+  /// Keeps this choice for such batches.
+  std::shared_ptr<const Plan> force(bool transpose, const BatchClass& batch, const Choice& choice);
+
+  /// What the plan does and costs, in words.
+  std::string describe(bool transpose, const BatchClass& batch);
+
+ private:
+  typedef std::tuple<std::size_t, std::size_t, int> WeightsKey;  // first, last factor, layout
+
+  std::shared_ptr<const Program> program(bool transpose, Lanes lanes, Index radix);
+  std::vector<Plan> candidates(bool transpose, const BatchClass& batch, bool all_radices);
+  Plan make_plan(bool transpose, const BatchClass& batch, const Choice& choice);
+
+  Chain chain_;
+  std::mutex mutex_;
+  std::map<std::tuple<bool, BatchClass>, std::shared_ptr<const Plan>> plans_;
+  std::map<std::tuple<bool, Lanes, Index>, std::shared_ptr<const Program>> programs_;
+  std::map<WeightsKey, std::shared_ptr<const void>> weights_;
+};
+
+/// The class of a batch.
+BatchClass classify(const Layout& layout);
+
+/// out = op(F) in for every vector of the batch. in and out don't overlap. Workspace: a tile or
+/// two for each thread, of about the size of the L2 cache or one vector where that is larger.
 /// The result is the same, bit for bit, for any number of threads.
-void execute(const Plan& plan, const Layout& layout, const void* in, void* out);
+void execute(const Plan& plan, const Layout& layout, bool conjugate, const void* in, void* out);
 
 }  // namespace papilio

@@ -1,60 +1,56 @@
-// Threads: one place that decides how many run, and one that runs them.
+// Threads: one place that decides how many run, and a pool that runs them.
 #pragma once
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-#include <exception>
+#include <type_traits>
 
 #include "papilio/pattern.hpp"
 
 namespace papilio {
 
 /// The number of threads that papilio may use: set_num_threads, else PAPILIO_NUM_THREADS, else
-/// what OpenMP would use. One inside a parallel region of somebody else, and one in a forked
-/// child, where libgomp's threads no longer exist and a parallel region would never end.
+/// what OpenMP would use. One inside an OpenMP region of somebody else or one of our own tasks.
 int num_threads();
 void set_num_threads(int threads);  // throws std::invalid_argument below 1
-bool in_forked_child();
 
 /// How many threads `work` (in nanoseconds or so on one thread) is worth, at most `tasks`.
 int threads_for(Index tasks, double work);
 
-/// "OpenMP 4.5" and the like, or "none".
+/// "pool; OpenMP 4.5" and the like.
 const char* threading_layer();
 
-/// Waits until all threads of the enclosing parallel() have come here.
-inline void barrier() {
-#ifdef _OPENMP
-#pragma omp barrier
-#endif
+/// Runs body(context, phase, task) for all phases and tasks, on the caller and up to threads - 1
+/// helpers of the pool. A phase starts when the one before has ended. Tasks are handed out in
+/// order to whoever is free, and the caller waits only for helpers that took one: a helper that
+/// the system doesn't start in time (another library's threads may hold its core) costs nothing.
+/// What a body throws is thrown here, after all ended; with several phases it must not throw.
+void run_tasks(int threads, Index phases, Index tasks, void (*body)(void*, Index, Index),
+               void* context);
+
+/// run_tasks for one phase of any callable body(task).
+template <class Body>
+void parallel_for(int threads, Index tasks, Body&& body) {
+  using Callable = std::remove_reference_t<Body>;
+  run_tasks(
+      threads, 1, tasks,
+      [](void* context, Index, Index task) { (*static_cast<Callable*>(context))(task); }, &body);
 }
 
-/// Runs body(thread, team) on up to `threads` threads; `team` is how many the runtime gave. What
-/// a body throws is thrown here, after all ended: no exception crosses the parallel region. A
-/// body that waits at barrier() must not throw.
+/// run_tasks for body(thread, team) with one task for each of `threads` threads.
 template <class Body>
 void parallel(int threads, Body&& body) {
-#ifdef _OPENMP
-  if (threads > 1) {
-    std::exception_ptr failure;
-#pragma omp parallel num_threads(threads)
-    {
-      try {
-        body(omp_get_thread_num(), omp_get_num_threads());
-      } catch (...) {
-#pragma omp critical(papilio_failure)
-        failure = std::current_exception();
-      }
-    }
-    if (failure) std::rethrow_exception(failure);
-    return;
-  }
-#else
-  static_cast<void>(threads);
-#endif
-  body(0, 1);
+  parallel_for(threads, threads, [&](Index task) { body(static_cast<int>(task), threads); });
+}
+
+/// run_tasks for any callable body(phase, task).
+template <class Body>
+void parallel_phases(int threads, Index phases, Index tasks, Body&& body) {
+  using Callable = std::remove_reference_t<Body>;
+  run_tasks(
+      threads, phases, tasks,
+      [](void* context, Index phase, Index task) {
+        (*static_cast<Callable*>(context))(phase, task);
+      },
+      &body);
 }
 
 }  // namespace papilio

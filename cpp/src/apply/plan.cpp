@@ -1,31 +1,16 @@
 #include <algorithm>
 #include <cmath>
-#include <complex>
+#include <cstdio>
 #include <limits>
 
+#include "apply/program.hpp"
 #include "kernels/dispatch.hpp"
-#include "papilio/apply.hpp"
 
 namespace papilio {
 
 namespace {
 
-Stage make_stage(const Factor& factor, bool transpose, bool conjugate) {
-  const Pattern& p = factor.pattern;
-  const Index d = factor.tied_d ? 1 : p.d;
-  Stage stage{p,
-              factor.values,
-              factor.tied_a ? 0 : p.b * p.c * d,
-              p.c * d,
-              d,
-              factor.tied_d ? 0 : Index{1},
-              conjugate};
-  if (transpose) {
-    std::swap(stage.pattern.b, stage.pattern.c);
-    std::swap(stage.weight_j, stage.weight_k);
-  }
-  return stage;
-}
+enum WeightsLayout { blocks_layout, lanes_layout };
 
 bool is_power_of_two(Index n) { return (n & (n - 1)) == 0; }
 
@@ -35,91 +20,10 @@ bool stays_within_vectors(const Pattern& p, Index lanes) {
          p.rows() % lanes == 0;
 }
 
-/// Packs the weights of such a stage: [vector][q][lane n], for the input lane n ^ (q*d).
-template <class T>
-WithinStage pack_within(const Stage& stage, Index lanes) {
-  const Pattern& p = stage.pattern;
-  const Index vectors = stage.weight_i == 0 ? 1 : p.rows() / lanes;
-  WithinStage packed{p.c, p.d, {}, stage.weight_i == 0 ? 0 : p.c * lanes, stage.conjugate};
-  packed.weights.resize(static_cast<std::size_t>(vectors * p.c * lanes) * sizeof(T));
-  T* to = reinterpret_cast<T*>(packed.weights.data());
-  const T* from = static_cast<const T*>(stage.weights);
-  for (Index v = 0; v < vectors; ++v)
-    for (Index q = 0; q < p.c; ++q)
-      for (Index n = 0; n < lanes; ++n) {
-        const Index row = v * lanes + n;
-        const Index i = row / (p.c * p.d), j = row / p.d % p.c, l = row % p.d;
-        *to++ = from[i * stage.weight_i + j * stage.weight_j + (j ^ q) * stage.weight_k +
-                     l * stage.weight_l];
-      }
-  return packed;
-}
-
-std::vector<VectorStep> make_vector_steps(const std::vector<Stage>& stages, DType dtype) {
-  const Index lanes = kernels::kernels_for(dtype).lanes;
-  std::vector<VectorStep> steps;
-  for (std::size_t s = 0; s < stages.size(); ++s) {
-    if (!stays_within_vectors(stages[s].pattern, lanes)) {
-      steps.push_back({static_cast<Index>(s), 0, {}});
-      continue;
-    }
-    if (steps.empty() || steps.back().stage >= 0)
-      steps.push_back({-1, stages[s].pattern.rows(), {}});
-    steps.back().within.push_back(
-        visit(dtype, [&](auto tag) { return pack_within<decltype(tag)>(stages[s], lanes); }));
-  }
-  return steps;
-}
-
-double magnitude(float x) { return std::abs(static_cast<double>(x)); }
-double magnitude(double x) { return std::abs(x); }
-template <class R>
-double magnitude(std::complex<R> x) {
-  return std::max(magnitude(x.real()), magnitude(x.imag()));
-}
-
-/// Whether products of these values with others of the kind neither overflow nor vanish, so that
-/// merged factors give what the factors would have given one after the other.
-template <class T>
-bool has_moderate_values(const Factor& factor) {
-  using R = decltype(std::abs(T{}));
-  const double limit = std::ldexp(1.0, std::numeric_limits<R>::max_exponent / 4);
-  const Pattern& p = factor.pattern;
-  const Index entries = (factor.tied_a ? 1 : p.a) * p.b * p.c * (factor.tied_d ? Index{1} : p.d);
-  const T* values = static_cast<const T*>(factor.values);
-  return std::all_of(values, values + entries, [limit](T x) {
-    const double size = magnitude(x);
-    return size == 0 || (size <= limit && size >= 1 / limit);
-  });
-}
-
-template <class T>
-std::shared_ptr<const void> product_values(const Factor& left, const Factor& right,
-                                           const Factor& shape) {
-  const Stage x = make_stage(left, false, false), y = make_stage(right, false, false);
-  const Pattern &p = left.pattern, &q = right.pattern;
-  const Index blocks_f = q.a / p.a, blocks_e = p.d / q.d, rank = chain_rank(p, q);
-  const Index is = shape.tied_a ? 1 : p.a, ls = shape.tied_d ? 1 : q.d;
-  const Index entries = is * shape.pattern.b * shape.pattern.c * ls;
-  std::shared_ptr<T> values(new T[static_cast<std::size_t>(entries)], std::default_delete<T[]>());
-  const T* xs = static_cast<const T*>(x.weights);
-  const T* ys = static_cast<const T*>(y.weights);
-  T* to = values.get();
-  for (Index i = 0; i < is; ++i)
-    for (Index j = 0; j < p.b; ++j)
-      for (Index e = 0; e < blocks_e; ++e)
-        for (Index f = 0; f < blocks_f; ++f)
-          for (Index k = 0; k < q.c; ++k)
-            for (Index l = 0; l < ls; ++l) {
-              T sum(0);
-              for (Index rho = 0; rho < rank; ++rho)
-                sum += xs[i * x.weight_i + j * x.weight_j + (f * rank + rho) * x.weight_k +
-                          (e * q.d + l) * x.weight_l] *
-                       ys[(i * blocks_f + f) * y.weight_i + (rho * blocks_e + e) * y.weight_j +
-                          k * y.weight_k + l * y.weight_l];
-              *to++ = sum;
-            }
-  return values;
+/// Whether lanes along (j, l) need fewer SIMD vectors than lanes along l.
+bool prefers_outputs(const Pattern& p, Index lanes) {
+  return p.d < lanes && p.d <= 8 && is_power_of_two(p.d) &&
+         (p.b * p.d + lanes - 1) / lanes < p.b;
 }
 
 std::vector<Index> inverse(const std::vector<Index>& permutation) {
@@ -131,68 +35,213 @@ std::vector<Index> inverse(const std::vector<Index>& permutation) {
 
 }  // namespace
 
-void merge_factors(Chain& chain) {
-  const auto moderate = [&](const Factor& factor) {
-    return visit(chain.dtype, [&](auto tag) { return has_moderate_values<decltype(tag)>(factor); });
-  };
-  for (std::size_t s = 0; s < chain.factors.size(); ++s) {
-    const Factor& left = chain.factors[s];
-    if (s + 1 < chain.factors.size()) {
-      const Factor& right = chain.factors[s + 1];
-      if (chain_failure(left.pattern, right.pattern).empty()) {
-        Factor merged{chain_product(left.pattern, right.pattern), nullptr,
-                      left.tied_a && right.tied_a, left.tied_d && right.tied_d};
-        if (merged.pattern.nnz() <= left.pattern.nnz() + right.pattern.nnz() &&
-            kernels::works_in_place(merged.pattern.b, merged.pattern.c) && moderate(left) &&
-            moderate(right)) {
-          chain.owned.push_back(visit(chain.dtype, [&](auto tag) {
-            return product_values<decltype(tag)>(left, right, merged);
-          }));
-          merged.values = chain.owned.back().get();
-          chain.merged.push_back(merged);
-          chain.groups.emplace_back(s, s + 2);
-          ++s;
-          continue;
-        }
-      }
+std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_along, Index radix) {
+  std::shared_ptr<const Program>& known = programs_[{transpose, lanes_along, radix}];
+  if (known) return known;
+  const DType dtype = chain_.dtype;
+  const Index lanes = kernels::kernels_for(dtype).lanes;
+  const double element = static_cast<double>(size_of(dtype));
+  const bool columns = lanes_along == Lanes::columns;
+  auto program = std::make_shared<Program>();
+  program->dtype = dtype;
+  program->lanes = lanes_along;
+  program->radix = radix;
+
+  auto groups = group_factors(chain_, radix, columns ? 1 : lanes);
+  if (!transpose) std::reverse(groups.begin(), groups.end());
+  for (const auto& [first, last] : groups) {
+    const Pattern pattern = [&, first = first, last = last] {
+      Pattern p = chain_.factors[first].pattern;
+      for (std::size_t s = first + 1; s < last; ++s) p = chain_product(p, chain_.factors[s].pattern);
+      if (transpose) std::swap(p.b, p.c);
+      return p;
+    }();
+    Stage stage{};
+    stage.first = first;
+    stage.last = last;
+    const bool within = !columns && stays_within_vectors(pattern, lanes);
+    const bool outputs = !columns && !within && prefers_outputs(pattern, lanes);
+    stage.kind = columns   ? Stage::Kind::columns
+                 : within  ? Stage::Kind::within
+                 : outputs ? Stage::Kind::outputs
+                           : Stage::Kind::rows;
+    stage.in_registers = !outputs && !within && pattern.b == pattern.c &&
+                         (pattern.b == 2 || pattern.b == 4 || pattern.b == 8);
+
+    const Product product = multiply(chain_, first, last);
+    const Factor& factor = product.factor;
+    Weights& weights = stage.weights;
+    weights = weights_of(factor, transpose);
+    std::shared_ptr<const void> packed;
+    if (within || outputs) {
+      packed = within ? pack_within(dtype, weights, lanes) : pack_outputs(dtype, weights, lanes);
+    } else if (pattern.d == 1 || factor.tied_d) {
+      // The blocks are contiguous as they are, and one weight serves all l.
+      if (columns || factor.tied_d) packed = product.owner;
     }
-    chain.merged.push_back(left);
-    chain.groups.emplace_back(s, s + 1);
+    const bool as_is = columns ? pattern.d == 1 || factor.tied_d : factor.tied_d && pattern.d > 1;
+    if (!within && !outputs && !as_is) {
+      // Both sides read the same packed memory.
+      std::shared_ptr<const void>& shared =
+          weights_[{first, last, columns ? blocks_layout : lanes_layout}];
+      if (!shared)
+        shared = columns ? pack_blocks(dtype, factor) : pack_lanes(dtype, factor, lanes);
+      packed = shared;
+    }
+    if (packed) {
+      weights.values = packed.get();
+      stage.owners.push_back(packed);
+    }
+
+    // Strides of the packed values, before transposition.
+    const Pattern& f = factor.pattern;
+    Index j = f.c, k = 1, block = f.b * f.c;
+    Index steps = factor.tied_d ? 1 : f.d;  // blocks along l
+    stage.same_l = factor.tied_d && f.d > 1;
+    if (within) {
+      block = pattern.c * lanes;
+    } else if (outputs) {
+      weights.i = weights.i == 0 ? 0 : (pattern.b * pattern.d + lanes - 1) / lanes * pattern.c * lanes;
+      weights.j = pattern.c * lanes;
+      weights.k = lanes;
+      weights.l = 0;
+    } else {
+      if (!columns && !as_is) {
+        const Index width = f.d < lanes ? f.d : lanes;
+        steps = f.d < lanes ? 1 : (f.d + lanes - 1) / lanes;
+        j *= width;
+        k *= width;
+        block *= width;
+      }
+      weights.i = factor.tied_a ? 0 : steps * block;
+      weights.j = transpose ? k : j;
+      weights.k = transpose ? j : k;
+      weights.l = factor.tied_d || steps == 1 ? 0 : block;
+    }
+    const Index is = weights.i == 0 ? 1 : pattern.a;
+    program->weight_bytes += element * static_cast<double>(factor.tied_d ? is * block
+                                                           : is * f.b * f.c * f.d);
+    if (within) {
+      const kernels::WithinStage here{pattern.c, pattern.d, weights.values,
+                                      weights.i == 0 ? 0 : block, false};
+      // Runs of such stages are one pass.
+      if (!program->stages.empty() && program->stages.back().kind == Stage::Kind::within) {
+        Stage& run = program->stages.back();
+        run.within.push_back(here);
+        run.owners.push_back(packed);
+        run.first = std::min(run.first, first);
+        run.last = std::max(run.last, last);
+        continue;
+      }
+      stage.within.push_back(here);
+    }
+    program->stages.push_back(std::move(stage));
   }
+
+  program->gather = inverse(transpose ? chain_.row_permutation : chain_.column_permutation);
+  program->scatter = transpose ? chain_.column_permutation : chain_.row_permutation;
+  program->scatter_from = inverse(program->scatter);
+  program->input_rows = program->stages.front().pattern().cols();
+  program->output_rows = program->stages.back().pattern().rows();
+  program->widest = program->input_rows;
+  for (const Stage& stage : program->stages)
+    program->widest = std::max(program->widest, stage.pattern().rows());
+  known = program;
+  return known;
 }
 
-Plan Plan::compile(const Chain& chain, bool transpose, bool conjugate) {
-  const bool complex = chain.dtype == DType::complex64 || chain.dtype == DType::complex128;
-  Plan plan{};
-  plan.dtype = chain.dtype;
-  const Index lanes = kernels::kernels_for(chain.dtype).lanes;
-  for (std::size_t g = 0; g < chain.merged.size(); ++g) {
-    plan.stages.push_back(make_stage(chain.merged[g], transpose, conjugate && complex));
-    // A single vector has better kernels for unmerged factors whose d is below its lanes.
-    const auto [first, last] = chain.groups[g];
-    if (chain.merged[g].pattern.d >= lanes)
-      plan.vector_stages.push_back(plan.stages.back());
-    else
-      for (std::size_t s = first; s < last; ++s)
-        plan.vector_stages.push_back(make_stage(chain.factors[s], transpose, conjugate && complex));
-  }
-  if (!transpose) {
-    std::reverse(plan.stages.begin(), plan.stages.end());
-    std::reverse(plan.vector_stages.begin(), plan.vector_stages.end());
-  }
-  plan.vector_steps = make_vector_steps(plan.vector_stages, chain.dtype);
-  plan.gather = inverse(transpose ? chain.row_permutation : chain.column_permutation);
-  plan.scatter = transpose ? chain.column_permutation : chain.row_permutation;
-  plan.input_rows = plan.stages.front().pattern.cols();
-  plan.output_rows = plan.stages.back().pattern.rows();
-  plan.widest = plan.input_rows;
-  for (const Stage& stage : plan.vector_stages)
-    plan.widest = std::max(plan.widest, stage.pattern.rows());
-  for (const Stage& stage : plan.stages) {
-    plan.widest = std::max(plan.widest, stage.pattern.rows());
-    plan.work += static_cast<double>(stage.pattern.nnz()) * (complex ? 4 : 1);
-  }
+Plan Planner::make_plan(bool transpose, const BatchClass& batch, const Choice& choice) {
+  Plan plan{program(transpose, choice.lanes, choice.radix), choice, 0};
+  const Index lanes = kernels::kernels_for(chain_.dtype).lanes;
+  Index& tile = plan.choice.tile;
+  if (tile <= 0) tile = default_tile(*plan.program, batch.vectors);
+  // Columns go in whole SIMD vectors.
+  if (choice.lanes == Lanes::columns) tile = (tile + lanes - 1) / lanes * lanes;
+  plan.predicted = predict(*plan.program, batch, tile);
   return plan;
+}
+
+std::vector<Plan> Planner::candidates(bool transpose, const BatchClass& batch, bool for_tuning) {
+  std::vector<Plan> plans;
+  for (const Lanes lanes : {Lanes::columns, Lanes::rows})
+    for (const Index radix : {4, 2, 8}) {
+      if (radix != 4 && !for_tuning) continue;
+      plans.push_back(make_plan(transpose, batch, {lanes, radix, 0}));
+      if (!for_tuning) continue;
+      const Index tile = plans.back().choice.tile;
+      for (const Index other : {tile / 4, tile / 2, tile * 2}) {
+        if (other < 1 || other > batch.vectors) continue;
+        Plan plan = make_plan(transpose, batch, {lanes, radix, other});
+        const bool known = std::any_of(plans.begin(), plans.end(), [&](const Plan& p) {
+          return p.choice == plan.choice;
+        });
+        if (!known) plans.push_back(std::move(plan));
+      }
+    }
+  std::stable_sort(plans.begin(), plans.end(),
+                   [](const Plan& x, const Plan& y) { return x.predicted < y.predicted; });
+  return plans;
+}
+
+std::shared_ptr<const Plan> Planner::plan(bool transpose, const BatchClass& batch) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::shared_ptr<const Plan>& known = plans_[{transpose, batch}];
+  if (!known)
+    known = std::make_shared<const Plan>(candidates(transpose, batch, false).front());
+  return known;
+}
+
+std::shared_ptr<const Plan> Planner::force(bool transpose, const BatchClass& batch,
+                                           const Choice& choice) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::shared_ptr<const Plan>& known = plans_[{transpose, batch}];
+  known = std::make_shared<const Plan>(make_plan(transpose, batch, choice));
+  return known;
+}
+
+std::string Planner::describe(bool transpose, const BatchClass& batch) {
+  const std::shared_ptr<const Plan> plan = this->plan(transpose, batch);
+  const Program& program = *plan->program;
+  const Index lanes = kernels::kernels_for(program.dtype).lanes;
+  const bool columns = program.lanes == Lanes::columns;
+  char text[256];
+  std::string words;
+  const auto add = [&](auto... values) {
+    std::snprintf(text, sizeof text, values...);
+    words += text;
+  };
+  const auto number = [](Index n) { return static_cast<long long>(n); };
+  add("%lld x %lld, batch of about %lld, %s\n", number(program.output_rows),
+      number(program.input_rows), number(batch.vectors), kernels::active_table().isa);
+  add("  SIMD vectors of %lld elements along %s; %lld %s go through all stages together\n",
+      number(lanes), columns ? "the batch" : "each vector", number(plan->choice.tile),
+      columns ? "columns" : "vectors");
+  for (std::size_t n = 0; n < program.stages.size(); ++n) {
+    const Stage& stage = program.stages[n];
+    const Pattern& p = stage.pattern();
+    const std::size_t count = chain_.factors.size();
+    if (stage.last - stage.first == 1)
+      add("  stage %zu: factor %zu of %zu", n + 1, stage.first + 1, count);
+    else
+      add("  stage %zu: factors %zu to %zu of %zu", n + 1, stage.first + 1, stage.last, count);
+    if (stage.kind == Stage::Kind::within)
+      add(", all within SIMD vectors, in registers\n");
+    else
+      add("%s, blocks of %lld x %lld, a = %lld, d = %lld, lanes along %s%s\n",
+          stage.last - stage.first > 1 ? " multiplied" : "", number(p.b), number(p.c), number(p.a),
+          number(p.d),
+          stage.kind == Stage::Kind::columns ? "the batch"
+          : stage.kind == Stage::Kind::rows  ? "l"
+                                             : "(j, l)",
+          stage.in_registers ? ", in place" : "");
+  }
+  if (!program.gather.empty() || !program.scatter.empty())
+    add("  with a permutation of the %s\n", program.gather.empty()    ? "output"
+                                            : program.scatter.empty() ? "input"
+                                                                      : "input and the output");
+  add("  weights: %.4g KiB; predicted on one thread: %.3g us", program.weight_bytes / 1024,
+      plan->predicted * 1e6);
+  return words;
 }
 
 }  // namespace papilio

@@ -486,17 +486,18 @@ class Hierarchical {
                                                                        : 3];
     for (const Partial<T>& partial : partials_)
       chain.factors.push_back({partial.pattern, partial.values.data(), false, false});
-    merge_factors(chain);
-    const Plan plan = Plan::compile(chain, false, false);
     const Index rows = matrix_.rows(), cols = matrix_.cols(), width = std::min<Index>(128, cols);
     std::vector<T> unit(static_cast<std::size_t>(cols * width));
     std::vector<T> product(static_cast<std::size_t>(rows * width));
     std::vector<double> errors(static_cast<std::size_t>(rows));
+    Planner planner(std::move(chain));
+    const Layout layout{width, width, {{width, 1, 1}}};
+    const auto plan = planner.plan(false, classify(layout));
     for (Index begin = 0; begin < cols; begin += width) {
       const Index count = std::min(width, cols - begin);
       for (Index t = 0; t < count; ++t)
         unit[static_cast<std::size_t>((begin + t) * width + t)] = T(1);
-      execute(plan, {width, width, {{width, 1, 1}}}, unit.data(), product.data());
+      execute(*plan, layout, false, unit.data(), product.data());
       for (Index t = 0; t < count; ++t)
         unit[static_cast<std::size_t>((begin + t) * width + t)] = T(0);
       parallel(threads_for(rows, static_cast<double>(rows * count)), [&](int thread, int team) {

@@ -15,10 +15,6 @@ namespace kernels {
 /// an instruction set that is unknown or that this CPU lacks.
 const Table& active_table();
 
-/// Whether the batch kernel for b x c blocks may write its output over its input: it does so for
-/// the blocks that it holds in registers as a whole.
-inline bool works_in_place(Index b, Index c) { return b == c && (c == 2 || c == 4); }
-
 inline const Kernels& kernels_for(DType dtype) {
   return active_table().kernels[static_cast<int>(dtype)];
 }

@@ -8,24 +8,43 @@
 namespace papilio {
 namespace kernels {
 
-/// One factor applied to part of its input: for i in [i0, i1), l in [l0, l1), all j
+/// Cache lines to ask for while a stage runs: `lines` of them from line number `first` on, of a
+/// matrix with `lines_per_row` lines in each row and `pitch` bytes from a row to the next. Each
+/// block of the stage asks for `per_block`. None if lines is 0.
+struct Prefetch {
+  const char* from;
+  int64_t first, lines, lines_per_row, pitch, per_block;
+};
+
+/// One factor applied to many vectors: for i in [i0, i1), l in [l0, l1), all j
 ///   out[i, j, l] = sum_k w[i, j, k, l] * in[i, k, l],
 /// (i, k, l) being row (i*c + k)*d + l of the input and (i, j, l) row (i*b + j)*d + l of the
-/// output. Strides count elements; a tied weight axis has stride 0.
+/// output. SIMD lanes run along one of three axes, each with a kernel of its own:
+///   columns: along the batch, whose elements are contiguous. A weight is broadcast. There are
+///     `count` SIMD vectors in a row and `tail` elements after them.
+///   rows: along l; `count` vectors of the batch, contiguous each, share the weights. l0 is a
+///     multiple of the lanes.
+///   outputs: along (j, l), for d that divides the lanes; otherwise as rows.
+/// Strides count elements. weight_l leads from one l (columns) or from the l of one SIMD vector
+/// (rows) to the next; for outputs, weight_j leads from one SIMD vector of outputs to the next.
 struct StageArguments {
   int64_t b, c, d;
   const void* weights;
   int64_t weight_i, weight_j, weight_k, weight_l;
+  bool same_l;     // rows: one weight for all l
   bool conjugate;  // use conj(w)
   const void* in;
   void* out;
   int64_t i0, i1, l0, l1;
-  // Batch axis only: columns of a row, a multiple of Kernels::lanes, and the elements from a row
-  // to the next in the input and in the output.
-  int64_t width, in_row, out_row;
+  int64_t count, tail;
+  int64_t in_row, out_row;    // from a row to the next: 1 but for columns
+  int64_t in_step, out_step;  // from a SIMD vector to the next (columns), or one of the batch
+  const int64_t *in_index, *out_index;  // columns, small squares: where the rows are; or null
+  bool stream;                          // columns: store past the caches
+  Prefetch prefetch;
 };
 
-/// A square factor whose c*d rows of each block lie within one vector (c a power of two, c*d
+/// A square factor whose c*d rows of each block lie within one SIMD vector (c a power of two, c*d
 /// divides the lanes): lane n of output vector v is
 ///   sum_q w[v, q, n] * in[v, n ^ (q*d)],
 /// the weights being packed so. vector_step is 0 where they are the same for all v.
@@ -36,22 +55,25 @@ struct WithinStage {
   bool conjugate;
 };
 
-/// Stages that run one after the other on each vector in [first, last) while it is in registers.
+/// Stages that run one after the other on each SIMD vector in [first, last) of `count` vectors of
+/// the batch while it is in registers.
 struct WithinArguments {
   const WithinStage* stages;
-  int64_t count;
+  int64_t stage_count;
   const void* in;
   void* out;
   int64_t first, last;
+  int64_t count, in_step, out_step;
+  Prefetch prefetch;
 };
 
 /// Copies rows x columns elements between a strided matrix and a tile whose rows are contiguous.
-/// index, if not null, names the row of the strided matrix for each row of the tile.
+/// An index, if not null, names the row (column) of the source for each row of the target.
 struct CopyArguments {
   int64_t rows, columns;
   int64_t row_stride, column_stride;  // of the strided matrix, in elements
-  const int64_t* index;
-  int64_t tile_width;  // elements from a row of the tile to the next
+  int64_t tile_row;                   // elements from a row of the tile to the next
+  const int64_t *row_index, *column_index;
 };
 
 typedef void (*StageKernel)(const StageArguments&);
@@ -61,18 +83,18 @@ typedef void (*UnpackKernel)(const CopyArguments&, const void* tile, void* matri
 
 /// The kernels of one element type.
 struct Kernels {
-  int64_t lanes;           // elements in a vector
-  StageKernel batch_axis;  // vectors run along the batch: a row is `width` contiguous elements
-  StageKernel l_axis;      // one vector of input; vectors run along l
-  WithinKernel within;     // one vector of input; all stages on each register
-  PackKernel pack;         // tile <- matrix; columns up to tile_width are filled with zeros
-  UnpackKernel unpack;     // matrix <- tile
+  int64_t lanes;  // elements in a SIMD vector
+  StageKernel columns, rows, outputs;
+  WithinKernel within;
+  PackKernel pack;
+  UnpackKernel unpack;
 };
 
 /// The kernels of one instruction set, in the order of DType.
 struct Table {
   const char* isa;
   int64_t vector_bytes;
+  double multiply_adds;  // vectors of them that a core of this kind does in a nanosecond or so
   Kernels kernels[4];
 };
 

@@ -1,11 +1,16 @@
 // batch<T>: as many T as a vector register holds, on the compiler's vector extensions, and the
-// two arithmetics that the kernels are written in: Real and (interleaved) Complex.
+// two arithmetics that the kernels are written in: Real and (interleaved) Complex. Intrinsics only
+// where the extensions have no words: parts of vectors, stores past the caches, prefetches.
 // Everything has internal linkage: an inline function that the linker merged over the per-ISA
 // objects would run AVX-512 code on a CPU that has none.
 #pragma once
 
 #include <stdint.h>
 #include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace papilio {
 namespace kernels {
@@ -23,6 +28,55 @@ struct batch {
     return result;
   }
   void store(T* to) const { memcpy(to, &v, sizeof(native)); }
+
+  /// The first count < lanes scalars; the others are 0, and their memory isn't touched.
+  static batch load_part(const T* from, int64_t count) {
+#if defined(__AVX512F__)
+    return {reinterpret_cast<native>(_mm512_maskz_loadu_epi32(words(count), from))};
+#elif defined(__AVX2__)
+    return {reinterpret_cast<native>(
+        _mm256_maskload_epi32(reinterpret_cast<const int*>(from), words(count)))};
+#else
+    batch part = {native{}};
+    for (int64_t n = 0; n < count; ++n) part.v[n] = from[n];
+    return part;
+#endif
+  }
+  void store_part(T* to, int64_t count) const {
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_epi32(to, words(count), reinterpret_cast<__m512i>(v));
+#elif defined(__AVX2__)
+    _mm256_maskstore_epi32(reinterpret_cast<int*>(to), words(count), reinterpret_cast<__m256i>(v));
+#else
+    for (int64_t n = 0; n < count; ++n) to[n] = v[n];
+#endif
+  }
+  /// A store past the caches; `to` is a multiple of the vector's size.
+  void stream(T* to) const {
+#if defined(__AVX512F__)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to), reinterpret_cast<__m512i>(v));
+#elif defined(__AVX2__)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(v));
+#elif defined(__x86_64__)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to), reinterpret_cast<__m128i>(v));
+#else
+    store(to);
+#endif
+  }
+
+ private:
+#if defined(__AVX512F__)
+  static __mmask16 words(int64_t count) {
+    return static_cast<__mmask16>((1u << (count * (sizeof(T) / 4))) - 1);
+  }
+#elif defined(__AVX2__)
+  static __m256i words(int64_t count) {
+    const __m256i number = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count * (sizeof(T) / 4))), number);
+  }
+#endif
+
+ public:
   // s - zero folds to a broadcast; zero + s wouldn't, because of -0.0.
   static batch broadcast(T s) { return {s - native{}}; }
 };
@@ -62,145 +116,130 @@ batch<T> permute(batch<T> x, Source source) {
 #endif
 }
 
+/// Lane n of the result is lane source(n) of x and y one after the other.
+template <class T, class Source>
+batch<T> permute(batch<T> x, batch<T> y, Source source) {
+#if defined(__clang__)
+  batch<T> result;
+  constexpr int lanes = batch<T>::lanes;
+  for (int n = 0; n < lanes; ++n) {
+    const int from = source(n);
+    result.v[n] = from < lanes ? x.v[from] : y.v[from - lanes];
+  }
+  return result;
+#else
+  typename batch<typename integer_like<T>::type>::native lanes;
+  for (int n = 0; n < batch<T>::lanes; ++n) lanes[n] = source(n);
+  return {__builtin_shuffle(x.v, y.v, lanes)};
+#endif
+}
+
+inline void prefetch(const char* line) {
+  // Into L2: what is prefetched here is used a whole tile later.
+  __builtin_prefetch(line, 0, 2);
+}
+
 template <class T>
 struct complex {
   T re, im;
 };
 
-/// One element at a time: the same arithmetic as batch<T>, for what is left of a row.
+/// An arithmetic tells how the elements of a SIMD vector are kept as input, as weight and as a sum
+/// of products of both. All elements are `lanes` to a vector; `count` elements are a part of one.
 template <class T>
-struct single {
-  static constexpr int lanes = 1;
-  T v;
-  static single load(const T* from) { return {*from}; }
-  void store(T* to) const { *to = v; }
-  static single broadcast(T s) { return {s}; }
-};
-template <class T>
-single<T> operator*(single<T> x, single<T> y) {
-  return {x.v * y.v};
-}
-template <class T>
-single<T> operator+(single<T> x, single<T> y) {
-  return {x.v + y.v};
-}
-
-/// An arithmetic tells how elements meet a vector V of scalars T: what is kept of an input
-/// element, of a weight, and of a sum of products of both.
-template <class T, class V>
 struct Real {
   typedef T element;
-  typedef V Vector;
+  typedef T scalar;
+  typedef batch<T> V;
   typedef V Input;
-  typedef V Weight;
   typedef V Sum;
+  static constexpr int parts = 1;  // scalars in an element, vectors in a sum
   static constexpr int lanes = V::lanes;
 
-  static Vector load_vector(const element* from) { return V::load(from); }
-  static void store_vector(element* to, Vector x) { x.store(to); }
-  static Input input(Vector x) { return x; }
-  static Vector total(Sum sum, bool) { return sum; }
-  template <int distance>
-  static Vector exchange(Vector x) {
-    return permute(x, [](int n) { return n ^ distance; });
+  static const scalar* scalars(const element* x) { return x; }
+  static scalar* scalars(element* x) { return x; }
+  static V broadcast(const element* from) { return V::broadcast(*from); }
+  static Input input(V x) { return x; }
+  static Sum product(V w, Input x) { return w * x; }
+  static Sum multiply_add(Sum sum, V w, Input x) { return w * x + sum; }
+  static V total(Sum sum, bool) { return sum; }
+  template <class Source>
+  static V permuted(V x, Source source) {
+    return permute(x, source);
   }
-
-  static Input load(const element* from) { return V::load(from); }
-  static Weight weight(const element* from) { return V::load(from); }
-  static Weight broadcast(const element* from) { return V::broadcast(*from); }
-  static Sum product(Weight w, Input x) { return w * x; }
-  static Sum multiply_add(Sum sum, Weight w, Input x) { return w * x + sum; }
-  static void store(element* to, Sum sum, bool) { sum.store(to); }
 };
 
-/// Interleaved complex numbers in batch<T>. A sum keeps re(w) * (x, y) and im(w) * (y, x) apart,
-/// so that a product costs two multiply-adds per vector and the signs are set once, in store:
-///   (a + ib)(x + iy) = (a x - b y) + i (a y + b x);  conjugating w turns both signs of b.
+/// Interleaved complex numbers. The input keeps its real and its imaginary parts apart, each
+/// twice, so that a weight is used as it lies in memory, and a product costs two multiply-adds:
+///   (a + ib)(x + iy) = (a x, b x) + i (a y, b y);
+/// the multiplication by i, an exchange and a sign, is done once for each sum, in total().
 template <class T>
-struct ComplexBatch {
+struct Complex {
   typedef complex<T> element;
+  typedef T scalar;
   typedef batch<T> V;
-  typedef V Vector;
+  static constexpr int parts = 2;
   static constexpr int lanes = V::lanes / 2;
   struct Input {
-    V straight, swapped;
-  };
-  struct Weight {
     V re, im;
   };
   struct Sum {
-    V straight, crossed;
+    V by_re, by_im;
   };
 
-  static V swap(V x) {
-    return permute(x, [](int n) { return n ^ 1; });
+  static const scalar* scalars(const element* x) { return &x->re; }
+  static scalar* scalars(element* x) { return &x->re; }
+  static V broadcast(const element* from) {
+    V w;
+    for (int n = 0; n < V::lanes; ++n) w.v[n] = n & 1 ? from->im : from->re;
+    return w;
   }
-  static V real_parts(V x) {
-    return permute(x, [](int n) { return n & ~1; });
+  static Input input(V x) {
+    return {permute(x, [](int n) { return n & ~1; }), permute(x, [](int n) { return n | 1; })};
   }
-  static V imaginary_parts(V x) {
-    return permute(x, [](int n) { return n | 1; });
+  static Sum product(V w, Input x) { return {w * x.re, w * x.im}; }
+  static Sum multiply_add(Sum sum, V w, Input x) {
+    return {w * x.re + sum.by_re, w * x.im + sum.by_im};
   }
-  static V signs(bool conjugate) {
+  /// by_re + i by_im, or with the weights conjugated: conj(by_re) + i conj(by_im).
+  static V total(Sum sum, bool conjugate) {
+    const V turned = permute(sum.by_im, [](int n) { return n ^ 1; });
+    if (conjugate) return signs(1, -1) * sum.by_re + turned;
+    return signs(-1, 1) * turned + sum.by_re;
+  }
+  template <class Source>
+  static V permuted(V x, Source source) {
+    return permute(x, [source](int n) { return 2 * source(n / 2) + n % 2; });
+  }
+
+ private:
+  static V signs(T even, T odd) {
     V s;
-    for (int n = 0; n < V::lanes; ++n) s.v[n] = ((n & 1) != 0) != conjugate ? T(1) : T(-1);
+    for (int n = 0; n < V::lanes; ++n) s.v[n] = n & 1 ? odd : even;
     return s;
   }
-
-  static Vector load_vector(const element* from) { return V::load(&from->re); }
-  static void store_vector(element* to, Vector x) { x.store(&to->re); }
-  static Input input(Vector x) { return {x, swap(x)}; }
-  static Vector total(Sum sum, bool conjugate) {
-    return signs(conjugate) * sum.crossed + sum.straight;
-  }
-  template <int distance>
-  static Vector exchange(Vector x) {
-    return permute(x, [](int n) { return n ^ (2 * distance); });
-  }
-
-  static Input load(const element* from) { return input(load_vector(from)); }
-  static Weight weight(const element* from) {
-    const V w = V::load(&from->re);
-    return {real_parts(w), imaginary_parts(w)};
-  }
-  static Weight broadcast(const element* from) {
-    return {V::broadcast(from->re), V::broadcast(from->im)};
-  }
-  static Sum product(Weight w, Input x) { return {w.re * x.straight, w.im * x.swapped}; }
-  static Sum multiply_add(Sum sum, Weight w, Input x) {
-    return {w.re * x.straight + sum.straight, w.im * x.swapped + sum.crossed};
-  }
-  static void store(element* to, Sum sum, bool conjugate) {
-    store_vector(to, total(sum, conjugate));
-  }
 };
 
-/// ComplexBatch for one element.
-template <class T>
-struct ComplexSingle {
-  typedef complex<T> element;
-  typedef complex<T> Input;
-  typedef complex<T> Weight;
-  struct Sum {
-    complex<T> straight, crossed;
-  };
-  static constexpr int lanes = 1;
-
-  static Input load(const element* from) { return *from; }
-  static Weight weight(const element* from) { return *from; }
-  static Weight broadcast(const element* from) { return *from; }
-  static Sum product(Weight w, Input x) {
-    return {{w.re * x.re, w.re * x.im}, {w.im * x.im, w.im * x.re}};
-  }
-  static Sum multiply_add(Sum sum, Weight w, Input x) {
-    return {{w.re * x.re + sum.straight.re, w.re * x.im + sum.straight.im},
-            {w.im * x.im + sum.crossed.re, w.im * x.re + sum.crossed.im}};
-  }
-  static void store(element* to, Sum sum, bool conjugate) {
-    const T sign = conjugate ? T(-1) : T(1);
-    *to = {sum.straight.re - sign * sum.crossed.re, sum.straight.im + sign * sum.crossed.im};
-  }
-};
+template <class A>
+typename A::V load(const typename A::element* from) {
+  return A::V::load(A::scalars(from));
+}
+template <class A>
+typename A::V load_part(const typename A::element* from, int64_t count) {
+  return A::V::load_part(A::scalars(from), count * A::parts);
+}
+template <class A>
+void store(typename A::element* to, typename A::V x) {
+  x.store(A::scalars(to));
+}
+template <class A>
+void store_part(typename A::element* to, typename A::V x, int64_t count) {
+  x.store_part(A::scalars(to), count * A::parts);
+}
+template <class A>
+void stream(typename A::element* to, typename A::V x) {
+  x.stream(A::scalars(to));
+}
 
 }  // namespace
 }  // namespace kernels

@@ -1,0 +1,81 @@
+#include <algorithm>
+#include <chrono>
+
+#include "apply/program.hpp"
+#include "apply/workspace.hpp"
+#include "kernels/dispatch.hpp"
+
+namespace papilio {
+
+namespace {
+
+/// A batch of the class, its vectors one after the other or side by side.
+Layout layout_of(const BatchClass& batch, Index input_rows, Index output_rows) {
+  const auto strides = [&](Contiguous contiguous, Index rows) -> std::pair<Index, Index> {
+    if (contiguous == Contiguous::columns) return {batch.vectors, 1};
+    if (contiguous == Contiguous::rows) return {1, rows};
+    return {2, 2 * rows};
+  };
+  const auto [in, in_batch] = strides(batch.in, input_rows);
+  const auto [out, out_batch] = strides(batch.out, output_rows);
+  return {in, out, {{batch.vectors, in_batch, out_batch}}};
+}
+
+double seconds_of(const Plan& plan, const Layout& layout, Index repetitions, const void* in,
+                  void* out) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  for (Index n = 0; n < repetitions; ++n) execute(plan, layout, false, in, out);
+  return std::chrono::duration<double>(Clock::now() - start).count() /
+         static_cast<double>(repetitions);
+}
+
+}  // namespace
+
+std::vector<Timing> Planner::tune(bool transpose, const BatchClass& batch) {
+  std::vector<Plan> plans;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    plans = candidates(transpose, batch, true);
+  }
+  // What the model finds four times as slow as the best won't win.
+  const double limit = 4 * plans.front().predicted;
+  plans.erase(std::remove_if(plans.begin(), plans.end(),
+                             [&](const Plan& plan) { return plan.predicted > limit; }),
+              plans.end());
+  const Index input = plans.front().program->input_rows;
+  const Index output = plans.front().program->output_rows;
+  const Layout layout = layout_of(batch, input, output);
+  const std::size_t element = size_of(chain_.dtype);
+  const auto bytes = [&](Index rows) {
+    return 2 * static_cast<std::size_t>(rows * batch.vectors) * element;
+  };
+  Workspace in, out;
+  std::fill_n(static_cast<char*>(in.reserve(bytes(input))), bytes(input), 0);
+  std::fill_n(static_cast<char*>(out.reserve(bytes(output))), bytes(output), 0);
+  void* from = in.reserve(0);
+  void* to = out.reserve(0);
+  constexpr std::size_t samples = 7;
+  std::vector<Index> repetitions;
+  std::vector<std::vector<double>> times(plans.size());
+  for (const Plan& plan : plans) {
+    seconds_of(plan, layout, 1, from, to);  // workspace, caches, helpers
+    const double once = seconds_of(plan, layout, 1, from, to);
+    repetitions.push_back(std::clamp(static_cast<Index>(1e-3 / once), Index{1}, Index{1000}));
+  }
+  for (std::size_t sample = 0; sample < samples; ++sample)
+    for (std::size_t n = 0; n < plans.size(); ++n)
+      times[n].push_back(seconds_of(plans[n], layout, repetitions[n], from, to));
+  std::vector<Timing> timings;
+  for (std::size_t n = 0; n < plans.size(); ++n) {
+    std::nth_element(times[n].begin(), times[n].begin() + samples / 2, times[n].end());
+    timings.push_back({plans[n].choice, plans[n].predicted, times[n][samples / 2]});
+  }
+  std::stable_sort(timings.begin(), timings.end(), [](const Timing& x, const Timing& y) {
+    return x.measured < y.measured;
+  });
+  force(transpose, batch, timings.front().choice);
+  return timings;
+}
+
+}  // namespace papilio

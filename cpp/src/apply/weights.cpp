@@ -1,0 +1,216 @@
+#include "apply/weights.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+#include <limits>
+
+namespace papilio {
+
+namespace {
+
+template <class T>
+std::shared_ptr<T> allocate(Index entries) {
+  return {new (std::align_val_t{64}) T[static_cast<std::size_t>(entries)](),
+          [](T* values) { ::operator delete[](values, std::align_val_t{64}); }};
+}
+
+double magnitude(float x) { return std::abs(static_cast<double>(x)); }
+double magnitude(double x) { return std::abs(x); }
+template <class R>
+double magnitude(std::complex<R> x) {
+  return std::max(magnitude(x.real()), magnitude(x.imag()));
+}
+
+Index stored_entries(const Factor& factor) {
+  const Pattern& p = factor.pattern;
+  return (factor.tied_a ? 1 : p.a) * p.b * p.c * (factor.tied_d ? Index{1} : p.d);
+}
+
+/// Whether products of three of these values neither overflow nor vanish, so that merged factors
+/// give what the factors would have given one after the other.
+template <class T>
+bool has_moderate_values(const Factor& factor) {
+  using R = decltype(std::abs(T{}));
+  const double limit = std::ldexp(1.0, std::numeric_limits<R>::max_exponent / 4);
+  const T* values = static_cast<const T*>(factor.values);
+  return std::all_of(values, values + stored_entries(factor), [limit](T x) {
+    const double size = magnitude(x);
+    return size == 0 || (size <= limit && size >= 1 / limit);
+  });
+}
+
+/// left * right; `shape` is the factor to be filled.
+template <class T>
+std::shared_ptr<const void> product_values(const Factor& left, const Factor& right,
+                                           const Factor& shape) {
+  const Weights x = weights_of(left, false), y = weights_of(right, false);
+  const Pattern &p = left.pattern, &q = right.pattern;
+  const Index blocks_f = q.a / p.a, blocks_e = p.d / q.d, rank = chain_rank(p, q);
+  const Index is = shape.tied_a ? 1 : p.a, ls = shape.tied_d ? 1 : q.d;
+  const auto values = allocate<T>(stored_entries(shape));
+  const T* xs = static_cast<const T*>(x.values);
+  const T* ys = static_cast<const T*>(y.values);
+  T* to = values.get();
+  for (Index i = 0; i < is; ++i)
+    for (Index j = 0; j < p.b; ++j)
+      for (Index e = 0; e < blocks_e; ++e)
+        for (Index f = 0; f < blocks_f; ++f)
+          for (Index k = 0; k < q.c; ++k)
+            for (Index l = 0; l < ls; ++l) {
+              T sum(0);
+              for (Index rho = 0; rho < rank; ++rho)
+                sum += xs[i * x.i + j * x.j + (f * rank + rho) * x.k + (e * q.d + l) * x.l] *
+                       ys[(i * blocks_f + f) * y.i + (rho * blocks_e + e) * y.j + k * y.k +
+                          l * y.l];
+              *to++ = sum;
+            }
+  return values;
+}
+
+Product multiply(DType dtype, const Product& left, const Factor& right) {
+  Product product{{chain_product(left.factor.pattern, right.pattern), nullptr,
+                   left.factor.tied_a && right.tied_a, left.factor.tied_d && right.tied_d},
+                  nullptr};
+  product.owner = visit(dtype, [&](auto tag) {
+    return product_values<decltype(tag)>(left.factor, right, product.factor);
+  });
+  product.factor.values = product.owner.get();
+  return product;
+}
+
+/// A kernel holds C x C blocks in registers for these; half as much arithmetic again is a fair
+/// price for a pass less (radix 8 needs 4/3).
+bool is_worth_it(const Pattern& merged, Index separate_nnz, Index radix) {
+  const Index c = merged.c;
+  return merged.b == c && c <= radix && (c == 2 || c == 4 || c == 8) &&
+         2 * merged.nnz() <= (c == 8 ? 3 : 2) * separate_nnz;
+}
+
+}  // namespace
+
+Weights weights_of(const Factor& factor, bool transpose) {
+  const Pattern& p = factor.pattern;
+  const Index d = factor.tied_d ? 1 : p.d;
+  Weights weights{p,     factor.values, factor.tied_a ? 0 : p.b * p.c * d, p.c * d, d,
+                  factor.tied_d ? 0 : Index{1}};
+  if (transpose) {
+    std::swap(weights.pattern.b, weights.pattern.c);
+    std::swap(weights.j, weights.k);
+  }
+  return weights;
+}
+
+Product multiply(const Chain& chain, std::size_t first, std::size_t last) {
+  Product product{chain.factors[first], nullptr};
+  for (std::size_t s = first + 1; s < last; ++s)
+    product = multiply(chain.dtype, product, chain.factors[s]);
+  return product;
+}
+
+std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chain, Index radix,
+                                                               Index least_d) {
+  const std::size_t count = chain.factors.size();
+  std::vector<char> moderate(count);
+  for (std::size_t s = 0; s < count; ++s)
+    moderate[s] = visit(chain.dtype, [&](auto tag) {
+      return has_moderate_values<decltype(tag)>(chain.factors[s]);
+    });
+  std::vector<std::pair<std::size_t, std::size_t>> groups;
+  for (std::size_t first = 0; first < count;) {
+    // The longest run from here on whose product is worth it.
+    std::size_t best = first + 1;
+    Pattern merged = chain.factors[first].pattern;
+    Index separate = merged.nnz();
+    for (std::size_t s = first + 1; s < count; ++s) {
+      const Pattern& next = chain.factors[s].pattern;
+      if (!moderate[s - 1] || !moderate[s] || next.d < least_d ||
+          !chain_failure(merged, next).empty())
+        break;
+      merged = chain_product(merged, next);
+      separate += next.nnz();
+      if (std::max(merged.b, merged.c) > radix) break;
+      if (is_worth_it(merged, separate, radix)) best = s + 1;
+    }
+    groups.emplace_back(first, best);
+    first = best;
+  }
+  return groups;
+}
+
+std::shared_ptr<const void> pack_blocks(DType dtype, const Factor& factor) {
+  return visit(dtype, [&](auto tag) -> std::shared_ptr<const void> {
+    using T = decltype(tag);
+    const Pattern& p = factor.pattern;
+    const auto packed = allocate<T>(stored_entries(factor));
+    T* to = packed.get();
+    const T* from = static_cast<const T*>(factor.values);
+    const Index block = p.b * p.c, d = factor.tied_d ? 1 : p.d;
+    for (Index i = 0; i < (factor.tied_a ? 1 : p.a); ++i, from += block * d)
+      for (Index l = 0; l < d; ++l)
+        for (Index n = 0; n < block; ++n) *to++ = from[n * d + l];
+    return packed;
+  });
+}
+
+std::shared_ptr<const void> pack_lanes(DType dtype, const Factor& factor, Index lanes) {
+  return visit(dtype, [&](auto tag) -> std::shared_ptr<const void> {
+    using T = decltype(tag);
+    const Pattern& p = factor.pattern;
+    const T* from = static_cast<const T*>(factor.values);
+    const Index block = p.b * p.c, d = factor.tied_d ? 1 : p.d, is = factor.tied_a ? 1 : p.a;
+    if (d < lanes) {
+      const auto packed = allocate<T>(is * block * d + lanes);
+      std::copy(from, from + is * block * d, packed.get());
+      return packed;
+    }
+    const Index vectors = (d + lanes - 1) / lanes;
+    const auto packed = allocate<T>(is * vectors * block * lanes);
+    T* to = packed.get();
+    for (Index i = 0; i < is; ++i, from += block * d)
+      for (Index v = 0; v < vectors; ++v)
+        for (Index n = 0; n < block; ++n, to += lanes)
+          std::copy(from + n * d + v * lanes, from + n * d + std::min((v + 1) * lanes, d), to);
+    return packed;
+  });
+}
+
+std::shared_ptr<const void> pack_outputs(DType dtype, const Weights& weights, Index lanes) {
+  return visit(dtype, [&](auto tag) -> std::shared_ptr<const void> {
+    using T = decltype(tag);
+    const Pattern& p = weights.pattern;
+    const Index outputs = p.b * p.d, vectors = (outputs + lanes - 1) / lanes;
+    const Index is = weights.i == 0 ? 1 : p.a;
+    const auto packed = allocate<T>(is * vectors * p.c * lanes);
+    T* to = packed.get();
+    const T* from = static_cast<const T*>(weights.values);
+    for (Index i = 0; i < is; ++i)
+      for (Index v = 0; v < vectors; ++v)
+        for (Index k = 0; k < p.c; ++k, to += lanes)
+          for (Index n = v * lanes; n < std::min((v + 1) * lanes, outputs); ++n)
+            to[n - v * lanes] =
+                from[i * weights.i + n / p.d * weights.j + k * weights.k + n % p.d * weights.l];
+    return packed;
+  });
+}
+
+std::shared_ptr<const void> pack_within(DType dtype, const Weights& weights, Index lanes) {
+  return visit(dtype, [&](auto tag) -> std::shared_ptr<const void> {
+    using T = decltype(tag);
+    const Pattern& p = weights.pattern;
+    const Index vectors = weights.i == 0 ? 1 : p.rows() / lanes;
+    const auto packed = allocate<T>(vectors * p.c * lanes);
+    T* to = packed.get();
+    const T* from = static_cast<const T*>(weights.values);
+    for (Index v = 0; v < vectors; ++v)
+      for (Index q = 0; q < p.c; ++q)
+        for (Index n = 0; n < lanes; ++n) {
+          const Index row = v * lanes + n;
+          const Index i = row / (p.c * p.d), j = row / p.d % p.c, l = row % p.d;
+          *to++ = from[i * weights.i + j * weights.j + (j ^ q) * weights.k + l * weights.l];
+        }
+    return packed;
+  });
+}
+
+}  // namespace papilio
