@@ -49,7 +49,7 @@ enum class Contiguous { columns, rows, neither };
 
 /// What a planner needs to know of a batch.
 struct BatchClass {
-  Index vectors;  // rounded down to a power of two
+  Index vectors;  // rounded down to a power of two above 16
   Contiguous in, out;
 
   friend bool operator<(const BatchClass& x, const BatchClass& y) {

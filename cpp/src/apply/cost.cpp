@@ -14,11 +14,31 @@ namespace papilio {
 
 namespace {
 
-constexpr double l2_rate = 50, l3_rate = 20, memory_rate = 10;  // bytes in a nanosecond
-constexpr double l3_bytes = 8 << 20;                            // that a core may count on
+// Bytes in a nanosecond that a core streams from a cache, or reads and writes in one.
+constexpr double l1_rate = 200, l2_rate = 60, l3_rate = 45, memory_rate = 12;
+constexpr double l3_bytes = 8 << 20;  // that a core may count on
+// The part of the peak of multiply-adds that kernels reach: with weights in registers or one
+// vector alone, and where several vectors far apart share weights.
+constexpr double efficiency = 0.75, shared_efficiency = 0.35;
 constexpr double permutation_cost = 0.35;  // ns for a SIMD exchange of lanes
 constexpr double element_cost = 0.7;       // ns to copy an element by itself
 constexpr double stage_cost = 10, call_cost = 100;
+
+/// The size of a cache, or `unknown` where the system doesn't tell.
+Index cache_bytes(int level, Index unknown, Index least, Index most) {
+  long cache = 0;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  cache = sysconf(level == 2 ? _SC_LEVEL2_CACHE_SIZE : _SC_LEVEL3_CACHE_SIZE);
+#endif
+  return cache > 0 ? std::clamp(Index{cache}, least, most) : unknown;
+}
+
+/// Tiles of more than L2 still profit from longer rows while they stay in their share of L3.
+Index tile_bytes() {
+  static const Index share =
+      cache_bytes(3, Index{1} << 20, Index{1} << 20, Index{32} << 20) / 8;
+  return std::max(l2_bytes() / 2, std::min(share, 4 * l2_bytes()));
+}
 
 double rate_of(double bytes) {
   return bytes <= static_cast<double>(l2_bytes()) ? l2_rate
@@ -42,14 +62,7 @@ double copy_cost(Index rows, double vectors, Contiguous contiguous, Lanes lanes,
 }  // namespace
 
 Index l2_bytes() {
-  static const Index bytes = [] {
-    long cache = 0;
-#if defined(_SC_LEVEL2_CACHE_SIZE)
-    cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
-    return cache > 0 ? std::clamp(Index{cache}, Index{256} << 10, Index{2} << 20)
-                     : Index{512} << 10;
-  }();
+  static const Index bytes = cache_bytes(2, Index{512} << 10, Index{256} << 10, Index{2} << 20);
   return bytes;
 }
 
@@ -58,15 +71,22 @@ Index row_pitch(const Program& program) {
   return ceil_of(program.widest, line) * line + line;
 }
 
-Index default_tile(const Program& program, Index vectors) {
+Index default_tile(const Program& program, const BatchClass& batch) {
+  // Batches of one class have up to twice as many vectors.
+  const Index vectors = batch.vectors >= 16 ? 2 * batch.vectors : batch.vectors;
   const Index lanes = kernels::kernels_for(program.dtype).lanes;
   const Index element = static_cast<Index>(size_of(program.dtype));
   if (program.lanes == Lanes::rows)
     return std::clamp(l2_bytes() / 4 / (row_pitch(program) * element), Index{1},
                       std::clamp(vectors, Index{1}, Index{32}));
-  const Index fitting = l2_bytes() / 2 / (program.widest * element) / lanes;
-  return std::clamp(fitting, Index{1}, std::clamp(ceil_of(vectors, lanes), Index{1}, Index{16})) *
-         lanes;
+  // Rows of 16 SIMD vectors make the weights cheap; more only as long as the tile is in L2.
+  const Index vector_bytes = program.widest * element * lanes;
+  // What is transposed on its way is read and written once more.
+  const bool direct = batch.in == Contiguous::columns && batch.out == Contiguous::columns;
+  const Index fitting = direct ? std::max(std::min(tile_bytes() / vector_bytes, Index{16}),
+                                          std::min(l2_bytes() / vector_bytes, Index{64}))
+                               : std::min(l2_bytes() / 2 / vector_bytes, Index{16});
+  return std::clamp(fitting, Index{1}, std::max((vectors + lanes - 1) / lanes, Index{1})) * lanes;
 }
 
 double predict(const Program& program, const BatchClass& batch, Index tile) {
@@ -74,8 +94,6 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   const double element = static_cast<double>(size_of(program.dtype));
   const double parts =
       program.dtype == DType::complex64 || program.dtype == DType::complex128 ? 2 : 1;
-  // Loads and stores take turns with the multiply-adds: two thirds of the peak is what is seen.
-  const double rate = kernels::active_table().multiply_adds * 0.66 / parts;
   const Index simd = kernels.lanes;
   const bool columns = program.lanes == Lanes::columns;
   const double vectors = static_cast<double>(batch.vectors);
@@ -84,7 +102,10 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   const double width =
       columns ? std::ceil(std::min(vectors, static_cast<double>(tile)) / static_cast<double>(simd))
               : std::min(vectors, static_cast<double>(tile));
-  const double tile_bytes = static_cast<double>(program.widest * tile) * element;
+  const double rate = kernels::active_table().multiply_adds / parts *
+                      (columns || width == 1 ? efficiency : shared_efficiency);
+  const double tile_bytes =
+      static_cast<double>(program.widest) * element * width * (columns ? static_cast<double>(simd) : 1);
   double time = call_cost;
   for (const Stage& stage : program.stages) {
     const Pattern& p = stage.pattern();
@@ -112,23 +133,21 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
     }
     const double moved = static_cast<double>(p.rows() + p.cols()) * element *
                          (columns ? static_cast<double>(simd) : 1) * width;
-    // One vector alone can't share weights: its products wait for them.
-    time += tiles * (stage_cost + blocks * 2 + width * (products / rate + exchanges * permutation_cost) +
-                     moved / (tile_bytes <= 32 << 10 ? 4 * l2_rate : 2 * rate_of(tile_bytes)));
+    const double data_rate = tile_bytes <= 32 << 10 ? l1_rate : 1.5 * rate_of(tile_bytes);
+    time += tiles * (stage_cost + blocks + std::max(width * (products / rate + exchanges * permutation_cost),
+                                                    moved / data_rate));
   }
   time += tiles * program.weight_bytes / rate_of(program.weight_bytes + tile_bytes);
   const bool read = batch.in == (columns ? Contiguous::columns : Contiguous::rows);
   const bool write = batch.out == (columns ? Contiguous::columns : Contiguous::rows);
-  const bool direct_in = read && (program.gather.empty() ||
-                                  (columns && program.stages.front().in_registers));
-  const bool direct_out = write && (program.scatter.empty() ||
-                                    (columns && program.stages.back().in_registers));
-  if (!direct_in)
-    time += copy_cost(program.input_rows, vectors, batch.in, program.lanes,
-                      !program.gather.empty(), simd);
-  if (!direct_out)
-    time += copy_cost(program.output_rows, vectors, batch.out, program.lanes,
-                      !program.scatter.empty(), simd);
+  const bool gathered =
+      !program.gather.empty() && !(columns && program.stages.front().in_registers);
+  const bool scattered =
+      !program.scatter.empty() && !(columns && program.stages.back().in_registers);
+  if (!read || gathered)
+    time += copy_cost(program.input_rows, vectors, batch.in, program.lanes, gathered, simd);
+  if (!write || scattered)
+    time += copy_cost(program.output_rows, vectors, batch.out, program.lanes, scattered, simd);
   const double bytes =
       static_cast<double>(program.input_rows + program.output_rows) * vectors * element;
   time += bytes / rate_of(bytes);

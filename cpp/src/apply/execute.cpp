@@ -192,13 +192,24 @@ void run_columns(const Work& work) {
                     lanes);
   const Index pitch = (tiles.widest() + lanes - 1) / lanes * lanes;
   const std::size_t buffer = static_cast<std::size_t>(program.widest * pitch * element);
-  const bool in_registers = std::all_of(program.stages.begin(), program.stages.end(),
-                                        [](const Stage& stage) { return stage.in_registers; });
+  // The first stage reads the input and the last one writes the output where rows of the batch
+  // are contiguous there; stages in registers find permuted rows by their index, but not in place.
+  const bool gathers = !program.gather.empty() && program.stages.front().in_registers;
+  const bool scatters = !program.scatter.empty() && program.stages.back().in_registers;
+  const bool read = work.inner.in_stride == 1 && (program.gather.empty() || gathers);
+  const bool write = work.inner.out_stride == 1 && (program.scatter.empty() || scatters);
+  const auto in_place = [&](std::size_t n) {
+    return program.stages[n].in_registers && !(n == 0 && gathers) &&
+           !(n + 1 == program.stages.size() && scatters);
+  };
+  bool two_buffers = false;
+  for (std::size_t n = 0; n < program.stages.size(); ++n)
+    two_buffers |= !in_place(n) && !(n == 0 && read) && !(n + 1 == program.stages.size() && write);
   const bool prefetching = work.is_large();
   const Index tasks = work.outer_size() * tiles.count;
   for_runs(work, tasks, [&](Index begin, Index end) {
-    char* here = static_cast<char*>(workspace.reserve((in_registers ? 1 : 2) * buffer));
-    char* there = in_registers ? here : here + buffer;
+    char* here = static_cast<char*>(workspace.reserve((two_buffers ? 2 : 1) * buffer));
+    char* there = two_buffers ? here + buffer : here;
     for (Index task = begin; task < end; ++task) {
       const auto [first, last] = tiles.range(task % tiles.count);
       const Index columns = last - first;
@@ -209,17 +220,11 @@ void run_columns(const Work& work) {
         next = lines_of(work, work.at((task + 1) / tiles.count, next_first).first,
                         next_last - next_first);
       }
-      // The first stage reads the input and the last one writes the output where rows of the
-      // batch are contiguous there; stages in registers find permuted rows by their index.
-      const bool read = work.inner.in_stride == 1 &&
-                        (program.gather.empty() || program.stages.front().in_registers);
-      const bool write = work.inner.out_stride == 1 &&
-                         (program.scatter.empty() || program.stages.back().in_registers);
       const char* source = from;
       Index source_row = work.in_stride;
       if (!read) {
         work.kernels.pack({program.input_rows, columns, work.in_stride, work.inner.in_stride, pitch,
-                           index_or_null(program.gather), nullptr},
+                           gathers ? nullptr : index_or_null(program.gather), nullptr, false},
                           from, here);
         source = here;
         source_row = pitch;
@@ -227,19 +232,19 @@ void run_columns(const Work& work) {
       for (std::size_t n = 0; n < program.stages.size(); ++n) {
         const Stage& stage = program.stages[n];
         const bool final_stage = n + 1 == program.stages.size();
-        if (source == here && !stage.in_registers) std::swap(here, there);
+        const bool to_output = final_stage && write;
+        if (source == here && !in_place(n) && !to_output) std::swap(here, there);
         StageArguments stage_work = work.arguments(stage);
         stage_work.in = source;
         stage_work.in_row = source_row;
-        stage_work.out = final_stage && write ? to : here;
-        stage_work.out_row = final_stage && write ? work.out_stride : pitch;
-        if (n == 0 && read) stage_work.in_index = index_or_null(program.gather);
-        if (final_stage && write) {
-          stage_work.out_index = index_or_null(program.scatter_from);
+        stage_work.out = to_output ? to : here;
+        stage_work.out_row = to_output ? work.out_stride : pitch;
+        if (n == 0 && gathers) stage_work.in_index = program.gather.data();
+        if (final_stage && scatters) stage_work.out_index = program.scatter_from.data();
+        if (to_output)
           stage_work.stream = can_stream && reinterpret_cast<std::uintptr_t>(to) %
                                                 static_cast<std::uintptr_t>(vector_bytes) ==
                                             0;
-        }
         stage_work.count = columns / lanes;
         stage_work.tail = columns % lanes;
         stage_work.in_step = stage_work.out_step = lanes;
@@ -251,7 +256,8 @@ void run_columns(const Work& work) {
       }
       if (!write)
         work.kernels.unpack({program.output_rows, columns, work.out_stride, work.inner.out_stride,
-                             pitch, index_or_null(program.scatter), nullptr},
+                             pitch, scatters ? nullptr : index_or_null(program.scatter), nullptr,
+                             work.is_large()},
                             source, to);
     }
   });
@@ -313,7 +319,7 @@ class RowSteps {
     if (step == 0) {
       if (!read_ && share == 0)
         work_.kernels.pack({tile.vectors, program.input_rows, work_.inner.in_stride,
-                            work_.in_stride, pitch_, nullptr, index_or_null(program.gather)},
+                            work_.in_stride, pitch_, nullptr, index_or_null(program.gather), false},
                            tile.from, tile.buffers[0]);
       return;
     }
@@ -321,7 +327,7 @@ class RowSteps {
     if (n == count) {
       if (!write_ && share == 0)
         work_.kernels.unpack({tile.vectors, program.output_rows, work_.inner.out_stride,
-                              work_.out_stride, pitch_, nullptr, index_or_null(program.scatter)},
+                              work_.out_stride, pitch_, nullptr, index_or_null(program.scatter), false},
                              tile.buffers[target_.back()], tile.to);
       return;
     }
@@ -427,8 +433,9 @@ BatchClass classify(const Layout& layout) {
     columns_in |= axis.in_stride == 1 && axis.size > 1;
     columns_out |= axis.out_stride == 1 && axis.size > 1;
   }
-  Index rounded = 1;
-  while (2 * rounded <= vectors) rounded *= 2;
+  Index rounded = vectors;
+  if (vectors > 16)
+    for (rounded = 16; 2 * rounded <= vectors;) rounded *= 2;
   const auto contiguous = [](bool columns, Index stride) {
     return columns       ? Contiguous::columns
            : stride == 1 ? Contiguous::rows

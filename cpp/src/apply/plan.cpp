@@ -154,7 +154,7 @@ Plan Planner::make_plan(bool transpose, const BatchClass& batch, const Choice& c
   Plan plan{program(transpose, choice.lanes, choice.radix), choice, 0};
   const Index lanes = kernels::kernels_for(chain_.dtype).lanes;
   Index& tile = plan.choice.tile;
-  if (tile <= 0) tile = default_tile(*plan.program, batch.vectors);
+  if (tile <= 0) tile = default_tile(*plan.program, batch);
   // Columns go in whole SIMD vectors.
   if (choice.lanes == Lanes::columns) tile = (tile + lanes - 1) / lanes * lanes;
   plan.predicted = predict(*plan.program, batch, tile);

@@ -46,8 +46,8 @@ Index l2_bytes();
 /// vectors don't compete for the same cache sets.
 Index row_pitch(const Program& program);
 
-/// The tile that fits the caches, for a batch of so many vectors.
-Index default_tile(const Program& program, Index vectors);
+/// The tile that fits the caches.
+Index default_tile(const Program& program, const BatchClass& batch);
 
 /// Expected seconds on one thread.
 double predict(const Program& program, const BatchClass& batch, Index tile);

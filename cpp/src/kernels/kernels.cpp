@@ -24,7 +24,7 @@ class Prefetcher {
     row_ = lines.from + lines.first / lines.lines_per_row * lines.pitch;
     line_ = lines.first % lines.lines_per_row;
   }
-  void step() {
+  PAPILIO_INLINE void step() {
     if (left_ == 0) return;
     const int64_t now = left_ < lines_.per_block ? left_ : lines_.per_block;
     left_ -= now;
@@ -46,24 +46,24 @@ class Prefetcher {
 
 /// The weights of one position for all lanes.
 template <class A, Axis axis>
-inline typename A::V take(const typename A::element* w, bool same_l) {
+PAPILIO_INLINE typename A::V take(const typename A::element* w, bool same_l) {
   return axis == Axis::columns || (axis == Axis::rows && same_l) ? A::broadcast(w) : load<A>(w);
 }
 
 /// The inputs of all lanes; `part` is 0 for whole vectors, else how many lanes there are.
 template <class A>
-inline typename A::V take_input(const typename A::element* in, int64_t part) {
+PAPILIO_INLINE typename A::V take_input(const typename A::element* in, int64_t part) {
   return part ? load_part<A>(in, part) : load<A>(in);
 }
 
 template <class A>
-inline void put_output(typename A::element* out, typename A::V x, int64_t part) {
+PAPILIO_INLINE void put_output(typename A::element* out, typename A::V x, int64_t part) {
   part ? store_part<A>(out, x, part) : store<A>(out, x);
 }
 
 /// Lane n is in[n % d], for outputs along (j, l).
 template <class A>
-inline typename A::V replicate(const typename A::element* in, int64_t d) {
+PAPILIO_INLINE typename A::V replicate(const typename A::element* in, int64_t d) {
   switch (d) {
     case 1:
       return A::broadcast(in);
@@ -83,138 +83,149 @@ struct Square {
   typedef typename A::element element;
   typedef typename A::V V;
   // Weights stay in registers over the batch where half of the registers hold them.
-  static constexpr bool held = 2 * C * C <= registers;
-  static constexpr int together = held ? 1 : 2;
+  static constexpr bool can_hold = 2 * C * C <= registers;
 
-  const StageArguments& stage;
-  const element* w;
-  int64_t part;
   const element* in[C];
   element* out[C];
-  V kept[held ? C : 1][held ? C : 1];
+  const element* w;
+  V kept[C][C];
 
-  V weight(int j, int k) const {
-    if (held) return kept[held ? j : 0][held ? k : 0];
-    return take<A, axis>(w + j * stage.weight_j + k * stage.weight_k, stage.same_l);
-  }
-  void keep_weights() {
-    if (held)
-      for (int j = 0; j < C; ++j)
-        for (int k = 0; k < C; ++k)
-          kept[held ? j : 0][held ? k : 0] =
-              take<A, axis>(w + j * stage.weight_j + k * stage.weight_k, stage.same_l);
-  }
-
-  /// U SIMD vectors at offsets x and y of the input and the output rows.
-  template <int U, bool part_only, bool past_caches>
-  void run(int64_t x, int64_t y, int64_t lanes_used) const {
+  /// One SIMD vector (or U of them), at these offsets of the input and the output rows.
+  template <int U, bool held, bool part_only, bool past_caches>
+  PAPILIO_INLINE void run(const StageArguments& stage, int64_t x, int64_t y, int64_t part) const {
     typename A::Sum sum[U][C];
     typename A::Input input[U];
-    const auto read = [&](int k) {
+    PAPILIO_UNROLL
+    for (int k = 0; k < C; ++k) {
+      PAPILIO_UNROLL
       for (int u = 0; u < U; ++u)
-        input[u] = A::input(
-            take_input<A>(in[k] + x + u * stage.in_step, part_only ? lanes_used : 0));
-    };
-    read(0);
-    for (int j = 0; j < C; ++j) {
-      const V factor = weight(j, 0);
-      for (int u = 0; u < U; ++u) sum[u][j] = A::product(factor, input[u]);
-    }
-    for (int k = 1; k < C; ++k) {
-      read(k);
+        input[u] = A::input(take_input<A>(in[k] + x + u * stage.in_step, part_only ? part : 0));
+      PAPILIO_UNROLL
       for (int j = 0; j < C; ++j) {
-        const V factor = weight(j, k);
-        for (int u = 0; u < U; ++u) sum[u][j] = A::multiply_add(sum[u][j], factor, input[u]);
+        const V factor = held ? kept[j][k]
+                              : take<A, axis>(w + j * stage.weight_j + k * stage.weight_k,
+                                              stage.same_l);
+        PAPILIO_UNROLL
+        for (int u = 0; u < U; ++u)
+          sum[u][j] = k == 0 ? A::product(factor, input[u])
+                             : A::multiply_add(sum[u][j], factor, input[u]);
       }
     }
+    PAPILIO_UNROLL
     for (int u = 0; u < U; ++u)
+      PAPILIO_UNROLL
       for (int j = 0; j < C; ++j) {
         element* to = out[j] + y + u * stage.out_step;
         const V result = A::total(sum[u][j], stage.conjugate);
         if (past_caches)
           stream<A>(to, result);
         else
-          put_output<A>(to, result, part_only ? lanes_used : 0);
+          put_output<A>(to, result, part_only ? part : 0);
       }
   }
 
-  template <bool part_only, bool past_caches>
-  void run_all(int64_t lanes_used) const {
-    int64_t u = 0;
-    for (; u + together <= stage.count; u += together)
-      run<together, part_only, past_caches>(u * stage.in_step, u * stage.out_step, lanes_used);
-    if (together > 1)
-      for (; u < stage.count; ++u)
-        run<1, part_only, past_caches>(u * stage.in_step, u * stage.out_step, lanes_used);
+  template <bool held, bool part_only, bool past_caches>
+  PAPILIO_INLINE void run_all(const StageArguments& stage, int64_t part) {
+    constexpr int together = held ? 1 : 2;
+    if (held) {
+      PAPILIO_UNROLL
+      for (int j = 0; j < C; ++j)
+        PAPILIO_UNROLL
+        for (int k = 0; k < C; ++k)
+          kept[j][k] = take<A, axis>(w + j * stage.weight_j + k * stage.weight_k, stage.same_l);
+    }
+    int64_t u = 0, x = 0, y = 0;
+    for (; u + together <= stage.count; u += together) {
+      run<together, held, part_only, past_caches>(stage, x, y, part);
+      x += together * stage.in_step;
+      y += together * stage.out_step;
+    }
+    if (together > 1 && u < stage.count)
+      run<1, held, part_only, past_caches>(stage, x, y, part);
+    // The elements after whole SIMD vectors of the batch.
+    if (axis == Axis::columns && stage.tail)
+      run<1, held, true, false>(stage, stage.count * A::lanes, stage.count * A::lanes, stage.tail);
   }
 };
 
 template <class A, Axis axis, int C>
-void squares(const StageArguments& stage) {
+void squares(const StageArguments& given) {
   typedef typename A::element element;
+  // A copy that nothing points to stays in registers, whatever is stored through pointers.
+  const StageArguments stage = given;
   Prefetcher prefetcher(stage.prefetch);
-  Square<A, axis, C> block{stage, nullptr, 0, {}, {}, {}};
-  const int64_t block_step = axis == Axis::columns ? 1 : A::lanes;
-  for (int64_t i = stage.i0; i < stage.i1; ++i)
-    for (int64_t l = stage.l0; l < stage.l1; l += block_step) {
-      block.w = static_cast<const element*>(stage.weights) + i * stage.weight_i +
-                l / block_step * stage.weight_l;
-      block.keep_weights();
+  Square<A, axis, C> block;
+  constexpr int64_t block_step = axis == Axis::columns ? 1 : A::lanes;
+  constexpr bool held = Square<A, axis, C>::can_hold;
+  const int64_t in_row = axis == Axis::columns ? stage.in_row : 1;
+  const int64_t out_row = axis == Axis::columns ? stage.out_row : 1;
+  for (int64_t i = stage.i0; i < stage.i1; ++i) {
+    const element* w = static_cast<const element*>(stage.weights) + i * stage.weight_i +
+                       stage.l0 / block_step * stage.weight_l;
+    for (int64_t l = stage.l0; l < stage.l1; l += block_step, w += stage.weight_l) {
+      block.w = w;
+      PAPILIO_UNROLL
       for (int k = 0; k < C; ++k) {
         const int64_t row = (i * C + k) * stage.d + l;
+        const bool columns = axis == Axis::columns;
         block.in[k] = static_cast<const element*>(stage.in) +
-                      (axis == Axis::columns && stage.in_index ? stage.in_index[row] : row) *
-                          (axis == Axis::columns ? stage.in_row : 1);
+                      (columns && stage.in_index ? stage.in_index[row] : row) * in_row;
         block.out[k] = static_cast<element*>(stage.out) +
-                       (axis == Axis::columns && stage.out_index ? stage.out_index[row] : row) *
-                           (axis == Axis::columns ? stage.out_row : 1);
+                       (columns && stage.out_index ? stage.out_index[row] : row) * out_row;
       }
       if (axis == Axis::columns) {
         if (stage.stream)
-          block.template run_all<false, true>(0);
+          block.template run_all<held, false, true>(stage, 0);
         else
-          block.template run_all<false, false>(0);
-        if (stage.tail)
-          block.template run<1, true, false>(stage.count * A::lanes, stage.count * A::lanes,
-                                             stage.tail);
-      } else if (stage.l1 - l >= A::lanes) {
-        block.template run_all<false, false>(0);
+          block.template run_all<held, false, false>(stage, 0);
+      } else if (stage.l1 - l < A::lanes) {
+        block.template run_all<held, true, false>(stage, stage.l1 - l);
+      } else if (stage.count == 1) {
+        block.template run<1, false, false, false>(stage, 0, 0, 0);
       } else {
-        block.template run_all<true, false>(stage.l1 - l);
+        block.template run_all<held, false, false>(stage, 0);
       }
       prefetcher.step();
     }
+  }
 }
 
 /// J x U sums of c products each, held in registers: J outputs (rows j, or SIMD vectors of them),
 /// U SIMD vectors of inputs that share the weights.
 template <class A, Axis axis, int J, int U>
-inline void dots(const StageArguments& stage, const typename A::element* w,
+PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element* w,
                  const typename A::element* in, typename A::element* out, int64_t out_j,
                  int64_t part, int64_t last_part) {
   const int64_t in_k = stage.d * (axis == Axis::columns ? stage.in_row : 1);
   typename A::Sum sum[J][U];
   typename A::Input x[U];
-  const auto read = [&] {
+  const auto read = [&]() __attribute__((always_inline)) {
+    PAPILIO_UNROLL
     for (int u = 0; u < U; ++u)
       x[u] = A::input(axis == Axis::outputs ? replicate<A>(in + u * stage.in_step, stage.d)
                                             : take_input<A>(in + u * stage.in_step, part));
   };
   read();
+  PAPILIO_UNROLL
   for (int j = 0; j < J; ++j) {
     const typename A::V factor = take<A, axis>(w + j * stage.weight_j, stage.same_l);
+    PAPILIO_UNROLL
     for (int u = 0; u < U; ++u) sum[j][u] = A::product(factor, x[u]);
   }
   for (int64_t k = 1; k < stage.c; ++k) {
     in += in_k;
     w += stage.weight_k;
     read();
+    PAPILIO_UNROLL
     for (int j = 0; j < J; ++j) {
       const typename A::V factor = take<A, axis>(w + j * stage.weight_j, stage.same_l);
+      PAPILIO_UNROLL
       for (int u = 0; u < U; ++u) sum[j][u] = A::multiply_add(sum[j][u], factor, x[u]);
     }
   }
+  PAPILIO_UNROLL
   for (int j = 0; j < J; ++j)
+    PAPILIO_UNROLL
     for (int u = 0; u < U; ++u)
       put_output<A>(out + j * out_j + u * stage.out_step, A::total(sum[j][u], stage.conjugate),
                     j == J - 1 ? last_part : part);
@@ -247,8 +258,9 @@ inline void all_dots(const StageArguments& stage, const typename A::element* w,
 }
 
 template <class A, Axis axis>
-void rectangles(const StageArguments& stage) {
+void rectangles(const StageArguments& given) {
   typedef typename A::element element;
+  const StageArguments stage = given;
   // 16 vectors of sums, or 8 where there are 16 registers; one SIMD vector needs more outputs.
   constexpr int J = 4, U = registers / (8 * A::parts);
   Prefetcher prefetcher(stage.prefetch);
@@ -289,7 +301,7 @@ void stage_along(const StageArguments& stage) {
 /// y[u] = x[u] with lanes n and n ^ distance exchanged. The distances are constants to the
 /// compiler; U vectors share the jump.
 template <class A, int U>
-void exchange(typename A::V (&y)[U], const typename A::V (&x)[U], int64_t distance) {
+PAPILIO_INLINE void exchange(typename A::V (&y)[U], const typename A::V (&x)[U], int64_t distance) {
 #define PAPILIO_EXCHANGE(m)                                                                     \
   case m:                                                                                       \
     if (m < A::lanes)                                                                           \
@@ -317,7 +329,7 @@ void exchange(typename A::V (&y)[U], const typename A::V (&x)[U], int64_t distan
 
 /// U SIMD vectors from number v on of one vector of the batch, or number v of U vectors.
 template <class A, int U>
-inline void within_vectors(const WithinArguments& work, int64_t v, int64_t row, bool same_weights) {
+PAPILIO_INLINE void within_vectors(const WithinArguments& work, int64_t v, int64_t row, bool same_weights) {
   typedef typename A::element element;
   const int64_t in_step = same_weights ? work.in_step : A::lanes;
   const int64_t out_step = same_weights ? work.out_step : A::lanes;
@@ -342,7 +354,8 @@ inline void within_vectors(const WithinArguments& work, int64_t v, int64_t row, 
 }
 
 template <class A>
-void within(const WithinArguments& work) {
+void within(const WithinArguments& given) {
+  const WithinArguments work = given;
   constexpr int U = 4;  // independent vectors, to hide the latency of the exchanges
   Prefetcher prefetcher(work.prefetch);
   const int64_t rows = work.count / U * U;
@@ -362,7 +375,7 @@ void within(const WithinArguments& work) {
 /// transposes it.
 template <class A, int distance>
 struct Transpose {
-  static void run(typename A::V (&x)[A::lanes]) {
+  PAPILIO_INLINE static void run(typename A::V (&x)[A::lanes]) {
     constexpr int lanes = A::lanes, parts = A::parts;
     for (int n = 0; n < lanes; ++n) {
       if (n & distance) continue;
@@ -381,25 +394,68 @@ struct Transpose {
 };
 template <class A>
 struct Transpose<A, 0> {
-  static void run(typename A::V (&)[A::lanes]) {}
+  PAPILIO_INLINE static void run(typename A::V (&)[A::lanes]) {}
 };
 
-/// to[t, r] = from[r, t], both with contiguous second axes.
+/// Whether stores to rows of this matrix may go past the caches from column `first` on.
 template <class A>
-void transpose(int64_t rows, int64_t columns, const typename A::element* from, int64_t from_row,
-               typename A::element* to, int64_t to_row) {
-  constexpr int lanes = A::lanes;
-  const int64_t whole_rows = rows / lanes * lanes, whole_columns = columns / lanes * lanes;
-  for (int64_t t = 0; t < whole_columns; t += lanes)
-    for (int64_t r = 0; r < whole_rows; r += lanes) {
-      typename A::V x[lanes];
-      for (int n = 0; n < lanes; ++n) x[n] = load<A>(from + (r + n) * from_row + t);
-      Transpose<A, lanes / 2>::run(x);
-      for (int n = 0; n < lanes; ++n) store<A>(to + (t + n) * to_row + r, x[n]);
+PAPILIO_INLINE int64_t first_aligned(const typename A::element* to, int64_t row_stride) {
+  constexpr size_t vector = sizeof(typename A::V), element = sizeof(typename A::element);
+  const size_t offset = reinterpret_cast<uintptr_t>(to) % vector;
+  if (offset % element != 0 || row_stride * static_cast<int64_t>(element) % vector != 0) return -1;
+  return offset == 0 ? 0 : static_cast<int64_t>((vector - offset) / element);
+}
+
+/// Copies the elements [r0, r1) x [t0, t1): tile[t, r] = matrix[r, t] if `in`, else the way back.
+template <bool in, class Matrix, class Tile>
+PAPILIO_INLINE void copy_transposed(int64_t r0, int64_t r1, int64_t t0, int64_t t1, Matrix* matrix,
+                            int64_t matrix_row, Tile* tile, int64_t tile_row) {
+  for (int64_t r = r0; r < r1; ++r)
+    for (int64_t t = t0; t < t1; ++t) {
+      if constexpr (in)
+        tile[t * tile_row + r] = matrix[r * matrix_row + t];
+      else
+        matrix[r * matrix_row + t] = tile[t * tile_row + r];
     }
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t t = r < whole_rows ? whole_columns : 0; t < columns; ++t)
-      to[t * to_row + r] = from[r * from_row + t];
+}
+
+/// tile[t, r] = matrix[r, t] if `in`, else the way back, for a matrix of `rows` contiguous rows.
+/// As many rows as a SIMD vector has lanes are read or written at a time, each as a stream.
+template <class A, bool in, class Matrix, class Tile>
+void transpose(int64_t rows, int64_t columns, Matrix* matrix, int64_t matrix_row, Tile* tile,
+               int64_t tile_row, bool past_caches) {
+  constexpr int lanes = A::lanes;
+  int64_t start = 0;
+  if constexpr (!in) {
+    if (past_caches) start = first_aligned<A>(matrix, matrix_row);
+    if (start < 0) {
+      start = 0;
+      past_caches = false;
+    }
+    if (start > columns) start = columns;
+  }
+  const int64_t whole_rows = rows / lanes * lanes;
+  const int64_t stop = start + (columns - start) / lanes * lanes;
+  for (int64_t r = 0; r < whole_rows; r += lanes) {
+    copy_transposed<in>(r, r + lanes, 0, start, matrix, matrix_row, tile, tile_row);
+    for (int64_t t = start; t < stop; t += lanes) {
+      typename A::V x[lanes];
+      for (int n = 0; n < lanes; ++n)
+        x[n] = in ? load<A>(matrix + (r + n) * matrix_row + t)
+                  : load<A>(tile + (t + n) * tile_row + r);
+      Transpose<A, lanes / 2>::run(x);
+      for (int n = 0; n < lanes; ++n) {
+        if constexpr (in)
+          store<A>(tile + (t + n) * tile_row + r, x[n]);
+        else if (past_caches)
+          stream<A>(matrix + (r + n) * matrix_row + t, x[n]);
+        else
+          store<A>(matrix + (r + n) * matrix_row + t, x[n]);
+      }
+    }
+    copy_transposed<in>(r, r + lanes, stop, columns, matrix, matrix_row, tile, tile_row);
+  }
+  copy_transposed<in>(whole_rows, rows, 0, columns, matrix, matrix_row, tile, tile_row);
 }
 
 template <class A>
@@ -408,7 +464,8 @@ void pack(const CopyArguments& copy, const void* matrix, void* tile) {
   const element* from = static_cast<const element*>(matrix);
   element* to = static_cast<element*>(tile);
   if (copy.row_stride == 1 && copy.column_stride != 1 && !copy.row_index && !copy.column_index)
-    return transpose<A>(copy.columns, copy.rows, from, copy.column_stride, to, copy.tile_row);
+    return transpose<A, true>(copy.columns, copy.rows, from, copy.column_stride, to, copy.tile_row,
+                              false);
   for (int64_t row = 0; row < copy.rows; ++row, to += copy.tile_row) {
     const element* source = from + (copy.row_index ? copy.row_index[row] : row) * copy.row_stride;
     if (copy.column_index)
@@ -427,7 +484,8 @@ void unpack(const CopyArguments& copy, const void* tile, void* matrix) {
   const element* from = static_cast<const element*>(tile);
   element* to = static_cast<element*>(matrix);
   if (copy.row_stride == 1 && copy.column_stride != 1 && !copy.row_index && !copy.column_index)
-    return transpose<A>(copy.rows, copy.columns, from, copy.tile_row, to, copy.column_stride);
+    return transpose<A, false>(copy.columns, copy.rows, to, copy.column_stride, from, copy.tile_row,
+                               copy.stream);
   for (int64_t row = 0; row < copy.rows; ++row, to += copy.row_stride) {
     const element* source = from + (copy.row_index ? copy.row_index[row] : row) * copy.tile_row;
     if (copy.column_index)

@@ -74,6 +74,7 @@ struct CopyArguments {
   int64_t row_stride, column_stride;  // of the strided matrix, in elements
   int64_t tile_row;                   // elements from a row of the tile to the next
   const int64_t *row_index, *column_index;
+  bool stream;  // unpack: store past the caches
 };
 
 typedef void (*StageKernel)(const StageArguments&);

@@ -12,6 +12,15 @@
 #include <immintrin.h>
 #endif
 
+// Inlined by force: a sum or a weight that goes to a function of its own goes through memory.
+#define PAPILIO_INLINE inline __attribute__((always_inline))
+// For loops of constant length over arrays that are to become registers.
+#if defined(__clang__)
+#define PAPILIO_UNROLL _Pragma("unroll")
+#else
+#define PAPILIO_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 namespace papilio {
 namespace kernels {
 namespace {
@@ -22,15 +31,15 @@ struct batch {
   static constexpr int lanes = PAPILIO_VECTOR_BYTES / sizeof(T);
   native v;
 
-  static batch load(const T* from) {
+  PAPILIO_INLINE static batch load(const T* from) {
     batch result;
     memcpy(&result.v, from, sizeof(native));
     return result;
   }
-  void store(T* to) const { memcpy(to, &v, sizeof(native)); }
+  PAPILIO_INLINE void store(T* to) const { memcpy(to, &v, sizeof(native)); }
 
   /// The first count < lanes scalars; the others are 0, and their memory isn't touched.
-  static batch load_part(const T* from, int64_t count) {
+  PAPILIO_INLINE static batch load_part(const T* from, int64_t count) {
 #if defined(__AVX512F__)
     return {reinterpret_cast<native>(_mm512_maskz_loadu_epi32(words(count), from))};
 #elif defined(__AVX2__)
@@ -42,7 +51,7 @@ struct batch {
     return part;
 #endif
   }
-  void store_part(T* to, int64_t count) const {
+  PAPILIO_INLINE void store_part(T* to, int64_t count) const {
 #if defined(__AVX512F__)
     _mm512_mask_storeu_epi32(to, words(count), reinterpret_cast<__m512i>(v));
 #elif defined(__AVX2__)
@@ -52,7 +61,7 @@ struct batch {
 #endif
   }
   /// A store past the caches; `to` is a multiple of the vector's size.
-  void stream(T* to) const {
+  PAPILIO_INLINE void stream(T* to) const {
 #if defined(__AVX512F__)
     _mm512_stream_si512(reinterpret_cast<__m512i*>(to), reinterpret_cast<__m512i>(v));
 #elif defined(__AVX2__)
@@ -66,11 +75,11 @@ struct batch {
 
  private:
 #if defined(__AVX512F__)
-  static __mmask16 words(int64_t count) {
+  PAPILIO_INLINE static __mmask16 words(int64_t count) {
     return static_cast<__mmask16>((1u << (count * (sizeof(T) / 4))) - 1);
   }
 #elif defined(__AVX2__)
-  static __m256i words(int64_t count) {
+  PAPILIO_INLINE static __m256i words(int64_t count) {
     const __m256i number = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count * (sizeof(T) / 4))), number);
   }
@@ -78,15 +87,15 @@ struct batch {
 
  public:
   // s - zero folds to a broadcast; zero + s wouldn't, because of -0.0.
-  static batch broadcast(T s) { return {s - native{}}; }
+  PAPILIO_INLINE static batch broadcast(T s) { return {s - native{}}; }
 };
 
 template <class T>
-batch<T> operator*(batch<T> x, batch<T> y) {
+PAPILIO_INLINE batch<T> operator*(batch<T> x, batch<T> y) {
   return {x.v * y.v};
 }
 template <class T>
-batch<T> operator+(batch<T> x, batch<T> y) {
+PAPILIO_INLINE batch<T> operator+(batch<T> x, batch<T> y) {
   return {x.v + y.v};
 }
 
@@ -104,7 +113,7 @@ struct integer_like<double> {
 
 /// Lane n of the result is lane source(n) of x. The sources are constants to the compiler.
 template <class T, class Source>
-batch<T> permute(batch<T> x, Source source) {
+PAPILIO_INLINE batch<T> permute(batch<T> x, Source source) {
 #if defined(__clang__)
   batch<T> result;
   for (int n = 0; n < batch<T>::lanes; ++n) result.v[n] = x.v[source(n)];
@@ -118,7 +127,7 @@ batch<T> permute(batch<T> x, Source source) {
 
 /// Lane n of the result is lane source(n) of x and y one after the other.
 template <class T, class Source>
-batch<T> permute(batch<T> x, batch<T> y, Source source) {
+PAPILIO_INLINE batch<T> permute(batch<T> x, batch<T> y, Source source) {
 #if defined(__clang__)
   batch<T> result;
   constexpr int lanes = batch<T>::lanes;
@@ -134,9 +143,33 @@ batch<T> permute(batch<T> x, batch<T> y, Source source) {
 #endif
 }
 
-inline void prefetch(const char* line) {
+PAPILIO_INLINE void prefetch(const char* line) {
   // Into L2: what is prefetched here is used a whole tile later.
   __builtin_prefetch(line, 0, 2);
+}
+
+/// Two scalars again and again. Bits are moved, not computed with.
+PAPILIO_INLINE batch<float> broadcast_pair(const float* from) {
+  int64_t bits;
+  memcpy(&bits, from, sizeof bits);
+#if defined(__AVX512F__)
+  return {reinterpret_cast<batch<float>::native>(_mm512_set1_epi64(bits))};
+#elif defined(__AVX2__)
+  return {reinterpret_cast<batch<float>::native>(_mm256_set1_epi64x(bits))};
+#else
+  const batch<int64_t>::native pairs = {bits, bits};
+  return {reinterpret_cast<batch<float>::native>(pairs)};
+#endif
+}
+PAPILIO_INLINE batch<double> broadcast_pair(const double* from) {
+#if defined(__AVX512F__)
+  return {reinterpret_cast<batch<double>::native>(_mm512_maskz_broadcast_f64x2(0xff, _mm_loadu_pd(from)))};
+#elif defined(__AVX2__)
+  return {reinterpret_cast<batch<double>::native>(
+      _mm256_broadcast_pd(reinterpret_cast<const __m128d*>(from)))};
+#else
+  return batch<double>::load(from);
+#endif
 }
 
 template <class T>
@@ -156,15 +189,15 @@ struct Real {
   static constexpr int parts = 1;  // scalars in an element, vectors in a sum
   static constexpr int lanes = V::lanes;
 
-  static const scalar* scalars(const element* x) { return x; }
-  static scalar* scalars(element* x) { return x; }
-  static V broadcast(const element* from) { return V::broadcast(*from); }
-  static Input input(V x) { return x; }
-  static Sum product(V w, Input x) { return w * x; }
-  static Sum multiply_add(Sum sum, V w, Input x) { return w * x + sum; }
-  static V total(Sum sum, bool) { return sum; }
+  PAPILIO_INLINE static const scalar* scalars(const element* x) { return x; }
+  PAPILIO_INLINE static scalar* scalars(element* x) { return x; }
+  PAPILIO_INLINE static V broadcast(const element* from) { return V::broadcast(*from); }
+  PAPILIO_INLINE static Input input(V x) { return x; }
+  PAPILIO_INLINE static Sum product(V w, Input x) { return w * x; }
+  PAPILIO_INLINE static Sum multiply_add(Sum sum, V w, Input x) { return w * x + sum; }
+  PAPILIO_INLINE static V total(Sum sum, bool) { return sum; }
   template <class Source>
-  static V permuted(V x, Source source) {
+  PAPILIO_INLINE static V permuted(V x, Source source) {
     return permute(x, source);
   }
 };
@@ -187,33 +220,29 @@ struct Complex {
     V by_re, by_im;
   };
 
-  static const scalar* scalars(const element* x) { return &x->re; }
-  static scalar* scalars(element* x) { return &x->re; }
-  static V broadcast(const element* from) {
-    V w;
-    for (int n = 0; n < V::lanes; ++n) w.v[n] = n & 1 ? from->im : from->re;
-    return w;
-  }
-  static Input input(V x) {
+  PAPILIO_INLINE static const scalar* scalars(const element* x) { return &x->re; }
+  PAPILIO_INLINE static scalar* scalars(element* x) { return &x->re; }
+  PAPILIO_INLINE static V broadcast(const element* from) { return broadcast_pair(&from->re); }
+  PAPILIO_INLINE static Input input(V x) {
     return {permute(x, [](int n) { return n & ~1; }), permute(x, [](int n) { return n | 1; })};
   }
-  static Sum product(V w, Input x) { return {w * x.re, w * x.im}; }
-  static Sum multiply_add(Sum sum, V w, Input x) {
+  PAPILIO_INLINE static Sum product(V w, Input x) { return {w * x.re, w * x.im}; }
+  PAPILIO_INLINE static Sum multiply_add(Sum sum, V w, Input x) {
     return {w * x.re + sum.by_re, w * x.im + sum.by_im};
   }
   /// by_re + i by_im, or with the weights conjugated: conj(by_re) + i conj(by_im).
-  static V total(Sum sum, bool conjugate) {
+  PAPILIO_INLINE static V total(Sum sum, bool conjugate) {
     const V turned = permute(sum.by_im, [](int n) { return n ^ 1; });
     if (conjugate) return signs(1, -1) * sum.by_re + turned;
     return signs(-1, 1) * turned + sum.by_re;
   }
   template <class Source>
-  static V permuted(V x, Source source) {
+  PAPILIO_INLINE static V permuted(V x, Source source) {
     return permute(x, [source](int n) { return 2 * source(n / 2) + n % 2; });
   }
 
  private:
-  static V signs(T even, T odd) {
+  PAPILIO_INLINE static V signs(T even, T odd) {
     V s;
     for (int n = 0; n < V::lanes; ++n) s.v[n] = n & 1 ? odd : even;
     return s;
@@ -221,23 +250,23 @@ struct Complex {
 };
 
 template <class A>
-typename A::V load(const typename A::element* from) {
+PAPILIO_INLINE typename A::V load(const typename A::element* from) {
   return A::V::load(A::scalars(from));
 }
 template <class A>
-typename A::V load_part(const typename A::element* from, int64_t count) {
+PAPILIO_INLINE typename A::V load_part(const typename A::element* from, int64_t count) {
   return A::V::load_part(A::scalars(from), count * A::parts);
 }
 template <class A>
-void store(typename A::element* to, typename A::V x) {
+PAPILIO_INLINE void store(typename A::element* to, typename A::V x) {
   x.store(A::scalars(to));
 }
 template <class A>
-void store_part(typename A::element* to, typename A::V x, int64_t count) {
+PAPILIO_INLINE void store_part(typename A::element* to, typename A::V x, int64_t count) {
   x.store_part(A::scalars(to), count * A::parts);
 }
 template <class A>
-void stream(typename A::element* to, typename A::V x) {
+PAPILIO_INLINE void stream(typename A::element* to, typename A::V x) {
   x.stream(A::scalars(to));
 }
 
