@@ -1,3 +1,4 @@
+#include <array>
 #include <memory>
 
 #include "bindings.hpp"
@@ -38,34 +39,68 @@ class Operator {
            const py::object& row_permutation, const py::object& column_permutation)
       : arrays_(values), planner_(to_chain(patterns, row_permutation, column_permutation)) {}
 
-  /// F x for a contiguous vector of the operator's dtype as a new array; None for all else, which
-  /// the Python layer then looks at. side: 1 transposes, 2 conjugates.
+  /// F x for a C-contiguous vector or matrix (vectors along the first axis) of the operator's dtype
+  /// as a new array; None for all else, which the Python layer then looks at. side: 1 transposes,
+  /// 2 conjugates.
   py::object multiply(const py::handle& x, int side) {
-    if (!py::isinstance<py::array>(x)) return py::none();
-    const auto array = py::reinterpret_borrow<py::array>(x);
     const bool transpose = side & 1;
-    const Chain& chain = planner_.chain();
-    const Index input = transpose ? chain.rows() : chain.cols();
-    constexpr int wanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ |
-                           py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-    if (array.ndim() != 1 || array.shape(0) != input || (array.flags() & wanted) != wanted ||
-        !(array.dtype().is(dtype_) || array.dtype().equal(dtype_)) ||
-        Py_TYPE(x.ptr()) != py::detail::npy_api::get().PyArray_Type_)
+    if (!is_plain(x)) return py::none();
+    const auto array = py::reinterpret_borrow<py::array>(x);
+    const Index axes = array.ndim();
+    if (axes < 1 || axes > 2 || array.shape(0) != input_rows(transpose) ||
+        !(array.flags() & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_))
       return py::none();
-    const Index output = transpose ? chain.cols() : chain.rows();
-    py::array out(dtype_, output);
-    const std::shared_ptr<const Plan>& plan = vector_plan(transpose);
-    const Layout layout{1, 1, {}};
-    const void* from = array.data();
-    void* to = out.mutable_data();
-    // Giving the interpreter to others for less than some microseconds costs more than it brings.
-    if (plan->predicted < 5e-6) {
-      execute(*plan, layout, side & 2, from, to);
-    } else {
-      const py::gil_scoped_release release;
-      execute(*plan, layout, side & 2, from, to);
+    if (axes == 1) {
+      py::array out(dtype_, output_rows(transpose));
+      run(*vector_plan(transpose), {1, 1, {}}, side & 2, array.data(), out.mutable_data());
+      return std::move(out);
+    }
+    const Index batch = array.shape(1);
+    py::array out(dtype_, std::array<Index, 2>{output_rows(transpose), batch});
+    if (batch > 0) {
+      const Layout layout{batch, batch, {{batch, 1, 1}}};
+      run(*planner_.plan(transpose, classify(layout)), layout, side & 2, array.data(),
+          out.mutable_data());
     }
     return std::move(out);
+  }
+
+  /// out = op(F) x along `axis` and true, if both are arrays of the operator's dtype in separate
+  /// memory, of the right shapes; else false, and nothing is done.
+  bool multiply_into(const py::handle& x, const py::handle& out, const py::handle& axis_object,
+                     int side) {
+    const bool transpose = side & 1;
+    if (!is_plain(x) || !is_plain(out) || !PyLong_CheckExact(axis_object.ptr())) return false;
+    const auto from = py::reinterpret_borrow<py::array>(x);
+    auto to = py::reinterpret_borrow<py::array>(out);
+    const Index axis = PyLong_AsLongLong(axis_object.ptr()), axes = from.ndim();
+    if (axis < 0 || axis >= axes || to.ndim() != axes || !to.writeable() ||
+        from.shape(axis) != input_rows(transpose) || to.shape(axis) != output_rows(transpose))
+      return false;
+    const Index element = static_cast<Index>(size_of(planner_.chain().dtype));
+    Layout layout{};
+    // The ends of the memory of both arrays.
+    Index from_low = 0, from_high = element, to_low = 0, to_high = element;
+    for (Index n = 0; n < axes; ++n) {
+      const Index in_stride = from.strides(n), out_stride = to.strides(n);
+      const Index in_size = from.shape(n), out_size = to.shape(n);
+      if (in_size == 0 || out_size == 0 || in_stride % element || out_stride % element ||
+          (n != axis && in_size != out_size) || (out_size > 1 && out_stride == 0))
+        return false;
+      (in_stride < 0 ? from_low : from_high) += (in_size - 1) * in_stride;
+      (out_stride < 0 ? to_low : to_high) += (out_size - 1) * out_stride;
+      if (n == axis) {
+        layout.in_stride = in_stride / element;
+        layout.out_stride = out_stride / element;
+      } else {
+        layout.batch.push_back({in_size, in_stride / element, out_stride / element});
+      }
+    }
+    const char* in = static_cast<const char*>(from.data());
+    char* result = static_cast<char*>(to.mutable_data());
+    if (in + from_low < result + to_high && result + to_low < in + from_high) return false;
+    run(*planner_.plan(transpose, classify(layout)), layout, side & 2, in, result);
+    return true;
   }
 
   /// out = op(F) x along `axis`. The arrays were checked by papilio.butterfly; what is checked
@@ -129,6 +164,26 @@ class Operator {
   }
 
  private:
+  /// Whether it is an ndarray, no subclass, of the operator's dtype, aligned.
+  bool is_plain(const py::handle& x) const {
+    if (Py_TYPE(x.ptr()) != py::detail::npy_api::get().PyArray_Type_) return false;
+    const auto array = py::reinterpret_borrow<py::array>(x);
+    return (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) &&
+           (array.dtype().is(dtype_) || array.dtype().equal(dtype_));
+  }
+  Index input_rows(bool transpose) const {
+    return transpose ? planner_.chain().rows() : planner_.chain().cols();
+  }
+  Index output_rows(bool transpose) const { return input_rows(!transpose); }
+
+  static void run(const Plan& plan, const Layout& layout, bool conjugate, const void* from,
+                  void* to) {
+    // Giving the interpreter to others for less than some microseconds costs more than it brings.
+    if (plan.predicted < 5e-6) return execute(plan, layout, conjugate, from, to);
+    const py::gil_scoped_release release;
+    execute(plan, layout, conjugate, from, to);
+  }
+
   /// Under the interpreter's lock, as all that touches vector_plans_.
   const std::shared_ptr<const Plan>& vector_plan(bool transpose) {
     std::shared_ptr<const Plan>& plan = vector_plans_[transpose];
@@ -183,6 +238,7 @@ void register_operator(py::module_& module) {
       .def(py::init<const std::vector<PatternTuple>&, const std::vector<py::array>&,
                     const py::object&, const py::object&>())
       .def("multiply", &Operator::multiply)
+      .def("multiply_into", &Operator::multiply_into)
       .def("apply", &Operator::apply)
       .def("plan", &Operator::plan)
       .def("tune", &Operator::tune)

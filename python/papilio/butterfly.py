@@ -243,6 +243,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         >>> F.apply(x, axis=1)[0, :, 0]
         array([4., 0., 0., 0.])
         """
+        if out is not None and self._data.operator.multiply_into(x, out, axis, self._side):
+            return out
         array = as_array(x, "x")
         try:
             axis = operator.index(axis)
@@ -255,7 +257,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     def __matmul__(self, x: Any) -> Any:
         """Return ``F @ x``: x a vector, or vectors along the last axis but one."""
         product = self._multiply(x, self._side)
-        if product is not None:  # x was a plain vector
+        if product is not None:  # x was a plain vector or matrix
             return product
         if isinstance(x, LinearOperator) or np.isscalar(x):
             return super().__matmul__(x)

@@ -83,7 +83,10 @@ Index default_tile(const Program& program, const BatchClass& batch) {
   const Index vector_bytes = program.widest * element * lanes;
   // What is transposed on its way is read and written once more.
   const bool direct = batch.in == Contiguous::columns && batch.out == Contiguous::columns;
-  const Index fitting = direct ? std::max(std::min(tile_bytes() / vector_bytes, Index{16}),
+  const bool rereads = std::any_of(program.stages.begin(), program.stages.end(),
+                                   [](const Stage& stage) { return stage.rereads; });
+  const Index fitting = rereads ? std::clamp(l2_bytes() / 2 / vector_bytes, Index{4}, Index{16})
+                        : direct ? std::max(std::min(tile_bytes() / vector_bytes, Index{16}),
                                           std::min(l2_bytes() / vector_bytes, Index{64}))
                                : std::min(l2_bytes() / 2 / vector_bytes, Index{16});
   return std::clamp(fitting, Index{1}, std::max((vectors + lanes - 1) / lanes, Index{1})) * lanes;
@@ -144,7 +147,7 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
       !program.gather.empty() && !(columns && program.stages.front().in_registers);
   const bool scattered =
       !program.scatter.empty() && !(columns && program.stages.back().in_registers);
-  if (!read || gathered)
+  if (!read || gathered || (columns && program.stages.front().rereads))
     time += copy_cost(program.input_rows, vectors, batch.in, program.lanes, gathered, simd);
   if (!write || scattered)
     time += copy_cost(program.output_rows, vectors, batch.out, program.lanes, scattered, simd);

@@ -186,8 +186,7 @@ void run_columns(const Work& work) {
   const auto address = reinterpret_cast<std::uintptr_t>(work.out);
   const Index offset = static_cast<Index>(address % static_cast<std::uintptr_t>(vector_bytes));
   const bool can_stream = work.is_large() && work.inner.out_stride == 1 && work.outer.empty() &&
-                          work.out_stride * element % vector_bytes == 0 && offset % element == 0 &&
-                          program.stages.back().in_registers;
+                          work.out_stride * element % vector_bytes == 0 && offset % element == 0;
   const Tiles tiles(work, can_stream && offset ? (vector_bytes - offset) / element : 0,
                     lanes);
   const Index pitch = (tiles.widest() + lanes - 1) / lanes * lanes;
@@ -196,7 +195,8 @@ void run_columns(const Work& work) {
   // are contiguous there; stages in registers find permuted rows by their index, but not in place.
   const bool gathers = !program.gather.empty() && program.stages.front().in_registers;
   const bool scatters = !program.scatter.empty() && program.stages.back().in_registers;
-  const bool read = work.inner.in_stride == 1 && (program.gather.empty() || gathers);
+  const bool read = work.inner.in_stride == 1 && (program.gather.empty() || gathers) &&
+                    !program.stages.front().rereads;
   const bool write = work.inner.out_stride == 1 && (program.scatter.empty() || scatters);
   const auto in_place = [&](std::size_t n) {
     return program.stages[n].in_registers && !(n == 0 && gathers) &&

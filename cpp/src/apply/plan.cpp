@@ -68,6 +68,8 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
     stage.in_registers = !outputs && !within && pattern.b == pattern.c &&
                          (pattern.b == 2 || pattern.b == 4 || pattern.b == 8);
 
+    stage.rereads = !stage.in_registers && pattern.b * pattern.c >= 64;
+
     const Product product = multiply(chain_, first, last);
     const Factor& factor = product.factor;
     Weights& weights = stage.weights;

@@ -19,6 +19,7 @@ struct Stage {
   Weights weights;          // packed; for outputs, j leads from a SIMD vector to the next
   bool same_l;
   bool in_registers;  // holds its blocks in registers: works in place, may read rows by index
+  bool rereads;       // reads its inputs many times: from a tile, not from far apart
   std::vector<kernels::WithinStage> within;  // for Kind::within; `weights` is the first's
   std::vector<std::shared_ptr<const void>> owners;
 

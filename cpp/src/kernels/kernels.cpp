@@ -190,20 +190,27 @@ void squares(const StageArguments& given) {
   }
 }
 
+/// Where a block's inputs are: steps from one k to the next and from one SIMD vector to the next.
+template <class A>
+struct Panel {
+  const typename A::element* from;
+  int64_t k, u;
+};
+
 /// J x U sums of c products each, held in registers: J outputs (rows j, or SIMD vectors of them),
 /// U SIMD vectors of inputs that share the weights.
 template <class A, Axis axis, int J, int U>
 PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element* w,
-                 const typename A::element* in, typename A::element* out, int64_t out_j,
-                 int64_t part, int64_t last_part) {
-  const int64_t in_k = stage.d * (axis == Axis::columns ? stage.in_row : 1);
+                 Panel<A> in, typename A::element* out, int64_t out_j, int64_t part,
+                 int64_t last_part) {
+  typedef typename A::element element;
   typename A::Sum sum[J][U];
   typename A::Input x[U];
   const auto read = [&]() __attribute__((always_inline)) {
     PAPILIO_UNROLL
     for (int u = 0; u < U; ++u)
-      x[u] = A::input(axis == Axis::outputs ? replicate<A>(in + u * stage.in_step, stage.d)
-                                            : take_input<A>(in + u * stage.in_step, part));
+      x[u] = A::input(axis == Axis::outputs ? replicate<A>(in.from + u * in.u, stage.d)
+                                            : take_input<A>(in.from + u * in.u, part));
   };
   read();
   PAPILIO_UNROLL
@@ -213,7 +220,7 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
     for (int u = 0; u < U; ++u) sum[j][u] = A::product(factor, x[u]);
   }
   for (int64_t k = 1; k < stage.c; ++k) {
-    in += in_k;
+    in.from += in.k;
     w += stage.weight_k;
     read();
     PAPILIO_UNROLL
@@ -226,15 +233,20 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
   PAPILIO_UNROLL
   for (int j = 0; j < J; ++j)
     PAPILIO_UNROLL
-    for (int u = 0; u < U; ++u)
-      put_output<A>(out + j * out_j + u * stage.out_step, A::total(sum[j][u], stage.conjugate),
-                    j == J - 1 ? last_part : part);
+    for (int u = 0; u < U; ++u) {
+      element* to = out + j * out_j + u * stage.out_step;
+      const typename A::V result = A::total(sum[j][u], stage.conjugate);
+      if (axis == Axis::columns && stage.stream && part == 0)
+        stream<A>(to, result);
+      else
+        put_output<A>(to, result, j == J - 1 ? last_part : part);
+    }
 }
 
 /// All outputs of one block for U SIMD vectors of inputs.
 template <class A, Axis axis, int J, int U>
-inline void all_dots(const StageArguments& stage, const typename A::element* w,
-                     const typename A::element* in, typename A::element* out, int64_t part) {
+inline void all_dots(const StageArguments& stage, const typename A::element* w, Panel<A> in,
+                     typename A::element* out, int64_t part) {
   typedef typename A::element element;
   // Along (j, l) the outputs are SIMD vectors, of which the last may be a part.
   const int64_t outputs =
@@ -276,16 +288,16 @@ void rectangles(const StageArguments& given) {
       element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * out_row;
       const int64_t part =
           axis == Axis::rows && stage.l1 - l < A::lanes ? stage.l1 - l : int64_t{0};
+      const Panel<A> panel{in, stage.d * in_row, stage.in_step};
+      const auto at = [&](int64_t u) { return Panel<A>{in + u * panel.u, panel.k, panel.u}; };
       int64_t u = 0;
       if (U > 1)
         for (; u + U <= stage.count; u += U)
-          all_dots<A, axis, J, U>(stage, w, in + u * stage.in_step, out + u * stage.out_step, part);
+          all_dots<A, axis, J, U>(stage, w, at(u), out + u * stage.out_step, part);
       for (; u < stage.count; ++u)
-        all_dots<A, axis, 2 * J, 1>(stage, w, in + u * stage.in_step, out + u * stage.out_step,
-                                    part);
+        all_dots<A, axis, 2 * J, 1>(stage, w, at(u), out + u * stage.out_step, part);
       if (stage.tail)
-        all_dots<A, axis, 2 * J, 1>(stage, w, in + u * stage.in_step, out + u * stage.out_step,
-                                    stage.tail);
+        all_dots<A, axis, 2 * J, 1>(stage, w, at(u), out + u * stage.out_step, stage.tail);
       prefetcher.step();
     }
 }
@@ -479,6 +491,20 @@ void pack(const CopyArguments& copy, const void* matrix, void* tile) {
 }
 
 template <class A>
+PAPILIO_INLINE void copy_row(const typename A::element* from, typename A::element* to,
+                             int64_t count, bool past_caches) {
+  int64_t start = past_caches ? first_aligned<A>(to, 0) : int64_t{-1};
+  if (start < 0 || start + A::lanes > count) {
+    memcpy(to, from, static_cast<size_t>(count) * sizeof *to);
+    return;
+  }
+  memcpy(to, from, static_cast<size_t>(start) * sizeof *to);
+  for (; start + A::lanes <= count; start += A::lanes)
+    stream<A>(to + start, load<A>(from + start));
+  memcpy(to + start, from + start, static_cast<size_t>(count - start) * sizeof *to);
+}
+
+template <class A>
 void unpack(const CopyArguments& copy, const void* tile, void* matrix) {
   typedef typename A::element element;
   const element* from = static_cast<const element*>(tile);
@@ -492,7 +518,7 @@ void unpack(const CopyArguments& copy, const void* tile, void* matrix) {
       for (int64_t t = 0; t < copy.columns; ++t)
         to[t * copy.column_stride] = source[copy.column_index[t]];
     else if (copy.column_stride == 1)
-      memcpy(to, source, static_cast<size_t>(copy.columns) * sizeof(element));
+      copy_row<A>(source, to, copy.columns, copy.stream);
     else
       for (int64_t t = 0; t < copy.columns; ++t) to[t * copy.column_stride] = source[t];
   }
