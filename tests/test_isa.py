@@ -25,7 +25,13 @@ for number in range(60):
     m, n = architecture.shape
     F = pp.Butterfly(random_factors(rng, architecture, dtype), rng.permutation(m), None)
     D = dense(F)
+    if number % 5 == 0:  # as the planner likes
+        assert "stage 1" in F.plan(8).text
     for columns in (1, 2, 3, 5, 8, 17, 40):
+        for transpose in (False, True):
+            for layout in ("columns", "rows"):
+                choice = (("columns", "rows")[number // 4 % 2], (2, 4, 8)[number % 3], 1 + number)
+                F._data.operator.force(transpose, (columns, layout, layout), choice)
         X, Y = random_array(rng, (n, columns), dtype), random_array(rng, (columns, m), dtype)
         for actual, expected in ((F @ X, D @ X), (Y @ F, Y @ D), (F.H @ Y.T, D.conj().T @ Y.T)):
             scale = max(1, np.abs(expected).max())

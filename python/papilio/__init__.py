@@ -12,6 +12,7 @@ from .config import get_num_threads, set_num_threads, show_config
 from .factorization import Report, factorize
 from .io import load
 from .pattern import Pattern
+from .planning import Plan, plan
 
 __version__ = _build_info()["version"]
 
@@ -19,12 +20,14 @@ __all__ = [
     "Architecture",
     "Butterfly",
     "Pattern",
+    "Plan",
     "Report",
     "__version__",
     "factorize",
     "get_num_threads",
     "load",
     "permutations",
+    "plan",
     "set_num_threads",
     "show_config",
     "transforms",

@@ -16,6 +16,7 @@ from . import _core
 from .architecture import Architecture
 from .dtypes import as_array, promoted
 from .permutations import as_permutation
+from .planning import Plan, plan
 
 if TYPE_CHECKING:
     from .factorization import Report
@@ -65,9 +66,10 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     -----
     Products cost one multiply-add per non-zero and vector. Vectors and batches are read in place
     from any strides; only what has another dtype is converted, about a MiB at a time. The result
-    is the same for any number of threads, bit for bit. Memory: the first product keeps copies of
-    the values as its kernels read them (neighbouring factors multiplied, weights packed), at most
-    about twice `nbytes`; each thread keeps tiles of at most 8 MiB.
+    is the same for any number of threads, bit for bit. Memory: the first product of each kind (one
+    vector or few, many; the operator or its transpose) keeps a copy of the values as its kernels
+    read them (neighbouring factors multiplied, weights packed), together at most about three times
+    `nbytes`; each thread keeps tiles of at most 8 MiB. `plan` tells what a product does.
 
     Examples
     --------
@@ -253,6 +255,38 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         if not -array.ndim <= axis < array.ndim:
             raise ValueError(f"axis is {axis}, but x has {array.ndim} axes")
         return self._product(array, out, axis % array.ndim, False, False)
+
+    def plan(self, batch: int = 1, *, layout: str = "columns", tune: bool = False) -> Plan:
+        """Tell in words how a product with so many vectors runs; see `papilio.plan`.
+
+        Parameters
+        ----------
+        batch : int, default 1
+            Number of vectors.
+        layout : {"columns", "rows"}, default "columns"
+            (n, batch) or (batch, n), C-contiguous.
+        tune : bool, default False
+            Measure, and use the fastest way from now on.
+
+        Returns
+        -------
+        Plan
+            Prints as the stages in words and the predicted time.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a batch that isn't a positive whole number or an unknown layout.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> print(pp.transforms.hadamard(64).plan())  # doctest: +ELLIPSIS
+        64 x 64, batch of about 1, ...
+          SIMD vectors of ... elements along each vector; 1 vectors go through all stages together
+          stage 1: ...
+        """
+        return plan(self, batch, layout=layout, tune=tune)
 
     def __matmul__(self, x: Any) -> Any:
         """Return ``F @ x``: x a vector, or vectors along the last axis but one."""

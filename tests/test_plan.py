@@ -1,0 +1,176 @@
+"""Plans: every way to run a product gives the product, on any number of threads."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import papilio as pp
+from reference import dense
+from strategies import (
+    DTYPES,
+    TOLERANCE,
+    any_chain,
+    chainable,
+    dtypes,
+    laid_out,
+    random_array,
+    random_factors,
+)
+
+
+def force(F, batch, layouts, lanes, radix, tile):
+    """The plan of this side for such batches; internal, so that tests can reach every path."""
+    F._data.operator.force(bool(F._side & 1), (batch, *layouts), (lanes, radix, tile))
+
+
+LAYOUTS = [(i, o) for i in ("columns", "rows", "neither") for o in ("columns", "rows", "neither")]
+
+
+def fast_dense(F):
+    """The reference in a precision that BLAS multiplies with."""
+    return dense(F).astype(np.result_type(F.dtype, np.float64))
+
+
+def assert_close(actual, expected):
+    bound = 2 * TOLERANCE[actual.dtype] * max(1, np.abs(expected).max(initial=0))
+    assert np.abs(actual - expected).max(initial=0) <= bound
+
+
+@given(
+    st.data(),
+    st.integers(0, 2**32 - 1),
+    dtypes,
+    st.sampled_from(["columns", "rows"]),
+    st.sampled_from([2, 4, 8]),
+    st.sampled_from([1, 3, 16, 1000]),
+    st.sampled_from([1, 2, 3, 7, 16, 17, 40, 129]),
+)
+def test_every_choice_multiplies_right(data, seed, dtype, lanes, radix, tile, batch):
+    rng = np.random.default_rng(seed)
+    architecture = data.draw(st.one_of(chainable(), any_chain()))
+    rows, cols = architecture.shape
+    F = pp.Butterfly(
+        random_factors(rng, architecture, dtype),
+        rng.permutation(rows) if data.draw(st.booleans()) else None,
+        rng.permutation(cols) if data.draw(st.booleans()) else None,
+    )
+    D = dense(F)
+    if data.draw(st.booleans()):
+        F, D = F.H, D.conj().T
+    for layouts in LAYOUTS:
+        force(F, batch, layouts, lanes, radix, tile)
+    axis = data.draw(st.integers(0, 1))
+    x = data.draw(laid_out((D.shape[1], batch)[:: 1 - 2 * axis], dtype, rng))
+    expected = D @ x if axis == 0 else x @ D.T
+    out = data.draw(laid_out(expected.shape, dtype, rng))
+    assert_close(F.apply(x, out=out, axis=axis), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("lanes", ["columns", "rows"])
+@pytest.mark.parametrize("radix", [2, 4, 8])
+def test_large_chains_in_every_way(threads, dtype, lanes, radix):
+    # Large enough for streaming stores, prefetch, several tiles and threads.
+    rng = np.random.default_rng(0)
+    n, batch = 128, 8209
+    F = pp.Butterfly(
+        random_factors(rng, pp.Architecture.square_dyadic(n), dtype),
+        rng.permutation(n),
+        rng.permutation(n),
+    )
+    D = fast_dense(F)
+    X = random_array(rng, (n, batch), dtype)
+    R = np.ascontiguousarray(X.T)
+    expected = D @ X
+    for tile in (5, 64):
+        for layout in ("columns", "rows"):
+            force(F, batch, (layout, layout), lanes, radix, tile)
+        results = []
+        for count in (1, 2, 3, 4):
+            threads(count)
+            results.append((F @ X, F.apply(R, axis=1)))
+        for columns, rows in results:
+            assert np.array_equal(columns, results[0][0])
+            assert np.array_equal(rows, results[0][1])
+        scale = np.abs(expected).max()
+        assert np.abs(results[0][0] - expected).max() <= TOLERANCE[np.dtype(dtype)] * scale
+        assert np.abs(results[0][1] - expected.T).max() <= TOLERANCE[np.dtype(dtype)] * scale
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("b", [3, 8, 16, 31, 32])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_blocks_of_any_size_far_apart(dtype, b, offset):
+    rng = np.random.default_rng(1)
+    architecture = pp.Architecture([(1, b, b + 1, 9), (9, b + 1, b, 1)])
+    F = pp.Butterfly(random_factors(rng, architecture, dtype))
+    D = fast_dense(F)
+    for batch in (1, 4, 70, 4096):
+        memory = random_array(rng, F.shape[1] * batch + offset, dtype)[offset:]
+        X = memory.reshape(F.shape[1], batch)
+        assert_close(F @ X, D @ X)
+        assert_close(X.T @ F.T, X.T @ D.T)
+    assert_close(F @ X[:, 0].copy(), D @ X[:, 0])
+
+
+def test_single_vectors_of_large_operators_share_threads(threads):
+    rng = np.random.default_rng(2)
+    for dtype in DTYPES:
+        F = pp.Butterfly(random_factors(rng, pp.Architecture.square_dyadic(2**15), dtype))
+        x = random_array(rng, 2**15, dtype)
+        threads(1)
+        expected = F @ x
+        for count in (2, 3, 4):
+            threads(count)
+            assert np.array_equal(F @ x, expected)
+
+
+def test_tuning_keeps_the_fastest_and_the_result():
+    rng = np.random.default_rng(3)
+    F = pp.Butterfly(random_factors(rng, pp.Architecture.square_dyadic(64), np.float64))
+    X = rng.standard_normal((64, 40))
+    expected = F @ X
+    for operator, x, result in ((F, X, expected), (F.T, expected, F.T @ expected)):
+        tuned = pp.plan(operator, 40, tune=True)
+        times = [candidate.measured for candidate in tuned.candidates]
+        assert times == sorted(times)
+        assert len({(c.lanes, c.radix, c.tile) for c in tuned.candidates}) == len(times) > 2
+        best = tuned.candidates[0]
+        assert (tuned.lanes, tuned.radix, tuned.tile) == (best.lanes, best.radix, best.tile)
+        assert operator.plan(40).candidates == ()
+        assert operator.plan(40).text == tuned.text
+        np.testing.assert_allclose(operator @ x, result, rtol=1e-12, atol=1e-10)
+    vector = F.plan(tune=True)
+    assert vector.lanes == vector.candidates[0].lanes
+    np.testing.assert_allclose(F @ X[:, 0], expected[:, 0], rtol=1e-12, atol=1e-12)
+
+
+def test_plans_tell_what_they_do():
+    F = pp.transforms.dft(256)
+    text = str(F.plan(1000))
+    assert text.startswith("256 x 256, batch of about 512, ")
+    assert "factors 1 to 2 of 8 multiplied, blocks of 4 x 4" in text
+    assert "permutation of the input" in text
+    assert "permutation of the output" in str(F.T.plan(1000))
+    assert "within SIMD vectors" in str(pp.transforms.hadamard(256).plan())
+    assert F.plan(64).predicted < F.plan(4096).predicted
+    assert "measured" in repr(F.plan(3, layout="rows", tune=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"batch": 0}, ValueError, "batch is 0"),
+        ({"batch": 2.5}, TypeError, "batch is 2.5"),
+        ({"batch": 2, "layout": "F"}, ValueError, "layout is 'F'"),
+    ],
+)
+def test_bad_requests_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        pp.transforms.hadamard(4).plan(**arguments)
+
+
+def test_plan_wants_a_butterfly():
+    with pytest.raises(TypeError, match="F is a ndarray"):
+        pp.plan(np.eye(4))
