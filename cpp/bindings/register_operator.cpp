@@ -212,8 +212,7 @@ class Operator {
   }
 
   static Factor to_factor(DType dtype, const Pattern& pattern, const py::array& values) {
-    if (dtype_of(values, "values") != dtype)
-      throw py::type_error("all values must have one dtype");
+    if (dtype_of(values, "values") != dtype) throw py::type_error("all values must have one dtype");
     if (values.ndim() != 4 || !(values.flags() & py::array::c_style))
       throw py::value_error("values must be C-contiguous with four axes");
     const Index sizes[4] = {pattern.a, pattern.b, pattern.c, pattern.d};

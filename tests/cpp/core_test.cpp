@@ -76,8 +76,7 @@ void test_threads() {
   std::atomic<int> total{0};
   for (int n = 0; n < 4; ++n)
     callers.emplace_back([&] {
-      for (int repeat = 0; repeat < 200; ++repeat)
-        parallel_for(3, 7, [&](Index) { ++total; });
+      for (int repeat = 0; repeat < 200; ++repeat) parallel_for(3, 7, [&](Index) { ++total; });
     });
   for (std::thread& caller : callers) caller.join();
   check(total == 4 * 200 * 7, "concurrent callers all get their tasks done");
@@ -140,8 +139,7 @@ void test_products(DType dtype) {
         for (const Index tile : {1, 3, 64})
           for (const int threads : {1, 3}) {
             set_num_threads(threads);
-            const auto plan =
-                planner.force(false, classify(forwards), {lanes, radix, tile});
+            const auto plan = planner.force(false, classify(forwards), {lanes, radix, tile});
             execute(*plan, forwards, false, x.data(), y.data());
             check_product(y, expected, dtype);
             execute(*plan, backwards, false, x.data(), reversed.data() + batch - 1);

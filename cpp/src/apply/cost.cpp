@@ -35,8 +35,7 @@ Index cache_bytes(int level, Index unknown, Index least, Index most) {
 
 /// Tiles of more than L2 still profit from longer rows while they stay in their share of L3.
 Index tile_bytes() {
-  static const Index share =
-      cache_bytes(3, Index{1} << 20, Index{1} << 20, Index{32} << 20) / 8;
+  static const Index share = cache_bytes(3, Index{1} << 20, Index{1} << 20, Index{32} << 20) / 8;
   return std::max(l2_bytes() / 2, std::min(share, 4 * l2_bytes()));
 }
 
@@ -85,10 +84,10 @@ Index default_tile(const Program& program, const BatchClass& batch) {
   const bool direct = batch.in == Contiguous::columns && batch.out == Contiguous::columns;
   const bool rereads = std::any_of(program.stages.begin(), program.stages.end(),
                                    [](const Stage& stage) { return stage.rereads; });
-  const Index fitting = rereads ? std::clamp(l2_bytes() / 2 / vector_bytes, Index{4}, Index{16})
+  const Index fitting = rereads  ? std::clamp(l2_bytes() / 2 / vector_bytes, Index{4}, Index{16})
                         : direct ? std::max(std::min(tile_bytes() / vector_bytes, Index{16}),
-                                          std::min(l2_bytes() / vector_bytes, Index{64}))
-                               : std::min(l2_bytes() / 2 / vector_bytes, Index{16});
+                                            std::min(l2_bytes() / vector_bytes, Index{64}))
+                                 : std::min(l2_bytes() / 2 / vector_bytes, Index{16});
   return std::clamp(fitting, Index{1}, std::max((vectors + lanes - 1) / lanes, Index{1})) * lanes;
 }
 
@@ -107,8 +106,8 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
               : std::min(vectors, static_cast<double>(tile));
   const double rate = kernels::active_table().multiply_adds / parts *
                       (columns || width == 1 ? efficiency : shared_efficiency);
-  const double tile_bytes =
-      static_cast<double>(program.widest) * element * width * (columns ? static_cast<double>(simd) : 1);
+  const double tile_bytes = static_cast<double>(program.widest) * element * width *
+                            (columns ? static_cast<double>(simd) : 1);
   double time = call_cost;
   for (const Stage& stage : program.stages) {
     const Pattern& p = stage.pattern();
@@ -137,8 +136,9 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
     const double moved = static_cast<double>(p.rows() + p.cols()) * element *
                          (columns ? static_cast<double>(simd) : 1) * width;
     const double data_rate = tile_bytes <= 32 << 10 ? l1_rate : 1.5 * rate_of(tile_bytes);
-    time += tiles * (stage_cost + blocks + std::max(width * (products / rate + exchanges * permutation_cost),
-                                                    moved / data_rate));
+    time += tiles *
+            (stage_cost + blocks +
+             std::max(width * (products / rate + exchanges * permutation_cost), moved / data_rate));
   }
   time += tiles * program.weight_bytes / rate_of(program.weight_bytes + tile_bytes);
   const bool read = batch.in == (columns ? Contiguous::columns : Contiguous::rows);

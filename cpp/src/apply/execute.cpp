@@ -187,8 +187,7 @@ void run_columns(const Work& work) {
   const Index offset = static_cast<Index>(address % static_cast<std::uintptr_t>(vector_bytes));
   const bool can_stream = work.is_large() && work.inner.out_stride == 1 && work.outer.empty() &&
                           work.out_stride * element % vector_bytes == 0 && offset % element == 0;
-  const Tiles tiles(work, can_stream && offset ? (vector_bytes - offset) / element : 0,
-                    lanes);
+  const Tiles tiles(work, can_stream && offset ? (vector_bytes - offset) / element : 0, lanes);
   const Index pitch = (tiles.widest() + lanes - 1) / lanes * lanes;
   const std::size_t buffer = static_cast<std::size_t>(program.widest * pitch * element);
   // The first stage reads the input and the last one writes the output where rows of the batch
@@ -242,9 +241,9 @@ void run_columns(const Work& work) {
         if (n == 0 && gathers) stage_work.in_index = program.gather.data();
         if (final_stage && scatters) stage_work.out_index = program.scatter_from.data();
         if (to_output)
-          stage_work.stream = can_stream && reinterpret_cast<std::uintptr_t>(to) %
-                                                static_cast<std::uintptr_t>(vector_bytes) ==
-                                            0;
+          stage_work.stream =
+              can_stream &&
+              reinterpret_cast<std::uintptr_t>(to) % static_cast<std::uintptr_t>(vector_bytes) == 0;
         stage_work.count = columns / lanes;
         stage_work.tail = columns % lanes;
         stage_work.in_step = stage_work.out_step = lanes;
@@ -255,10 +254,10 @@ void run_columns(const Work& work) {
         source_row = stage_work.out_row;
       }
       if (!write)
-        work.kernels.unpack({program.output_rows, columns, work.out_stride, work.inner.out_stride,
-                             pitch, scatters ? nullptr : index_or_null(program.scatter), nullptr,
-                             work.is_large()},
-                            source, to);
+        work.kernels.unpack(
+            {program.output_rows, columns, work.out_stride, work.inner.out_stride, pitch,
+             scatters ? nullptr : index_or_null(program.scatter), nullptr, work.is_large()},
+            source, to);
     }
   });
 }
@@ -326,9 +325,10 @@ class RowSteps {
     const std::size_t n = static_cast<std::size_t>(step - 1), count = program.stages.size();
     if (n == count) {
       if (!write_ && share == 0)
-        work_.kernels.unpack({tile.vectors, program.output_rows, work_.inner.out_stride,
-                              work_.out_stride, pitch_, nullptr, index_or_null(program.scatter), false},
-                             tile.buffers[target_.back()], tile.to);
+        work_.kernels.unpack(
+            {tile.vectors, program.output_rows, work_.inner.out_stride, work_.out_stride, pitch_,
+             nullptr, index_or_null(program.scatter), false},
+            tile.buffers[target_.back()], tile.to);
       return;
     }
     const Stage& stage = program.stages[n];
@@ -388,8 +388,8 @@ void run_rows(const Work& work) {
   const auto make_tile = [&](Index task, char* memory) {
     const auto [first, last] = tiles.range(task % tiles.count);
     const auto [from, to] = work.at(task / tiles.count, first);
-    return RowTile{from, to, last - first, {memory, memory + (steps.two_buffers() ? buffer : 0)},
-                   {}};
+    return RowTile{
+        from, to, last - first, {memory, memory + (steps.two_buffers() ? buffer : 0)}, {}};
   };
   const std::size_t memory_bytes = (steps.two_buffers() ? 2 : 1) * buffer;
   if (tasks == 1 || threads_for(tasks, work.nanoseconds()) < num_threads()) {
@@ -437,9 +437,7 @@ BatchClass classify(const Layout& layout) {
   if (vectors > 16)
     for (rounded = 16; 2 * rounded <= vectors;) rounded *= 2;
   const auto contiguous = [](bool columns, Index stride) {
-    return columns       ? Contiguous::columns
-           : stride == 1 ? Contiguous::rows
-                         : Contiguous::neither;
+    return columns ? Contiguous::columns : stride == 1 ? Contiguous::rows : Contiguous::neither;
   };
   return {rounded, contiguous(columns_in, layout.in_stride),
           contiguous(columns_out, layout.out_stride)};
@@ -451,26 +449,26 @@ void execute(const Plan& plan, const Layout& layout, bool conjugate, const void*
   const Program& program = *plan.program;
   std::vector<BatchAxis> batch = coalesce(layout.batch);
   // Lanes along the batch need its smallest strides; vectors that share weights, a long axis.
-  const auto inner_axis =
-      program.lanes == Lanes::columns
-          ? batch.end() - 1
-          : std::max_element(batch.begin(), batch.end(), [](const BatchAxis& x, const BatchAxis& y) {
-              return x.size < y.size;
-            });
+  const auto inner_axis = program.lanes == Lanes::columns
+                              ? batch.end() - 1
+                              : std::max_element(batch.begin(), batch.end(),
+                                                 [](const BatchAxis& x, const BatchAxis& y) {
+                                                   return x.size < y.size;
+                                                 });
   const BatchAxis inner = *inner_axis;
   batch.erase(inner_axis);
-  const Work work{plan,
-                  program,
-                  kernels::kernels_for(program.dtype),
-                  static_cast<Index>(size_of(program.dtype)),
-                  conjugate && (program.dtype == DType::complex64 ||
-                                program.dtype == DType::complex128),
-                  layout.in_stride,
-                  layout.out_stride,
-                  std::move(batch),
-                  inner,
-                  static_cast<const char*>(in),
-                  static_cast<char*>(out)};
+  const Work work{
+      plan,
+      program,
+      kernels::kernels_for(program.dtype),
+      static_cast<Index>(size_of(program.dtype)),
+      conjugate && (program.dtype == DType::complex64 || program.dtype == DType::complex128),
+      layout.in_stride,
+      layout.out_stride,
+      std::move(batch),
+      inner,
+      static_cast<const char*>(in),
+      static_cast<char*>(out)};
   if (program.lanes == Lanes::columns)
     run_columns(work);
   else

@@ -22,8 +22,7 @@ bool stays_within_vectors(const Pattern& p, Index lanes) {
 
 /// Whether lanes along (j, l) need fewer SIMD vectors than lanes along l.
 bool prefers_outputs(const Pattern& p, Index lanes) {
-  return p.d < lanes && p.d <= 8 && is_power_of_two(p.d) &&
-         (p.b * p.d + lanes - 1) / lanes < p.b;
+  return p.d < lanes && p.d <= 8 && is_power_of_two(p.d) && (p.b * p.d + lanes - 1) / lanes < p.b;
 }
 
 std::vector<Index> inverse(const std::vector<Index>& permutation) {
@@ -52,7 +51,8 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
   for (const auto& [first, last] : groups) {
     const Pattern pattern = [&, first = first, last = last] {
       Pattern p = chain_.factors[first].pattern;
-      for (std::size_t s = first + 1; s < last; ++s) p = chain_product(p, chain_.factors[s].pattern);
+      for (std::size_t s = first + 1; s < last; ++s)
+        p = chain_product(p, chain_.factors[s].pattern);
       if (transpose) std::swap(p.b, p.c);
       return p;
     }();
@@ -86,8 +86,7 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
       // Both sides read the same packed memory.
       std::shared_ptr<const void>& shared =
           weights_[{first, last, columns ? blocks_layout : lanes_layout}];
-      if (!shared)
-        shared = columns ? pack_blocks(dtype, factor) : pack_lanes(dtype, factor, lanes);
+      if (!shared) shared = columns ? pack_blocks(dtype, factor) : pack_lanes(dtype, factor, lanes);
       packed = shared;
     }
     if (packed) {
@@ -103,7 +102,8 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
     if (within) {
       block = pattern.c * lanes;
     } else if (outputs) {
-      weights.i = weights.i == 0 ? 0 : (pattern.b * pattern.d + lanes - 1) / lanes * pattern.c * lanes;
+      weights.i =
+          weights.i == 0 ? 0 : (pattern.b * pattern.d + lanes - 1) / lanes * pattern.c * lanes;
       weights.j = pattern.c * lanes;
       weights.k = lanes;
       weights.l = 0;
@@ -121,8 +121,8 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
       weights.l = factor.tied_d || steps == 1 ? 0 : block;
     }
     const Index is = weights.i == 0 ? 1 : pattern.a;
-    program->weight_bytes += element * static_cast<double>(factor.tied_d ? is * block
-                                                           : is * f.b * f.c * f.d);
+    program->weight_bytes +=
+        element * static_cast<double>(factor.tied_d ? is * block : is * f.b * f.c * f.d);
     if (within) {
       const kernels::WithinStage here{pattern.c, pattern.d, weights.values,
                                       weights.i == 0 ? 0 : block, false};
@@ -174,9 +174,8 @@ std::vector<Plan> Planner::candidates(bool transpose, const BatchClass& batch, b
       for (const Index other : {tile / 4, tile / 2, tile * 2}) {
         if (other < 1 || other > batch.vectors) continue;
         Plan plan = make_plan(transpose, batch, {lanes, radix, other});
-        const bool known = std::any_of(plans.begin(), plans.end(), [&](const Plan& p) {
-          return p.choice == plan.choice;
-        });
+        const bool known = std::any_of(plans.begin(), plans.end(),
+                                       [&](const Plan& p) { return p.choice == plan.choice; });
         if (!known) plans.push_back(std::move(plan));
       }
     }
@@ -188,8 +187,7 @@ std::vector<Plan> Planner::candidates(bool transpose, const BatchClass& batch, b
 std::shared_ptr<const Plan> Planner::plan(bool transpose, const BatchClass& batch) {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::shared_ptr<const Plan>& known = plans_[{transpose, batch}];
-  if (!known)
-    known = std::make_shared<const Plan>(candidates(transpose, batch, false).front());
+  if (!known) known = std::make_shared<const Plan>(candidates(transpose, batch, false).front());
   return known;
 }
 

@@ -64,8 +64,8 @@ void wait_until(Ready ready) {
       std::this_thread::yield();
 }
 
-/// Tasks under way. `next` counts phases * tasks tickets; a ticket of phase p may run when p * tasks
-/// are done, and that always comes: earlier tickets are held by threads that run.
+/// Tasks under way. `next` counts phases * tasks tickets; a ticket of phase p may run when p *
+/// tasks are done, and that always comes: earlier tickets are held by threads that run.
 struct Job {
   Index phases, tasks;
   void (*body)(void*, Index, Index);

@@ -71,9 +71,8 @@ std::vector<Timing> Planner::tune(bool transpose, const BatchClass& batch) {
     std::nth_element(times[n].begin(), times[n].begin() + samples / 2, times[n].end());
     timings.push_back({plans[n].choice, plans[n].predicted, times[n][samples / 2]});
   }
-  std::stable_sort(timings.begin(), timings.end(), [](const Timing& x, const Timing& y) {
-    return x.measured < y.measured;
-  });
+  std::stable_sort(timings.begin(), timings.end(),
+                   [](const Timing& x, const Timing& y) { return x.measured < y.measured; });
   force(transpose, batch, timings.front().choice);
   return timings;
 }

@@ -60,9 +60,9 @@ std::shared_ptr<const void> product_values(const Factor& left, const Factor& rig
             for (Index l = 0; l < ls; ++l) {
               T sum(0);
               for (Index rho = 0; rho < rank; ++rho)
-                sum += xs[i * x.i + j * x.j + (f * rank + rho) * x.k + (e * q.d + l) * x.l] *
-                       ys[(i * blocks_f + f) * y.i + (rho * blocks_e + e) * y.j + k * y.k +
-                          l * y.l];
+                sum +=
+                    xs[i * x.i + j * x.j + (f * rank + rho) * x.k + (e * q.d + l) * x.l] *
+                    ys[(i * blocks_f + f) * y.i + (rho * blocks_e + e) * y.j + k * y.k + l * y.l];
               *to++ = sum;
             }
   return values;
@@ -92,7 +92,11 @@ bool is_worth_it(const Pattern& merged, Index separate_nnz, Index radix) {
 Weights weights_of(const Factor& factor, bool transpose) {
   const Pattern& p = factor.pattern;
   const Index d = factor.tied_d ? 1 : p.d;
-  Weights weights{p,     factor.values, factor.tied_a ? 0 : p.b * p.c * d, p.c * d, d,
+  Weights weights{p,
+                  factor.values,
+                  factor.tied_a ? 0 : p.b * p.c * d,
+                  p.c * d,
+                  d,
                   factor.tied_d ? 0 : Index{1}};
   if (transpose) {
     std::swap(weights.pattern.b, weights.pattern.c);

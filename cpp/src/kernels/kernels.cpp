@@ -90,8 +90,9 @@ struct Square {
   const element* w;
   V kept[C][C];
 
-  /// One SIMD vector (or U of them), at these offsets of the input and the output rows.
-  template <int U, bool held, bool part_only, bool past_caches>
+  /// One SIMD vector (or U of them), at these offsets of the input and the output rows. packed_k
+  /// and packed_j are the strides of packed weights in SIMD vectors, 0 if only `stage` knows them.
+  template <int U, bool held, bool part_only, bool past_caches, int packed_j = 0, int packed_k = 0>
   PAPILIO_INLINE void run(const StageArguments& stage, int64_t x, int64_t y, int64_t part) const {
     typename A::Sum sum[U][C];
     typename A::Input input[U];
@@ -102,26 +103,26 @@ struct Square {
         input[u] = A::input(take_input<A>(in[k] + x + u * stage.in_step, part_only ? part : 0));
       PAPILIO_UNROLL
       for (int j = 0; j < C; ++j) {
-        const V factor = held ? kept[j][k]
-                              : take<A, axis>(w + j * stage.weight_j + k * stage.weight_k,
-                                              stage.same_l);
+        const V factor =
+            held       ? kept[j][k]
+            : packed_j ? load<A>(w + (j * packed_j + k * packed_k) * A::lanes)
+                       : take<A, axis>(w + j * stage.weight_j + k * stage.weight_k, stage.same_l);
         PAPILIO_UNROLL
         for (int u = 0; u < U; ++u)
-          sum[u][j] = k == 0 ? A::product(factor, input[u])
-                             : A::multiply_add(sum[u][j], factor, input[u]);
+          sum[u][j] =
+              k == 0 ? A::product(factor, input[u]) : A::multiply_add(sum[u][j], factor, input[u]);
       }
     }
     PAPILIO_UNROLL
-    for (int u = 0; u < U; ++u)
-      PAPILIO_UNROLL
-      for (int j = 0; j < C; ++j) {
-        element* to = out[j] + y + u * stage.out_step;
-        const V result = A::total(sum[u][j], stage.conjugate);
-        if (past_caches)
-          stream<A>(to, result);
-        else
-          put_output<A>(to, result, part_only ? part : 0);
-      }
+    for (int u = 0; u < U; ++u) PAPILIO_UNROLL
+    for (int j = 0; j < C; ++j) {
+      element* to = out[j] + y + u * stage.out_step;
+      const V result = A::total(sum[u][j], stage.conjugate);
+      if (past_caches)
+        stream<A>(to, result);
+      else
+        put_output<A>(to, result, part_only ? part : 0);
+    }
   }
 
   template <bool held, bool part_only, bool past_caches>
@@ -129,10 +130,9 @@ struct Square {
     constexpr int together = held ? 1 : 2;
     if (held) {
       PAPILIO_UNROLL
-      for (int j = 0; j < C; ++j)
-        PAPILIO_UNROLL
-        for (int k = 0; k < C; ++k)
-          kept[j][k] = take<A, axis>(w + j * stage.weight_j + k * stage.weight_k, stage.same_l);
+      for (int j = 0; j < C; ++j) PAPILIO_UNROLL
+      for (int k = 0; k < C; ++k)
+        kept[j][k] = take<A, axis>(w + j * stage.weight_j + k * stage.weight_k, stage.same_l);
     }
     int64_t u = 0, x = 0, y = 0;
     for (; u + together <= stage.count; u += together) {
@@ -140,8 +140,7 @@ struct Square {
       x += together * stage.in_step;
       y += together * stage.out_step;
     }
-    if (together > 1 && u < stage.count)
-      run<1, held, part_only, past_caches>(stage, x, y, part);
+    if (together > 1 && u < stage.count) run<1, held, part_only, past_caches>(stage, x, y, part);
     // The elements after whole SIMD vectors of the batch.
     if (axis == Axis::columns && stage.tail)
       run<1, held, true, false>(stage, stage.count * A::lanes, stage.count * A::lanes, stage.tail);
@@ -181,7 +180,12 @@ void squares(const StageArguments& given) {
       } else if (stage.l1 - l < A::lanes) {
         block.template run_all<held, true, false>(stage, stage.l1 - l);
       } else if (stage.count == 1) {
-        block.template run<1, false, false, false>(stage, 0, 0, 0);
+        if (stage.same_l)
+          block.template run<1, false, false, false>(stage, 0, 0, 0);
+        else if (stage.weight_k == A::lanes)
+          block.template run<1, false, false, false, C, 1>(stage, 0, 0, 0);
+        else
+          block.template run<1, false, false, false, 1, C>(stage, 0, 0, 0);
       } else {
         block.template run_all<held, false, false>(stage, 0);
       }
@@ -200,9 +204,8 @@ struct Panel {
 /// J x U sums of c products each, held in registers: J outputs (rows j, or SIMD vectors of them),
 /// U SIMD vectors of inputs that share the weights.
 template <class A, Axis axis, int J, int U>
-PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element* w,
-                 Panel<A> in, typename A::element* out, int64_t out_j, int64_t part,
-                 int64_t last_part) {
+PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element* w, Panel<A> in,
+                         typename A::element* out, int64_t out_j, int64_t part, int64_t last_part) {
   typedef typename A::element element;
   typename A::Sum sum[J][U];
   typename A::Input x[U];
@@ -231,16 +234,15 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
     }
   }
   PAPILIO_UNROLL
-  for (int j = 0; j < J; ++j)
-    PAPILIO_UNROLL
-    for (int u = 0; u < U; ++u) {
-      element* to = out + j * out_j + u * stage.out_step;
-      const typename A::V result = A::total(sum[j][u], stage.conjugate);
-      if (axis == Axis::columns && stage.stream && part == 0)
-        stream<A>(to, result);
-      else
-        put_output<A>(to, result, j == J - 1 ? last_part : part);
-    }
+  for (int j = 0; j < J; ++j) PAPILIO_UNROLL
+  for (int u = 0; u < U; ++u) {
+    element* to = out + j * out_j + u * stage.out_step;
+    const typename A::V result = A::total(sum[j][u], stage.conjugate);
+    if (axis == Axis::columns && stage.stream && part == 0)
+      stream<A>(to, result);
+    else
+      put_output<A>(to, result, j == J - 1 ? last_part : part);
+  }
 }
 
 /// All outputs of one block for U SIMD vectors of inputs.
@@ -252,21 +254,19 @@ inline void all_dots(const StageArguments& stage, const typename A::element* w, 
   const int64_t outputs =
       axis == Axis::outputs ? (stage.b * stage.d + A::lanes - 1) / A::lanes : stage.b;
   const int64_t last_part = axis == Axis::outputs ? stage.b * stage.d % A::lanes : part;
-  const int64_t out_j = axis == Axis::outputs ? A::lanes
-                                              : stage.d * (axis == Axis::columns ? stage.out_row : 1);
+  const int64_t out_j =
+      axis == Axis::outputs ? A::lanes : stage.d * (axis == Axis::columns ? stage.out_row : 1);
   int64_t j = 0;
   const auto from = [&] { return w + j * stage.weight_j; };
   const auto to = [&]() -> element* { return out + j * out_j; };
   for (; j + J <= outputs; j += J)
-    dots<A, axis, J, U>(stage, from(), in, to(), out_j, part,
-                        j + J == outputs ? last_part : part);
+    dots<A, axis, J, U>(stage, from(), in, to(), out_j, part, j + J == outputs ? last_part : part);
   if (J > 2)
     for (; j + 2 <= outputs; j += 2)
       dots<A, axis, 2, U>(stage, from(), in, to(), out_j, part,
                           j + 2 == outputs ? last_part : part);
   for (; j < outputs; ++j)
-    dots<A, axis, 1, U>(stage, from(), in, to(), out_j, part,
-                        j + 1 == outputs ? last_part : part);
+    dots<A, axis, 1, U>(stage, from(), in, to(), out_j, part, j + 1 == outputs ? last_part : part);
 }
 
 template <class A, Axis axis>
@@ -314,10 +314,10 @@ void stage_along(const StageArguments& stage) {
 /// compiler; U vectors share the jump.
 template <class A, int U>
 PAPILIO_INLINE void exchange(typename A::V (&y)[U], const typename A::V (&x)[U], int64_t distance) {
-#define PAPILIO_EXCHANGE(m)                                                                     \
-  case m:                                                                                       \
-    if (m < A::lanes)                                                                           \
-      for (int u = 0; u < U; ++u) y[u] = A::permuted(x[u], [](int n) { return n ^ (m); });      \
+#define PAPILIO_EXCHANGE(m)                                                                \
+  case m:                                                                                  \
+    if (m < A::lanes)                                                                      \
+      for (int u = 0; u < U; ++u) y[u] = A::permuted(x[u], [](int n) { return n ^ (m); }); \
     return;
   switch (distance) {
     PAPILIO_EXCHANGE(1)
@@ -341,7 +341,8 @@ PAPILIO_INLINE void exchange(typename A::V (&y)[U], const typename A::V (&x)[U],
 
 /// U SIMD vectors from number v on of one vector of the batch, or number v of U vectors.
 template <class A, int U>
-PAPILIO_INLINE void within_vectors(const WithinArguments& work, int64_t v, int64_t row, bool same_weights) {
+PAPILIO_INLINE void within_vectors(const WithinArguments& work, int64_t v, int64_t row,
+                                   bool same_weights) {
   typedef typename A::element element;
   const int64_t in_step = same_weights ? work.in_step : A::lanes;
   const int64_t out_step = same_weights ? work.out_step : A::lanes;
@@ -421,7 +422,7 @@ PAPILIO_INLINE int64_t first_aligned(const typename A::element* to, int64_t row_
 /// Copies the elements [r0, r1) x [t0, t1): tile[t, r] = matrix[r, t] if `in`, else the way back.
 template <bool in, class Matrix, class Tile>
 PAPILIO_INLINE void copy_transposed(int64_t r0, int64_t r1, int64_t t0, int64_t t1, Matrix* matrix,
-                            int64_t matrix_row, Tile* tile, int64_t tile_row) {
+                                    int64_t matrix_row, Tile* tile, int64_t tile_row) {
   for (int64_t r = r0; r < r1; ++r)
     for (int64_t t = t0; t < t1; ++t) {
       if constexpr (in)
@@ -499,8 +500,7 @@ PAPILIO_INLINE void copy_row(const typename A::element* from, typename A::elemen
     return;
   }
   memcpy(to, from, static_cast<size_t>(start) * sizeof *to);
-  for (; start + A::lanes <= count; start += A::lanes)
-    stream<A>(to + start, load<A>(from + start));
+  for (; start + A::lanes <= count; start += A::lanes) stream<A>(to + start, load<A>(from + start));
   memcpy(to + start, from + start, static_cast<size_t>(count - start) * sizeof *to);
 }
 

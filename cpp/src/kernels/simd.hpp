@@ -163,7 +163,8 @@ PAPILIO_INLINE batch<float> broadcast_pair(const float* from) {
 }
 PAPILIO_INLINE batch<double> broadcast_pair(const double* from) {
 #if defined(__AVX512F__)
-  return {reinterpret_cast<batch<double>::native>(_mm512_maskz_broadcast_f64x2(0xff, _mm_loadu_pd(from)))};
+  return {reinterpret_cast<batch<double>::native>(
+      _mm512_maskz_broadcast_f64x2(0xff, _mm_loadu_pd(from)))};
 #elif defined(__AVX2__)
   return {reinterpret_cast<batch<double>::native>(
       _mm256_broadcast_pd(reinterpret_cast<const __m128d*>(from)))};
