@@ -156,7 +156,51 @@ def targets(seconds: float, quick: bool) -> list[dict[str, Any]]:
         rate = F.nnz * 1024 / rows["papilio"]["seconds"] / (rates["float32"] * count / threads)
         add("blocks of 32 x 32, n=4096, B=1024, float32", count, rate, "rate of gemm", ">= 0.7",
             "multiply-adds and DRAM together")  # fmt: skip
+    results += against_peers(threads, seconds, quick)
     pp.set_num_threads(threads)
+    return results
+
+
+def against_peers(threads: int, seconds: float, quick: bool) -> list[dict[str, Any]]:
+    """How many times faster than the fastest peer."""
+    import numpy as np
+
+    import papilio as pp
+
+    results: list[dict[str, Any]] = []
+    rng = np.random.default_rng(1)
+    cases = [(1024, 32, (1,)), (1024, 256, (1,)), (4096, 256, (1, threads))]
+    cases += [(16384, 256, (1, threads)), (1024, 1, (1,)), (4096, 1, (1,)), (16384, 1, (1,))]
+    for n, batch, counts in cases[: 1 if quick else len(cases)]:
+        for dtype in ("float32", "float64"):
+            F = dyadic(n, dtype)
+            x = rng.standard_normal((n,) if batch == 1 else (n, batch)).astype(dtype)
+            for count in dict.fromkeys(counts):
+                pp.set_num_threads(count)
+                calls: Calls = {"copy": x.copy, "papilio": lambda F=F, x=x: F @ x}
+                spinning: Calls = {}
+                for name, make in apply_peers.PEERS.items():
+                    try:
+                        peer = make(F)
+                        given = np.asfortranarray(x) if name == "pyfaust" else x
+                        peer(given)
+                    except Exception as error:  # a peer may fail in any way of its own
+                        skipped(name, f"{type(error).__name__}: {error}")
+                        continue
+                    where = spinning if name in apply_peers.SPINNING else calls
+                    where[name] = lambda peer=peer, x=given: peer(x)
+                rows = measured(calls, spinning, seconds)
+                peers = {name: rows[name]["seconds"] for name in rows if name in apply_peers.PEERS}
+                if not peers:
+                    continue
+                fastest = min(peers, key=peers.__getitem__)
+                results.append(
+                    {"what": "target", "work": f"n={n}, B={batch}, {dtype}", "threads": count,
+                     "ratio": peers[fastest] / rows["papilio"]["seconds"],
+                     "reference": f"{fastest}, times faster", "goal": ">= 4",
+                     "bound": f"{rows['papilio']['seconds'] * 1e6:.1f} us; "
+                     + ", ".join(f"{name} {t * 1e6:.0f}" for name, t in peers.items())}
+                )  # fmt: skip
     return results
 
 

@@ -109,17 +109,26 @@ struct Work {
 struct Tiles {
   Index width, first_width, count, columns;
 
-  /// Tiles start at column `first` + multiples of `unit`; there are enough of them for all threads
-  /// that the work is worth.
+  /// All tiles but the first start at column `first` + a multiple of `unit`, and there are enough
+  /// of them for all threads that the work is worth.
   Tiles(const Work& work, Index first, Index unit) {
     columns = work.inner.size;
     width = std::min(work.plan.choice.tile, columns);
+    first_width = std::min(first > 0 ? first + width : width, columns);
     const Index units = (columns + unit - 1) / unit;
     const Index threads = threads_for(units * work.outer_size(), work.nanoseconds());
-    if (threads > work.outer_size())
-      width = std::min(width, std::max((units + threads - 1) / threads, Index{1}) * unit);
-    first_width = first > 0 && first < width ? first + width : width;
-    first_width = std::min(first_width, columns);
+    // Threads that write to neighbouring cache lines of each row disturb each other, and narrow
+    // tiles read as many weights as wide ones: worth it for long rows or much work only.
+    const bool far_apart = work.program.lanes == Lanes::rows || work.inner.out_stride != 1 ||
+                           columns * work.element >= 512 * threads || work.nanoseconds() > 1e6;
+    if (threads > work.outer_size() && columns <= threads * width && far_apart) {
+      const Index base = (columns - first) / threads / unit * unit;
+      if (base > 0) {
+        first_width = first + base;
+        const Index others = (columns - first_width + threads - 2) / (threads - 1);
+        width = (others + unit - 1) / unit * unit;
+      }
+    }
     count = 1 + (columns - first_width + width - 1) / width;
   }
   Index widest() const { return std::max(width, first_width); }
@@ -187,7 +196,10 @@ void run_columns(const Work& work) {
   const Index offset = static_cast<Index>(address % static_cast<std::uintptr_t>(vector_bytes));
   const bool can_stream = work.is_large() && work.inner.out_stride == 1 && work.outer.empty() &&
                           work.out_stride * element % vector_bytes == 0 && offset % element == 0;
-  const Tiles tiles(work, can_stream && offset ? (vector_bytes - offset) / element : 0, lanes);
+  // And two threads don't write to one cache line.
+  const bool aligns = work.inner.out_stride == 1 && offset && offset % element == 0 &&
+                      work.out_stride * element % vector_bytes == 0;
+  const Tiles tiles(work, aligns ? (vector_bytes - offset) / element : 0, lanes);
   const Index pitch = (tiles.widest() + lanes - 1) / lanes * lanes;
   const std::size_t buffer = static_cast<std::size_t>(program.widest * pitch * element);
   // The first stage reads the input and the last one writes the output where rows of the batch
@@ -396,7 +408,7 @@ void run_rows(const Work& work) {
     // Few tiles: all threads share each. Every step waits for the one before, so that it is a
     // single step that must be worth it.
     const int sharing = threads_for(
-        work.program.widest, work.nanoseconds() / static_cast<double>(2 * steps.steps() * tasks));
+        work.program.widest, work.nanoseconds() / static_cast<double>(8 * steps.steps() * tasks));
     char* memory = static_cast<char*>(workspace.reserve(memory_bytes));
     for (Index task = 0; task < tasks; ++task) {
       const RowTile tile = make_tile(task, memory);
