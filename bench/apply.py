@@ -311,7 +311,7 @@ def main() -> None:
 
     if chosen.threads:
         pp.set_num_threads(chosen.threads)
-    seconds = 0.1 if chosen.quick else 0.6
+    seconds = 0.1 if chosen.quick else 0.4
     info = machine()
     print_machine(info)
     results: list[dict[str, Any]] = []
