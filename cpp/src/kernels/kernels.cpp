@@ -90,8 +90,16 @@ struct Square {
   const element* w;
   V kept[C][C];
 
+  template <int packed_j, int packed_k>
+  PAPILIO_INLINE V weight(const StageArguments& stage, int j, int k) const {
+    if (!packed_j) return take<A, axis>(w + j * stage.weight_j + k * stage.weight_k, stage.same_l);
+    const int number = j * packed_j + k * packed_k;
+    return axis == Axis::columns ? A::broadcast(w + number) : load<A>(w + number * A::lanes);
+  }
+
   /// One SIMD vector (or U of them), at these offsets of the input and the output rows. packed_k
-  /// and packed_j are the strides of packed weights in SIMD vectors, 0 if only `stage` knows them.
+  /// and packed_j are the strides of packed weights, 0 if only `stage` knows them: in weights where
+  /// lanes run along the batch, in SIMD vectors where they run along l.
   template <int U, bool held, bool part_only, bool past_caches, int packed_j = 0, int packed_k = 0>
   PAPILIO_INLINE void run(const StageArguments& stage, int64_t x, int64_t y, int64_t part) const {
     typename A::Sum sum[U][C];
@@ -103,10 +111,7 @@ struct Square {
         input[u] = A::input(take_input<A>(in[k] + x + u * stage.in_step, part_only ? part : 0));
       PAPILIO_UNROLL
       for (int j = 0; j < C; ++j) {
-        const V factor =
-            held       ? kept[j][k]
-            : packed_j ? load<A>(w + (j * packed_j + k * packed_k) * A::lanes)
-                       : take<A, axis>(w + j * stage.weight_j + k * stage.weight_k, stage.same_l);
+        const V factor = held ? kept[j][k] : weight<packed_j, packed_k>(stage, j, k);
         PAPILIO_UNROLL
         for (int u = 0; u < U; ++u)
           sum[u][j] =
@@ -114,33 +119,37 @@ struct Square {
       }
     }
     PAPILIO_UNROLL
-    for (int u = 0; u < U; ++u) PAPILIO_UNROLL
-    for (int j = 0; j < C; ++j) {
-      element* to = out[j] + y + u * stage.out_step;
-      const V result = A::total(sum[u][j], stage.conjugate);
-      if (past_caches)
-        stream<A>(to, result);
-      else
-        put_output<A>(to, result, part_only ? part : 0);
+    for (int u = 0; u < U; ++u) {
+      PAPILIO_UNROLL
+      for (int j = 0; j < C; ++j) {
+        element* to = out[j] + y + u * stage.out_step;
+        const V result = A::total(sum[u][j], stage.conjugate);
+        if (past_caches)
+          stream<A>(to, result);
+        else
+          put_output<A>(to, result, part_only ? part : 0);
+      }
     }
   }
 
-  template <bool held, bool part_only, bool past_caches>
+  template <bool held, bool part_only, bool past_caches, int packed_j = 0, int packed_k = 0>
   PAPILIO_INLINE void run_all(const StageArguments& stage, int64_t part) {
     constexpr int together = held ? 1 : 2;
     if (held) {
       PAPILIO_UNROLL
-      for (int j = 0; j < C; ++j) PAPILIO_UNROLL
-      for (int k = 0; k < C; ++k)
-        kept[j][k] = take<A, axis>(w + j * stage.weight_j + k * stage.weight_k, stage.same_l);
+      for (int j = 0; j < C; ++j) {
+        PAPILIO_UNROLL
+        for (int k = 0; k < C; ++k) kept[j][k] = weight<0, 0>(stage, j, k);
+      }
     }
     int64_t u = 0, x = 0, y = 0;
     for (; u + together <= stage.count; u += together) {
-      run<together, held, part_only, past_caches>(stage, x, y, part);
+      run<together, held, part_only, past_caches, packed_j, packed_k>(stage, x, y, part);
       x += together * stage.in_step;
       y += together * stage.out_step;
     }
-    if (together > 1 && u < stage.count) run<1, held, part_only, past_caches>(stage, x, y, part);
+    if (together > 1 && u < stage.count)
+      run<1, held, part_only, past_caches, packed_j, packed_k>(stage, x, y, part);
     // The elements after whole SIMD vectors of the batch.
     if (axis == Axis::columns && stage.tail)
       run<1, held, true, false>(stage, stage.count * A::lanes, stage.count * A::lanes, stage.tail);
@@ -173,10 +182,16 @@ void squares(const StageArguments& given) {
                        (columns && stage.out_index ? stage.out_index[row] : row) * out_row;
       }
       if (axis == Axis::columns) {
-        if (stage.stream)
-          block.template run_all<held, false, true>(stage, 0);
+        // Blocks of weights are contiguous, by rows or for the transpose by columns.
+        constexpr int c = held ? 0 : C, one = held ? 0 : 1;
+        if (stage.stream && (held || stage.weight_k == 1))
+          block.template run_all<held, false, true, c, one>(stage, 0);
+        else if (stage.stream)
+          block.template run_all<held, false, true, one, c>(stage, 0);
+        else if (held || stage.weight_k == 1)
+          block.template run_all<held, false, false, c, one>(stage, 0);
         else
-          block.template run_all<held, false, false>(stage, 0);
+          block.template run_all<held, false, false, one, c>(stage, 0);
       } else if (stage.l1 - l < A::lanes) {
         block.template run_all<held, true, false>(stage, stage.l1 - l);
       } else if (stage.count == 1) {
@@ -234,14 +249,16 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
     }
   }
   PAPILIO_UNROLL
-  for (int j = 0; j < J; ++j) PAPILIO_UNROLL
-  for (int u = 0; u < U; ++u) {
-    element* to = out + j * out_j + u * stage.out_step;
-    const typename A::V result = A::total(sum[j][u], stage.conjugate);
-    if (axis == Axis::columns && stage.stream && part == 0)
-      stream<A>(to, result);
-    else
-      put_output<A>(to, result, j == J - 1 ? last_part : part);
+  for (int j = 0; j < J; ++j) {
+    PAPILIO_UNROLL
+    for (int u = 0; u < U; ++u) {
+      element* to = out + j * out_j + u * stage.out_step;
+      const typename A::V result = A::total(sum[j][u], stage.conjugate);
+      if (axis == Axis::columns && stage.stream && part == 0)
+        stream<A>(to, result);
+      else
+        put_output<A>(to, result, j == J - 1 ? last_part : part);
+    }
   }
 }
 
