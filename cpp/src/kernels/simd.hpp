@@ -15,7 +15,9 @@
 // Inlined by force: a sum or a weight that goes to a function of its own goes through memory.
 #define PAPILIO_INLINE inline __attribute__((always_inline))
 // For loops of constant length over arrays that are to become registers.
-#if defined(__clang__)
+#if defined(PAPILIO_SANITIZED)
+#define PAPILIO_UNROLL  // checks after every step make unrolled code large beyond use
+#elif defined(__clang__)
 #define PAPILIO_UNROLL _Pragma("unroll")
 #else
 #define PAPILIO_UNROLL _Pragma("GCC unroll 16")
