@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,9 @@ def write_json(path: str | None, info: Mapping[str, Any], results: list[dict[str
     aside.replace(path)
 
 
+@cache
 def skipped(peer: str, reason: object) -> None:
-    """Say that a peer is missing."""
+    """Say, once, that a peer is missing."""
     print(f"skipped {peer}: {reason}")
 
 
