@@ -91,7 +91,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     _transposed: bool
     _conjugated: bool
     _report: Report | None
-    _multiply: Callable[[Any, int], _Array | None]
+    _multiply: Callable[[Any], _Array | None]
     _side: int
 
     def __init__(
@@ -155,8 +155,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         self._transposed = transposed
         self._conjugated = conjugated
         self._report = report
-        self._multiply = data.operator.multiply
         self._side = transposed + 2 * conjugated
+        self._multiply = data.operator.multiplier(self._side)
         rows, cols = data.architecture.shape
         super().__init__(data.values[0].dtype, (cols, rows) if transposed else (rows, cols))
 
@@ -290,7 +290,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
 
     def __matmul__(self, x: Any) -> Any:
         """Return ``F @ x``: x a vector, or vectors along the last axis but one."""
-        product = self._multiply(x, self._side)
+        product = self._multiply(x)
         if product is not None:  # x was a plain vector or matrix
             return product
         if isinstance(x, LinearOperator) or np.isscalar(x):
