@@ -45,11 +45,26 @@ class Operator:
 
 def factorize(
     matrix: NDArray[Any],
+    shape: tuple[int, int],
+    read: Callable[[int, int], NDArray[Any]] | None,
     patterns: Sequence[_PatternTuple],
     order: Sequence[int],
     orthonormalize: bool,
+    tol: float,
+    max_rank: int,
+    overwrite: bool,
     row_permutation: NDArray[np.int64] | None,
     column_permutation: NDArray[np.int64] | None,
     progress: Callable[[float], object] | None,
     /,
-) -> tuple[list[NDArray[Any]], dict[str, Any]]: ...
+) -> tuple[list[_PatternTuple], list[NDArray[Any]], dict[str, Any]]: ...
+def round(
+    patterns: Sequence[_PatternTuple],
+    values: Sequence[NDArray[Any]],
+    tol: float,
+    max_rank: int,
+    /,
+) -> tuple[list[_PatternTuple], list[NDArray[Any]], dict[str, Any]]: ...
+def orthonormalize(
+    patterns: Sequence[_PatternTuple], values: Sequence[NDArray[Any]], centre: int, /
+) -> tuple[list[_PatternTuple], list[NDArray[Any]], dict[str, Any]]: ...

@@ -200,11 +200,16 @@ def factorize(
             tell = None
             if report_progress is not None:
                 tell = _share(report_progress, n, len(pairs))
-            values, found = _core.factorize(
+            _, values, found = _core.factorize(
                 matrix,
+                matrix.shape,
+                None,
                 [(p.a, p.b, p.c, p.d) for p in architecture],
                 splits,
                 bool(orthonormalize),
+                0.0,
+                0,
+                False,
                 pair[0][1],
                 pair[1][1],
                 tell,
