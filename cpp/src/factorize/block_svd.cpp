@@ -38,6 +38,30 @@ double loss_bound(double count, double error, double gap) {
   return room > 0 ? std::min(any, 4 * count * error * error / room) : any;
 }
 
+/// False if the columns are dependent.
+template <class T>
+bool orthonormalize_columns(T* u, Index rows, Index columns) {
+  for (Index n = 0; n < columns; ++n) {
+    T* x = u + n * rows;
+    double norm2 = 0;
+    for (int again = 0; again < 2; ++again) {
+      for (Index m = 0; m < n; ++m) {
+        const T* y = u + m * rows;
+        T dot(0);
+        for (Index j = 0; j < rows; ++j) dot += conjugate(y[j]) * x[j];
+        for (Index j = 0; j < rows; ++j) x[j] -= dot * y[j];
+      }
+      norm2 = 0;
+      for (Index j = 0; j < rows; ++j) norm2 += squared(x[j]);
+      if (!(norm2 > 0) || !std::isfinite(norm2)) return false;
+      const Real<T> by = static_cast<Real<T>>(1 / std::sqrt(norm2));
+      for (Index j = 0; j < rows; ++j) x[j] *= by;
+    }
+    if (norm2 < 0.5) return false;
+  }
+  return true;
+}
+
 /// Whether a loss is within what BlockSvd promises.
 template <class R>
 bool is_small(double loss, double discarded, double norm2) {
@@ -200,8 +224,10 @@ void BlockSvd<T>::subspace_by_gram(Panel panel, Index rank, double resolution) {
     constexpr int limit = std::numeric_limits<R>::max_exponent - 8;
     exponent = std::clamp(exponent, -limit, limit);
     const double back = std::ldexp(1.0, exponent);
-    for (T& g : gram_) g = static_cast<T>(g * static_cast<R>(std::ldexp(1.0, -exponent)));
+    const R down = static_cast<R>(std::ldexp(1.0, -exponent));
+    for (T& g : gram_) g *= down;
     const Index left = rank - found_;
+    bool certified = false;
     if (s_ == 2) {
       const R a = std::real(gram_[0]), c = std::real(gram_[3]);
       const T b = gram_[2];
@@ -220,6 +246,8 @@ void BlockSvd<T>::subspace_by_gram(Panel panel, Index rank, double resolution) {
       vectors_[1] = u1;
       vectors_[2] = -conjugate(u1);
       vectors_[3] = conjugate(u0);
+    } else if (!all && s_ > 16 && 8 * left <= s_ && iterate_gram(left, norm2_ / back)) {
+      certified = true;
     } else {
       work_.resize(elements(kernels::hermitian_work(s_)));
       if (!kernels_.hermitian(s_, left, gram_.data(), values_.data(), vectors_.data(),
@@ -231,14 +259,14 @@ void BlockSvd<T>::subspace_by_gram(Panel panel, Index rank, double resolution) {
     }
     double kept = 0;
     for (Index n = 0; n < left; ++n) kept += static_cast<double>(values_[elements(n)]) * back;
-    bool accept;
-    if (all) {
+    bool accept = certified;
+    if (certified) {
+      // iterate() has looked at all of this.
+    } else if (all) {
       accept = 4 * eps<R> * trace <= resolution * norm2_;
     } else {
       const double count = static_cast<double>(left);
-      const double error =
-          eps<R> * trace *
-          static_cast<double>(kernels::additions_in_a_sum(t_, kernels_.lanes) + 2 * s_);
+      const double error = trace * gram_error();
       const double gap =
           static_cast<double>(values_[elements(left - 1)] - values_[elements(left)]) * back;
       const double discarded = std::max(0.0, trace - kept - static_cast<double>(s_) * error);
@@ -263,57 +291,108 @@ void BlockSvd<T>::subspace_by_gram(Panel panel, Index rank, double resolution) {
   }
 }
 
+/// What rounding does to a Gram matrix and its eigenvectors, in units of the trace.
+template <class T>
+double BlockSvd<T>::gram_error() const {
+  return eps<R> * static_cast<double>(kernels::additions_in_a_sum(t_, kernels_.lanes) + 2 * s_);
+}
+
+/// iterate() with gram_, whose block has this squared norm in its units.
+template <class T>
+bool BlockSvd<T>::iterate_gram(Index rank, double norm2) {
+  double trace = 0, frobenius2 = 0;
+  for (Index j = 0; j < s_; ++j)
+    trace += static_cast<double>(std::real(gram_[elements(j * s_ + j)]));
+  for (const T& g : gram_) frobenius2 += squared(g);
+  conjugated_.resize(elements(s_ * rank));
+  const auto multiply = [&](const T* u, T* z) {
+    for (std::size_t n = 0; n < conjugated_.size(); ++n) conjugated_[n] = conjugate(u[n]);
+    kernels_.cross({gram_.data(), s_, s_, s_}, {conjugated_.data(), rank, s_, s_}, z);
+  };
+  const auto rest2 = [&](double kept2) { return frobenius2 - kept2; };
+  return iterate(rank, trace, norm2, trace * gram_error(), 12, multiply, rest2);
+}
+
+template <class T>
+template <class Multiply, class Rest>
+bool BlockSvd<T>::iterate(Index rank, double trace, double norm2, double error, int rounds,
+                          Multiply multiply, Rest rest2) {
+  basis_.resize(elements(s_ * rank));
+  image_.resize(elements(s_ * rank));
+  ritz_.resize(elements(rank * rank));
+  mixed_.resize(elements(rank * rank));
+  work_.resize(elements(std::max(kernels::hermitian_work(s_), kernels::hermitian_work(rank))));
+  std::uint64_t state = 1;
+  for (T& x : basis_) x = random_element<T>(state);
+  const double count = static_cast<double>(rank);
+  for (int round = 0; round < rounds; ++round) {
+    if (!orthonormalize_columns(basis_.data(), s_, rank)) return false;
+    multiply(basis_.data(), image_.data());
+    double kept = 0, kept2 = 0, residual2 = 0;
+    for (Index m = 0; m < rank; ++m)
+      for (Index n = 0; n < rank; ++n) {
+        T dot(0);
+        for (Index j = 0; j < s_; ++j)
+          dot += conjugate(basis_[elements(j + m * s_)]) * image_[elements(j * rank + n)];
+        ritz_[elements(m * rank + n)] = dot;
+        kept2 += squared(dot);
+        if (m == n) kept += static_cast<double>(std::real(dot));
+      }
+    for (Index n = 0; n < rank; ++n)
+      for (Index j = 0; j < s_; ++j) {
+        T rest = image_[elements(j * rank + n)];
+        for (Index m = 0; m < rank; ++m)
+          rest -= basis_[elements(j + m * s_)] * ritz_[elements(m * rank + n)];
+        residual2 += squared(rest);
+      }
+    if (rank == 1) {
+      values_[0] = static_cast<R>(kept);
+      mixed_[0] = T(1);
+    } else if (!kernels_.hermitian(rank, rank, ritz_.data(), values_.data(), mixed_.data(),
+                                   work_.data())) {
+      return false;
+    }
+    const double discarded = std::max(0.0, trace - kept);
+    const double outside = std::min(discarded, std::sqrt(std::max(0.0, rest2(kept2))));
+    const double room = static_cast<double>(values_[elements(rank - 1)]) - outside - error;
+    if (room > 0) {
+      const double loss = residual2 / room + loss_bound(count, error, room);
+      if (is_small<R>(loss, std::max(0.0, discarded - count * error), norm2)) {
+        for (Index n = 0; n < rank; ++n)
+          for (Index j = 0; j < s_; ++j) {
+            T sum(0);
+            for (Index m = 0; m < rank; ++m)
+              sum += basis_[elements(j + m * s_)] * mixed_[elements(n * rank + m)];
+            vectors_[elements(n * s_ + j)] = sum;
+          }
+        return true;
+      }
+    }
+    // The certificate comes within a few rounds where there is a gap, and never without one.
+    if (round >= 3 && room <= 0) return false;
+    for (Index n = 0; n < rank; ++n)
+      for (Index j = 0; j < s_; ++j) basis_[elements(j + n * s_)] = image_[elements(j * rank + n)];
+  }
+  return false;
+}
+
 template <class T>
 bool BlockSvd<T>::subspace_by_iteration(const Panel& panel, Index rank) {
   if (rank > largest_gram || 4 * rank > s_) return false;
-  std::vector<T> u(elements(s_ * rank)), z(elements(s_ * rank)), triangle(elements(rank * rank));
-  std::vector<T> theta(elements(rank * rank)), mixed(elements(rank * rank));
-  std::vector<R> values(elements(rank + 1));
-  std::vector<T> work(elements(kernels::hermitian_work(rank)));
   right_.resize(elements(rank * t_));
+  values_.resize(elements(rank + 1));
+  vectors_.resize(elements(rank * s_));
   const Panel rows{right_.data(), rank, t_, t_};
-  std::uint64_t state = 1;
-  for (T& x : u) x = random_element<T>(state);
-  Qr<T> qr(s_, rank);
-  for (int iteration = 0; iteration < 40; ++iteration) {
-    qr.compute(u.data(), triangle.data());
-    project(panel, u.data(), rank, right_.data(), t_);
-    // Theta = Y Y^H and Z = X Y^H = (X X^H) U, with Y = U^H X.
-    kernels_.cross(rows, rows, theta.data());
-    kernels_.cross(panel, rows, z.data());
-    double kept = 0, residual2 = 0;
-    for (Index n = 0; n < rank; ++n)
-      kept += static_cast<double>(std::real(theta[elements(n * rank + n)]));
-    for (Index j = 0; j < s_; ++j)
-      for (Index n = 0; n < rank; ++n) {
-        T rest = z[elements(j * rank + n)];
-        for (Index m = 0; m < rank; ++m)
-          rest -= u[elements(j + m * s_)] * theta[elements(m * rank + n)];
-        residual2 += squared(rest);
-      }
-    if (!kernels_.hermitian(rank, rank, theta.data(), values.data(), mixed.data(), work.data()))
-      return false;
-    // The largest eigenvalue outside is at most what is left of the trace.
-    const double discarded = std::max(0.0, norm2_ - kept);
-    const double room = static_cast<double>(values[elements(rank - 1)]) - discarded;
-    if (room > 0 && is_small<R>(residual2 / room, discarded, norm2_)) {
-      for (Index n = 0; n < rank; ++n) {
-        for (Index j = 0; j < s_; ++j) {
-          T sum(0);
-          for (Index m = 0; m < rank; ++m)
-            sum += u[elements(j + m * s_)] * mixed[elements(n * rank + m)];
-          u_[elements(j + n * s_)] = sum;
-        }
-        kept_.push_back(static_cast<double>(values[elements(n)]));
-      }
-      found_ = rank;
-      return true;
-    }
-    if (iteration >= 8 && room <= 0.2 * discarded) return false;
-    for (Index j = 0; j < s_; ++j)
-      for (Index n = 0; n < rank; ++n) u[elements(j + n * s_)] = z[elements(j * rank + n)];
-  }
-  return false;
+  const double error = norm2_ * gram_error();
+  const auto multiply = [&](const T* u, T* z) {
+    project(panel, u, rank, right_.data(), t_);
+    kernels_.cross(panel, rows, z);
+  };
+  const auto unknown = [](double) { return std::numeric_limits<double>::infinity(); };
+  if (!iterate(rank, norm2_, norm2_, error, 40, multiply, unknown)) return false;
+  append(vectors_.data(), rank);
+  for (Index n = 0; n < rank; ++n) kept_.push_back(static_cast<double>(values_[elements(n)]));
+  return true;
 }
 
 template <class T>

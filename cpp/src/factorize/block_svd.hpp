@@ -70,7 +70,15 @@ class BlockSvd {
   /// Fills u_ (s x rank, column by column) and kept_; sets norm2_.
   void find_subspace(Panel panel, Index rank, double resolution);
   void subspace_by_gram(Panel panel, Index rank, double resolution);
-  /// False if no certificate could be had.
+  /// Subspace iteration with the matrix G that multiply(u, z) multiplies by: z = G u, u one vector
+  /// after the other, z[j*rank + n]. True if the result is certified to be as good as BlockSvd
+  /// promises; then vectors_ and values_ hold it. `error` bounds that of G; `rest2(kept2)` bounds
+  /// the squared largest eigenvalue outside, from the kept eigenvalues' sum of squares.
+  template <class Multiply, class Rest>
+  bool iterate(Index rank, double trace, double norm2, double error, int rounds, Multiply multiply,
+               Rest rest2);
+  bool iterate_gram(Index rank, double norm2);
+  double gram_error() const;
   bool subspace_by_iteration(const Panel& panel, Index rank);
   void subspace_by_lapack(const Panel& panel, Index rank);
   Index append(const T* vectors, Index count);
@@ -84,7 +92,8 @@ class BlockSvd {
   double norm2_ = 0;
   Index found_ = 0;
   std::vector<double> kept_;
-  std::vector<T> packed_, rest_, gram_, vectors_, work_, u_, right_;
+  std::vector<T> packed_, rest_, gram_, vectors_, work_, u_, right_, basis_, image_, ritz_, mixed_,
+      conjugated_;
   std::vector<R> values_;
   std::vector<Svd<T>> svd_;  // made at the first block that needs it
 };
