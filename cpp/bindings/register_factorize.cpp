@@ -171,6 +171,7 @@ py::tuple to_python(const py::dtype& dtype, const SweptChain& swept) {
   report["norm"] = swept.norm;
   report["relative_error"] = swept.relative_error;
   report["split_errors"] = swept.split_errors;
+  report["split_tails"] = swept.split_tails;
   return py::make_tuple(to_tuples(swept.patterns), to_arrays(dtype, swept.patterns, swept.values),
                         report);
 }

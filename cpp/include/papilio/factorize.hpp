@@ -77,6 +77,7 @@ struct SweptChain {
   double norm = 0;                                 // Frobenius norm of the chain before the sweep
   double relative_error = 0;                       // relative to it
   std::vector<double> split_errors;                // likewise, what was discarded at each split
+  std::vector<std::vector<double>> split_tails;    // and what any rank would have
 };
 
 /// The chain with the smallest ranks that keep the relative error below tol (0: only what is

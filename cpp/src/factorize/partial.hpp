@@ -21,7 +21,7 @@ class Memory {
   Memory() = default;
   explicit Memory(std::size_t bytes);
   void* data() const { return data_.get(); }
-  std::size_t bytes() const { return bytes_; }
+  std::size_t bytes() const { return data_ ? bytes_ : 0; }
 
  private:
   struct Free {

@@ -54,13 +54,17 @@ class Sweep {
     for (std::size_t s = 0; s < splits; ++s) {
       const double allowed =
           std::max(budget * budget - used, 0.0) / static_cast<double>(splits - s);
-      const double discarded = truncate(factors_[s], factors_[s + 1], allowed, max_rank);
+      result.split_tails.emplace_back();
+      const double discarded =
+          truncate(factors_[s], factors_[s + 1], allowed, max_rank, result.split_tails.back());
       used += discarded;
       result.split_errors.push_back(discarded);
     }
     const double norm2 = std::pow(std::ldexp(norm_, -exponent_), 2);
     const auto relative = [&](double x) { return norm2 > 0 ? std::sqrt(x / norm2) : 0.0; };
     for (double& e : result.split_errors) e = relative(e);
+    for (std::vector<double>& tails : result.split_tails)
+      for (double& tail : tails) tail = relative(tail);
     result.relative_error = relative(used);
     balance(factors_);
     unscale();
@@ -156,8 +160,10 @@ class Sweep {
   }
 
   /// Truncates the blocks of `left`, the centre, to the smallest rank that discards no more than
-  /// `allowed`, and moves the centre to `right`. Returns what was discarded, squared.
-  double truncate(Partial<T>& left, Partial<T>& right, double allowed, Index max_rank) {
+  /// `allowed`, and moves the centre to `right`. Returns what was discarded, squared, and in
+  /// `tails` what each rank would have.
+  double truncate(Partial<T>& left, Partial<T>& right, double allowed, Index max_rank,
+                  std::vector<double>& tails) {
     const Interface old(left.pattern, right.pattern);
     const Index rows = old.rows(), inner = old.rank(), cols = old.cols();
     const std::size_t width = static_cast<std::size_t>(std::min(rows, inner));
@@ -171,10 +177,11 @@ class Sweep {
             for (std::size_t k = 0; k < width; ++k) to[k] += spectrum[k];
           };
         });
-    Index rank = static_cast<Index>(width);
-    double tail = 0;
-    while (rank > 1 && tail + energies[static_cast<std::size_t>(rank - 1)] <= allowed)
-      tail += energies[static_cast<std::size_t>(--rank)];
+    tails.assign(width + 1, 0.0);
+    for (std::size_t k = width; k-- > 0;) tails[k] = tails[k + 1] + energies[k];
+    Index rank = 1;
+    while (rank < static_cast<Index>(width) && tails[static_cast<std::size_t>(rank)] > allowed)
+      ++rank;
     if (max_rank > 0) rank = std::min(rank, max_rank);
     auto both = resized(left, right, inner, rank);
     Partial<T>&new_left = both.first, &new_right = both.second;
