@@ -210,6 +210,7 @@ void BlockSvd<T>::subspace_by_gram(Panel panel, Index rank, double resolution) {
   vectors_.resize(elements(s_ * s_));
   values_.resize(elements(s_ + 1));
   const bool all = rank == s_;
+  const Panel whole = panel;
   for (bool first = true;; first = false) {
     kernels_.cross(panel, panel, gram_.data());
     double trace = 0;
@@ -254,7 +255,7 @@ void BlockSvd<T>::subspace_by_gram(Panel panel, Index rank, double resolution) {
                               work_.data())) {
         found_ = 0;
         kept_.clear();
-        return subspace_by_lapack(panel, rank);
+        return subspace_by_lapack(whole, rank);
       }
     }
     double kept = 0;

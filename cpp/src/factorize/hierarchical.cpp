@@ -126,7 +126,20 @@ class Hierarchical {
       for (double& tail : tails) tail = relative(std::max(0.0, tail));
       result.order.push_back(static_cast<Index>(split));
     }
+    for (Partial<T>& partial : partials_)
+      if (partial.place) take_out(partial);
     return true;
+  }
+
+  /// Copies values that lie in the matrix to memory of their own.
+  static void take_out(Partial<T>& partial) {
+    const Pattern& p = partial.pattern;
+    partial.values = Buffer<T>(p.nnz());
+    T* to = partial.values.data();
+    for (Index i = 0; i < p.a; ++i)
+      for (Index j = 0; j < p.b; ++j, to += p.c)
+        std::copy_n(partial.place + j * partial.place_step + i * p.c, p.c, to);
+    partial.place = nullptr;
   }
 
   bool has_safe_norm() const {
@@ -197,7 +210,7 @@ class Hierarchical {
     }
     const Interface::Sizes sizes = blocks.sizes();
     const Index row_bytes = matrix_.cols() * static_cast<Index>(sizeof(T));
-    constexpr Index slab_bytes = Index{64} << 20;
+    constexpr Index slab_bytes = Index{16} << 20;
     const Index most = std::clamp(slab_bytes / std::max(row_bytes * sizes.b1 * sizes.d2, Index{1}),
                                   Index{1}, sizes.en);
     std::vector<Index> rows;
@@ -306,9 +319,9 @@ class Hierarchical {
                      to[1] += svd.norm2();
                      for (std::size_t k = 0; k < svd.kept().size(); ++k) to[2 + k] += svd.kept()[k];
                    });
-    Cut result{sums[0], sums[1], {sums[1]}};
-    for (std::size_t k = 2; k < width; ++k) result.tails.push_back(result.tails.back() - sums[k]);
-    result.tails.back() = result.discarded;
+    // From the smallest on: differences would lose small tails.
+    Cut result{sums[0], sums[1], std::vector<double>(width - 1, sums[0])};
+    for (std::size_t k = width - 2; k-- > 0;) result.tails[k] = result.tails[k + 1] + sums[2 + k];
     return result;
   }
 

@@ -301,12 +301,19 @@ PAPILIO_INLINE void update_row(typename A::element* g, const typename A::element
 template <class R>
 bool implicit_ql(int64_t n, R* d, R* e, R* z) {
   e[n - 1] = 0;
+  R span = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    span = magnitude(d[i]) > span ? magnitude(d[i]) : span;
+    span = magnitude(e[i]) > span ? magnitude(e[i]) : span;
+  }
+  // What is smaller changes the matrix by less than rounding has.
+  const R negligible = span * (sizeof(R) == 4 ? R(1e-9) : R(1e-18));
   for (int64_t l = 0; l < n; ++l)
     for (int iteration = 0;; ++iteration) {
       int64_t m = l;
       for (; m + 1 < n; ++m) {
         const R size = magnitude(d[m]) + magnitude(d[m + 1]);
-        if (magnitude(e[m]) + size == size) break;
+        if (magnitude(e[m]) + size == size || magnitude(e[m]) < negligible) break;
       }
       if (m == l) break;
       if (iteration == 60) return false;
@@ -488,7 +495,8 @@ void solve_shifted(int64_t n, const R* d, const R* e, R x, R tiny, R* z, R* work
     z[i] = (z[i] - u1[i] * z[i + 1] - (i + 2 < n ? u2[i] * z[i + 2] : R(0))) / u0[i];
 }
 
-/// Orthonormal vectors for the eigenvalues, by inverse iteration.
+/// Orthonormal vectors for the eigenvalues, by inverse iteration; false if one isn't as good as
+/// rounding allows: its Rayleigh quotient must be its eigenvalue.
 template <class R>
 bool inverse_iteration(int64_t n, int64_t count, const R* d, const R* e, const R* values, R* z,
                        R* work) {
@@ -528,6 +536,12 @@ bool inverse_iteration(int64_t n, int64_t count, const R* d, const R* e, const R
       const R by = 1 / root(norm2);
       for (int64_t i = 0; i < n; ++i) x[i] *= by;
     }
+    R quotient = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      quotient += d[i] * x[i] * x[i];
+      if (i + 1 < n) quotient += 2 * e[i] * x[i] * x[i + 1];
+    }
+    if (!(magnitude(quotient - values[number]) <= 32 * tiny)) return false;
   }
   return true;
 }
@@ -548,10 +562,12 @@ bool hermitian(int64_t n, int64_t count, void* matrix, void* out_values, void* o
   tridiagonalize<A>(n, g, d, e, beta, phase, v, w);
   const int64_t wanted = count < n ? count + 1 : n;
   R* free_now = reinterpret_cast<R*>(v);
+  bool found = false;
   if (n > 24 && 4 * count < n) {
     largest_eigenvalues(n, wanted, d, e, free_now, values);
-    if (!inverse_iteration(n, count, d, e, values, z, free_now)) return false;
-  } else {
+    found = inverse_iteration(n, count, d, e, values, z, free_now);
+  }
+  if (!found) {
     for (int64_t i = 0; i < n * n; ++i) z[i] = 0;
     for (int64_t i = 0; i < n; ++i) z[i * n + i] = 1;
     if (!implicit_ql(n, d, e, z)) return false;
