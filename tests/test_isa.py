@@ -43,6 +43,13 @@ for number in range(60):
     assert np.linalg.norm((dense(G) - D).astype(complex)) <= tolerance * np.linalg.norm(
         D.astype(complex)
     )
+for shape, rank in (((2, 9), 1), ((5, 40), 2), ((40, 33), 3), ((64, 64), 1), ((60, 64), 20)):
+    for dtype in DTYPES:
+        A = random_array(rng, shape, dtype)
+        F = pp.factorize(A, pp.Architecture.low_rank(shape, rank))
+        best = np.linalg.norm(np.linalg.svd(A, compute_uv=False)[rank:])
+        error = np.linalg.norm(F.toarray() - A)
+        assert abs(error - best) <= (1e-10 if np.finfo(dtype).eps < 1e-10 else 1e-4) * best
 print("good")
 """
 

@@ -14,6 +14,7 @@ from .io import load
 from .pattern import Pattern
 from .planning import Plan, plan
 from .report import Report
+from .search import best_architecture
 
 __version__ = _build_info()["version"]
 
@@ -24,6 +25,7 @@ __all__ = [
     "Plan",
     "Report",
     "__version__",
+    "best_architecture",
     "factorize",
     "get_num_threads",
     "load",
