@@ -292,11 +292,13 @@ class Hierarchical {
   Cut split(const Partial<T>& whole, Gauge gauge, Partial<T>& left, Partial<T>& right) {
     const Interface blocks(left.pattern, right.pattern);
     const Index rank = blocks.rank();
-    left.values = Buffer<T>(left.pattern.nnz());
-    if (!right.place) {
-      const auto bytes = static_cast<std::size_t>(right.pattern.nnz()) * sizeof(T);
-      right.values =
-          Buffer<T>(right.pattern.nnz(), spare_.bytes() < bytes ? Memory() : std::move(spare_));
+    // The larger part goes where an earlier cut has read.
+    for (Partial<T>* part : {&left, &right}) {
+      if (part->place) continue;
+      const Index size = part->pattern.nnz();
+      const bool larger = size >= std::max(left.pattern.nnz(), right.pattern.nnz());
+      const bool fits = spare_.bytes() >= static_cast<std::size_t>(size) * sizeof(T);
+      part->values = Buffer<T>(size, larger && fits ? std::move(spare_) : Memory());
     }
     const std::size_t width = 2 + static_cast<std::size_t>(rank);
     const Interface::Sizes sizes = blocks.sizes();
