@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .pattern import power_of_two
+from .recovery import Recovery, recover
 
-__all__ = ["bit_reversal", "default_eight"]
+__all__ = ["Recovery", "bit_reversal", "default_eight", "recover"]
 
 
 def as_permutation(permutation: Any, size: int, name: str) -> NDArray[np.int64]:
