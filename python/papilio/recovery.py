@@ -245,7 +245,7 @@ def _tolerance(tol: float) -> float:
 
 
 def _whole(value: int, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} is {value!r}, expected a whole number")
     if value < 0:
         raise ValueError(f"{name} is {value}, expected at least 0")
@@ -290,16 +290,19 @@ class _Search:
         # Rounding must not decide between equals, so that the seed does.
         order = np.lexsort((self.rng.random(len(first)), np.round(blind[first, second], 10)))
         order = order[: self.restarts]
-        chosen = [everything, everything, *np.stack([first, second], 1)[order][:, None]]
+        single = [(pair[None], 1.0) for pair in np.stack([first, second], 1)[order]]
         best: tuple[float, Pairs, Halves] | None = None
-        for k, pairs in enumerate(chosen):
+        chosen = [(everything, 1.0), *single[:1], (everything, 0.5), *single[1:]]
+        for k, (pairs, normalization) in enumerate(chosen):
             self.starts += 1
-            found = _alternate(values, _bisect(values, pairs, 0.5 if k == 1 else 1.0), negligible)
+            found = _alternate(values, _bisect(values, pairs, normalization), negligible)
+            # Two starts that end at the same best error: no other is likely to do better.
+            agreed = best is not None and abs(found[0] - best[0]) <= 1e-9 * best[0]
             if best is None or found[0] < best[0]:
                 best = found
             if self.tell is not None:
                 self.tell(done + share * (k + 1) / len(chosen))
-            if best[0] <= negligible:
+            if agreed or best[0] <= negligible:
                 break
         assert best is not None
         return best[1:]
@@ -333,7 +336,8 @@ def _blind_costs(values: Values) -> NDArray[np.float64]:
     gram[..., 2, 0] = inner(values**2, conjugate**2)
     smallest = np.linalg.eigvalsh(gram)[..., 0].sum(0)  # reads the lower triangles
     trace = np.trace(gram, axis1=3, axis2=4).real.sum(0)
-    return np.maximum(smallest, 0) / np.where(trace > 0, trace, 1)
+    costs: NDArray[np.float64] = np.maximum(smallest, 0) / np.where(trace > 0, trace, 1)
+    return costs
 
 
 def _pair_costs(values: Values, halves: Halves) -> NDArray[np.float64]:
@@ -346,7 +350,8 @@ def _pair_costs(values: Values, halves: Halves) -> NDArray[np.float64]:
     total = energy[..., :, None] + energy[..., None, :]
     difference = energy[..., :, None] - energy[..., None, :]
     smaller = (total - np.hypot(difference, 2 * np.abs(gram))) / 2
-    return np.maximum(smaller, 0).sum((0, 1))
+    costs: NDArray[np.float64] = np.maximum(smaller, 0).sum((0, 1))
+    return costs
 
 
 def _match(cost: NDArray[np.float64]) -> Pairs:
@@ -375,7 +380,8 @@ def _match(cost: NDArray[np.float64]) -> Pairs:
         way, p, q = np.unravel_index(np.argmax(gains), gains.shape)
         if gains[way, p, q] <= negligible:
             return pairs
-        pairs[p], pairs[q] = ((a[p], a[q]), (b[p], b[q])) if way == 0 else ((a[p], b[q]), (b[p], a[q]))
+        exchanged = [(a[p], a[q]), (b[p], b[q])] if way == 0 else [(a[p], b[q]), (b[p], a[q])]
+        pairs[[p, q]] = exchanged
 
 
 def _bisect(values: Values, pairs: Pairs, normalization: float) -> Halves:
@@ -412,7 +418,8 @@ def _right_factor(values: Values, pairs: Pairs, halves: Halves) -> Values:
     """What is left to search when the split's left factor, which is orthonormal, is cut off."""
     blocks, lines = _lines(values, pairs, halves)
     m = values.shape[1]
-    return np.einsum("jhpb,jhpbc->jhpc", lines.conj(), blocks).reshape(-1, m // 2, m // 2)
+    rows: Values = np.einsum("jhpb,jhpbc->jhpc", lines.conj(), blocks)
+    return rows.reshape(-1, m // 2, m // 2)
 
 
 def _reassign(values: Values, pairs: Pairs, halves: Halves) -> Halves:
