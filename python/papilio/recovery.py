@@ -311,11 +311,7 @@ class _Search:
             self.starts += 1
             found = _alternate(values, _bisect(values, pairs, normalization), negligible)
             # Two starts that end at the same best error: others are unlikely to do better.
-            agreed = (
-                not self.thorough
-                and (best is not None)
-                and abs(found[0] - best[0]) <= 1e-9 * best[0]
-            )
+            agreed = best is not None and abs(found[0] - best[0]) <= 1e-9 * best[0]
             if best is None or found[0] < best[0]:
                 best = found
             if self.tell is not None:
