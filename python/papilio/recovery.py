@@ -143,7 +143,8 @@ def recover(
 
     Notes
     -----
-    The time grows as n^3. Memory: about 140 n^2 bytes for real matrices and 250 n^2 for complex
+    The time of a search that succeeds grows about as n^3; one that fails takes many times as long.
+    Memory: about 140 n^2 bytes for real matrices and 250 n^2 for complex
     ones. The same call gives the same result on one machine.
 
     References
