@@ -53,6 +53,7 @@ def error_with(found, A):
     return pp.factorize(
         A,
         pp.Architecture.square_dyadic(len(A)),
+        order="left_to_right",
         row_permutation=found.row_permutation,
         column_permutation=found.column_permutation,
     ).report.relative_error

@@ -45,7 +45,7 @@ class Recovery:
         ``K[row_permutation[i], column_permutation[j]] = A[i, j]`` is closest to a butterfly.
         They mean nothing without success.
     relative_error : float
-        ``||A - F|| / ||A||`` of the factorization with these permutations.
+        ``||A - F|| / ||A||`` of the factorization with these permutations, from left to right.
     split_errors : tuple of float
         What its cut at each split discarded, relative to ``||A||``: where the structure ends.
     tol : float
@@ -201,7 +201,11 @@ def recover(
                 columns, rows = (reversal[order] for order in search.peel(matrix.T))
             starts += search.starts
             report = factorize(
-                matrix, architecture, row_permutation=rows, column_permutation=columns
+                matrix,
+                architecture,
+                order="left_to_right",
+                row_permutation=rows,
+                column_permutation=columns,
             ).report
             assert report is not None
             if best is None or report.relative_error < best[0].relative_error:
