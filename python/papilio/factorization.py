@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from . import _core
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
 from .orders import auto_order, balanced_order
-from .pattern import positive_int
+from .pattern import finite_number, positive_int
 from .permutations import as_permutation, bit_reversal, default_eight
 from .report import Report
 from .source import Source
@@ -134,7 +133,7 @@ def factorize(
     if chain.shape != source.shape:
         raise ValueError(f"architecture has shape {chain.shape} but A has shape {source.shape}")
     chain._require_chainable()
-    tolerance = _tolerance(tol)
+    tolerance = None if tol is None else finite_number(tol, "tol", positive=True)
     if max_rank is not None:
         max_rank = positive_int(max_rank, "max_rank")
         if tolerance is None:
@@ -219,18 +218,6 @@ def _architecture(given: Architecture | Sequence[Any]) -> Architecture:
         raise TypeError(
             f"architecture is {given!r}, expected an Architecture, radices, or a pair of radices"
         ) from None
-
-
-def _tolerance(tol: float | None) -> float | None:
-    if tol is None:
-        return None
-    try:
-        tolerance = float(tol)
-    except (TypeError, ValueError):
-        raise TypeError(f"tol is {tol!r}, expected a number") from None
-    if not 0 < tolerance < math.inf:
-        raise ValueError(f"tol is {tolerance}, expected a positive number")
-    return tolerance
 
 
 def _splits(order: Order, chain: Architecture) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +25,17 @@ def positive_int(value: Any, name: str) -> int:
         raise TypeError(f"{name} is {value!r}, expected a whole number") from None
     if number < 1:
         raise ValueError(f"{name} is {number}, expected at least 1")
+    return number
+
+
+def finite_number(value: Any, name: str, *, positive: bool = False) -> float:
+    """Return `value` as a finite float of at least 0 (above 0 if `positive`), or raise."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} is {value!r}, expected a number")
+    number = float(value)
+    if not 0 <= number < math.inf or (positive and number == 0):
+        wanted = "a positive number" if positive else "a number of at least 0"
+        raise ValueError(f"{name} is {number}, expected {wanted}")
     return number
 
 

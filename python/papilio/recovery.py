@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .architecture import Architecture
 from .dtypes import as_array
-from .pattern import power_of_two
+from .pattern import finite_number, power_of_two
 
 if TYPE_CHECKING:
-    from .factorization import Progress, Report
+    from .factorization import Progress
+    from .report import Report
 
 __all__ = ["Recovery", "recover"]
 
@@ -176,7 +177,7 @@ def recover(
 
     start = time.perf_counter()
     matrix = _checked(A)
-    tol = _tolerance(tol)
+    tol = finite_number(tol, "tol")
     restarts = _whole(restarts, "restarts")
     rng = np.random.default_rng(_whole(seed, "seed"))
     n = len(matrix)
@@ -252,14 +253,6 @@ def _checked(A: ArrayLike) -> NDArray[Any]:
         raise ValueError(f"A has {matrix[i, j]} at row {i}, column {j}")
     largest = max(np.abs(matrix.real).max(), np.abs(matrix.imag).max())
     return matrix / largest if largest > 0 else matrix
-
-
-def _tolerance(tol: float) -> float:
-    if isinstance(tol, bool) or not isinstance(tol, int | float | np.integer | np.floating):
-        raise TypeError(f"tol is {tol!r}, expected a number")
-    if not (math.isfinite(tol) and tol >= 0):
-        raise ValueError(f"tol is {tol!r}, expected a finite number, at least 0")
-    return float(tol)
 
 
 def _whole(value: int, name: str) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _core
 from .architecture import Architecture
-from .pattern import Pattern, positive_int
+from .pattern import Pattern, finite_number, positive_int
 from .report import Report
 
 if TYPE_CHECKING:
@@ -39,15 +39,7 @@ def round_ranks(F: Butterfly, tol: float | None, max_rank: int | None) -> Butter
     from .butterfly import from_owned
 
     start = time.perf_counter()
-    if tol is None:
-        tolerance = 0.0
-    else:
-        try:
-            tolerance = float(tol)
-        except (TypeError, ValueError):
-            raise TypeError(f"tol is {tol!r}, expected a number") from None
-        if not 0 <= tolerance < math.inf:
-            raise ValueError(f"tol is {tolerance}, expected a number of at least 0")
+    tolerance = 0.0 if tol is None else finite_number(tol, "tol")
     limit = 0 if max_rank is None else positive_int(max_rank, "max_rank")
     G, transposed = chainable_form(F)
     patterns, values, facts = _core.round(*_chain(G), tolerance, limit)

@@ -13,8 +13,8 @@ import numpy as np
 
 from .architecture import Architecture
 from .butterfly import Butterfly
-from .factorization import Progress, _reporter, _tolerance, factorize
-from .pattern import positive_int
+from .factorization import Progress, _reporter, factorize
+from .pattern import finite_number, positive_int
 from .source import Source
 
 _MOST_MIDDLE = 4  # two-factor splits tried around the square root
@@ -147,7 +147,7 @@ def best_architecture(
     (128, '001')
     """
     start = time.perf_counter()
-    tolerance = _tolerance(tol)
+    tolerance = None if tol is None else finite_number(tol, "tol", positive=True)
     if budget is not None:
         budget = positive_int(budget, "budget")
     elif tolerance is None:
