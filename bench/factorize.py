@@ -186,14 +186,14 @@ def targets(n: int, seconds: float, with_peers: bool) -> list[dict[str, Any]]:
             "papilio": lambda A=A, a=architecture: pp.factorize(A, a)
         }
         if title == "rank 4 + 1 %":
-            calls["tol"] = lambda A=A, a=architecture: pp.factorize(A, a, tol=0.01)
+            calls["tol"] = lambda A=A, a=architecture: pp.factorize(A, a, tol=0.03)
         rows = measure(A, calls, seconds)
         report = pp.factorize(A, architecture).report
         note = f"error {report.relative_error:.1e}, certificate {report.quasi_optimality:.3g}"
         add(f"{title}, n={n}", rows["papilio"]["ratio"], "copy", asked, note)
         if title == "rank 4 + 1 %":
-            found = pp.factorize(A, architecture, tol=0.01).report.ranks
-            add(f"{title}, n={n}, tol=0.01", rows["tol"]["ratio"] / rows["papilio"]["ratio"],
+            found = pp.factorize(A, architecture, tol=0.03).report.ranks
+            add(f"{title}, n={n}, tol=0.03", rows["tol"]["ratio"] / rows["papilio"]["ratio"],
                 "fixed ranks", "<= 2", f"ranks {found}")  # fmt: skip
         if title == "random, monarch":
             began = interleaved({"svd": lambda A=A, a=architecture: batched_svd(A, a)}, 0.01, 1)

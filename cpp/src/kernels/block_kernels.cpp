@@ -278,6 +278,44 @@ PAPILIO_INLINE typename A::element product_of(const typename A::element* x,
   return lanes[0];
 }
 
+/// out_k = sum_j c_j g_jk for k in [first, first + U vectors), rows g_j being `step` apart; the
+/// last vector has `part` elements if that isn't 0.
+template <class A, int U>
+PAPILIO_INLINE void combine_rows(const typename A::element* g, int64_t step,
+                                 const typename A::element* c, int64_t n, int64_t part,
+                                 typename A::element* out) {
+  typename A::Sum sum[U];
+  for (int u = 0; u < U; ++u) sum[u] = nothing<A>();
+  for (int64_t j = 0; j < n; ++j, g += step) {
+    const typename A::V factor = A::broadcast(c + j);
+    PAPILIO_UNROLL
+    for (int u = 0; u < U; ++u) {
+      const typename A::V row =
+          part && u == U - 1 ? load_part<A>(g + u * A::lanes, part) : load<A>(g + u * A::lanes);
+      sum[u] = A::multiply_add(sum[u], factor, A::input(row));
+    }
+  }
+  for (int u = 0; u < U; ++u) {
+    const typename A::V result = A::total(sum[u], false);
+    part&& u == U - 1 ? store_part<A>(out + u * A::lanes, result, part)
+                      : store<A>(out + u * A::lanes, result);
+  }
+}
+
+/// out = G v for the Hermitian n x n matrix G and conj_v = conj(v), by rows, whose combination is
+/// conj(G v): no sum runs along a vector's lanes.
+template <class A>
+PAPILIO_INLINE void multiply_hermitian(const typename A::element* g, int64_t step, int64_t n,
+                                       const typename A::element* conj_v,
+                                       typename A::element* out) {
+  int64_t k = 0;
+  for (; k + 4 * A::lanes <= n; k += 4 * A::lanes)
+    combine_rows<A, 4>(g + k, step, conj_v, n, 0, out + k);
+  for (; k + A::lanes <= n; k += A::lanes) combine_rows<A, 1>(g + k, step, conj_v, n, 0, out + k);
+  if (k < n) combine_rows<A, 1>(g + k, step, conj_v, n, n - k, out + k);
+  for (int64_t i = 0; i < n; ++i) out[i] = conjugate(out[i]);
+}
+
 /// g_row -= v * conj_w + w * conj_v
 template <class A>
 PAPILIO_INLINE void update_row(typename A::element* g, const typename A::element& v,
@@ -380,8 +418,8 @@ void tridiagonalize(int64_t n, typename A::element* g, R* d, R* e, R* beta,
       turn = scaled(turn, R(-1));
       element* conj_v = row;
       for (int64_t j = 0; j < size; ++j) v[j] = conjugate(conj_v[j]);
-      for (int64_t i = 0; i < size; ++i)
-        w[i] = scaled(product_of<A>(g + (k + 1 + i) * n + k + 1, v, size), beta[k]);
+      multiply_hermitian<A>(g + (k + 1) * n + k + 1, n, size, conj_v, w);
+      for (int64_t i = 0; i < size; ++i) w[i] = scaled(w[i], beta[k]);
       const R half = beta[k] / 2 * real_part(product_of<A>(conj_v, w, size));
       element* conj_w = w + size;
       for (int64_t i = 0; i < size; ++i) {
@@ -419,7 +457,8 @@ PAPILIO_INLINE void count_below(int64_t n, const R* d, const R* e2, R tiny, cons
   }
 }
 
-/// The eigenvalues number 0 .. count-1 in descending order, by sections of several points.
+/// The eigenvalues number 0 .. count-1 in descending order, by sections of several points; number
+/// `count` is only bounded from above, to a thousandth of the span.
 template <class R>
 void largest_eigenvalues(int64_t n, int64_t count, const R* d, const R* e, R* e2, R* values) {
   constexpr int L = batch<R>::lanes;
@@ -435,10 +474,12 @@ void largest_eigenvalues(int64_t n, int64_t count, const R* d, const R* e, R* e2
   const R epsilon = sizeof(R) == 4 ? R(6e-8) : R(1.1e-16);
   // Smaller pivots would overflow in the next division and change nothing else.
   const R tiny = span * epsilon * epsilon + R(1e-37);
-  for (int64_t number = 0; number < count; ++number) {
+  for (int64_t number = 0; number <= count; ++number) {
+    const bool exact = number < count;
+    const R enough = exact ? 2 * epsilon * span : span / 1000;
     R below = low - span * epsilon - tiny, above = number ? values[number - 1] : high;
     above += span * epsilon + tiny;
-    for (int step = 0; step < 64 && above - below > 2 * epsilon * span; ++step) {
+    for (int step = 0; step < 64 && above - below > enough; ++step) {
       R x[L];
       int64_t found[L];
       const R width = (above - below) / (L + 1);
@@ -457,7 +498,7 @@ void largest_eigenvalues(int64_t n, int64_t count, const R* d, const R* e, R* e2
       below = new_below;
       above = new_above;
     }
-    values[number] = (below + above) / 2;
+    values[number] = exact ? (below + above) / 2 : above;
   }
 }
 
@@ -564,7 +605,7 @@ bool hermitian(int64_t n, int64_t count, void* matrix, void* out_values, void* o
   R* free_now = reinterpret_cast<R*>(v);
   bool found = false;
   if (n > 24 && 4 * count < n) {
-    largest_eigenvalues(n, wanted, d, e, free_now, values);
+    largest_eigenvalues(n, count, d, e, free_now, values);
     found = inverse_iteration(n, count, d, e, values, z, free_now);
   }
   if (!found) {

@@ -26,10 +26,10 @@ typedef double (*ResidualKernel)(const Panel& x, const void* u, const Panel& r, 
                                  int64_t out_step);
 
 /// The largest eigenvalues of the Hermitian n x n matrix g (destroyed), in descending order in
-/// `values` (real; count + 1 of them, or n), and the eigenvectors of the first `count` as rows of
-/// `vectors`: Householder tridiagonalization, then implicit QL where many are wanted, else
-/// bisection and inverse iteration. `work` holds hermitian_work(n) elements. False if an iteration
-/// doesn't converge.
+/// `values` (real; count of them, and the next one or a bound above it), and the eigenvectors of
+/// the first `count` as rows of `vectors`: Householder tridiagonalization, then implicit QL where
+/// many are wanted, else bisection and inverse iteration. `work` holds hermitian_work(n) elements.
+/// False if an iteration doesn't converge.
 typedef bool (*HermitianKernel)(int64_t n, int64_t count, void* g, void* values, void* vectors,
                                 void* work);
 
