@@ -226,7 +226,8 @@ class AlternatingSolver {
     return solver_->gradient(x.data(), y.data(), ridge, to_x, to_y);
   }
 
-  void deflate(const Starts& start, const Indices& index, Values& x, Values& y) const {
+  void deflate(const Starts& start, const Indices& index, bool by_mass, Values& x,
+               Values& y) const {
     connect_lapack();
     const IndexSetsView classes = to_sets(start, index, arrays_.supports.inner(), "classes");
     for (Index p = 0; p < classes.size; ++p) {
@@ -237,7 +238,8 @@ class AlternatingSolver {
     arrays_.check_values(x, y);
     T *to_x = x.mutable_data(), *to_y = y.mutable_data();
     const py::gil_scoped_release release;
-    solver_->deflate(classes, to_x, to_y);
+    using Order = typename Alternating<T>::Order;
+    solver_->deflate(classes, by_mass ? Order::mass : Order::exclusiveness, to_x, to_y);
   }
 
   double balance(Values& x, Values& y) const {
@@ -266,10 +268,15 @@ void register_alternating(py::module_& module, const char* name) {
            py::arg("sweeps"), py::arg("ridge"), py::arg("tolerance"), py::arg("progress"))
       .def("gradient", &Solver::gradient, py::arg("x").noconvert(), py::arg("y").noconvert(),
            py::arg("ridge"), py::arg("gradient_x").noconvert(), py::arg("gradient_y").noconvert())
-      .def("deflate", &Solver::deflate, py::arg("start"), py::arg("index"),
+      .def("deflate", &Solver::deflate, py::arg("start"), py::arg("index"), py::arg("by_mass"),
            py::arg("x").noconvert(), py::arg("y").noconvert())
       .def("balance", &Solver::balance, py::arg("x").noconvert(), py::arg("y").noconvert());
 }
+
+/// A context manager.
+struct SingleThreadedBlasHold {
+  std::shared_ptr<void> held;
+};
 
 template <class Get>
 auto array_of(Get get) {
@@ -315,6 +322,10 @@ void register_fixed_support(py::module_& module) {
       .def("solve_pieces", &SupportClasses::solve_pieces)
       .def("fill_complete", &SupportClasses::fill_complete)
       .def("gather", &SupportClasses::gather);
+  py::class_<SingleThreadedBlasHold>(module, "SingleThreadedBlas")
+      .def(py::init<>())
+      .def("__enter__", [](SingleThreadedBlasHold& self) { self.held = hold_blas_to_one_thread(); })
+      .def("__exit__", [](SingleThreadedBlasHold& self, const py::args&) { self.held.reset(); });
   register_alternating<double>(module, "AlternatingReal");
   register_alternating<std::complex<double>>(module, "AlternatingComplex");
 }

@@ -13,17 +13,25 @@ from .factorization import Report, factorize
 from .io import load
 from .pattern import Pattern
 from .planning import Plan, plan
+from .support_factorization import DivergingFactorsWarning, FixedSupportResult, fixed_support
+from .supports import SupportReport, Witness, analyze_supports
 
 __version__ = _build_info()["version"]
 
 __all__ = [
     "Architecture",
     "Butterfly",
+    "DivergingFactorsWarning",
+    "FixedSupportResult",
     "Pattern",
     "Plan",
     "Report",
+    "SupportReport",
+    "Witness",
     "__version__",
+    "analyze_supports",
     "factorize",
+    "fixed_support",
     "get_num_threads",
     "load",
     "permutations",

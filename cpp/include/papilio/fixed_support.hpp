@@ -138,9 +138,13 @@ class Alternating {
   /// The objective, and its gradient (by real and imaginary part, as one complex number).
   double gradient(const T* x, const T* y, double ridge, T* gradient_x, T* gradient_y) const;
 
-  /// A start: the classes with most mass that overlap no other chosen one are solved exactly, then
-  /// the others one after another on what is left. Entries that aren't observed count as zero.
-  void deflate(const IndexSetsView& classes, T* x, T* y) const;
+  enum class Order { mass, exclusiveness };
+
+  /// A start: the classes one after another, each fitted to what those before have left. By mass:
+  /// the classes with most of it that overlap no other chosen one are solved exactly, then the
+  /// others. By exclusiveness, as elimination does: next the class most of whose entries no later
+  /// class reaches, fitted to these. Memory: three numbers per observed entry, one class's block.
+  void deflate(const IndexSetsView& classes, Order order, T* x, T* y) const;
 
   /// Scales each column of X and row of Y to the same norm; returns the largest ||x_i|| ||y_i||.
   double balance(T* x, T* y) const;
@@ -149,5 +153,9 @@ class Alternating {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Holds the BLAS of SciPy's LAPACK to one thread while the result lives: its threads cost more than
+/// they bring where SciPy calls it for tiny matrices again and again.
+std::shared_ptr<void> hold_blas_to_one_thread();
 
 }  // namespace papilio

@@ -307,65 +307,220 @@ double Alternating<T>::gradient(const T* x, const T* y, double ridge, T* gradien
   return std::accumulate(errors.begin(), errors.end(), 0.0) + state.penalty(x, y, ridge);
 }
 
+/// Sets classes one after another, each to fit what those before have left.
 template <class T>
-void Alternating<T>::deflate(const IndexSetsView& classes, T* x, T* y) const {
-  const Supports& supports = state_->supports;
-  const IndexSets& observed = state_->rows.observed;
-  std::vector<T> rest = state_->values;
+class Deflation {
+ public:
+  Deflation(const Supports& supports, const IndexSets& observed, const std::vector<T>& values,
+            const IndexSetsView& classes, T* x, T* y)
+      : supports_(supports),
+        observed_(observed),
+        classes_(classes),
+        rest_(values),
+        covers_(values.size()),
+        sum_of_covers_(values.size()),
+        x_(x),
+        y_(y) {
+    std::fill(x, x + supports.left.start[supports.inner()], T(0));
+    std::fill(y, y + supports.right.start[supports.inner()], T(0));
+    for (Index p = 0; p < classes.size; ++p) {
+      double mass = 0, entries = 0;
+      for_entries(p, [&](Index, Index, std::size_t n) {
+        mass += squared(rest_[n]);
+        entries += 1;
+        ++covers_[n];
+        sum_of_covers_[n] += p;
+      });
+      mass_.push_back(mass);
+      entries_.push_back(entries);
+    }
+  }
+
+  /// By mass: first classes that don't overlap, which is exact for them, then the others.
+  void by_mass() {
+    std::vector<Index> order(mass_.size()), chosen, others;
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](Index p, Index q) { return mass_[at(p)] > mass_[at(q)]; });
+    std::vector<char> taken(rest_.size());
+    for (Index p : order) {
+      bool overlaps = false;
+      for_entries(p, [&](Index, Index, std::size_t n) { overlaps = overlaps || taken[n]; });
+      (overlaps ? others : chosen).push_back(p);
+      if (!overlaps) for_entries(p, [&](Index, Index, std::size_t n) { taken[n] = 1; });
+    }
+    chosen.insert(chosen.end(), others.begin(), others.end());
+    for (Index p : chosen) fit(p, [](std::size_t) { return true; });
+  }
+
+  /// As elimination does: next the class with the largest share of entries that no other class
+  /// which is still to come reaches, fitted to these entries alone.
+  void by_exclusiveness() {
+    std::vector<double> exclusive(mass_.size());
+    std::vector<char> done(mass_.size());
+    for (std::size_t n = 0; n < rest_.size(); ++n)
+      if (covers_[n] == 1) exclusive[at(sum_of_covers_[n])] += 1;
+    for (Index step = 0; step < classes_.size; ++step) {
+      Index best = -1;
+      for (Index p = 0; p < classes_.size; ++p)
+        if (!done[at(p)] && (best < 0 || exclusive[at(p)] * entries_[at(best)] >
+                                             exclusive[at(best)] * entries_[at(p)]))
+          best = p;
+      done[at(best)] = 1;
+      const bool alone = exclusive[at(best)] > 0;
+      fit(best, [&](std::size_t n) { return !alone || covers_[n] == 1; });
+      for_entries(best, [&](Index, Index, std::size_t n) {
+        --covers_[n];
+        sum_of_covers_[n] -= best;
+        if (covers_[n] == 1) exclusive[at(sum_of_covers_[n])] += 1;
+      });
+    }
+  }
+
+ private:
+  IndexSpan rows(Index p) const { return supports_.left[classes_[p][0]]; }
+  IndexSpan cols(Index p) const { return supports_.right[classes_[p][0]]; }
+
   /// Calls visit(row position, column position, observed number) for what is seen of a class.
-  const auto for_entries = [&](Index p, const auto& visit) {
-    const IndexSpan rows = supports.left[classes[p][0]], cols = supports.right[classes[p][0]];
-    for (Index j = 0; j < rows.size(); ++j) {
-      const IndexSpan seen = observed[rows[j]];
+  template <class Visit>
+  void for_entries(Index p, const Visit& visit) const {
+    for (Index j = 0; j < rows(p).size(); ++j) {
+      const std::int32_t row = rows(p)[j];
+      const IndexSpan seen = observed_[row];
       const std::int32_t* place = seen.begin();
-      for (Index k = 0; k < cols.size(); ++k) {
-        place = std::lower_bound(place, seen.end(), cols[k]);
-        if (place != seen.end() && *place == cols[k])
-          visit(j, k, observed.start[at(rows[j])] + (place - seen.begin()));
+      for (Index k = 0; k < cols(p).size(); ++k) {
+        place = std::lower_bound(place, seen.end(), cols(p)[k]);
+        if (place != seen.end() && *place == cols(p)[k])
+          visit(j, k, at(observed_.start[at(row)] + (place - seen.begin())));
       }
     }
-  };
-
-  std::vector<double> mass(at(classes.size));
-  std::vector<Index> order(mass.size()), chosen, others;
-  std::iota(order.begin(), order.end(), 0);
-  for (Index p : order)
-    for_entries(p, [&](Index, Index, std::int64_t n) { mass[at(p)] += squared(rest[at(n)]); });
-  std::stable_sort(order.begin(), order.end(),
-                   [&](Index p, Index q) { return mass[at(p)] > mass[at(q)]; });
-  std::vector<char> taken(rest.size());
-  for (Index p : order) {
-    bool overlaps = false;
-    for_entries(p, [&](Index, Index, std::int64_t n) { overlaps = overlaps || taken[at(n)]; });
-    (overlaps ? others : chosen).push_back(p);
-    if (!overlaps) for_entries(p, [&](Index, Index, std::int64_t n) { taken[at(n)] = 1; });
   }
-  chosen.insert(chosen.end(), others.begin(), others.end());
 
-  std::fill(x, x + supports.left.start[supports.inner()], T(0));
-  std::fill(y, y + supports.right.start[supports.inner()], T(0));
-  std::vector<T> block, left, right;
-  for (Index p : chosen) {
-    const IndexSpan inner = classes[p];
-    const Index rows = supports.left[inner[0]].size(), cols = supports.right[inner[0]].size(),
-                rank = std::min({rows, cols, inner.size()});
-    block.assign(at(rows * cols), T(0));
-    left.resize(at(rows * rank));
-    right.resize(at(rank * cols));
-    for_entries(p,
-                [&](Index j, Index k, std::int64_t n) { block[at(j + k * rows)] = rest[at(n)]; });
-    BlockSvd<T>(rows, cols, rank)
-        .factor(block.data(), rows, cols, Gauge::balanced, left.data(), right.data());
-    for (Index rho = 0; rho < rank; ++rho) {
-      std::copy_n(&left[at(rho * rows)], rows, x + supports.left.start[inner[rho]]);
-      for (Index k = 0; k < cols; ++k)
-        y[supports.right.start[inner[rho]] + k] = right[at(rho + k * rank)];
+  /// The class alone on the entries that `fits` accepts. If there are others: they are completed
+  /// from the rows and columns without any, and some sweeps follow.
+  template <class Fits>
+  void fit(Index p, const Fits& fits) {
+    const IndexSpan inner = classes_[p];
+    const Index height = rows(p).size(), width = cols(p).size(), count = inner.size(),
+                rank = std::min({height, width, count});
+    std::vector<T> block(at(height * width)), left(at(height * count)), right(at(rank * width)),
+        wanted;
+    std::vector<Index> in_row(at(height)), in_col(at(width));
+    IndexSets entries;
+    Index row = 0;
+    for_entries(p, [&](Index j, Index k, std::size_t n) {
+      if (!fits(n)) return;
+      for (; row < j; ++row) entries.close();
+      entries.index.push_back(static_cast<std::int32_t>(k));
+      wanted.push_back(rest_[n]);
+      block[at(j + k * height)] = rest_[n];
+      ++in_row[at(j)];
+      ++in_col[at(k)];
+    });
+    for (; row < height; ++row) entries.close();
+    const bool whole = static_cast<Index>(wanted.size()) == height * width;
+    if (!whole) complete(block, entries, in_row, in_col, rank);
+    BlockSvd<T>(height, width, rank)
+        .factor(block.data(), height, width, Gauge::balanced, left.data(), right.data());
+    std::vector<T> across(at(width * count));
+    for (Index rho = 0; rho < rank; ++rho)
+      for (Index k = 0; k < width; ++k) across[at(rho * width + k)] = right[at(rho + k * rank)];
+    if (!whole) {
+      const IndexSets whole_rows = copies(height, count), whole_cols = copies(width, count);
+      const Supports alone{height, width, whole_rows.view(), whole_cols.view()};
+      Alternating<T>(alone, entries.view(), wanted.data())
+          .sweep(left.data(), across.data(), 50, 0, 1e-8, nullptr);
     }
-    for_entries(p, [&](Index j, Index k, std::int64_t n) {
-      for (Index rho = 0; rho < rank; ++rho)
-        rest[at(n)] -= times(left[at(j + rho * rows)], right[at(rho + k * rank)]);
+    for (Index rho = 0; rho < count; ++rho) {
+      std::copy_n(&left[at(rho * height)], height, x_ + supports_.left.start[inner[rho]]);
+      std::copy_n(&across[at(rho * width)], width, y_ + supports_.right.start[inner[rho]]);
+    }
+    for_entries(p, [&](Index j, Index k, std::size_t n) {
+      for (Index rho = 0; rho < count; ++rho)
+        rest_[n] -= times(left[at(j + rho * height)], across[at(rho * width + k)]);
     });
   }
+
+  /// Sets the entries of the block that aren't among `entries` to those of C W^+ R, where R are the
+  /// rows and C the columns of which all entries are, and W is where they cross.
+  static void complete(std::vector<T>& block, const IndexSets& entries,
+                       const std::vector<Index>& in_row, const std::vector<Index>& in_col,
+                       Index most) {
+    const Index height = static_cast<Index>(in_row.size()),
+                width = static_cast<Index>(in_col.size());
+    std::vector<Index> full_rows, full_cols;
+    for (Index j = 0; j < height; ++j)
+      if (in_row[at(j)] == width) full_rows.push_back(j);
+    for (Index k = 0; k < width; ++k)
+      if (in_col[at(k)] == height) full_cols.push_back(k);
+    const auto down = static_cast<Index>(full_rows.size()),
+               across = static_cast<Index>(full_cols.size());
+    const Index rank = std::min({down, across, most});
+    if (rank == 0) return;
+    std::vector<T> crossing(at(down * across)), left(at(down * rank)), right(at(rank * across));
+    for (Index k = 0; k < across; ++k)
+      for (Index j = 0; j < down; ++j)
+        crossing[at(j + k * down)] = block[at(full_rows[at(j)] + full_cols[at(k)] * height)];
+    BlockSvd<T>(down, across, rank)
+        .factor(crossing.data(), down, across, Gauge::balanced, left.data(), right.data());
+    // W = left right with |left_rho|^2 = sigma_rho: W^+ = right^H sigma^-2 left^H.
+    std::vector<T> from_cols(at(height * rank)), from_rows(at(rank * width));
+    double largest = 0;
+    for (Index rho = 0; rho < rank; ++rho) {
+      const double sigma = squared_norm(&left[at(rho * down)], down);
+      largest = std::max(largest, sigma);
+      if (!(sigma > 1e-12 * largest)) break;
+      for (Index k = 0; k < across; ++k)
+        for (Index j = 0; j < height; ++j)
+          from_cols[at(j + rho * height)] +=
+              times(block[at(j + full_cols[at(k)] * height)],
+                    conjugate(right[at(rho + k * rank)]) / (sigma * sigma));
+      for (Index k = 0; k < width; ++k)
+        for (Index j = 0; j < down; ++j)
+          from_rows[at(rho + k * rank)] +=
+              times(conjugate(left[at(j + rho * down)]), block[at(full_rows[at(j)] + k * height)]);
+    }
+    for (Index j = 0; j < height; ++j) {
+      const IndexSpan known = entries[j];
+      const std::int32_t* next = known.begin();
+      for (Index k = 0; k < width; ++k) {
+        if (next != known.end() && *next == k) {
+          ++next;
+          continue;
+        }
+        T sum(0);
+        for (Index rho = 0; rho < rank; ++rho)
+          sum += times(from_cols[at(j + rho * height)], from_rows[at(rho + k * rank)]);
+        block[at(j + k * height)] = sum;
+      }
+    }
+  }
+
+  static IndexSets copies(Index size, Index count) {
+    IndexSets sets;
+    for (Index n = 0; n < count; ++n) {
+      for (Index k = 0; k < size; ++k) sets.index.push_back(static_cast<std::int32_t>(k));
+      sets.close();
+    }
+    return sets;
+  }
+
+  const Supports& supports_;
+  const IndexSets& observed_;
+  const IndexSetsView classes_;
+  std::vector<T> rest_;
+  std::vector<Index> covers_, sum_of_covers_;  // how many classes, and the sum of their numbers
+  std::vector<double> mass_, entries_;         // of each class
+  T *x_, *y_;
+};
+
+template <class T>
+void Alternating<T>::deflate(const IndexSetsView& classes, Order order, T* x, T* y) const {
+  Deflation<T> deflation(state_->supports, state_->rows.observed, state_->values, classes, x, y);
+  if (order == Order::mass)
+    deflation.by_mass();
+  else
+    deflation.by_exclusiveness();
 }
 
 template <class T>
@@ -385,6 +540,10 @@ double Alternating<T>::balance(T* x, T* y) const {
     for (Index n = 0; n < cols; ++n) row[n] /= factor;
   }
   return largest;
+}
+
+std::shared_ptr<void> hold_blas_to_one_thread() {
+  return std::make_shared<SingleThreadedBlas>(true);
 }
 
 template class Alternating<double>;
