@@ -39,7 +39,7 @@ class Source:
 
     def __init__(self, A: Any, left: Any, right: Any) -> None:
         self.shape = left.shape[0], right.shape[1]
-        self.unread2 = 0.0  # squared, scaled: mass of an operator outside of the supports
+        self._unread = 0.0  # norm of an operator's entries outside of the supports
         self.start: NDArray[np.int64] | None = None
         self.column: NDArray[np.int32] | None = None
         if isinstance(A, scipy.sparse.linalg.LinearOperator):
@@ -60,7 +60,7 @@ class Source:
                 array = array.astype(self.dtype)
             self.values: _Array = array
         self._measure()
-        self.unread2 *= self.scale**2
+        self.unread2 = (self._unread * self.scale) ** 2
         self.norm2 += self.unread2
 
     @property
@@ -120,7 +120,7 @@ class Source:
         width = max(1, _CHUNK // max(m, n))
         # Products of ones count; as numbers they can't wrap around to zero as small integers may.
         left, right = left.astype(np.float32), right.astype(np.float32).tocsc()
-        pieces, outside2 = [], 0.0
+        pieces = []
         for first in range(0, n, width):
             last = min(first + width, n)
             identity = np.zeros((n, last - first), self.dtype)
@@ -132,12 +132,11 @@ class Source:
             columns = np.repeat(np.arange(last - first), np.diff(union.indptr))
             inside = entries[union.indices, columns].astype(self.dtype)
             entries[union.indices, columns] = 0
-            outside2 += float(np.linalg.norm(entries)) ** 2
+            self._unread = math.hypot(self._unread, float(np.linalg.norm(entries)))
             pieces.append(
                 scipy.sparse.csc_array((inside, union.indices, union.indptr), union.shape)
             )
         matrix = scipy.sparse.csr_array(scipy.sparse.hstack(pieces, format="csc"))
-        self.unread2 = outside2
         self._take_sparse(matrix)
 
     def _measure(self) -> None:

@@ -35,7 +35,7 @@ _Values = list[_Array]  # of each factor, in the order of its support's CSR arra
 _STEPS = 10
 # Sweeps and polish: one round for every start, so many at most for the best of them.
 _ROUNDS = 10
-_RESTARTS = 8
+_RESTARTS = 4
 _DIVERGED = 100.0
 
 

@@ -153,7 +153,7 @@ def descend(
     """Return the best point found and its `divergence`.
 
     All starts run some sweeps; then the better half of them goes on for twice as many, until few
-    remain. These alternate between sweeps and polish until neither gains anything.
+    remain. These are polished, and the best of them until that gains nothing any more.
     """
     points = [problem.deflation(True), problem.deflation(False)]
     sweeps = min(50, max_sweeps)
@@ -171,8 +171,10 @@ def descend(
         for point in points:
             problem.sweep(point, sweeps, track)
     for point in points:
-        finish(problem, point, max_sweeps, track)
+        problem.polish(point, min(200, max_sweeps), track)
+        problem.sweep(point, min(100, max_sweeps), track)
     best = min(points, key=lambda point: point.objective)
+    finish(problem, best, max_sweeps, track)
     return best, problem.divergence(best)
 
 
@@ -195,5 +197,5 @@ def finish(problem: Problem, point: Point, max_sweeps: int, track: Track) -> Non
         problem.polish(point, 2 * share, track)
         problem.sweep(point, share, track)
         spent += max(1, track.steps - began)
-        if before - point.objective <= 100 * problem.tolerance * before:
+        if before - point.objective <= 1e-7 * before:
             break

@@ -318,7 +318,7 @@ def solve_pair(
 ) -> PairSolution:
     """Solve what can be solved exactly, the rest locally."""
     core = report._classes
-    kinds = np.array(report.component_kinds, dtype=str)[report.component_of]
+    kinds = report.component_kinds[report.component_of]
     none = np.zeros(len(kinds), dtype=bool)
     if options.method == "local":
         local, free = ~none, none

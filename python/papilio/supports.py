@@ -175,8 +175,8 @@ class SupportReport:
         matrix on its rectangle.
     component_of : ndarray of int
         The component of each class.
-    component_kinds : tuple of {"disjoint", "complete", "open"}
-        Of each component: one class; several, but tractable because outside of the complete ones
+    component_kinds : ndarray of str
+        Of each component: ``"disjoint"``, ``"complete"`` or ``"open"``: one class; several, but tractable because outside of the complete ones
         each entry belongs to one class only and these rest in rectangles (docs/supports.md,
         theorem 2); or neither, for which no exact method is known.
     seconds : float
@@ -192,14 +192,15 @@ class SupportReport:
     columns: NDArray[np.int64]
     complete: NDArray[np.bool_]
     component_of: NDArray[np.int32]
-    component_kinds: tuple[Kind, ...]
+    component_kinds: NDArray[np.str_]
     seconds: float
     _classes: _core.SupportClasses = field(repr=False)
 
     @property
     def kind(self) -> Kind:
         """The worst of the components' kinds (``"disjoint"`` if there are none)."""
-        return max(self.component_kinds, key=_KINDS.index, default="disjoint")
+        found = [kind for kind in _KINDS if (self.component_kinds == kind).any()]
+        return found[-1] if found else "disjoint"
 
     @property
     def tractable(self) -> bool:
@@ -220,8 +221,7 @@ class SupportReport:
         return float(np.where(is_open, 8 * sizes * rows * cols, exact).sum())
 
     def _is_open(self) -> NDArray[np.bool_]:
-        kinds = np.array([kind == "open" for kind in self.component_kinds], dtype=bool)
-        result: NDArray[np.bool_] = kinds[self.component_of]
+        result: NDArray[np.bool_] = (self.component_kinds == "open")[self.component_of]
         return result
 
     @cached_property
@@ -273,11 +273,10 @@ class SupportReport:
 
     def _open_components(self) -> Iterator[_Component]:
         """The open components whose grid of types isn't too large."""
-        for number, kind in enumerate(self.component_kinds):
-            if kind == "open":
-                component = _Component(self, number)
-                if component.cells <= _CELLS:
-                    yield component
+        for number in np.flatnonzero(self.component_kinds == "open"):
+            component = _Component(self, number)
+            if component.cells <= _CELLS:
+                yield component
 
     def plot(self, ax: Any = None, *, classes: int = 256) -> Any:
         """Draw the rectangles of the classes on the entries of the product.
@@ -341,9 +340,9 @@ class SupportReport:
 
     def __str__(self) -> str:
         kinds = ", ".join(
-            f"{self.component_kinds.count(kind)} {kind}"
+            f"{count} {kind}"
             for kind in _KINDS
-            if kind in self.component_kinds
+            if (count := np.count_nonzero(self.component_kinds == kind))
         )
         m, n = self.shape
         return "\n".join(
@@ -363,7 +362,7 @@ class SupportReport:
 class _Component:
     """An open component on the grid of its types of rows and columns."""
 
-    def __init__(self, report: SupportReport, number: int) -> None:
+    def __init__(self, report: SupportReport, number: Any) -> None:
         self.report = report
         self.classes = np.flatnonzero(report.component_of == number)
         core = report._classes
@@ -544,7 +543,7 @@ def analyze(left: Any, right: Any) -> SupportReport:
         columns=np.diff(right.indptr).astype(np.int64)[representative],
         complete=core.complete().astype(bool),
         component_of=core.component(),
-        component_kinds=tuple(_KINDS[kind] for kind in core.kinds()),
+        component_kinds=np.array(_KINDS)[core.kinds()],
         seconds=time.perf_counter() - start,
         _classes=core,
     )
