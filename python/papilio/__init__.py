@@ -9,10 +9,11 @@ from ._core import build_info as _build_info
 from .architecture import Architecture
 from .butterfly import Butterfly
 from .config import get_num_threads, set_num_threads, show_config
-from .factorization import Report, factorize
+from .factorization import factorize
 from .io import load
 from .pattern import Pattern
 from .planning import Plan, plan
+from .report import Report
 from .support_factorization import DivergingFactorsWarning, FixedSupportResult, fixed_support
 from .supports import SupportReport, Witness, analyze_supports
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from . import _core
 from .architecture import Architecture
 from .factorization import factorize
-from .sources import Source
 from .support_factorization import (
     FixedSupportResult,
     Options,
@@ -26,6 +25,7 @@ from .support_factorization import (
     to_factors,
     warn_diverging,
 )
+from .support_target import Target
 from .supports import analyze, as_support
 
 _Array = NDArray[Any]
@@ -51,14 +51,14 @@ def solve_chain(A: Any, supports: Sequence[Any], options: Options) -> FixedSuppo
         raise ValueError("ridge is for two factors, expected 0")
     if options.method == "exact":
         raise ValueError("method is 'exact' but that is known for two factors only")
-    source = Source(A, scipy.sparse.csc_array(masks[0]), _reach(masks[1:]))
+    target = Target(A, scipy.sparse.csc_array(masks[0]), _reach(masks[1:]))
     try:
         architecture = Architecture.from_supports(masks)
     except ValueError:
         architecture = None
     if architecture is not None and architecture.is_chainable and options.method == "auto":
-        return _by_factorize(source, architecture, masks, options)
-    return _by_alternation(source, masks, options)
+        return _by_factorize(target, architecture, masks, options)
+    return _by_alternation(target, masks, options)
 
 
 def _reach(masks: Sequence[Any]) -> Any:
@@ -69,25 +69,25 @@ def _reach(masks: Sequence[Any]) -> Any:
 
 
 def _by_factorize(
-    source: Source, architecture: Architecture, masks: Sequence[Any], options: Options
+    target: Target, architecture: Architecture, masks: Sequence[Any], options: Options
 ) -> FixedSupportResult:
-    matrix = source.unscaled()
+    matrix = target.unscaled()
     F = factorize(matrix, architecture, progress=options.tell or False)
     assert F.report is not None
     factors = []
     for mask, values in zip(masks, F.factors, strict=True):
         in_order = np.ascontiguousarray(values.transpose(0, 1, 3, 2)).ravel()
         factors.append(scipy.sparse.csr_array((in_order, mask.indices, mask.indptr), mask.shape))
-    norm2 = source.norm2 - source.unread2  # of what factorize saw
-    error2 = F.report.relative_error**2 * norm2 + source.unread2
-    bound2 = F.report.lower_bound**2 * norm2 + source.unread2
-    rounding = 100 * float(np.finfo(source.dtype).eps)
+    norm2 = target.norm2 - target.unread2  # of what factorize saw
+    error2 = F.report.relative_error**2 * norm2 + target.unread2
+    bound2 = F.report.lower_bound**2 * norm2 + target.unread2
+    rounding = 100 * float(np.finfo(target.dtype).eps)
     return make_result(
-        source,
+        target,
         tuple(factors),
         error2=error2,
         bound2=bound2,
-        optimal=math.sqrt(error2) <= math.sqrt(bound2) + rounding * math.sqrt(source.norm2),
+        optimal=math.sqrt(error2) <= math.sqrt(bound2) + rounding * math.sqrt(target.norm2),
         method="hierarchical",
         existence="every matrix has a best approximation: the supports are a butterfly's",
         diverging=False,
@@ -98,18 +98,18 @@ def _by_factorize(
     )
 
 
-def _by_alternation(source: Source, masks: Sequence[Any], options: Options) -> FixedSupportResult:
-    chain = _Chain(source, masks, options)
+def _by_alternation(target: Target, masks: Sequence[Any], options: Options) -> FixedSupportResult:
+    chain = _Chain(target, masks, options)
     starts: list[_Values] = []
     bound2 = chain.unreached2
     if options.method == "auto":
         for split in range(1, len(masks)):
-            bound2 = max(bound2, _split_bound(source, masks, split, options))
-        cut = _cut(source, masks, options)
+            bound2 = max(bound2, _split_bound(target, masks, split, options))
+        cut = _cut(target, masks, options)
         if cut is not None:
-            starts.append([cut[0] * source.scale, *cut[1:]])
+            starts.append([cut[0] * target.scale, *cut[1:]])
     cut_error2 = chain.error2(starts[0]) if starts else math.inf
-    if cut_error2 > bound2 + 1e-24 * source.norm2:  # else no start can be better
+    if cut_error2 > bound2 + 1e-24 * target.norm2:  # else no start can be better
         restarts = _RESTARTS if options.restarts is None else options.restarts
         starts += [chain.random(options.rng) for _ in range(max(restarts, 1 - len(starts)))]
     found = [chain.descend(values, 1) for values in starts]
@@ -117,13 +117,13 @@ def _by_alternation(source: Source, masks: Sequence[Any], options: Options) -> F
     values = starts[best]
     error2 = chain.descend(values, _ROUNDS)
     growth = chain.growth(values)
-    diverging = growth > _DIVERGED and error2 > 1e-20 * source.norm2
+    diverging = growth > _DIVERGED and error2 > 1e-20 * target.norm2
     if diverging:
         warn_diverging(growth)
-    values[0] = values[0] / source.scale
+    values[0] = values[0] / target.scale
     return make_result(
-        source,
-        tuple(chain.matrix(n, v.astype(source.dtype)) for n, v in enumerate(values)),
+        target,
+        tuple(chain.matrix(n, v.astype(target.dtype)) for n, v in enumerate(values)),
         error2=error2,
         bound2=min(bound2, error2),
         optimal=False,
@@ -143,25 +143,25 @@ def _split(masks: Sequence[Any], split: int) -> tuple[Any, Any, Any]:
     return left, right, analyze(left, right)
 
 
-def _split_bound(source: Source, masks: Sequence[Any], split: int, options: Options) -> float:
+def _split_bound(target: Target, masks: Sequence[Any], split: int, options: Options) -> float:
     """The squared error of the best two factors with the supports of both parts' products."""
     left, right, report = _split(masks, split)
-    return solve_pair(source, left, right, report, options).bound2 if report.tractable else 0.0
+    return solve_pair(target, left, right, report, options).bound2 if report.tractable else 0.0
 
 
-def _cut(source: Source, masks: Sequence[Any], options: Options) -> _Values | None:
+def _cut(target: Target, masks: Sequence[Any], options: Options) -> _Values | None:
     """Cut in two exactly, again and again; None where no split of some part is tractable."""
     for split in sorted(range(1, len(masks)), key=lambda s: abs(2 * s - len(masks))):
         left, right, report = _split(masks, split)
         if not report.tractable:
             continue
-        factors = to_factors(source, left, right, solve_pair(source, left, right, report, options))
+        factors = to_factors(target, left, right, solve_pair(target, left, right, report, options))
         values: _Values = []
         for factor, part in zip(factors, (masks[:split], masks[split:]), strict=True):
             if len(part) == 1:
                 values.append(factor.data)
                 continue
-            inner = _cut(Source(factor, part[0], part[-1]), part, options)
+            inner = _cut(Target(factor, part[0], part[-1]), part, options)
             if inner is None:
                 break
             values += inner
@@ -173,15 +173,15 @@ def _cut(source: Source, masks: Sequence[Any], options: Options) -> _Values | No
 class _Chain:
     """||A - X_1 ... X_L|| as a function of the values of the factors, in double precision."""
 
-    def __init__(self, source: Source, masks: Sequence[Any], options: Options) -> None:
+    def __init__(self, target: Target, masks: Sequence[Any], options: Options) -> None:
         self.masks, self.options = masks, options
-        self.target = source.toarray()
-        self.unread2 = source.unread2
+        self.target = target.toarray()
+        self.unread2 = target.unread2
         reached = _reach(masks)
         outside = self.target.copy()
         outside[reached.nonzero()] = 0
         self.unreached2 = float(np.linalg.norm(outside)) ** 2 + self.unread2
-        self.norm2 = source.norm2
+        self.norm2 = target.norm2
         self.places = [mask.nonzero() for mask in masks]
         self.steps = 0
         self.best2 = math.inf

@@ -14,10 +14,11 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from . import _core
-from .factorization import Progress, Report, reporter
+from .factorization import Progress, reporter
 from .pattern import positive_int
-from .sources import Source
+from .report import Report
 from .support_descent import Problem, Track, descend
+from .support_target import Target
 from .supports import Support, SupportReport, analyze, as_supports, sets_of
 
 _Array = NDArray[Any]
@@ -28,7 +29,18 @@ _BOUND_COST = 2e9
 
 
 class DivergingFactorsWarning(RuntimeWarning):
-    """The factors grow without end while the error stalls: a best approximation may not exist."""
+    """The factors grow without end while the error stalls: a best approximation may not exist.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import papilio as pp
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     R = pp.fixed_support([[0, 1], [1, 0]], [[1, 0], [1, 1]], [[1, 1], [0, 1]])
+    >>> caught[0].category.__name__, R.diverging
+    ('DivergingFactorsWarning', True)
+    """
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,16 @@ class FixedSupportResult:
     report : SupportReport or Report
         The analysis of the supports (of two factors), or the report of `factorize` where the
         supports are a butterfly's; None for other chains.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> R = pp.fixed_support(np.diag([3.0, 2.0, 1.0]), np.ones((3, 1)), np.ones((1, 3)))
+    >>> R.X.shape, R.Y.shape, R.optimal
+    ((3, 1), (1, 3), True)
+    >>> bool(np.isclose(R.error, np.sqrt(5))), R.iterations
+    (True, 0)
     """
 
     factors: tuple[Any, ...]
@@ -245,15 +267,15 @@ def fixed_support(
         left, right = supports
     csc, csr = as_supports(left, right)
     report = analyze(csc, csr)
-    source = Source(A, csc, csr)
+    target = Target(A, csc, csr)
     with reporter(progress, "fixed_support") as tell:
         options = _options(method, ridge, restarts, max_sweeps, tolerance, seed, begin, tell)
-        solution = solve_pair(source, csc, csr, report, options)
-    factors = to_factors(source, csc, csr, solution)
+        solution = solve_pair(target, csc, csr, report, options)
+    factors = to_factors(target, csc, csr, solution)
     if solution.divergence:
         warn_diverging(solution.divergence)
     return make_result(
-        source,
+        target,
         factors,
         error2=solution.error2,
         bound2=solution.bound2,
@@ -280,7 +302,7 @@ def warn_diverging(growth: float) -> None:
 
 
 def make_result(
-    source: Source,
+    target: Target,
     factors: tuple[Any, ...],
     *,
     error2: float,
@@ -291,30 +313,30 @@ def make_result(
 ) -> FixedSupportResult:
     """A result from squared, scaled errors."""
     error = math.sqrt(max(error2, 0.0))
-    norm = math.sqrt(source.norm2)
+    norm = math.sqrt(target.norm2)
     return FixedSupportResult(
         factors=factors,
-        error=error / source.scale,
+        error=error / target.scale,
         relative_error=error / norm if norm > 0 else 0.0,
-        lower_bound=math.sqrt(max(bound2, 0.0)) / source.scale,
+        lower_bound=math.sqrt(max(bound2, 0.0)) / target.scale,
         history=np.array(
-            [(seconds, math.sqrt(max(e, 0.0)) / source.scale) for seconds, e in history]
+            [(seconds, math.sqrt(max(e, 0.0)) / target.scale) for seconds, e in history]
         ).reshape(-1, 2),
         seconds=time.perf_counter() - start,
         **fields,
     )
 
 
-def to_factors(source: Source, left: Any, right: Any, solution: PairSolution) -> tuple[Any, Any]:
-    """X and Y as CSR arrays, with the scale of the source taken back."""
-    back = source.dtype.type(math.ldexp(1.0, -source.exponent))
+def to_factors(target: Target, left: Any, right: Any, solution: PairSolution) -> tuple[Any, Any]:
+    """X and Y as CSR arrays, with the scale of the target taken back."""
+    back = target.dtype.type(math.ldexp(1.0, -target.exponent))
     X = scipy.sparse.csc_array((solution.x * back, left.indices, left.indptr), shape=left.shape)
     Y = scipy.sparse.csr_array((solution.y * back, right.indices, right.indptr), shape=right.shape)
     return scipy.sparse.csr_array(X), Y
 
 
 def solve_pair(
-    source: Source, left: Any, right: Any, report: SupportReport, options: Options
+    target: Target, left: Any, right: Any, report: SupportReport, options: Options
 ) -> PairSolution:
     """Solve what can be solved exactly, the rest locally."""
     core = report._classes
@@ -336,26 +358,26 @@ def solve_pair(
                 else "with a ridge only disjoint classes are solved exactly"
             )
         )
-    x, y = np.zeros(left.nnz, source.dtype), np.zeros(right.nnz, source.dtype)
-    outside = source.outside(core)
+    x, y = np.zeros(left.nnz, target.dtype), np.zeros(right.nnz, target.dtype)
+    outside = target.outside(core)
     solution = PairSolution(x, y, outside, outside, bool(local.any()), 0.0, 0, [])
     if options.method != "local":
-        ridge = options.ridge * source.scale
+        ridge = options.ridge * target.scale
         # A bar would show the exact part as the whole; the local part takes nearly all the time.
         tell = None if solution.local else options.tell
-        discarded, shrunk = core.solve_pieces(*source.arrays, ridge, x, y, tell)
+        discarded, shrunk = core.solve_pieces(*target.arrays, ridge, x, y, tell)
         solution.error2 += discarded + shrunk
         solution.bound2 += discarded
     if solution.local:
-        _solve_locally(source, left, right, report, local, free, options, solution)
-        solution.bound2 = max(_bound(source, report, solution.bound2), solution.bound2)
+        _solve_locally(target, left, right, report, local, free, options, solution)
+        solution.bound2 = max(_bound(target, report, solution.bound2), solution.bound2)
     if options.method != "local" and options.ridge == 0 and (kinds != "disjoint").any():
-        core.fill_complete(*source.arrays, x, y)
+        core.fill_complete(*target.arrays, x, y)
     return solution
 
 
 def _solve_locally(
-    source: Source,
+    target: Target,
     left: Any,
     right: Any,
     report: SupportReport,
@@ -372,8 +394,8 @@ def _solve_locally(
         observed = observed > _union(left, right, report, free)
     observed.sort_indices()
     entries = sets_of(observed)
-    dtype = np.result_type(source.dtype, np.float64)
-    values = report._classes.gather(*source.arrays, *entries).astype(dtype)
+    dtype = np.result_type(target.dtype, np.float64)
+    values = report._classes.gather(*target.arrays, *entries).astype(dtype)
     norm2 = float(np.linalg.norm(values)) ** 2
     if norm2 == 0:
         return
@@ -381,12 +403,12 @@ def _solve_locally(
     order = np.argsort(report.class_of[inner], kind="stable").astype(np.int32)
     starts = np.r_[0, np.flatnonzero(np.diff(report.class_of[inner[order]])) + 1, len(order)]
     problem = Problem(
-        make(*source.shape, *sets_of(X), *sets_of(Y), *entries, values),
+        make(*target.shape, *sets_of(X), *sets_of(Y), *entries, values),
         dtype,
         (X.nnz, Y.nnz),
         norm2,
         (starts.astype(np.int64), order),
-        options.ridge * source.scale,
+        options.ridge * target.scale,
         options.tolerance,
     )
     track = Track(options.start, options.max_sweeps, options.tell)
@@ -416,7 +438,7 @@ def _union(left: Any, right: Any, report: SupportReport, chosen: _Array) -> Any:
     return scipy.sparse.csr_array(scipy.sparse.csr_array(left[:, first]) @ right[first])
 
 
-def _bound(source: Source, report: SupportReport, known: float) -> float:
+def _bound(target: Target, report: SupportReport, known: float) -> float:
     """A lower bound of the squared error: theorem 4 of docs/supports.md, as far as is cheap."""
     cost, extra = 0.0, 0.0
     for component in report._open_components():
@@ -424,12 +446,12 @@ def _bound(source: Source, report: SupportReport, known: float) -> float:
             cost += len(rows) * len(cols) * min(len(rows), len(cols))
             if cost > _BOUND_COST:
                 break
-            extra += _tail(source.block(rows, cols), rank)
+            extra += _tail(target.block(rows, cols), rank)
     bound = known + extra
     inner = int(np.count_nonzero(report.class_of >= 0))
-    m, n = source.shape
+    m, n = target.shape
     if inner < min(m, n) and m * n * min(m, n) <= _BOUND_COST:
-        bound = max(bound, _tail(source.toarray(), inner))
+        bound = max(bound, _tail(target.toarray(), inner))
     return bound
 
 

@@ -24,7 +24,8 @@ _Sets = tuple[NDArray[np.int64], NDArray[np.int32]]
 # A search for witnesses or bounds looks at the rectangles of a component on the grid of its types
 # of rows and columns; components with more cells than this are left out.
 _CELLS = 4_000_000
-_PATTERNS = 512
+_PATTERNS = 512  # different rows of one class that are compared
+_WORK = 20_000_000  # cells of all classes' rectangles that are looked at
 
 
 def as_support(mask: Support, name: str) -> scipy.sparse.csr_array:
@@ -98,6 +99,13 @@ class Witness:
         Where; the corner comes first.
     shape : tuple of int
         Rows, inner indices and columns of the problem.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> witness = pp.analyze_supports([[1, 0], [1, 1]], [[1, 1], [0, 1]]).witness
+    >>> witness.inner, witness.other, witness.rows, witness.columns
+    (array([0]), 1, array([1, 0]), array([1, 0]))
     """
 
     inner: NDArray[np.int64]
@@ -176,11 +184,21 @@ class SupportReport:
     component_of : ndarray of int
         The component of each class.
     component_kinds : ndarray of str
-        Of each component: ``"disjoint"``, ``"complete"`` or ``"open"``: one class; several, but tractable because outside of the complete ones
-        each entry belongs to one class only and these rest in rectangles (docs/supports.md,
-        theorem 2); or neither, for which no exact method is known.
+        Of each component. ``"disjoint"``: one class. ``"complete"``: several, but tractable,
+        because outside of the complete ones each entry belongs to one class only and these rest
+        in rectangles (docs/supports.md, theorem 2). ``"open"``: neither, and no exact method is
+        known.
     seconds : float
         Time of the analysis.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> report = pp.analyze_supports([[1, 0, 1], [1, 1, 1]], [[1, 1], [0, 1], [1, 1]])
+    >>> report.class_of, report.sizes, report.complete
+    (array([0, 1, 0], dtype=int32), array([2, 1]), array([ True,  True]))
+    >>> report.kind, report.landscape
+    ('complete', 'there are no spurious local valleys')
     """
 
     shape: tuple[int, int]
@@ -228,9 +246,9 @@ class SupportReport:
     def witness(self) -> Witness | None:
         """A matrix without a best approximation, where one was found (at the first access).
 
-        The search decides the matter for classes of one inner index. For larger ones it may miss
-        some, and components with more than four million cells (types of rows times types of
-        columns) are left out.
+        For classes of one inner index the search misses none, for larger ones it may. It ends
+        after some tens of millions of entries, counting equal rows and columns once, and leaves
+        out components of more than four million.
         """
         for component in self._open_components():
             found = component.witness()
@@ -409,9 +427,15 @@ class _Component:
         found: NDArray[np.int64] = np.flatnonzero(self.report.class_of == self.classes[p])
         return found
 
+    def _within_budget(self) -> Iterator[Any]:
+        """The component's classes, the smallest first, as long as looking at them isn't too much."""
+        work = np.diff(self._by_rows.indptr).astype(float) * np.diff(self._by_cols.indptr)
+        order = np.argsort(self.report.sizes[self.classes], kind="stable")
+        return iter(order[np.cumsum(work[order]) <= _WORK])
+
     def witness(self) -> Witness | None:
         """Row a, another b, a column outside of a's exclusive ones, r others in both; see docs."""
-        for p in np.argsort(self.report.sizes[self.classes], kind="stable"):
+        for p in self._within_budget():
             if self.report.complete[self.classes[p]]:
                 continue
             r = int(self.report.sizes[self.classes[p]])
@@ -448,7 +472,7 @@ class _Component:
 
     def rectangles(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
         """Disjoint rectangles, (rows, columns), that one class alone covers, and its size."""
-        for p in range(len(self.classes)):
+        for p in self._within_budget():
             r = int(self.report.sizes[self.classes[p]])
             rows, cols, exclusive = self._exclusive(p)
             found = _equal_lines(exclusive, self._row_weights[rows], self._col_weights[cols], r)

@@ -154,8 +154,8 @@ class Alternating {
   std::unique_ptr<State> state_;
 };
 
-/// Holds the BLAS of SciPy's LAPACK to one thread while the result lives: its threads cost more than
-/// they bring where SciPy calls it for tiny matrices again and again.
+/// Holds the BLAS of SciPy's LAPACK to one thread while the result lives: its threads cost more
+/// than they bring where SciPy calls it for tiny matrices again and again.
 std::shared_ptr<void> hold_blas_to_one_thread();
 
 }  // namespace papilio

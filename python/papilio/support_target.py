@@ -17,7 +17,7 @@ _Array = NDArray[Any]
 _CHUNK = 1 << 21  # entries that are looked at together
 
 
-class Source:
+class Target:
     """A matrix with two axes, all finite, in one of the four dtypes, and its norm.
 
     The core reads entries times `scale`, a power of four that brings the largest entry near 1:
