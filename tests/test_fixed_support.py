@@ -353,15 +353,17 @@ def test_the_local_solver_reaches_the_exact_optimum_of_one_class():
     assert not local.optimal
 
 
-def test_a_ridge_shrinks_singular_values_where_classes_are_disjoint():
+@pytest.mark.parametrize("rank", [4, 6, 9])
+def test_a_ridge_shrinks_singular_values_where_classes_are_disjoint(rank):
     A = np.random.default_rng(0).standard_normal((7, 6))
-    masks = np.ones((7, 4)), np.ones((4, 6))
+    masks = np.ones((7, rank)), np.ones((rank, 6))
     sigma = np.linalg.svd(A, compute_uv=False)
     mu = float(sigma[2])
     result = fixed_support(A, *masks, ridge=mu)
-    kept = np.maximum(sigma[:4] - mu, 0)
+    kept = np.maximum(sigma[:rank] - mu, 0)
     assert result.optimal
-    assert np.linalg.svd(product(result), compute_uv=False)[:4] == pytest.approx(kept, abs=1e-10)
+    found = np.linalg.svd(product(result), compute_uv=False)[:rank]
+    assert found == pytest.approx(kept, abs=1e-10)
     assert_consistent(A, result, masks)
     penalty = mu * (
         np.linalg.norm(result.X.toarray()) ** 2 + np.linalg.norm(result.Y.toarray()) ** 2

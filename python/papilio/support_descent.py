@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ class Problem:
 
         Balances the factors.
         """
-        growth = float(self.solver.balance(point.x, point.y)) / np.sqrt(self.norm2)
+        growth = float(self.solver.balance(point.x, point.y)) / math.sqrt(self.norm2)
         exact = point.objective <= _EXACT * self.norm2
         return growth if growth > _DIVERGED and not exact else 0.0
 

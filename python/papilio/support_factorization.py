@@ -142,7 +142,9 @@ class Options:
 
     def restarts_for(self, flops: float) -> int:
         """The number of random starts, where a sweep costs so much."""
-        return int(np.clip(3e7 / flops, 8, 256)) if self.restarts is None else self.restarts
+        return (
+            int(np.clip(3e7 / max(flops, 1.0), 8, 256)) if self.restarts is None else self.restarts
+        )
 
 
 @dataclass

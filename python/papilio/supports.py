@@ -428,7 +428,7 @@ class _Component:
         return found
 
     def _within_budget(self) -> Iterator[Any]:
-        """The component's classes, the smallest first, as long as looking at them isn't too much."""
+        """The classes, the smallest first, as long as looking at them isn't too much."""
         work = np.diff(self._by_rows.indptr).astype(float) * np.diff(self._by_cols.indptr)
         order = np.argsort(self.report.sizes[self.classes], kind="stable")
         return iter(order[np.cumsum(work[order]) <= _WORK])

@@ -457,28 +457,26 @@ class Deflation {
                across = static_cast<Index>(full_cols.size());
     const Index rank = std::min({down, across, most});
     if (rank == 0) return;
-    std::vector<T> crossing(at(down * across)), left(at(down * rank)), right(at(rank * across));
+    std::vector<T> crossing(at(down * across));
     for (Index k = 0; k < across; ++k)
       for (Index j = 0; j < down; ++j)
         crossing[at(j + k * down)] = block[at(full_rows[at(j)] + full_cols[at(k)] * height)];
-    BlockSvd<T>(down, across, rank)
-        .factor(crossing.data(), down, across, Gauge::balanced, left.data(), right.data());
-    // W = left right with |left_rho|^2 = sigma_rho: W^+ = right^H sigma^-2 left^H.
+    Svd<T> svd(down, across);
+    svd.compute(crossing.data());
+    // W^+ = V S^-1 U^H.
     std::vector<T> from_cols(at(height * rank)), from_rows(at(rank * width));
-    double largest = 0;
     for (Index rho = 0; rho < rank; ++rho) {
-      const double sigma = squared_norm(&left[at(rho * down)], down);
-      largest = std::max(largest, sigma);
-      if (!(sigma > 1e-12 * largest)) break;
+      const double sigma = svd.sigma()[rho];
+      if (!(sigma > 1e-12 * svd.sigma()[0])) break;
       for (Index k = 0; k < across; ++k)
         for (Index j = 0; j < height; ++j)
           from_cols[at(j + rho * height)] +=
               times(block[at(j + full_cols[at(k)] * height)],
-                    conjugate(right[at(rho + k * rank)]) / (sigma * sigma));
+                    conjugate(svd.vh()[rho + k * svd.inner()]) / sigma);
       for (Index k = 0; k < width; ++k)
         for (Index j = 0; j < down; ++j)
           from_rows[at(rho + k * rank)] +=
-              times(conjugate(left[at(j + rho * down)]), block[at(full_rows[at(j)] + k * height)]);
+              times(conjugate(svd.u()[j + rho * down]), block[at(full_rows[at(j)] + k * height)]);
     }
     for (Index j = 0; j < height; ++j) {
       const IndexSpan known = entries[j];

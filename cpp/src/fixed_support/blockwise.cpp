@@ -78,8 +78,11 @@ class PieceWorker {
       : entries_(matrix), supports_(supports), analysis_(analysis), ridge_(ridge), x_(x), y_(y) {}
 
   PieceErrors solve(const Job& job) {
-    if (!svd_ || !job.same_shape(shape_)) {
-      svd_ = std::make_unique<BlockSvd<T>>(job.rows, job.cols, job.rank);
+    if (!job.same_shape(shape_)) {
+      if (ridge_ > 0)
+        full_svd_ = std::make_unique<Svd<T>>(job.rows, job.cols);
+      else
+        svd_ = std::make_unique<BlockSvd<T>>(job.rows, job.cols, job.rank);
       shape_ = job;
       block_.resize(at(job.rows * job.cols));
       left_.resize(at(job.rows * job.rank));
@@ -93,9 +96,11 @@ class PieceWorker {
     for (Index j = 0; j < job.rows; ++j)
       entries_.gather(rows[job.row_positions[j]], columns, block_.data() + j, job.rows);
     PieceErrors errors;
-    errors.discarded = svd_->factor(block_.data(), job.rows, job.cols, Gauge::balanced,
-                                    left_.data(), right_.data());
-    if (ridge_ > 0) errors.shrunk = shrink(job);
+    if (ridge_ > 0)
+      errors = shrink(job);
+    else
+      errors.discarded = svd_->factor(block_.data(), job.rows, job.cols, Gauge::balanced,
+                                      left_.data(), right_.data());
     for (Index rho = 0; rho < job.rank; ++rho) {
       T* x = x_ + supports_.left.start[inner[rho]];
       T* y = y_ + supports_.right.start[inner[rho]];
@@ -106,21 +111,26 @@ class PieceWorker {
   }
 
  private:
-  /// The ridge takes mu from each singular value, which the columns of a balanced left factor have
-  /// as their squared norms.
-  double shrink(const Job& job) {
-    double lost = 0;
-    for (Index rho = 0; rho < job.rank; ++rho) {
-      double sigma = 0;
-      for (Index j = 0; j < job.rows; ++j) sigma += squared(left_[at(j + rho * job.rows)]);
+  /// The ridge takes mu from each singular value.
+  PieceErrors shrink(const Job& job) {
+    full_svd_->compute(block_.data());
+    const Index all = full_svd_->inner();
+    PieceErrors errors;
+    for (Index rho = all; rho-- > 0;) {
+      const double sigma = full_svd_->sigma()[rho];
+      if (rho >= job.rank) {
+        errors.discarded += sigma * sigma;
+        continue;
+      }
       const double taken = std::min(sigma, ridge_);
-      lost += taken * taken;
-      const auto factor =
-          static_cast<Real<T>>(sigma > taken ? std::sqrt((sigma - taken) / sigma) : 0.0);
-      for (Index j = 0; j < job.rows; ++j) left_[at(j + rho * job.rows)] *= factor;
-      for (Index k = 0; k < job.cols; ++k) right_[at(rho + k * job.rank)] *= factor;
+      errors.shrunk += taken * taken;
+      const auto root = static_cast<Real<T>>(std::sqrt(sigma - taken));
+      for (Index j = 0; j < job.rows; ++j)
+        left_[at(j + rho * job.rows)] = full_svd_->u()[j + rho * job.rows] * root;
+      for (Index k = 0; k < job.cols; ++k)
+        right_[at(rho + k * job.rank)] = full_svd_->vh()[rho + k * all] * root;
     }
-    return lost;
+    return errors;
   }
 
   Entries<T> entries_;
@@ -130,6 +140,7 @@ class PieceWorker {
   T *x_, *y_;
   Job shape_{};
   std::unique_ptr<BlockSvd<T>> svd_;
+  std::unique_ptr<Svd<T>> full_svd_;  // in its place if there is a ridge
   std::vector<T> block_, left_, right_;
   std::vector<std::int32_t> columns_;
 };
