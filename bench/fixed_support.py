@@ -240,8 +240,7 @@ def bench_palm(quick: bool) -> list[dict[str, Any]]:
             results.append(
                 {
                     "part": "palm", "problem": title, "what": name, "seconds": seconds,
-                    "error": error, "history": R.history.tolist() if name == "papilio" else [],
-                    "norm": float(norm),
+                    "error": error,
                 }
             )  # fmt: skip
             rows.append((title, name, f"{seconds:.4f}", f"{error:.9f}"))
@@ -275,6 +274,11 @@ def plain_als(A: Any, left: Any, right: Any, seed: int, limit: int) -> tuple[flo
     return error, track
 
 
+def thinned(track: list[Any]) -> list[Any]:
+    """At most some 200 points, the last one among them."""
+    return [*track[:: max(1, len(track) // 200)], track[-1]]
+
+
 def bench_local(quick: bool) -> list[dict[str, Any]]:
     import numpy as np
 
@@ -302,7 +306,7 @@ def bench_local(quick: bool) -> list[dict[str, Any]]:
             "norm": float(np.linalg.norm(A)), "diverging": R.diverging,
         }  # fmt: skip
         if len(summaries.setdefault(kind, [])) == 0:
-            entry |= {"history": R.history.tolist(), "als_history": tracked}
+            entry |= {"history": thinned(R.history.tolist()), "als_history": thinned(tracked)}
         summaries[kind].append(entry)
         results.append(entry)
     rows = [

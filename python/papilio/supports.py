@@ -528,7 +528,7 @@ def analyze_supports(left: ArrayLike, right: ArrayLike) -> SupportReport:
     -----
     In general the problem is NP-hard, and so is approximating its optimal value (Le, Riccietti,
     Gribonval 2021). docs/supports.md proves what the report says. Time and memory are near-linear
-    in the entries of the supports, about 40 bytes per entry beside them.
+    in the entries of the supports, some 20 bytes per entry beside them.
 
     References
     ----------
