@@ -284,7 +284,7 @@ def bench_local(quick: bool) -> list[dict[str, Any]]:
 
     import papilio as pp
 
-    count, limit = (5, 50) if quick else (100, 300)
+    count, limit = (5, 50) if quick else (100, 150)
     results, summaries = [], {}
     for kind, A, left, right in instances(count, 12, 5):
         start = time.perf_counter()
