@@ -37,12 +37,16 @@ Index element_stride(const py::array& array, int axis, const char* name);
 /// A permutation of 0..size-1 as a vector; empty for None. ValueError otherwise.
 std::vector<Index> to_permutation(const py::object& array, Index size, const char* name);
 
+/// Hands SciPy's LAPACK to the core; to be called before anything that computes an SVD.
+void connect_lapack();
+
 /// A factor's 4-D values, tied where an axis is 1. TypeError, ValueError for other arrays.
 Factor to_factor(DType dtype, const Pattern& pattern, const py::array& values);
 
 void register_pattern(py::module_& module);
 void register_operator(py::module_& module);
 void register_factorize(py::module_& module);
+void register_fixed_support(py::module_& module);
 void register_config(py::module_& module);
 
 }  // namespace papilio

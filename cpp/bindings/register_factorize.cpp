@@ -48,6 +48,8 @@ void* lapack_routine(const py::dict& capsules, const std::string& name, const ch
   return PyCapsule_GetPointer(capsule.ptr(), signature);
 }
 
+}  // namespace
+
 /// LAPACK comes from SciPy: its Cython interface exports plain function pointers.
 void connect_lapack() {
   if (has_lapack()) return;
@@ -68,6 +70,8 @@ void connect_lapack() {
   }
   set_lapack(routines);
 }
+
+namespace {
 
 std::vector<Index> inverse(const std::vector<Index>& permutation) {
   std::vector<Index> result(permutation.size());

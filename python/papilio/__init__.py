@@ -15,18 +15,26 @@ from .pattern import Pattern
 from .planning import Plan, plan
 from .report import Report
 from .search import best_architecture
+from .support_factorization import DivergingFactorsWarning, FixedSupportResult, fixed_support
+from .supports import SupportReport, Witness, analyze_supports
 
 __version__ = _build_info()["version"]
 
 __all__ = [
     "Architecture",
     "Butterfly",
+    "DivergingFactorsWarning",
+    "FixedSupportResult",
     "Pattern",
     "Plan",
     "Report",
+    "SupportReport",
+    "Witness",
     "__version__",
+    "analyze_supports",
     "best_architecture",
     "factorize",
+    "fixed_support",
     "get_num_threads",
     "load",
     "permutations",

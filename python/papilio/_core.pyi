@@ -68,3 +68,109 @@ def round(
 def orthonormalize(
     patterns: Sequence[_PatternTuple], values: Sequence[NDArray[Any]], centre: int, /
 ) -> tuple[list[_PatternTuple], list[NDArray[Any]], dict[str, Any]]: ...
+
+_Start = NDArray[np.int64]
+_Index = NDArray[np.int32]
+_Sets = tuple[_Start, _Index]
+
+class SupportClasses:
+    def __init__(
+        self,
+        rows: int,
+        cols: int,
+        left_start: _Start,
+        left: _Index,
+        right_start: _Start,
+        right: _Index,
+        /,
+    ) -> None: ...
+    def class_of(self) -> _Index: ...
+    def members(self) -> _Sets: ...
+    def complete(self) -> NDArray[np.uint8]: ...
+    def component(self) -> _Index: ...
+    def kinds(self) -> NDArray[np.uint8]: ...
+    def row_type(self) -> _Index: ...
+    def col_type(self) -> _Index: ...
+    def class_row_types(self) -> _Sets: ...
+    def class_col_types(self) -> _Sets: ...
+    def piece_class(self) -> _Index: ...
+    def piece_rows(self) -> _Sets: ...
+    def piece_cols(self) -> _Sets: ...
+    def mass_outside(
+        self, values: NDArray[Any], start: _Start | None, column: _Index | None, scale: float, /
+    ) -> float: ...
+    def solve_pieces(
+        self,
+        values: NDArray[Any],
+        start: _Start | None,
+        column: _Index | None,
+        scale: float,
+        ridge: float,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        progress: Callable[[float], object] | None,
+        /,
+    ) -> tuple[float, float]: ...
+    def fill_complete(
+        self,
+        values: NDArray[Any],
+        start: _Start | None,
+        column: _Index | None,
+        scale: float,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        /,
+    ) -> None: ...
+    def gather(
+        self,
+        values: NDArray[Any],
+        start: _Start | None,
+        column: _Index | None,
+        scale: float,
+        wanted_start: _Start,
+        wanted: _Index,
+        /,
+    ) -> NDArray[Any]: ...
+
+class AlternatingReal:
+    def __init__(
+        self,
+        rows: int,
+        cols: int,
+        left_start: _Start,
+        left: _Index,
+        right_start: _Start,
+        right: _Index,
+        observed_start: _Start,
+        observed: _Index,
+        values: NDArray[Any],
+        /,
+    ) -> None: ...
+    def sweep(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        sweeps: int,
+        ridge: float,
+        tolerance: float,
+        progress: Callable[[], object] | None,
+    ) -> list[float]: ...
+    def gradient(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        ridge: float,
+        gradient_x: NDArray[Any],
+        gradient_y: NDArray[Any],
+    ) -> float: ...
+    def deflate(
+        self, start: _Start, index: _Index, by_mass: bool, x: NDArray[Any], y: NDArray[Any]
+    ) -> None: ...
+    def balance(self, x: NDArray[Any], y: NDArray[Any]) -> float: ...
+
+class AlternatingComplex(AlternatingReal): ...
+
+class SingleThreadedBlas:
+    def __init__(self) -> None: ...
+    def __enter__(self) -> None: ...
+    def __exit__(self, *args: object) -> None: ...

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from typing import Any, overload
 
+import numpy as np
+
 from . import _core
 from .pattern import Pattern, positive_int, power_of_two
 
@@ -215,6 +217,43 @@ class Architecture(Sequence[Pattern]):
         m, n = _shape(shape)
         return cls([Pattern(1, m, n, 1)])
 
+    @classmethod
+    def from_supports(cls, supports: Iterable[Any]) -> Architecture:
+        """Return the architecture whose factors have exactly these supports.
+
+        Parameters
+        ----------
+        supports : iterable of array_like, scipy.sparse matrix or array, or Pattern
+            Left to right; where values differ from zero, the factors may.
+
+        Raises
+        ------
+        ValueError
+            If one isn't the support of a pattern ``(a, b, c, d)``; the message names the first
+            row that differs from the only pattern it could be.
+        TypeError
+            If one isn't numeric.
+
+        Notes
+        -----
+        A support tells its pattern, but for the identity: it is ``(a, 1, 1, d)`` for every
+        ``a * d`` that fits. Then the pattern is chosen that makes pairs chainable, if one does,
+        else ``(a, 1, 1, 1)``. Time and memory: linear in the entries, as for `Pattern.support`.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> arch = pp.Architecture.monarch((12, 25), 4, 5)
+        >>> pp.Architecture.from_supports([p.support() for p in arch]) == arch
+        True
+        """
+        from .supports import as_support
+
+        masks = [as_support(support, f"supports[{n}]") for n, support in enumerate(supports)]
+        if not masks:
+            raise ValueError("supports is empty, expected at least one support")
+        return cls(_chain_of([_patterns_of(mask, n) for n, mask in enumerate(masks)]))
+
     @property
     def patterns(self) -> tuple[Pattern, ...]:
         """The patterns, left to right."""
@@ -349,6 +388,61 @@ class Architecture(Sequence[Pattern]):
 
     def __reduce__(self) -> tuple[type[Architecture], tuple[tuple[Pattern, ...]]]:
         return Architecture, (self._patterns,)
+
+
+def _patterns_of(mask: Any, n: int) -> list[Pattern]:
+    """The patterns with the support `mask`, a canonical CSR array: one, or several if identity."""
+    rows, cols = mask.shape
+    first_row = mask.indices[: mask.indptr[1]]
+    first_column = np.flatnonzero(mask.indices == 0)
+    b, c = len(first_column), len(first_row)
+    down = np.searchsorted(mask.indptr, first_column, side="right") - 1
+    if b == 0 or c == 0 or first_row[0] != 0:
+        raise ValueError(
+            f"supports[{n}] is not the support of a pattern: its first entry, row 0, column 0, is "
+            "empty"
+        )
+    if b == c == 1 and rows == cols:
+        candidates = [Pattern(a, 1, 1, rows // a) for a in range(rows, 0, -1) if rows % a == 0]
+    else:
+        d = int(first_row[1] if c > 1 else down[1] if b > 1 else 1)
+        a = rows // (b * d)
+        if a == 0 or (a * b * d, a * c * d) != (rows, cols):
+            raise ValueError(
+                f"supports[{n}] is not the support of a pattern: by its first row and column it "
+                f"has {b} x {c} blocks of stride {d}, which don't tile {rows} x {cols}"
+            )
+        candidates = [Pattern(a, b, c, d)]
+    expected = candidates[0].support()
+    same = mask.nnz == expected.nnz and np.array_equal(mask.indptr, expected.indptr)
+    if not (same and np.array_equal(mask.indices, expected.indices)):
+        row = next(
+            row
+            for row in range(rows)
+            if not np.array_equal(
+                mask.indices[mask.indptr[row] : mask.indptr[row + 1]],
+                expected.indices[expected.indptr[row] : expected.indptr[row + 1]],
+            )
+        )
+        raise ValueError(
+            f"supports[{n}] is not the support of a pattern: row {row} is not as in "
+            f"{candidates[0]}, the only pattern with its first row and column"
+        )
+    return candidates
+
+
+def _chain_of(candidates: list[list[Pattern]]) -> list[Pattern]:
+    """One pattern of each list, with as few pairs that aren't chainable as can be."""
+    best = [(0, [pattern]) for pattern in candidates[0]]
+    for patterns in candidates[1:]:
+        best = [
+            min(
+                ((bad + (not chain[-1].is_chainable(p)), [*chain, p]) for bad, chain in best),
+                key=lambda entry: entry[0],
+            )
+            for p in patterns
+        ]
+    return min(best, key=lambda entry: entry[0])[1]
 
 
 def _ranks(ranks: int | Sequence[int], splits: int) -> list[int]:

@@ -172,7 +172,7 @@ def factorize(
     bounds = [0.0] if len(pairs) == 1 else [_cheap_bound(source, chain, *pair) for pair in pairs]
     by_bound = sorted(range(len(pairs)), key=lambda n: max(bounds[n], rounding))
     best: tuple[tuple[_Candidate, _Candidate], Any] | None = None
-    with _reporter(progress) as report_progress:
+    with reporter(progress, "factorize") as report_progress:
         for done, n in enumerate(by_bound):
             if best is not None and best[1][2]["relative_error"] - rounding <= bounds[n]:
                 continue  # it can't be better
@@ -302,8 +302,8 @@ def _share(
 
 
 @contextmanager
-def _reporter(progress: Progress) -> Iterator[Callable[[float], object] | None]:
-    """What to call with the fraction done, or None."""
+def reporter(progress: Progress, title: str) -> Iterator[Callable[[float], object] | None]:
+    """What to call with the fraction done, or None; a bar shows the title."""
     if callable(progress):
         yield progress
     elif progress:
@@ -312,7 +312,7 @@ def _reporter(progress: Progress) -> Iterator[Callable[[float], object] | None]:
         except ImportError:
             raise ImportError("progress=True needs tqdm: pip install 'papilio[progress]'") from None
         layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-        with tqdm(total=1.0, desc="factorize", delay=1.0, bar_format=layout, leave=False) as bar:
+        with tqdm(total=1.0, desc=title, delay=1.0, bar_format=layout, leave=False) as bar:
             yield lambda fraction: bar.update(max(0.0, fraction - bar.n))
     else:
         yield None

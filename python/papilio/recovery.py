@@ -172,7 +172,7 @@ def recover(
     >>> F.report.relative_error < 1e-13
     True
     """
-    from .factorization import _reporter, _share, factorize
+    from .factorization import _share, factorize, reporter
     from .permutations import bit_reversal
 
     start = time.perf_counter()
@@ -187,7 +187,7 @@ def recover(
     best: tuple[Report, NDArray[np.int64], NDArray[np.int64]] | None = None
     starts = 0
     turns = [(thorough, side) for thorough in (False, True) for side in ("rows", "columns")]
-    with _reporter(progress) as report_progress:
+    with reporter(progress, "recover") as report_progress:
         for turn, (thorough, side) in enumerate(turns):
             if best is not None:
                 found = best[0].relative_error

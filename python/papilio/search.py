@@ -13,7 +13,7 @@ import numpy as np
 
 from .architecture import Architecture
 from .butterfly import Butterfly
-from .factorization import Progress, _reporter, factorize
+from .factorization import Progress, factorize, reporter
 from .pattern import finite_number, positive_int
 from .source import Source
 
@@ -160,7 +160,7 @@ def best_architecture(
     pairs = list(itertools.product(chains, names))
     trials: list[Trial] = []
     best: tuple[tuple[Any, ...], Butterfly] | None = None
-    with _reporter(progress) as tell:
+    with reporter(progress, "best_architecture") as tell:
         for number, (chain, name) in enumerate(pairs):
             if tell is not None:
                 tell(number / len(pairs))

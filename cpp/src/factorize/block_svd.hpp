@@ -19,7 +19,7 @@ namespace papilio {
 enum class Gauge {
   left_orthonormal,   // U | S Vh
   right_orthonormal,  // U S | Vh
-  balanced            // U sqrt(S) | sqrt(S) Vh
+  balanced            // U sqrt(S) | sqrt(S) Vh; at full rank the identity and the block
 };
 
 /// A matrix in strided memory: element (row, col) is data[row*row_step + col*col_step].

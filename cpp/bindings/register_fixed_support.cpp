@@ -1,0 +1,333 @@
+#include <cstring>
+
+#include "bindings.hpp"
+#include "papilio/fixed_support.hpp"
+
+namespace papilio {
+
+namespace {
+
+using Starts = py::array_t<std::int64_t, py::array::c_style>;
+using Indices = py::array_t<std::int32_t, py::array::c_style>;
+
+[[noreturn]] void refuse(const char* name, const char* what) {
+  throw py::value_error(std::string(name) + ": " + what);
+}
+
+/// Index sets as CSR has them; what could make the core read out of bounds is checked.
+IndexSetsView to_sets(const Starts& start, const Indices& index, Index bound, const char* name) {
+  if (start.ndim() != 1 || index.ndim() != 1 || start.size() < 1)
+    refuse(name, "start and index must have one axis");
+  const IndexSetsView sets{start.size() - 1, start.data(), index.data()};
+  if (sets.start[0] != 0 || sets.start[sets.size] != index.size())
+    refuse(name, "start must run from 0 to the number of indices");
+  for (Index n = 0; n < sets.size; ++n)
+    if (sets.start[n] > sets.start[n + 1]) refuse(name, "start must not decrease");
+  for (Index n = 0; n < sets.size; ++n) {
+    std::int32_t before = -1;
+    for (std::int32_t x : sets[n]) {
+      if (x <= before || x >= bound) refuse(name, "indices must ascend and be within bounds");
+      before = x;
+    }
+  }
+  return sets;
+}
+
+template <class T>
+py::array_t<T> to_array(const std::vector<T>& values) {
+  return py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+py::tuple to_tuple(const IndexSets& sets) {
+  return py::make_tuple(to_array(sets.start), to_array(sets.index));
+}
+
+/// The arrays of a pair of supports, kept alive with what refers to them.
+struct SupportArrays {
+  Starts left_start;
+  Indices left;
+  Starts right_start;
+  Indices right;
+  Supports supports;
+
+  SupportArrays(Index rows, Index cols, Starts ls, Indices l, Starts rs, Indices r)
+      : left_start(std::move(ls)),
+        left(std::move(l)),
+        right_start(std::move(rs)),
+        right(std::move(r)),
+        supports{rows, cols, to_sets(left_start, left, rows, "left"),
+                 to_sets(right_start, right, cols, "right")} {
+    if (supports.left.size != supports.right.size) refuse("right", "differs from left in length");
+  }
+
+  /// The values of X or Y: one per entry of the support.
+  void check_values(const py::array& x, const py::array& y) const {
+    const auto fits = [](const py::array& values, const Indices& index) {
+      return values.ndim() == 1 && values.size() == index.size() &&
+             (values.flags() & py::array::c_style);
+    };
+    if (!fits(x, left) || !fits(y, right)) refuse("x, y", "must have one value per entry");
+  }
+};
+
+/// (values with two axes, None, None) or (values with one axis, row starts, columns), and the
+/// shape.
+class MatrixArrays {
+ public:
+  MatrixArrays(const Supports& supports, const py::array& values, const py::object& start,
+               const py::object& column, double scale)
+      : values_(values) {
+    matrix = {dtype_of(values, "A"),
+              values.data(),
+              supports.rows,
+              supports.cols,
+              0,
+              0,
+              nullptr,
+              nullptr,
+              scale};
+    if (start.is_none()) {
+      if (values.ndim() != 2 || values.shape(0) != matrix.rows || values.shape(1) != matrix.cols)
+        refuse("A", "doesn't have the shape of the supports");
+      matrix.row_stride = element_stride(values, 0, "A");
+      matrix.col_stride = element_stride(values, 1, "A");
+      return;
+    }
+    start_ = start.cast<Starts>();
+    column_ = column.cast<Indices>();
+    if (to_sets(start_, column_, matrix.cols, "A").size != matrix.rows || values.ndim() != 1 ||
+        values.size() != column_.size() || !(values.flags() & py::array::c_style))
+      refuse("A", "doesn't have the shape of the supports");
+    matrix.row_start = start_.data();
+    // An empty matrix is sparse as well.
+    matrix.column = column_.size() ? column_.data() : &nothing_;
+  }
+
+  RowMatrix matrix;
+
+ private:
+  py::array values_;
+  Starts start_;
+  Indices column_;
+  std::int32_t nothing_ = 0;
+};
+
+class SupportClasses {
+ public:
+  SupportClasses(Index rows, Index cols, const Starts& left_start, const Indices& left,
+                 const Starts& right_start, const Indices& right)
+      : arrays_(rows, cols, left_start, left, right_start, right) {
+    const py::gil_scoped_release release;
+    analysis_ = std::make_unique<SupportAnalysis>(arrays_.supports);
+  }
+
+  py::tuple state() const {
+    const Supports& s = arrays_.supports;
+    return py::make_tuple(s.rows, s.cols, arrays_.left_start, arrays_.left, arrays_.right_start,
+                          arrays_.right);
+  }
+
+  const SupportAnalysis& analysis() const { return *analysis_; }
+
+  double mass_outside(const py::array& values, const py::object& start, const py::object& column,
+                      double scale) const {
+    const MatrixArrays A(arrays_.supports, values, start, column, scale);
+    const py::gil_scoped_release release;
+    return papilio::mass_outside(A.matrix, *analysis_);
+  }
+
+  /// (discarded, shrunk), squared.
+  std::pair<double, double> solve_pieces(const py::array& values, const py::object& start,
+                                         const py::object& column, double scale, double ridge,
+                                         py::array& x, py::array& y,
+                                         const py::object& progress) const {
+    connect_lapack();
+    const MatrixArrays A(arrays_.supports, values, start, column, scale);
+    check_factors(A, x, y);
+    void *to_x = x.mutable_data(), *to_y = y.mutable_data();
+    const Progress tell = [&](double fraction) {
+      const py::gil_scoped_acquire acquire;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (!progress.is_none()) progress(fraction);
+    };
+    const py::gil_scoped_release release;
+    const PieceErrors errors =
+        papilio::solve_pieces(A.matrix, arrays_.supports, *analysis_, ridge, to_x, to_y, tell);
+    return {errors.discarded, errors.shrunk};
+  }
+
+  void fill_complete(const py::array& values, const py::object& start, const py::object& column,
+                     double scale, py::array& x, py::array& y) const {
+    const MatrixArrays A(arrays_.supports, values, start, column, scale);
+    check_factors(A, x, y);
+    void *to_x = x.mutable_data(), *to_y = y.mutable_data();
+    const py::gil_scoped_release release;
+    papilio::fill_complete(A.matrix, arrays_.supports, *analysis_, to_x, to_y);
+  }
+
+  py::array gather(const py::array& values, const py::object& start, const py::object& column,
+                   double scale, const Starts& wanted_start, const Indices& wanted) const {
+    const MatrixArrays A(arrays_.supports, values, start, column, scale);
+    const IndexSetsView entries = to_sets(wanted_start, wanted, A.matrix.cols, "entries");
+    if (entries.size != A.matrix.rows) refuse("entries", "must be listed for each row of A");
+    py::array out(values.dtype(), wanted.size());
+    void* to = out.mutable_data();
+    const py::gil_scoped_release release;
+    gather_entries(A.matrix, entries, to);
+    return out;
+  }
+
+ private:
+  void check_factors(const MatrixArrays& A, const py::array& x, const py::array& y) const {
+    arrays_.check_values(x, y);
+    if (dtype_of(x, "x") != A.matrix.dtype || dtype_of(y, "y") != A.matrix.dtype)
+      throw py::type_error("x and y must have A's dtype");
+  }
+
+  SupportArrays arrays_;
+  std::unique_ptr<SupportAnalysis> analysis_;
+};
+
+template <class T>
+class AlternatingSolver {
+ public:
+  using Values = py::array_t<T, py::array::c_style>;
+
+  AlternatingSolver(Index rows, Index cols, const Starts& left_start, const Indices& left,
+                    const Starts& right_start, const Indices& right, const Starts& observed_start,
+                    const Indices& observed, const Values& values)
+      : arrays_(rows, cols, left_start, left, right_start, right) {
+    const IndexSetsView entries = to_sets(observed_start, observed, cols, "observed");
+    if (entries.size != rows || values.ndim() != 1 || values.size() != observed.size())
+      refuse("observed", "must list columns for each row, and values one number for each");
+    const py::gil_scoped_release release;
+    solver_ = std::make_unique<Alternating<T>>(arrays_.supports, entries, values.data());
+  }
+
+  std::vector<double> sweep(Values& x, Values& y, Index sweeps, double ridge, double tolerance,
+                            const py::object& progress) const {
+    arrays_.check_values(x, y);
+    T *to_x = x.mutable_data(), *to_y = y.mutable_data();
+    const auto tell = [&] {
+      const py::gil_scoped_acquire acquire;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (!progress.is_none()) progress();
+    };
+    const py::gil_scoped_release release;
+    return solver_->sweep(to_x, to_y, sweeps, ridge, tolerance, tell);
+  }
+
+  double gradient(const Values& x, const Values& y, double ridge, Values& gradient_x,
+                  Values& gradient_y) const {
+    arrays_.check_values(x, y);
+    arrays_.check_values(gradient_x, gradient_y);
+    T *to_x = gradient_x.mutable_data(), *to_y = gradient_y.mutable_data();
+    const py::gil_scoped_release release;
+    return solver_->gradient(x.data(), y.data(), ridge, to_x, to_y);
+  }
+
+  void deflate(const Starts& start, const Indices& index, bool by_mass, Values& x,
+               Values& y) const {
+    connect_lapack();
+    const IndexSetsView classes = to_sets(start, index, arrays_.supports.inner(), "classes");
+    for (Index p = 0; p < classes.size; ++p) {
+      if (classes[p].size() == 0) refuse("classes", "must not be empty");
+      for (std::int32_t i : classes[p])
+        if (!same_rectangle(classes[p][0], i)) refuse("classes", "must share a rectangle");
+    }
+    arrays_.check_values(x, y);
+    T *to_x = x.mutable_data(), *to_y = y.mutable_data();
+    const py::gil_scoped_release release;
+    using Order = typename Alternating<T>::Order;
+    solver_->deflate(classes, by_mass ? Order::mass : Order::exclusiveness, to_x, to_y);
+  }
+
+  double balance(Values& x, Values& y) const {
+    arrays_.check_values(x, y);
+    return solver_->balance(x.mutable_data(), y.mutable_data());
+  }
+
+ private:
+  bool same_rectangle(Index i, Index j) const {
+    const Supports& s = arrays_.supports;
+    return s.left[i].size() == s.left[j].size() && s.right[i].size() == s.right[j].size();
+  }
+
+  SupportArrays arrays_;
+  std::unique_ptr<Alternating<T>> solver_;
+};
+
+template <class T>
+void register_alternating(py::module_& module, const char* name) {
+  using Solver = AlternatingSolver<T>;
+  // Results are written in place, so that nothing may be converted on the way.
+  py::class_<Solver>(module, name)
+      .def(py::init<Index, Index, const Starts&, const Indices&, const Starts&, const Indices&,
+                    const Starts&, const Indices&, const typename Solver::Values&>())
+      .def("sweep", &Solver::sweep, py::arg("x").noconvert(), py::arg("y").noconvert(),
+           py::arg("sweeps"), py::arg("ridge"), py::arg("tolerance"), py::arg("progress"))
+      .def("gradient", &Solver::gradient, py::arg("x").noconvert(), py::arg("y").noconvert(),
+           py::arg("ridge"), py::arg("gradient_x").noconvert(), py::arg("gradient_y").noconvert())
+      .def("deflate", &Solver::deflate, py::arg("start"), py::arg("index"), py::arg("by_mass"),
+           py::arg("x").noconvert(), py::arg("y").noconvert())
+      .def("balance", &Solver::balance, py::arg("x").noconvert(), py::arg("y").noconvert());
+}
+
+/// A context manager.
+struct SingleThreadedBlasHold {
+  std::shared_ptr<void> held;
+};
+
+template <class Get>
+auto array_of(Get get) {
+  return [get](const SupportClasses& self) { return to_array(get(self.analysis())); };
+}
+
+template <class Get>
+auto sets_of(Get get) {
+  return [get](const SupportClasses& self) { return to_tuple(get(self.analysis())); };
+}
+
+}  // namespace
+
+void register_fixed_support(py::module_& module) {
+  using Analysis = SupportAnalysis;
+  py::class_<SupportClasses>(module, "SupportClasses")
+      .def(py::init<Index, Index, const Starts&, const Indices&, const Starts&, const Indices&>())
+      .def(py::pickle([](const SupportClasses& self) { return self.state(); },
+                      [](const py::tuple& state) {
+                        if (state.size() != 6) throw py::value_error("state has a wrong length");
+                        return std::make_unique<SupportClasses>(
+                            state[0].cast<Index>(), state[1].cast<Index>(), state[2].cast<Starts>(),
+                            state[3].cast<Indices>(), state[4].cast<Starts>(),
+                            state[5].cast<Indices>());
+                      }))
+      .def("class_of", array_of([](const Analysis& a) { return a.class_of; }))
+      .def("members", sets_of([](const Analysis& a) { return a.members; }))
+      .def("complete", array_of([](const Analysis& a) { return a.complete; }))
+      .def("component", array_of([](const Analysis& a) { return a.component; }))
+      .def("kinds", array_of([](const Analysis& a) {
+             std::vector<std::uint8_t> kinds;
+             for (ComponentKind kind : a.kinds) kinds.push_back(static_cast<std::uint8_t>(kind));
+             return kinds;
+           }))
+      .def("row_type", array_of([](const Analysis& a) { return a.row_type; }))
+      .def("col_type", array_of([](const Analysis& a) { return a.col_type; }))
+      .def("class_row_types", sets_of([](const Analysis& a) { return a.class_row_types; }))
+      .def("class_col_types", sets_of([](const Analysis& a) { return a.class_col_types; }))
+      .def("piece_class", array_of([](const Analysis& a) { return a.piece_class; }))
+      .def("piece_rows", sets_of([](const Analysis& a) { return a.piece_rows; }))
+      .def("piece_cols", sets_of([](const Analysis& a) { return a.piece_cols; }))
+      .def("mass_outside", &SupportClasses::mass_outside)
+      .def("solve_pieces", &SupportClasses::solve_pieces)
+      .def("fill_complete", &SupportClasses::fill_complete)
+      .def("gather", &SupportClasses::gather);
+  py::class_<SingleThreadedBlasHold>(module, "SingleThreadedBlas")
+      .def(py::init<>())
+      .def("__enter__", [](SingleThreadedBlasHold& self) { self.held = hold_blas_to_one_thread(); })
+      .def("__exit__", [](SingleThreadedBlasHold& self, const py::args&) { self.held.reset(); });
+  register_alternating<double>(module, "AlternatingReal");
+  register_alternating<std::complex<double>>(module, "AlternatingComplex");
+}
+
+}  // namespace papilio

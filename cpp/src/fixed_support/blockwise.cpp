@@ -1,0 +1,378 @@
+#include <cmath>
+
+#include "factorize/block_svd.hpp"
+#include "fixed_support/index_sets.hpp"
+#include "papilio/threads.hpp"
+
+namespace papilio {
+
+namespace {
+
+std::size_t at(Index n) { return static_cast<std::size_t>(n); }
+
+/// A RowMatrix with typed entries.
+template <class T>
+class Entries {
+ public:
+  explicit Entries(const RowMatrix& matrix)
+      : matrix_(matrix),
+        values_(static_cast<const T*>(matrix.values)),
+        scale_(static_cast<Real<T>>(matrix.scale)) {}
+
+  /// out[n * step] = entry (row, cols[n]).
+  void gather(Index row, IndexSpan cols, T* out, Index step) const {
+    if (!matrix_.column) {
+      const T* line = values_ + row * matrix_.row_stride;
+      for (Index n = 0; n < cols.size(); ++n)
+        out[n * step] = line[cols[n] * matrix_.col_stride] * scale_;
+      return;
+    }
+    const std::int32_t* place = matrix_.column + matrix_.row_start[row];
+    const std::int32_t* end = matrix_.column + matrix_.row_start[row + 1];
+    for (Index n = 0; n < cols.size(); ++n) {
+      place = std::lower_bound(place, end, cols[n]);
+      out[n * step] =
+          place != end && *place == cols[n] ? values_[place - matrix_.column] * scale_ : T(0);
+    }
+  }
+
+  /// The squared mass of the entries of a row for whose column skip is false.
+  double mass(Index row, const std::vector<char>& skip) const {
+    double sum = 0;
+    if (!matrix_.column) {
+      const T* line = values_ + row * matrix_.row_stride;
+      for (Index col = 0; col < matrix_.cols; ++col)
+        if (!skip[at(col)]) sum += squared(line[col * matrix_.col_stride] * scale_);
+      return sum;
+    }
+    for (std::int64_t n = matrix_.row_start[row]; n < matrix_.row_start[row + 1]; ++n)
+      if (!skip[at(matrix_.column[n])]) sum += squared(values_[n] * scale_);
+    return sum;
+  }
+
+ private:
+  const RowMatrix& matrix_;
+  const T* values_;
+  Real<T> scale_;
+};
+
+/// A block to be approximated: positions within the rows and columns of a class.
+struct Job {
+  std::int32_t owner;
+  IndexSpan row_positions, col_positions;
+  Index rows, cols, rank;
+  double cost() const {
+    const double r = static_cast<double>(rows), c = static_cast<double>(cols);
+    return 1e3 + 4 * r * c * std::min(r, c);
+  }
+  bool same_shape(const Job& other) const {
+    return rows == other.rows && cols == other.cols && rank == other.rank;
+  }
+};
+
+template <class T>
+class PieceWorker {
+ public:
+  PieceWorker(const RowMatrix& matrix, const Supports& supports, const SupportAnalysis& analysis,
+              double ridge, T* x, T* y)
+      : entries_(matrix), supports_(supports), analysis_(analysis), ridge_(ridge), x_(x), y_(y) {}
+
+  PieceErrors solve(const Job& job) {
+    if (!job.same_shape(shape_)) {
+      if (ridge_ > 0)
+        full_svd_ = std::make_unique<Svd<T>>(job.rows, job.cols);
+      else
+        svd_ = std::make_unique<BlockSvd<T>>(job.rows, job.cols, job.rank);
+      shape_ = job;
+      block_.resize(at(job.rows * job.cols));
+      left_.resize(at(job.rows * job.rank));
+      right_.resize(at(job.rank * job.cols));
+    }
+    const IndexSpan inner = analysis_.members[job.owner];
+    const IndexSpan rows = supports_.left[inner[0]], cols = supports_.right[inner[0]];
+    columns_.clear();
+    for (std::int32_t position : job.col_positions) columns_.push_back(cols[position]);
+    const IndexSpan columns{columns_.data(), columns_.data() + columns_.size()};
+    for (Index j = 0; j < job.rows; ++j)
+      entries_.gather(rows[job.row_positions[j]], columns, block_.data() + j, job.rows);
+    PieceErrors errors;
+    if (ridge_ > 0)
+      errors = shrink(job);
+    else
+      errors.discarded = svd_->factor(block_.data(), job.rows, job.cols, Gauge::balanced,
+                                      left_.data(), right_.data());
+    for (Index rho = 0; rho < job.rank; ++rho) {
+      T* x = x_ + supports_.left.start[inner[rho]];
+      T* y = y_ + supports_.right.start[inner[rho]];
+      for (Index j = 0; j < job.rows; ++j) x[job.row_positions[j]] = left_[at(j + rho * job.rows)];
+      for (Index k = 0; k < job.cols; ++k) y[job.col_positions[k]] = right_[at(rho + k * job.rank)];
+    }
+    return errors;
+  }
+
+ private:
+  /// The ridge takes mu from each singular value.
+  PieceErrors shrink(const Job& job) {
+    full_svd_->compute(block_.data());
+    const Index all = full_svd_->inner();
+    PieceErrors errors;
+    for (Index rho = all; rho-- > 0;) {
+      const double sigma = full_svd_->sigma()[rho];
+      if (rho >= job.rank) {
+        errors.discarded += sigma * sigma;
+        continue;
+      }
+      const double taken = std::min(sigma, ridge_);
+      errors.shrunk += taken * taken;
+      const auto root = static_cast<Real<T>>(std::sqrt(sigma - taken));
+      for (Index j = 0; j < job.rows; ++j)
+        left_[at(j + rho * job.rows)] = full_svd_->u()[j + rho * job.rows] * root;
+      for (Index k = 0; k < job.cols; ++k)
+        right_[at(rho + k * job.rank)] = full_svd_->vh()[rho + k * all] * root;
+    }
+    return errors;
+  }
+
+  Entries<T> entries_;
+  const Supports& supports_;
+  const SupportAnalysis& analysis_;
+  double ridge_;
+  T *x_, *y_;
+  Job shape_{};
+  std::unique_ptr<BlockSvd<T>> svd_;
+  std::unique_ptr<Svd<T>> full_svd_;  // in its place if there is a ridge
+  std::vector<T> block_, left_, right_;
+  std::vector<std::int32_t> columns_;
+};
+
+/// All blocks, those of one shape together. `all` is 0, 1, 2, ...: the positions of whole classes.
+std::vector<Job> list_jobs(const Supports& supports, const SupportAnalysis& analysis, double ridge,
+                           const std::vector<std::int32_t>& all) {
+  std::vector<Job> jobs;
+  const auto add = [&](std::int32_t owner, IndexSpan rows, IndexSpan cols) {
+    const Index rank = std::min({analysis.members[owner].size(), rows.size(), cols.size()});
+    jobs.push_back({owner, rows, cols, rows.size(), cols.size(), rank});
+  };
+  for (Index p = 0; p < analysis.members.size(); ++p) {
+    if (analysis.kinds[at(analysis.component[at(p)])] != ComponentKind::disjoint) continue;
+    const std::int32_t i = analysis.members[p][0];
+    add(static_cast<std::int32_t>(p), {all.data(), all.data() + supports.left[i].size()},
+        {all.data(), all.data() + supports.right[i].size()});
+  }
+  if (ridge == 0)
+    for (Index n = 0; n < analysis.piece_rows.size(); ++n)
+      add(analysis.piece_class[at(n)], analysis.piece_rows[n], analysis.piece_cols[n]);
+  std::stable_sort(jobs.begin(), jobs.end(), [](const Job& a, const Job& b) {
+    return std::tie(a.rows, a.cols, a.rank) < std::tie(b.rows, b.cols, b.rank);
+  });
+  return jobs;
+}
+
+template <class T>
+PieceErrors solve_all(const RowMatrix& matrix, const Supports& supports,
+                      const SupportAnalysis& analysis, double ridge, T* x, T* y,
+                      const Progress& progress) {
+  std::vector<std::int32_t> all(at(std::max(supports.rows, supports.cols)));
+  std::iota(all.begin(), all.end(), 0);
+  const std::vector<Job> jobs = list_jobs(supports, analysis, ridge, all);
+  double total = 0;
+  for (const Job& job : jobs) total += job.cost();
+  const int threads = threads_for(static_cast<Index>(jobs.size()), total);
+  std::vector<PieceWorker<T>> workers;
+  for (int n = 0; n < threads; ++n) workers.emplace_back(matrix, supports, analysis, ridge, x, y);
+  std::vector<PieceErrors> errors(jobs.size());
+  const SingleThreadedBlas single(threads > 1);
+  double done = 0;
+  for (std::size_t begin = 0; begin < jobs.size();) {
+    // A round of some ten milliseconds; within it, each thread takes neighbours of equal cost.
+    std::vector<double> cost{0};
+    std::size_t end = begin;
+    while (end < jobs.size() && (cost.back() < 2e7 * threads || end - begin < at(threads)))
+      cost.push_back(cost.back() + jobs[end++].cost());
+    const auto share = [&](int thread, int team) {
+      return begin +
+             at(std::lower_bound(cost.begin(), cost.end() - 1, cost.back() * thread / team) -
+                cost.begin());
+    };
+    parallel(threads, [&](int thread, int team) {
+      for (std::size_t n = share(thread, team); n < share(thread + 1, team); ++n)
+        errors[n] = workers[at(thread)].solve(jobs[n]);
+    });
+    done += cost.back();
+    begin = end;
+    if (progress) progress(std::min(1.0, done / total));
+  }
+  PieceErrors sum;
+  for (const PieceErrors& error : errors) {
+    sum.discarded += error.discarded;
+    sum.shrunk += error.shrunk;
+  }
+  return sum;
+}
+
+/// Complete classes, row by row. Every entry of their rectangles is taken by one class: through the
+/// identity on its rows (X) and the entries (Y) if it has as many members as rows, else through the
+/// entries (X) and the identity on its columns (Y).
+template <class T>
+class Filler {
+ public:
+  Filler(const RowMatrix& matrix, const Supports& supports, const SupportAnalysis& analysis, T* x,
+         T* y)
+      : entries_(matrix), supports_(supports), analysis_(analysis), x_(x), y_(y) {
+    in_row_ = transposed(supports.left, supports.rows, &offset_);
+    for (Index p = 0; p < analysis.members.size(); ++p) {
+      const bool filled = analysis.complete[at(p)] &&
+                          analysis.kinds[at(analysis.component[at(p)])] != ComponentKind::disjoint;
+      fills_.push_back(filled);
+      if (filled) set_identity(static_cast<std::int32_t>(p));
+    }
+  }
+
+  void fill(Index begin, Index end) const {
+    std::vector<T> sum(at(supports_.cols)), wanted(at(supports_.cols));
+    std::vector<std::int64_t> taken(at(supports_.cols), -1);
+    for (Index row = begin; row < end; ++row) {
+      const IndexSpan inner = in_row_[row];
+      const std::int64_t* offset = offset_.data() + in_row_.start[at(row)];
+      if (!std::any_of(inner.begin(), inner.end(), [&](std::int32_t i) { return fills(i); }))
+        continue;
+      std::fill(sum.begin(), sum.end(), T(0));
+      for (Index n = 0; n < inner.size(); ++n) {
+        const std::int32_t i = inner[n];
+        if (fills(i)) continue;
+        const T* y = y_ + supports_.right.start[i];
+        const T factor = x_[offset[n]];
+        for (std::int32_t col : supports_.right[i]) sum[at(col)] += factor * *y++;
+      }
+      for (Index n = 0; n < inner.size(); ++n)
+        if (fills(inner[n]) && is_first(inner[n]))
+          take(row, inner[n], offset[n], sum, wanted, taken);
+    }
+  }
+
+ private:
+  std::int32_t class_of(std::int32_t i) const { return analysis_.class_of[at(i)]; }
+  bool fills(std::int32_t i) const { return class_of(i) >= 0 && fills_[at(class_of(i))]; }
+  bool is_first(std::int32_t i) const { return analysis_.members[class_of(i)][0] == i; }
+  bool by_rows(std::int32_t p) const {
+    const IndexSpan inner = analysis_.members[p];
+    return supports_.left[inner[0]].size() <= inner.size();
+  }
+
+  void set_identity(std::int32_t p) {
+    const IndexSpan inner = analysis_.members[p];
+    const IndexSetsView& side = by_rows(p) ? supports_.left : supports_.right;
+    T* values = by_rows(p) ? x_ : y_;
+    for (Index n = 0; n < side[inner[0]].size(); ++n) values[side.start[inner[n]] + n] = T(1);
+  }
+
+  /// `offset` is where X's value of (row, i) stands, i being the first of its class.
+  void take(Index row, std::int32_t i, std::int64_t offset, const std::vector<T>& sum,
+            std::vector<T>& wanted, std::vector<std::int64_t>& taken) const {
+    const std::int32_t p = class_of(i);
+    const IndexSpan inner = analysis_.members[p], cols = supports_.right[i];
+    const Index position = offset - supports_.left.start[i];
+    entries_.gather(row, cols, wanted.data(), 1);
+    for (Index n = 0; n < cols.size(); ++n) {
+      std::int64_t& by = taken[at(cols[n])];
+      if (by == row) continue;
+      by = row;
+      const T value = wanted[at(n)] - sum[at(cols[n])];
+      if (by_rows(p))
+        y_[supports_.right.start[inner[position]] + n] = value;
+      else
+        x_[supports_.left.start[inner[n]] + position] = value;
+    }
+  }
+
+  Entries<T> entries_;
+  const Supports& supports_;
+  const SupportAnalysis& analysis_;
+  T *x_, *y_;
+  IndexSets in_row_;  // inner indices of each row of X
+  std::vector<std::int64_t> offset_;
+  std::vector<char> fills_;
+};
+
+/// Runs body(begin, end) for ranges of rows on threads.
+template <class Body>
+void for_rows(Index rows, double work, const Body& body) {
+  parallel(threads_for(rows, work),
+           [&](int thread, int team) { body(rows * thread / team, rows * (thread + 1) / team); });
+}
+
+template <class T>
+double outside(const RowMatrix& matrix, const SupportAnalysis& analysis) {
+  const Entries<T> entries(matrix);
+  const Index types = static_cast<Index>(
+      analysis.row_type.empty()
+          ? 0
+          : *std::max_element(analysis.row_type.begin(), analysis.row_type.end()) + 1);
+  const IndexSets classes_in_row = transposed(analysis.class_row_types.view(), types);
+  // Rows of one type one after another: what their classes cover is marked once.
+  std::vector<std::int32_t> order(at(matrix.rows));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+    return analysis.row_type[at(a)] < analysis.row_type[at(b)];
+  });
+  std::vector<double> mass(at(matrix.rows));
+  const double work = static_cast<double>(matrix.rows) * static_cast<double>(matrix.cols);
+  for_rows(matrix.rows, work, [&](Index begin, Index end) {
+    std::vector<char> covered(at(matrix.cols)), type_covered(at(matrix.cols) + 1);
+    std::int32_t type = -2;
+    for (Index n = begin; n < end; ++n) {
+      const std::int32_t row = order[at(n)];
+      if (analysis.row_type[at(row)] != type) {
+        type = analysis.row_type[at(row)];
+        std::fill(type_covered.begin(), type_covered.end(), 0);
+        if (type >= 0)
+          for (std::int32_t p : classes_in_row[type])
+            for (std::int32_t col : analysis.class_col_types[p]) type_covered[at(col) + 1] = 1;
+        for (Index col = 0; col < matrix.cols; ++col)
+          covered[at(col)] = type_covered[at(analysis.col_type[at(col)] + 1)];
+      }
+      mass[at(row)] = entries.mass(row, covered);
+    }
+  });
+  return std::accumulate(mass.begin(), mass.end(), 0.0);
+}
+
+}  // namespace
+
+double mass_outside(const RowMatrix& matrix, const SupportAnalysis& analysis) {
+  return visit(matrix.dtype, [&](auto zero) { return outside<decltype(zero)>(matrix, analysis); });
+}
+
+void gather_entries(const RowMatrix& matrix, const IndexSetsView& entries, void* out) {
+  visit(matrix.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const Entries<T> source(matrix);
+    for_rows(matrix.rows, static_cast<double>(entries.start[entries.size]),
+             [&](Index begin, Index end) {
+               for (Index row = begin; row < end; ++row)
+                 source.gather(row, entries[row], static_cast<T*>(out) + entries.start[row], 1);
+             });
+  });
+}
+
+PieceErrors solve_pieces(const RowMatrix& matrix, const Supports& supports,
+                         const SupportAnalysis& analysis, double ridge, void* x, void* y,
+                         const Progress& progress) {
+  return visit(matrix.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    return solve_all(matrix, supports, analysis, ridge, static_cast<T*>(x), static_cast<T*>(y),
+                     progress);
+  });
+}
+
+void fill_complete(const RowMatrix& matrix, const Supports& supports,
+                   const SupportAnalysis& analysis, void* x, void* y) {
+  visit(matrix.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const Filler<T> filler(matrix, supports, analysis, static_cast<T*>(x), static_cast<T*>(y));
+    for_rows(supports.rows, static_cast<double>(supports.rows) * static_cast<double>(supports.cols),
+             [&](Index begin, Index end) { filler.fill(begin, end); });
+  });
+}
+
+}  // namespace papilio
