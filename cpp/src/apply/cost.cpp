@@ -132,6 +132,20 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
           exchanges += static_cast<double>(p.rows() / simd * (within.c - 1));
         }
         break;
+      case Stage::Kind::column_butterflies:
+      case Stage::Kind::row_butterflies:
+      case Stage::Kind::within_butterflies:
+      case Stage::Kind::permuted_butterflies: {
+        // An addition for each level of each number, and half of the twiddle's product.
+        const double numbers = static_cast<double>(columns ? p.rows() : ceil_of(p.rows(), simd));
+        products = numbers * (std::log2(static_cast<double>(p.b)) / (stage.real ? 1 : parts) +
+                              (stage.weights.values ? 1 : 0));
+        blocks = numbers / static_cast<double>(p.b);
+        if (stage.kind == Stage::Kind::within_butterflies)
+          exchanges = numbers * std::log2(static_cast<double>(simd));
+        if (stage.kind == Stage::Kind::permuted_butterflies) exchanges = 4 * numbers;
+        break;
+      }
     }
     const double moved = static_cast<double>(p.rows() + p.cols()) * element *
                          (columns ? static_cast<double>(simd) : 1) * width;
@@ -143,10 +157,11 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   time += tiles * program.weight_bytes / rate_of(program.weight_bytes + tile_bytes);
   const bool read = batch.in == (columns ? Contiguous::columns : Contiguous::rows);
   const bool write = batch.out == (columns ? Contiguous::columns : Contiguous::rows);
-  const bool gathered =
-      !program.gather.empty() && !(columns && program.stages.front().in_registers);
-  const bool scattered =
-      !program.scatter.empty() && !(columns && program.stages.back().in_registers);
+  const auto folds = [&](const Stage& stage) {
+    return columns ? stage.in_registers : stage.kind == Stage::Kind::permuted_butterflies;
+  };
+  const bool gathered = !program.gather.empty() && !folds(program.stages.front());
+  const bool scattered = !program.scatter.empty() && !folds(program.stages.back());
   if (!read || gathered || (columns && program.stages.front().rereads))
     time += copy_cost(program.input_rows, vectors, batch.in, program.lanes, gathered, simd);
   if (!write || scattered)
