@@ -75,6 +75,13 @@ Index default_tile(const Program& program, const BatchClass& batch) {
   const Index vectors = batch.vectors >= 16 ? 2 * batch.vectors : batch.vectors;
   const Index lanes = kernels::kernels_for(program.dtype).lanes;
   const Index element = static_cast<Index>(size_of(program.dtype));
+  const bool butterflies =
+      std::all_of(program.stages.begin(), program.stages.end(),
+                  [](const Stage& stage) { return stage.has_butterflies(); });
+  // Vectors that share few weights or none go alone, through the nearest cache.
+  if (program.lanes == Lanes::rows && butterflies)
+    return std::clamp((Index{16} << 10) / (row_pitch(program) * element), Index{1},
+                      std::clamp(vectors, Index{1}, Index{32}));
   if (program.lanes == Lanes::rows)
     return std::clamp(l2_bytes() / 4 / (row_pitch(program) * element), Index{1},
                       std::clamp(vectors, Index{1}, Index{32}));
@@ -104,8 +111,7 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   const double width =
       columns ? std::ceil(std::min(vectors, static_cast<double>(tile)) / static_cast<double>(simd))
               : std::min(vectors, static_cast<double>(tile));
-  const double rate = kernels::active_table().multiply_adds / parts *
-                      (columns || width == 1 ? efficiency : shared_efficiency);
+  const double peak = kernels::active_table().multiply_adds / parts;
   const double tile_bytes = static_cast<double>(program.widest) * element * width *
                             (columns ? static_cast<double>(simd) : 1);
   double time = call_cost;
@@ -147,6 +153,8 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
         break;
       }
     }
+    const bool shared = !columns && width > 1 && !stage.has_butterflies();
+    const double rate = peak * (shared ? shared_efficiency : efficiency);
     const double moved = static_cast<double>(p.rows() + p.cols()) * element *
                          (columns ? static_cast<double>(simd) : 1) * width;
     const double data_rate = tile_bytes <= 32 << 10 ? l1_rate : 1.5 * rate_of(tile_bytes);

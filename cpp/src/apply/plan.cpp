@@ -101,7 +101,9 @@ std::vector<Span> spans_of(const Program& program, Index row_bytes) {
     Index parts = stages[first].pattern().a;
     for (std::size_t n = first; n < stages.size() && stages[n].in_registers; ++n) {
       parts = std::gcd(parts, stages[n].pattern().a);
-      if (part_rows(parts) * row_bytes > nearest_cache) break;
+      if (parts == 1 || part_rows(parts) * row_bytes > nearest_cache) break;
+      // A permutation may lead from one part to another.
+      if (n > first && n + 1 == stages.size() && !program.scatter.empty()) break;
       span.last = n + 1;
       span.parts = parts;
     }
