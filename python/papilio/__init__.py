@@ -8,6 +8,7 @@ from . import permutations, transforms
 from ._core import build_info as _build_info
 from .architecture import Architecture
 from .butterfly import Butterfly
+from .composition import Composition
 from .config import get_num_threads, set_num_threads, show_config
 from .factorization import Report, factorize
 from .io import load
@@ -19,6 +20,7 @@ __version__ = _build_info()["version"]
 __all__ = [
     "Architecture",
     "Butterfly",
+    "Composition",
     "Pattern",
     "Plan",
     "Report",
