@@ -12,8 +12,10 @@ from .composition import Composition
 from .config import get_num_threads, set_num_threads, show_config
 from .factorization import Report, factorize
 from .io import load
+from .kronecker import kron
 from .pattern import Pattern
 from .planning import Plan, plan
+from .simplification import Simplification
 
 __version__ = _build_info()["version"]
 
@@ -24,9 +26,11 @@ __all__ = [
     "Pattern",
     "Plan",
     "Report",
+    "Simplification",
     "__version__",
     "factorize",
     "get_num_threads",
+    "kron",
     "load",
     "permutations",
     "plan",

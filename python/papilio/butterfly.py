@@ -20,6 +20,7 @@ from .planning import Plan, plan
 
 if TYPE_CHECKING:
     from .factorization import Report
+    from .simplification import Simplification
 
 _Array = np.ndarray[Any, Any]
 _CHUNK_BYTES = 1 << 20  # of a batch that must be converted, at a time
@@ -90,7 +91,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     _data: _Data
     _transposed: bool
     _conjugated: bool
-    _report: Report | None
+    _report: Report | Simplification | None
     _multiply: Callable[[Any, int], _Array | None]
     _side: int
 
@@ -149,7 +150,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         data: _Data,
         transposed: bool = False,
         conjugated: bool = False,
-        report: Report | None = None,
+        report: Report | Simplification | None = None,
     ) -> None:
         self._data = data
         self._transposed = transposed
@@ -204,8 +205,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         return sum(values.nbytes for values in self._data.values)
 
     @property
-    def report(self) -> Report | None:
-        """What `factorize` found out; None for an operator made in another way."""
+    def report(self) -> Report | Simplification | None:
+        """What `factorize` found out or `simplify` changed; None for other operators."""
         return self._report
 
     # ------------------------------------------------------------------ products
@@ -363,6 +364,47 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         """
         return self._view(False, self.dtype.kind == "c")
 
+    def simplify(self, tol: float | None = None) -> Butterfly:
+        """Return the operator with factors that are tied and structured again.
+
+        The freedom between neighbours (a diagonal matrix and its inverse) is used up first: rows
+        or columns of the factors are scaled so that their first entries are 1. Then values that
+        repeat along a or d within the tolerance are stored once, factors close to a Hadamard or
+        Fourier matrix times twiddles become exactly that, and values close to 0 or a root of unity
+        become exact. Products with such factors take additions and twiddles only.
+
+        Parameters
+        ----------
+        tol : float, optional
+            How far values may change, relative to the largest of their factor. Default: the
+            dtype's epsilon to the power 3/4, for factors that only rounding has disturbed.
+
+        Returns
+        -------
+        Butterfly
+            Its `report` (a `Simplification`) tells what was changed and by how much.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a tol that isn't a finite number of at least 0.
+
+        Notes
+        -----
+        Memory: some copies of the untied factors in double precision while it runs.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> H = pp.transforms.hadamard(64)
+        >>> F = pp.factorize(H.toarray(), pp.Architecture.square_dyadic(64))
+        >>> F.nbytes, F.simplify().nbytes
+        (6144, 192)
+        """
+        from .simplification import simplify
+
+        return simplify(self, tol)
+
     def inv(self) -> Butterfly:
         """Return the inverse: a butterfly of the inverse blocks.
 
@@ -510,7 +552,7 @@ def _wrap(
     data: _Data,
     transposed: bool = False,
     conjugated: bool = False,
-    report: Report | None = None,
+    report: Report | Simplification | None = None,
 ) -> Butterfly:
     butterfly: Butterfly = Butterfly.__new__(Butterfly)
     butterfly._set(data, transposed, conjugated, report)
@@ -522,7 +564,7 @@ def from_owned(
     values: Sequence[_Array],
     row_permutation: NDArray[np.int64] | None,
     column_permutation: NDArray[np.int64] | None,
-    report: Report | None = None,
+    report: Report | Simplification | None = None,
 ) -> Butterfly:
     """Make a Butterfly of arrays that papilio itself made, without a copy."""
     data = make_data(architecture, values, row_permutation, column_permutation)
@@ -536,7 +578,7 @@ def _rebuild(
     column_permutation: NDArray[np.int64] | None,
     transposed: bool,
     conjugated: bool,
-    report: Report | None,
+    report: Report | Simplification | None,
 ) -> Butterfly:
     data = make_data(architecture, values, row_permutation, column_permutation)
     return _wrap(data, transposed, conjugated, report)
