@@ -40,11 +40,11 @@ def fftw(x: Any, axis: int, threads: int) -> Call:
 
 
 def mkl(x: Any, axis: int, threads: int) -> Call:
-    import mkl
     import mkl_fft
     import numpy as np
+    from threadpoolctl import threadpool_limits
 
-    mkl.set_num_threads(threads)
+    threadpool_limits(threads, user_api="blas")
     out = np.empty_like(x)
     return lambda: mkl_fft.fft(x, axis=axis, out=out)
 

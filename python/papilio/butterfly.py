@@ -91,7 +91,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     _data: _Data
     _transposed: bool
     _conjugated: bool
-    _report: Report | Simplification | None
+    _report: Report | None
+    _simplification: Simplification | None
     _multiply: Callable[[Any, int], _Array | None]
     _side: int
 
@@ -150,12 +151,13 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         data: _Data,
         transposed: bool = False,
         conjugated: bool = False,
-        report: Report | Simplification | None = None,
+        report: Report | None = None,
     ) -> None:
         self._data = data
         self._transposed = transposed
         self._conjugated = conjugated
         self._report = report
+        self._simplification = None
         self._multiply = data.operator.multiply
         self._side = transposed + 2 * conjugated
         rows, cols = data.architecture.shape
@@ -205,9 +207,14 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         return sum(values.nbytes for values in self._data.values)
 
     @property
-    def report(self) -> Report | Simplification | None:
-        """What `factorize` found out or `simplify` changed; None for other operators."""
+    def report(self) -> Report | None:
+        """What `factorize` found out; None for an operator made in another way."""
         return self._report
+
+    @property
+    def simplification(self) -> Simplification | None:
+        """What `simplify` changed; None for an operator made in another way."""
+        return self._simplification
 
     # ------------------------------------------------------------------ products
 
@@ -382,7 +389,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         Returns
         -------
         Butterfly
-            Its `report` (a `Simplification`) tells what was changed and by how much.
+            Its `simplification` tells what was changed and by how much.
 
         Raises
         ------
@@ -552,7 +559,7 @@ def _wrap(
     data: _Data,
     transposed: bool = False,
     conjugated: bool = False,
-    report: Report | Simplification | None = None,
+    report: Report | None = None,
 ) -> Butterfly:
     butterfly: Butterfly = Butterfly.__new__(Butterfly)
     butterfly._set(data, transposed, conjugated, report)
@@ -564,7 +571,7 @@ def from_owned(
     values: Sequence[_Array],
     row_permutation: NDArray[np.int64] | None,
     column_permutation: NDArray[np.int64] | None,
-    report: Report | Simplification | None = None,
+    report: Report | None = None,
 ) -> Butterfly:
     """Make a Butterfly of arrays that papilio itself made, without a copy."""
     data = make_data(architecture, values, row_permutation, column_permutation)
@@ -578,7 +585,7 @@ def _rebuild(
     column_permutation: NDArray[np.int64] | None,
     transposed: bool,
     conjugated: bool,
-    report: Report | Simplification | None,
+    report: Report | None,
 ) -> Butterfly:
     data = make_data(architecture, values, row_permutation, column_permutation)
     return _wrap(data, transposed, conjugated, report)

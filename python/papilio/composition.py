@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
 from .butterfly import Butterfly, chunks, prepared_product
+from .dtypes import promoted
 
 _Array = np.ndarray[Any, Any]
 
@@ -42,7 +43,8 @@ class Sparse:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.matrix.dtype)
+        dtype: np.dtype[Any] = np.dtype(self.matrix.dtype)
+        return dtype
 
     @property
     def T(self) -> Sparse:
@@ -81,7 +83,8 @@ class Pairs:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.butterfly.dtype.char.lower())
+        dtype: np.dtype[Any] = np.dtype(self.butterfly.dtype.char.lower())
+        return dtype
 
     @property
     def T(self) -> Pairs:
@@ -148,11 +151,18 @@ class Composition(LinearOperator):  # type: ignore[misc]
     array([ 2., -2.,  2., -2.])
     """
 
+    _parts: tuple[Part, ...]
+    _inverse: Callable[[], Butterfly | Composition] | None
+
     def __init__(
         self, parts: Sequence[Any], inverse: Callable[[], Butterfly | Composition] | None = None
     ) -> None:
         made: list[Part] = []
-        for part in parts:
+        try:
+            given = list(parts)
+        except TypeError:
+            raise TypeError(f"parts is {parts!r}, expected a sequence of operators") from None
+        for n, part in enumerate(given):
             if isinstance(part, Composition):
                 made.extend(part._parts)
             elif scipy.sparse.issparse(part):
@@ -161,7 +171,8 @@ class Composition(LinearOperator):  # type: ignore[misc]
                 made.append(part)
             else:
                 raise TypeError(
-                    f"parts has a {type(part).__name__}, expected butterflies and sparse matrices"
+                    f"parts[{n}] is a {type(part).__name__}, "
+                    "expected a butterfly or a sparse matrix"
                 )
         if not made:
             raise ValueError("parts is empty, expected at least one")
@@ -213,7 +224,7 @@ class Composition(LinearOperator):  # type: ignore[misc]
         """Return ``x @ F``: x a vector, or vectors along the last axis."""
         if isinstance(x, LinearOperator) or np.isscalar(x):
             return super().__rmatmul__(x)
-        return self.T.apply(x, axis=-1)
+        return self._transpose().apply(x, axis=-1)
 
     def _matvec(self, x: _Array) -> _Array:
         column = x.ndim == 2 and x.shape == (self.shape[1], 1)
@@ -221,13 +232,13 @@ class Composition(LinearOperator):  # type: ignore[misc]
 
     def _rmatvec(self, x: _Array) -> _Array:
         column = x.ndim == 2 and x.shape == (self.shape[0], 1)
-        return self.H.apply(x, axis=0 if column else -1)
+        return self._adjoint().apply(x, axis=0 if column else -1)
 
     def _matmat(self, x: _Array) -> _Array:
         return self.apply(x, axis=-2)
 
     def _rmatmat(self, x: _Array) -> _Array:
-        return self.H.apply(x, axis=-2)
+        return self._adjoint().apply(x, axis=-2)
 
     def _transpose(self) -> Composition:
         inverse = self._inverse
@@ -267,7 +278,8 @@ class Composition(LinearOperator):  # type: ignore[misc]
         """
         if self._inverse is None:
             raise ValueError(f"{self!r} has no exact inverse")
-        return self._inverse()
+        inverse: Butterfly | Composition = self._inverse()
+        return inverse
 
     def toarray(self) -> _Array:
         """Return the dense matrix: a new array of ``shape[0] * shape[1]`` entries."""
@@ -282,6 +294,8 @@ class Composition(LinearOperator):  # type: ignore[misc]
             If dtype is real where the operator is complex.
         """
         wanted = np.dtype(dtype)
+        if promoted(wanted, "dtype") != wanted:
+            raise TypeError(f"dtype is {wanted}, expected a float or complex type of papilio")
         if not np.can_cast(self.dtype, wanted, "same_kind"):
             raise TypeError(f"dtype is {wanted}, but the operator's values are {self.dtype}")
         real = np.dtype(wanted.char.lower())

@@ -118,7 +118,7 @@ def simplify(F: Butterfly, tol: float | None) -> Butterfly:
     reference = F @ x
     size = np.linalg.norm(reference)
     change = float(np.linalg.norm(G @ x - reference) / size) if size > 0 else 0.0
-    G._report = Simplification(
+    G._simplification = Simplification(
         tol, change, F.nbytes, G.nbytes, tuple(changed for _, changed in simpler)
     )
     return G
@@ -201,7 +201,9 @@ def _structured(units: _Array, tol: float) -> tuple[str | None, _Array]:
     j, k = np.ogrid[:b, :b]
     matrices = {}
     if b & (b - 1) == 0:
-        signs = np.array([[1 - 2 * (bin(x & y).count("1") % 2) for x in range(b)] for y in range(b)])
+        signs = np.array(
+            [[1 - 2 * (bin(x & y).count("1") % 2) for x in range(b)] for y in range(b)]
+        )
         matrices["hadamard"] = signs.astype(float)
     if units.dtype.kind == "c":
         fourier = roots_of_unity(b, j * k)
@@ -218,7 +220,8 @@ def _structured(units: _Array, tol: float) -> tuple[str | None, _Array]:
 def _rounded(units: _Array, order: int) -> _Array:
     """The nearest of 0, and 1 and -1 or the roots of unity of this order (times four)."""
     if units.dtype.kind != "c":
-        return np.rint(np.clip(units, -1, 1))
+        return np.asarray(np.rint(np.clip(units, -1, 1)))
     order = math.lcm(order, 4)
     power = np.rint(-np.angle(units) * order / (2 * np.pi)).astype(np.int64)
-    return np.where(np.abs(units) < 0.5, 0, roots_of_unity(order, power))
+    rounded: _Array = np.where(np.abs(units) < 0.5, 0, roots_of_unity(order, power))
+    return rounded

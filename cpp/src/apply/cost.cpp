@@ -40,6 +40,7 @@ Index tile_bytes() {
 }
 
 double rate_of(double bytes) {
+  if (bytes <= 32 << 10) return l1_rate;
   return bytes <= static_cast<double>(l2_bytes()) ? l2_rate
                                                   : (bytes <= l3_bytes ? l3_rate : memory_rate);
 }
@@ -149,7 +150,7 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
         blocks = numbers / static_cast<double>(p.b);
         if (stage.kind == Stage::Kind::within_butterflies)
           exchanges = numbers * std::log2(static_cast<double>(simd));
-        if (stage.kind == Stage::Kind::permuted_butterflies) exchanges = 4 * numbers;
+        if (stage.kind == Stage::Kind::permuted_butterflies) exchanges = 2 * numbers;
         break;
       }
     }
@@ -157,7 +158,7 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
     const double rate = peak * (shared ? shared_efficiency : efficiency);
     const double moved = static_cast<double>(p.rows() + p.cols()) * element *
                          (columns ? static_cast<double>(simd) : 1) * width;
-    const double data_rate = tile_bytes <= 32 << 10 ? l1_rate : 1.5 * rate_of(tile_bytes);
+    const double data_rate = (tile_bytes <= 32 << 10 ? 1 : 1.5) * rate_of(tile_bytes);
     time += tiles *
             (stage_cost + blocks +
              std::max(width * (products / rate + exchanges * permutation_cost), moved / data_rate));

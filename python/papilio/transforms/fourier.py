@@ -230,10 +230,10 @@ def _spread(values: list[Any], scale: float) -> None:
     """Multiply the factors by `scale`: exact shares of it first, the rest into the last."""
     if scale == 1:
         return
-    for block in values[:-1]:
-        share = 2.0 ** -round(np.log2(block.shape[1]))
+    for n in range(len(values) - 1):
+        share = 2.0 ** -round(np.log2(values[n].shape[1]))
         if scale < share:
-            block *= share
+            values[n] = values[n] * share
             scale /= share
     values[-1] *= scale
 
@@ -259,7 +259,7 @@ def _bluestein(
             butterfly_dft(m, dtype),
             sparse(select.T, dtype),
         ],
-        lambda: _fourier(n, dtype, norm, not inverse),  # type: ignore[return-value]
+        lambda: _fourier(n, dtype, norm, not inverse),
     )
 
 
