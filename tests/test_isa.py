@@ -51,9 +51,9 @@ for number, n in enumerate((64, 128, 360, 1024)):
             continue
         F = pp.transforms.dft(n, dtype) if complex_values else pp.transforms.hadamard(n, dtype)
         D = np.fft.fft(np.eye(n)) if complex_values else scipy.linalg.hadamard(n).astype(float)
-        for columns in (1, 3, 17, 40):
+        for columns in (3, 17):
             for lanes in ("columns", "rows"):
-                for radix in (2, 4, 8, 16):
+                for radix in (4, 16):
                     for transpose in (False, True):
                         for layout in ("columns", "rows"):
                             F._data.operator.force(

@@ -76,9 +76,8 @@ Index default_tile(const Program& program, const BatchClass& batch) {
   const Index vectors = batch.vectors >= 16 ? 2 * batch.vectors : batch.vectors;
   const Index lanes = kernels::kernels_for(program.dtype).lanes;
   const Index element = static_cast<Index>(size_of(program.dtype));
-  const bool butterflies =
-      std::all_of(program.stages.begin(), program.stages.end(),
-                  [](const Stage& stage) { return stage.has_butterflies(); });
+  const bool butterflies = std::all_of(program.stages.begin(), program.stages.end(),
+                                       [](const Stage& stage) { return stage.has_butterflies(); });
   // Vectors that share few weights or none go alone, through the nearest cache.
   if (program.lanes == Lanes::rows && butterflies)
     return std::clamp((Index{16} << 10) / (row_pitch(program) * element), Index{1},

@@ -362,6 +362,10 @@ class RowSteps {
       }
       target_.push_back(buffer);
     }
+    // A long vector between stages takes less of the caches where its result will be.
+    const Index bytes = work.program.output_rows * work.element;
+    in_output_ = read_ && write_ && !two_buffers_ && bytes >= l2_bytes() / 4 &&
+                 work.program.widest == work.program.output_rows;
   }
 
   Index steps() const { return static_cast<Index>(work_.plan.spans->size()) + 2; }
@@ -374,10 +378,10 @@ class RowSteps {
     const Program& program = work_.program;
     if (step == 0) {
       if (!read_ && share == 0)
-        work_.kernels.pack({tile.vectors, program.input_rows, work_.inner.in_stride,
-                            work_.in_stride, pitch_, nullptr,
-                            gathers_ ? nullptr : index_or_null(program.gather), false},
-                           tile.from, tile.buffers[0]);
+        work_.kernels.pack(
+            {tile.vectors, program.input_rows, work_.inner.in_stride, work_.in_stride, pitch_,
+             nullptr, gathers_ ? nullptr : index_or_null(program.gather), false},
+            tile.from, tile.buffers[0]);
       return;
     }
     const std::size_t n = static_cast<std::size_t>(step - 1);
@@ -408,10 +412,15 @@ class RowSteps {
     const Stage& stage = program.stages[n];
     const Pattern& p = stage.pattern();
     const bool direct_in = n == 0 && read_, direct_out = n + 1 == count && write_;
-    const void* in = direct_in ? tile.from : tile.buffers[n == 0 ? 0 : target_[n - 1]];
-    void* out = direct_out ? tile.to : tile.buffers[target_[n]];
-    const Index in_step = direct_in ? work_.inner.in_stride : pitch_;
-    const Index out_step = direct_out ? work_.inner.out_stride : pitch_;
+    const bool from_output = !direct_in && in_output_, to_output = direct_out || in_output_;
+    const void* in = direct_in     ? tile.from
+                     : from_output ? tile.to
+                                   : tile.buffers[n == 0 ? 0 : target_[n - 1]];
+    void* out = to_output ? tile.to : tile.buffers[target_[n]];
+    const Index in_step = direct_in     ? work_.inner.in_stride
+                          : from_output ? work_.inner.out_stride
+                                        : pitch_;
+    const Index out_step = to_output ? work_.inner.out_stride : pitch_;
     const Index lanes = work_.kernels.lanes;
     if (stage.kind == Stage::Kind::within) {
       constexpr std::size_t most = 8;  // at a time; more than log2 of any vector's lanes
@@ -438,9 +447,9 @@ class RowSteps {
     work.count = tile.vectors;
     const bool complex_lanes = stage.has_butterflies() && holds_complex(program.dtype);
     const Index simd = complex_lanes ? 2 * lanes : lanes;
-    const Index unit = is_permuted(stage)                              ? simd
+    const Index unit = is_permuted(stage)                           ? simd
                        : complex_lanes && !stage.real && p.d < simd ? simd / p.d
-                                                                       : 1;
+                                                                    : 1;
     if (part) {
       work.i0 = p.a / shares * share;
       work.i1 = p.a / shares * (share + 1);
@@ -455,9 +464,9 @@ class RowSteps {
       work.prefetch = asking_for(blocks_i);
       return work_.kernels.outputs(work);
     }
-    work.prefetch = asking_for(
-        is_permuted(stage) ? blocks_i / simd
-                           : (blocks_i + unit - 1) / unit * ((work.l1 - work.l0 + simd - 1) / simd));
+    work.prefetch = asking_for(is_permuted(stage) ? blocks_i / simd
+                                                  : (blocks_i + unit - 1) / unit *
+                                                        ((work.l1 - work.l0 + simd - 1) / simd));
     if (stage.kind == Stage::Kind::rows) return work_.kernels.rows(work);
     const kernels::ButterflyKernels& kernels = work_.kernels_of(stage).butterflies;
     if (is_permuted(stage)) {
@@ -478,7 +487,7 @@ class RowSteps {
 
   const Work& work_;
   Index pitch_;
-  bool gathers_, scatters_, read_, write_, two_buffers_ = false;
+  bool gathers_, scatters_, read_, write_, two_buffers_ = false, in_output_;
   std::vector<int> target_;  // the buffer that each stage writes, where it writes one
 };
 

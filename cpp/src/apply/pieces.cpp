@@ -134,7 +134,8 @@ class Divider {
       rest = Rest::within;
       const Index exchanges = log2_of(real_lanes_ / d), others = levels - exchanges;
       const Index stages = (others + most - 1) / most;
-      stop = end - static_cast<std::size_t>(exchanges + (stages ? (others + stages - 1) / stages : 0));
+      stop =
+          end - static_cast<std::size_t>(exchanges + (stages ? (others + stages - 1) / stages : 0));
     } else {
       while (stop > begin && !fits_rows(chain_.factors[stop - 1].pattern, real)) --stop;
       // Half of the lanes along l need an even number of blocks of the stage as it will be.

@@ -14,8 +14,8 @@ using Complex = std::complex<double>;
 /// makes of a factor that was computed to have it.
 double tolerance(DType dtype) {
   const bool single = dtype == DType::float32 || dtype == DType::complex64;
-  return 4 * (single ? std::numeric_limits<float>::epsilon()
-                     : std::numeric_limits<double>::epsilon());
+  return 4 *
+         (single ? std::numeric_limits<float>::epsilon() : std::numeric_limits<double>::epsilon());
 }
 
 Index bit_reversed(Index n, Index size) {

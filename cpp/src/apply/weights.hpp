@@ -27,10 +27,11 @@ struct Product {
 /// The product of the factors [first, last) of the chain.
 Product multiply(const Chain& chain, std::size_t first, std::size_t last);
 
-/// Groups [first, last) of neighbours among the factors [begin, end) that are worth being multiplied: their product is of square
-/// blocks of at most radix and needs hardly more multiply-adds than they do one after the other.
-/// Factors with d below `least_d` are left alone, and so are those whose values are so large or so
-/// small that products of them might overflow or vanish.
+/// Groups [first, last) of neighbours among the factors [begin, end) that are worth being
+/// multiplied: their product is of square blocks of at most radix and needs hardly more
+/// multiply-adds than they do one after the other. Factors with d below `least_d` are left alone,
+/// and so are those whose values are so large or so small that products of them might overflow or
+/// vanish.
 std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chain,
                                                                std::size_t begin, std::size_t end,
                                                                Index radix, Index least_d);

@@ -163,7 +163,8 @@ struct Fourier {
   template <int half, class X>
   PAPILIO_INLINE static X rotated(X x, int e) {
     const typename X::V minus = X::V::broadcast(-1);
-    const typename X::V root = X::V::broadcast(static_cast<typename X::scalar>(0.70710678118654752440));
+    const typename X::V root =
+        X::V::broadcast(static_cast<typename X::scalar>(0.70710678118654752440));
     const int eighths = e * 4 / half;
     switch (eighths) {
       case 0:
@@ -319,8 +320,7 @@ void butterfly_columns(const StageArguments& given) {
       }
       X twiddle[R] = {};
       if (stage.weights) {
-        const T* w =
-            static_cast<const T*>(stage.weights) + i * stage.weight_i + l * stage.weight_l;
+        const T* w = static_cast<const T*>(stage.weights) + i * stage.weight_i + l * stage.weight_l;
         PAPILIO_UNROLL
         for (int k = 1; k < R; ++k) twiddle[k] = X::broadcast(w + (k - 1) * P);
       }
@@ -332,8 +332,7 @@ void butterfly_columns(const StageArguments& given) {
           for (int k = 0; k < R; ++k) x[k] = X::load(in[k] + at);
         } else {
           PAPILIO_UNROLL
-          for (int k = 0; k < R; ++k)
-            x[k] = X::load_interleaved(in[k] + at, in[k] + at + X::lanes);
+          for (int k = 0; k < R; ++k) x[k] = X::load_interleaved(in[k] + at, in[k] + at + X::lanes);
         }
         butterfly<X, Matrix, R>(stage, x, twiddle, scale);
         if (how.out_split) {
@@ -344,8 +343,7 @@ void butterfly_columns(const StageArguments& given) {
           for (int k = 0; k < R; ++k) x[k].stream(out[k] + at);
         } else {
           PAPILIO_UNROLL
-          for (int k = 0; k < R; ++k)
-            x[k].store_interleaved(out[k] + at, out[k] + at + X::lanes);
+          for (int k = 0; k < R; ++k) x[k].store_interleaved(out[k] + at, out[k] + at + X::lanes);
         }
       }
       if (stage.tail) {
@@ -439,8 +437,7 @@ void butterfly_permuted(const StageArguments& given) {
           for (int k = 0; k < R; k += H) {
             typename X::V z[H];
             PAPILIO_UNROLL
-            for (int n = 0; n < H; ++n)
-              z[n] = X::V::load(in + 2 * (blocks[half * H + n] * R + k));
+            for (int n = 0; n < H; ++n) z[n] = X::V::load(in + 2 * (blocks[half * H + n] * R + k));
             Transpose<A, H / 2>::run(z);
             PAPILIO_UNROLL
             for (int n = 0; n < H; ++n) y[half][k + n] = z[n];
@@ -498,13 +495,13 @@ void hadamard_lanes(const StageArguments& given) {
       RealLanes<T> x[V];
       PAPILIO_UNROLL
       for (int n = 0; n < V; ++n) x[n] = RealLanes<T>::load(in + (i * V + n) * L);
-#define PAPILIO_LEVEL(distance)                                                                   \
-  if (distance < L && distance >= stage.d) {                                                      \
-    X sign;                                                                                       \
-    for (int s = 0; s < L; ++s) sign.v[s] = s & (distance) ? -1 : 1;                              \
-    PAPILIO_UNROLL                                                                                \
-    for (int n = 0; n < V; ++n)                                                                   \
-      x[n].re = x[n].re * sign + permute(x[n].re, [](int s) { return s ^ ((distance) % L); });    \
+#define PAPILIO_LEVEL(distance)                                                                \
+  if (distance < L && distance >= stage.d) {                                                   \
+    X sign;                                                                                    \
+    for (int s = 0; s < L; ++s) sign.v[s] = s & (distance) ? -1 : 1;                           \
+    PAPILIO_UNROLL                                                                             \
+    for (int n = 0; n < V; ++n)                                                                \
+      x[n].re = x[n].re * sign + permute(x[n].re, [](int s) { return s ^ ((distance) % L); }); \
   }
       PAPILIO_LEVEL(1)
       PAPILIO_LEVEL(2)
