@@ -67,6 +67,13 @@ for number, n in enumerate((64, 128, 360, 1024)):
                     ):
                         scale = np.sqrt(n) * np.abs(X).max()
                         assert np.abs(actual - expected).max() <= TOLERANCE[np.dtype(dtype)] * scale
+for shape, rank in (((2, 9), 1), ((5, 40), 2), ((40, 33), 3), ((64, 64), 1), ((60, 64), 20)):
+    for dtype in DTYPES:
+        A = random_array(rng, shape, dtype)
+        F = pp.factorize(A, pp.Architecture.low_rank(shape, rank))
+        best = np.linalg.norm(np.linalg.svd(A, compute_uv=False)[rank:])
+        error = np.linalg.norm(F.toarray() - A)
+        assert abs(error - best) <= (1e-10 if np.finfo(dtype).eps < 1e-10 else 1e-4) * best
 print("good")
 """
 

@@ -10,11 +10,13 @@ from .architecture import Architecture
 from .butterfly import Butterfly
 from .composition import Composition
 from .config import get_num_threads, set_num_threads, show_config
-from .factorization import Report, factorize
+from .factorization import factorize
 from .io import load
 from .kronecker import kron
 from .pattern import Pattern
 from .planning import Plan, plan
+from .report import Report
+from .search import best_architecture
 from .simplification import Simplification
 
 __version__ = _build_info()["version"]
@@ -28,6 +30,7 @@ __all__ = [
     "Report",
     "Simplification",
     "__version__",
+    "best_architecture",
     "factorize",
     "get_num_threads",
     "kron",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .architecture import _positive_ints
 from .pattern import power_of_two
+from .recovery import Recovery, recover
 
-__all__ = ["bit_reversal", "default_eight"]
+__all__ = ["Recovery", "bit_reversal", "default_eight", "digit_reversal", "recover"]
 
 
 def as_permutation(permutation: Any, size: int, name: str) -> NDArray[np.int64]:
@@ -54,9 +57,55 @@ def bit_reversal(n: int) -> NDArray[np.int64]:
     array([0, 4, 2, 6, 1, 5, 3, 7])
     """
     n = power_of_two(n, "n")
+    return digit_reversal([2] * (n.bit_length() - 1) or [1])
+
+
+def digit_reversal(radices: Sequence[int]) -> NDArray[np.int64]:
+    """Return the reversal of mixed-radix digits: of ``0..n-1``, n the product of the radices.
+
+    With ``q`` the radices, index ``k_1 q_2...q_L + ... + k_{L-1} q_L + k_L`` (the first digit is
+    the slowest) goes to ``k_1 + k_2 q_1 + ... + k_L q_1...q_{L-1}`` (the first digit is the
+    fastest). In this order, the columns of the DFT of size n make it exactly a butterfly of
+    ``Architecture.mixed_radix(radices)``: the columns of a chunk at split s are equal modulo
+    ``q_1...q_s``, so that on rows that are equal modulo ``q_{s+1}...q_L`` they are proportional.
+
+    Parameters
+    ----------
+    radices : sequence of int
+        At least one, each at least 1.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Its inverse is the reversal of the radices in reversed order.
+
+    Raises
+    ------
+    ValueError
+        If there are no radices or one is below 1.
+    TypeError
+        If one isn't a whole number.
+
+    Examples
+    --------
+    ``A[:, q]`` is the butterfly, so ``factorize(A, ...)`` takes the inverse of q:
+
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> pp.permutations.digit_reversal([2, 3])
+    array([0, 2, 4, 1, 3, 5])
+    >>> A = np.fft.fft(np.eye(12))
+    >>> F = pp.factorize(
+    ...     A,
+    ...     pp.Architecture.mixed_radix([3, 4]),
+    ...     column_permutation=pp.permutations.digit_reversal([4, 3]),
+    ... )
+    >>> F.report.relative_error < 1e-13
+    True
+    """
     reversal = np.zeros(1, dtype=np.int64)
-    while len(reversal) < n:
-        reversal = np.concatenate([2 * reversal, 2 * reversal + 1])
+    for radix in reversed(_positive_ints(radices, "radices")):
+        reversal = (np.arange(radix)[:, None] + radix * reversal).ravel()
     return reversal
 
 
