@@ -40,7 +40,7 @@ def row(
 ) -> None:
     """Measure, print and keep one comparison."""
     reference = next((name for name in references if name in calls), "papilio")
-    rows = summary(interleaved(calls, seconds, 7), reference)
+    rows = summary(interleaved(calls, seconds, 11), reference)
     best = min((r["seconds"], name) for name, r in rows.items() if name not in ("papilio", "F @ x"))
     ours = rows["papilio"]
     times = ", ".join(f"{name} {1e6 * r['seconds']:.4g}" for name, r in rows.items())
@@ -118,7 +118,7 @@ def dft(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
         ("scipy.fft",),
         cases,
         threads,
-        0.15,
+        0.25,
     )
 
 
@@ -135,7 +135,7 @@ def hadamard(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
         ("fht_cpu",),
         cases,
         threads,
-        0.15,
+        0.25,
     )
 
 
