@@ -1,5 +1,8 @@
 """Transforms: equal to SciPy's, to rounding, with all that an operator can do."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -367,4 +370,9 @@ def test_compositions_are_operators_of_scipy():
     np.testing.assert_allclose(F.matmat(np.eye(8)), F.toarray(), atol=1e-14)
     assert "8x8 float64: 1 butterflies" in repr(F)
     assert len(F.parts) == 3
+    for G in (F, F.T, T.dft(17).H, T.circulant(x + 1)):
+        again = pickle.loads(pickle.dumps(G))
+        assert np.array_equal(again.toarray(), G.toarray())
+        assert np.array_equal(again.inv().toarray(), G.inv().toarray())
+        assert copy.deepcopy(G) is copy.copy(G) is G
     assert (F @ np.ones((8, 0))).shape == (8, 0)

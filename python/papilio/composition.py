@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -112,6 +113,14 @@ class Pairs:
         result = np.empty((*x.shape[:axis], self.shape[0], *x.shape[axis + 1 :]), x.dtype)
         result[even], result[odd] = product.real, product.imag
         return result
+
+
+def _derived(
+    inverse: Callable[[], Butterfly | Composition], method: str, *arguments: Any
+) -> Butterfly | Composition:
+    """The inverse of a transpose, a conjugate, another dtype; picklable in a partial."""
+    operator: Butterfly | Composition = getattr(inverse(), method)(*arguments)
+    return operator
 
 
 class Composition(LinearOperator):  # type: ignore[misc]
@@ -244,20 +253,28 @@ class Composition(LinearOperator):  # type: ignore[misc]
         inverse = self._inverse
         return Composition(
             [part.T for part in reversed(self._parts)],
-            None if inverse is None else lambda: inverse().T,
+            None if inverse is None else partial(_derived, inverse, "_transpose"),
         )
 
     def _adjoint(self) -> Composition:
         return self._transpose().conj()
 
     def conj(self) -> Composition:
-        """Return the complex conjugate (itself if all parts are real)."""
+        """Return the complex conjugate (itself if all parts are real).
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> F = pp.transforms.rdft(4)
+        >>> bool((F.conj().toarray() == F.toarray().conj()).all())
+        True
+        """
         if self.dtype.kind != "c":
             return self
         inverse = self._inverse
         return Composition(
             [part.conj() for part in self._parts],
-            None if inverse is None else lambda: inverse().conj(),
+            None if inverse is None else partial(_derived, inverse, "conj"),
         )
 
     def inv(self) -> Butterfly | Composition:
@@ -282,7 +299,15 @@ class Composition(LinearOperator):  # type: ignore[misc]
         return inverse
 
     def toarray(self) -> _Array:
-        """Return the dense matrix: a new array of ``shape[0] * shape[1]`` entries."""
+        """Return the dense matrix: a new array of ``shape[0] * shape[1]`` entries.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> pp.transforms.dct(2, 1).toarray().round(12)
+        array([[ 1.,  1.],
+               [ 1., -1.]])
+        """
         return self.apply(np.eye(self.shape[1], dtype=self.dtype))
 
     def astype(self, dtype: Any) -> Composition:
@@ -291,7 +316,13 @@ class Composition(LinearOperator):  # type: ignore[misc]
         Raises
         ------
         TypeError
-            If dtype is real where the operator is complex.
+            If dtype is another one, or real where the operator is complex.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> pp.transforms.dct(8).astype("float32").dtype
+        dtype('float32')
         """
         wanted = np.dtype(dtype)
         if promoted(wanted, "dtype") != wanted:
@@ -302,8 +333,17 @@ class Composition(LinearOperator):  # type: ignore[misc]
         inverse = self._inverse
         return Composition(
             [part.astype(wanted if part.dtype.kind == "c" else real) for part in self._parts],
-            None if inverse is None else lambda: inverse().astype(wanted),
+            None if inverse is None else partial(_derived, inverse, "astype", wanted),
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Composition, (self._parts, self._inverse)
+
+    def __copy__(self) -> Composition:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Composition:
+        return self
 
     def __repr__(self) -> str:
         rows, cols = self.shape

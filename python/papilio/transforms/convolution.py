@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -206,7 +207,7 @@ def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any]) -> Composition:
     complex_dtype = np.result_type(dtype, np.complex64)
     inverse = None
     if np.all(np.abs(spectrum) > np.finfo(dtype).eps * np.abs(spectrum).max()):
-        inverse = lambda: _diagonal_in_fourier(1 / spectrum, dtype)  # noqa: E731
+        inverse = partial(_diagonal_in_fourier, 1 / spectrum, dtype)
     diagonal = scipy.sparse.diags_array(spectrum)
     if dtype.kind == "c":
         return Composition(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,9 @@ def hartley(n: int, dtype: DTypeLike = np.float64, *, norm: str | None = None) -
 def _hartley(n: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> Composition:
     spectrum, parts = half_spectrum(n, dtype)
     rows = (spectrum.real - spectrum.imag) * scale_of(norm, n, inverse)
-    return Composition([sparse(rows, dtype), *parts], lambda: _hartley(n, dtype, norm, not inverse))
+    return Composition(
+        [sparse(rows, dtype), *parts], partial(_hartley, n, dtype, norm, not inverse)
+    )
 
 
 def half_spectrum(n: int, dtype: np.dtype[Any]) -> tuple[Any, list[Part]]:
@@ -259,7 +262,7 @@ def _bluestein(
             butterfly_dft(m, dtype),
             sparse(select.T, dtype),
         ],
-        lambda: _fourier(n, dtype, norm, not inverse),
+        partial(_fourier, n, dtype, norm, not inverse),
     )
 
 

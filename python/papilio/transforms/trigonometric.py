@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,7 @@ def _dct(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: boo
     diagonal = scipy.sparse.diags_array
     return Composition(
         [sparse(diagonal(rows) @ left, dtype), *parts, sparse(right @ diagonal(columns), dtype)],
-        lambda: _dct(n, _INVERSE_TYPE[kind], dtype, norm, not inverse),
+        partial(_dct, n, _INVERSE_TYPE[kind], dtype, norm, not inverse),
     )
 
 
@@ -159,7 +160,7 @@ def _dst(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: boo
     diagonal = scipy.sparse.diags_array
     return Composition(
         [sparse(diagonal(rows) @ left, dtype), *parts, sparse(right @ diagonal(columns), dtype)],
-        lambda: _dst(n, _INVERSE_TYPE[kind], dtype, norm, not inverse),
+        partial(_dst, n, _INVERSE_TYPE[kind], dtype, norm, not inverse),
     )
 
 
