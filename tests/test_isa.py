@@ -12,6 +12,7 @@ from papilio import _core
 PROGRAM = """
 import sys
 import numpy as np
+import scipy.linalg
 sys.path.insert(0, sys.argv[1])
 from reference import dense
 from strategies import DTYPES, TOLERANCE, random_array, random_chainable, random_factors
@@ -43,6 +44,29 @@ for number in range(60):
     assert np.linalg.norm((dense(G) - D).astype(complex)) <= tolerance * np.linalg.norm(
         D.astype(complex)
     )
+for number, n in enumerate((64, 128, 360, 1024)):
+    for dtype in DTYPES:
+        complex_values = np.dtype(dtype).kind == "c"
+        if n == 360 and not complex_values:
+            continue
+        F = pp.transforms.dft(n, dtype) if complex_values else pp.transforms.hadamard(n, dtype)
+        D = np.fft.fft(np.eye(n)) if complex_values else scipy.linalg.hadamard(n).astype(float)
+        for columns in (3, 17):
+            for lanes in ("columns", "rows"):
+                for radix in (4, 16):
+                    for transpose in (False, True):
+                        for layout in ("columns", "rows"):
+                            F._data.operator.force(
+                                transpose, (columns, layout, layout), (lanes, radix, 1 + 7 * number)
+                            )
+                    X = random_array(rng, (n, columns), dtype)
+                    Y = np.ascontiguousarray(X.T)
+                    for actual, expected in (
+                        (F @ X, D @ X), (Y @ F, Y @ D), (F.H @ X, D.conj().T @ X),
+                        (F.apply(Y, axis=1), Y @ D.T), (F @ X[:, 0].copy(), D @ X[:, 0]),
+                    ):
+                        scale = np.sqrt(n) * np.abs(X).max()
+                        assert np.abs(actual - expected).max() <= TOLERANCE[np.dtype(dtype)] * scale
 for shape, rank in (((2, 9), 1), ((5, 40), 2), ((40, 33), 3), ((64, 64), 1), ((60, 64), 20)):
     for dtype in DTYPES:
         A = random_array(rng, shape, dtype)

@@ -150,10 +150,14 @@ def test_plans_tell_what_they_do():
     F = pp.transforms.dft(256)
     text = str(F.plan(1000))
     assert text.startswith("256 x 256, batch of about 512, ")
-    assert "factors 1 to 2 of 8 multiplied, blocks of 4 x 4" in text
+    assert "factors 1 to 2 of 8 as Fourier butterflies of radix 4 with twiddles" in text
     assert "permutation of the input" in text
     assert "permutation of the output" in str(F.T.plan(1000))
-    assert "within SIMD vectors" in str(pp.transforms.hadamard(256).plan())
+    assert "Hadamard butterflies of radix" in str(pp.transforms.hadamard(256).plan())
+    rng = np.random.default_rng(4)
+    general = pp.Butterfly(random_factors(rng, pp.Architecture.square_dyadic(256), np.float64))
+    assert "factors 1 to 2 of 8 multiplied, blocks of 4 x 4" in str(general.plan(1000))
+    assert "within SIMD vectors" in str(general.plan())
     assert F.plan(64).predicted < F.plan(4096).predicted
     assert "measured" in repr(F.plan(3, layout="rows", tune=True))
 

@@ -8,13 +8,16 @@ from . import permutations, transforms
 from ._core import build_info as _build_info
 from .architecture import Architecture
 from .butterfly import Butterfly
+from .composition import Composition
 from .config import get_num_threads, set_num_threads, show_config
 from .factorization import factorize
 from .io import load
+from .kronecker import kron
 from .pattern import Pattern
 from .planning import Plan, plan
 from .report import Report
 from .search import best_architecture
+from .simplification import Simplification
 from .support_factorization import DivergingFactorsWarning, FixedSupportResult, fixed_support
 from .supports import SupportReport, Witness, analyze_supports
 
@@ -23,11 +26,13 @@ __version__ = _build_info()["version"]
 __all__ = [
     "Architecture",
     "Butterfly",
+    "Composition",
     "DivergingFactorsWarning",
     "FixedSupportResult",
     "Pattern",
     "Plan",
     "Report",
+    "Simplification",
     "SupportReport",
     "Witness",
     "__version__",
@@ -36,6 +41,7 @@ __all__ = [
     "factorize",
     "fixed_support",
     "get_num_threads",
+    "kron",
     "load",
     "permutations",
     "plan",

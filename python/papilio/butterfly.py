@@ -21,6 +21,7 @@ from .rounding import add, can_add, frobenius_norm, orthonormalized, round_ranks
 
 if TYPE_CHECKING:
     from .report import Report
+    from .simplification import Simplification
 
 _Array = np.ndarray[Any, Any]
 _CHUNK_BYTES = 1 << 20  # of a batch that must be converted, at a time
@@ -92,6 +93,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     _transposed: bool
     _conjugated: bool
     _report: Report | None
+    _simplification: Simplification | None
     _multiply: Callable[[Any], _Array | None]
     _side: int
 
@@ -156,6 +158,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         self._transposed = transposed
         self._conjugated = conjugated
         self._report = report
+        self._simplification = None
         self._side = transposed + 2 * conjugated
         self._multiply = data.operator.multiplier(self._side)
         rows, cols = data.architecture.shape
@@ -209,6 +212,11 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         """What `factorize` found out; None for an operator made in another way."""
         return self._report
 
+    @property
+    def simplification(self) -> Simplification | None:
+        """What `simplify` changed; None for an operator made in another way."""
+        return self._simplification
+
     # ------------------------------------------------------------------ products
 
     def apply(self, x: ArrayLike, out: _Array | None = None, axis: int = 0) -> _Array:
@@ -249,13 +257,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         if out is not None and self._data.operator.multiply_into(x, out, axis, self._side):
             return out
         array = as_array(x, "x")
-        try:
-            axis = operator.index(axis)
-        except TypeError:
-            raise TypeError(f"axis is {axis!r}, expected a whole number") from None
-        if not -array.ndim <= axis < array.ndim:
-            raise ValueError(f"axis is {axis}, but x has {array.ndim} axes")
-        return self._product(array, out, axis % array.ndim, False, False)
+        return self._product(array, out, _checked_axis(array, axis), False, False)
 
     def plan(self, batch: int = 1, *, layout: str = "columns", tune: bool = False) -> Plan:
         """Tell in words how a product with so many vectors runs; see `papilio.plan`.
@@ -331,19 +333,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         self, x: _Array, out: _Array | None, axis: int, transpose: bool, conjugate: bool
     ) -> _Array:
         """``op(F) x`` along `axis`, with everything about x and out checked."""
-        rows, cols = self.shape[::-1] if transpose else self.shape
-        if x.shape[axis] != cols:
-            raise ValueError(
-                f"x has shape {x.shape}, expected length {cols} along axis {axis}: "
-                f"the operator has shape {(rows, cols)}"
-            )
-        shape = (*x.shape[:axis], rows, *x.shape[axis + 1 :])
-        dtype = np.result_type(self.dtype, promoted(x.dtype, "x"))
-        if out is None:
-            columns_first = x.flags.f_contiguous and not x.flags.c_contiguous
-            out = np.empty(shape, dtype, order="F" if columns_first else "C")
-        else:
-            _check_out(out, x, shape, dtype)
+        shape = self.shape[::-1] if transpose else self.shape
+        out = _result_of(shape, self.dtype, x, out, axis)
         if out.size:
             transpose ^= self._transposed
             conjugate ^= self._conjugated
@@ -380,6 +371,73 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         True
         """
         return self._view(False, self.dtype.kind == "c")
+
+    def simplify(self, tol: float | None = None) -> Butterfly:
+        """Return the operator with factors that are tied and structured again.
+
+        The freedom between neighbours (a diagonal matrix and its inverse) is used up first: rows
+        or columns of the factors are scaled so that their first entries are 1. Then values that
+        repeat along a or d within the tolerance are stored once, factors close to a Hadamard or
+        Fourier matrix times twiddles become exactly that, and values close to 0 or a root of unity
+        become exact. Products with such factors take additions and twiddles only.
+
+        Parameters
+        ----------
+        tol : float, optional
+            How far values may change, relative to the largest of their factor. Default: the
+            dtype's epsilon to the power 3/4, for factors that only rounding has disturbed.
+
+        Returns
+        -------
+        Butterfly
+            Its `simplification` tells what was changed and by how much.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a tol that isn't a finite number of at least 0.
+
+        Notes
+        -----
+        Memory: some copies of the untied factors in double precision while it runs.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> H = pp.transforms.hadamard(64)
+        >>> F = pp.factorize(H.toarray(), pp.Architecture.square_dyadic(64))
+        >>> F.nbytes, F.simplify().nbytes
+        (6144, 192)
+        """
+        from .simplification import simplify
+
+        return simplify(self, tol)
+
+    def inv(self) -> Butterfly:
+        """Return the inverse: a butterfly of the inverse blocks.
+
+        Raises
+        ------
+        ValueError
+            If a factor has blocks that aren't square or are singular.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> F = pp.transforms.dft(8)
+        >>> bool(np.allclose(F.inv() @ (F @ np.arange(8.0)), np.arange(8.0)))
+        True
+        """
+        data = self._data
+        values = [
+            _inverse_transposed(array, f"factors[{n}]") for n, array in enumerate(data.values)
+        ]
+        # (F_1 ... F_L)^-T is F_1^-T ... F_L^-T: the same patterns and permutations.
+        inverse = from_owned(
+            data.architecture, values, data.row_permutation, data.column_permutation
+        )
+        return inverse._view(not self._transposed, self._conjugated)
 
     def toarray(self) -> _Array:
         """Return the dense matrix: a new array of ``shape[0] * shape[1]`` entries.
@@ -661,6 +719,27 @@ def _rebuild(
     return _wrap(data, transposed, conjugated, report)
 
 
+def _inverse_transposed(values: _Array, name: str) -> _Array:
+    """The inverse transposes of all blocks of a factor."""
+    if values.shape[1] != values.shape[2]:
+        raise ValueError(f"{name} has blocks of {values.shape[1:3]}, expected square ones")
+    blocks = values.transpose(0, 3, 1, 2)
+    adjoints = blocks.conj().swapaxes(-1, -2)
+    gram = adjoints @ blocks
+    scale = gram[..., :1, :1].real
+    unitary = np.abs(gram - scale * np.eye(gram.shape[-1])).max(initial=0) <= (
+        8 * np.finfo(values.dtype).eps * scale.min(initial=np.inf)
+    )
+    if unitary and scale.min(initial=np.inf) > 0:
+        inverses = adjoints / scale  # exact where the scale is a power of two
+    else:
+        try:
+            inverses = np.linalg.inv(blocks)
+        except np.linalg.LinAlgError:
+            raise ValueError(f"{name} has a singular block, so that there is no inverse") from None
+    return np.ascontiguousarray(inverses.transpose(0, 3, 2, 1), dtype=values.dtype)
+
+
 def _data_astype(data: _Data, dtype: np.dtype[Any]) -> _Data:
     return make_data(
         data.architecture,
@@ -686,6 +765,44 @@ def _check_out(out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any]
         )
     if _overlap(out, x):
         raise ValueError("out overlaps x, expected separate memory")
+
+
+def _checked_axis(x: _Array, axis: Any) -> int:
+    try:
+        axis = operator.index(axis)
+    except TypeError:
+        raise TypeError(f"axis is {axis!r}, expected a whole number") from None
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis is {axis}, but x has {x.ndim} axes")
+    return int(axis % x.ndim)
+
+
+def _result_of(
+    shape: tuple[int, int], dtype: np.dtype[Any], x: _Array, out: _Array | None, axis: int
+) -> _Array:
+    """`out`, checked, or a new array for the product of an operator of this shape with x."""
+    rows, cols = shape
+    if x.shape[axis] != cols:
+        raise ValueError(
+            f"x has shape {x.shape}, expected length {cols} along axis {axis}: "
+            f"the operator has shape {(rows, cols)}"
+        )
+    result_shape = (*x.shape[:axis], rows, *x.shape[axis + 1 :])
+    result_dtype = np.result_type(dtype, promoted(x.dtype, "x"))
+    if out is None:
+        columns_first = x.flags.f_contiguous and not x.flags.c_contiguous
+        return np.empty(result_shape, result_dtype, order="F" if columns_first else "C")
+    _check_out(out, x, result_shape, result_dtype)
+    return out
+
+
+def prepared_product(
+    F: LinearOperator, x: ArrayLike, out: _Array | None, axis: int
+) -> tuple[_Array, _Array, int]:
+    """Check the arguments of ``F.apply``: x as an array, `out` or a new one, the axis."""
+    array = as_array(x, "x")
+    axis = _checked_axis(array, axis)
+    return array, _result_of(F.shape, F.dtype, array, out, axis), axis
 
 
 def _overlap(x: _Array, y: _Array) -> bool:
@@ -714,12 +831,12 @@ def _multiply(
     elif F.dtype != out.dtype:
         _multiply(F._converted(out.dtype), x, out, axis, transpose, conjugate)
     else:
-        for part, target in _chunks(x, out, axis):
+        for part, target in chunks(x, out, axis):
             copy = np.array(part, dtype=out.dtype, order="C", copy=True)  # aligned, too
             F._data.operator.apply(copy, target, axis, transpose, conjugate)
 
 
-def _chunks(x: _Array, out: _Array, axis: int) -> Iterator[tuple[_Array, _Array]]:
+def chunks(x: _Array, out: _Array, axis: int) -> Iterator[tuple[_Array, _Array]]:
     """Parts of x and out with all of `axis`, of about _CHUNK_BYTES or one vector each."""
     lengths = [0 if n == axis else size for n, size in enumerate(x.shape)]
     longest = int(np.argmax(lengths))
@@ -730,7 +847,7 @@ def _chunks(x: _Array, out: _Array, axis: int) -> Iterator[tuple[_Array, _Array]
     for part, target in zip(
         np.array_split(x, parts, longest), np.array_split(out, parts, longest), strict=True
     ):
-        yield from _chunks(part, target, axis)
+        yield from chunks(part, target, axis)
 
 
 def _bytes_text(size: float) -> str:

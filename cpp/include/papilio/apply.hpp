@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -71,13 +72,16 @@ struct Choice {
   }
 };
 
-struct Program;  // the stages of a chain, with weights as their kernels read them
+struct Program;    // the stages of a chain, with weights as their kernels read them
+struct Span;       // stages that run part by part
+struct Structure;  // what makes a factor cheaper than its values
 
 /// The decision for one kind of batch, and what it is expected to cost.
 struct Plan {
   std::shared_ptr<const Program> program;
   Choice choice;
   double predicted;  // seconds on one thread, by the cost model
+  std::shared_ptr<const std::vector<Span>> spans;
 };
 
 /// A candidate of tune() and how long it took.
@@ -113,11 +117,13 @@ class Planner {
   typedef std::tuple<std::size_t, std::size_t, int> WeightsKey;  // first, last factor, layout
 
   std::shared_ptr<const Program> program(bool transpose, Lanes lanes, Index radix);
+  const std::vector<std::optional<Structure>>& structures();
   std::vector<Plan> candidates(bool transpose, const BatchClass& batch, bool all_radices);
   Plan make_plan(bool transpose, const BatchClass& batch, const Choice& choice);
 
   Chain chain_;
   std::mutex mutex_;
+  std::shared_ptr<const std::vector<std::optional<Structure>>> structures_;  // of the factors
   std::map<std::tuple<bool, BatchClass>, std::shared_ptr<const Plan>> plans_;
   std::map<std::tuple<bool, Lanes, Index>, std::shared_ptr<const Program>> programs_;
   std::map<WeightsKey, std::shared_ptr<const void>> weights_;

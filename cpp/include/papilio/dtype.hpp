@@ -14,6 +14,10 @@ inline std::size_t size_of(DType dtype) {
   return sizes[static_cast<int>(dtype)];
 }
 
+inline bool holds_complex(DType dtype) {
+  return dtype == DType::complex64 || dtype == DType::complex128;
+}
+
 /// Calls visitor(T{}) with the C++ type that dtype names.
 template <class Visitor>
 auto visit(DType dtype, Visitor&& visitor) {

@@ -40,6 +40,7 @@ Index tile_bytes() {
 }
 
 double rate_of(double bytes) {
+  if (bytes <= 32 << 10) return l1_rate;
   return bytes <= static_cast<double>(l2_bytes()) ? l2_rate
                                                   : (bytes <= l3_bytes ? l3_rate : memory_rate);
 }
@@ -75,6 +76,12 @@ Index default_tile(const Program& program, const BatchClass& batch) {
   const Index vectors = batch.vectors >= 16 ? 2 * batch.vectors : batch.vectors;
   const Index lanes = kernels::kernels_for(program.dtype).lanes;
   const Index element = static_cast<Index>(size_of(program.dtype));
+  const bool butterflies = std::all_of(program.stages.begin(), program.stages.end(),
+                                       [](const Stage& stage) { return stage.has_butterflies(); });
+  // Vectors that share few weights or none go alone, through the nearest cache.
+  if (program.lanes == Lanes::rows && butterflies)
+    return std::clamp((Index{16} << 10) / (row_pitch(program) * element), Index{1},
+                      std::clamp(vectors, Index{1}, Index{32}));
   if (program.lanes == Lanes::rows)
     return std::clamp(l2_bytes() / 4 / (row_pitch(program) * element), Index{1},
                       std::clamp(vectors, Index{1}, Index{32}));
@@ -104,8 +111,7 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   const double width =
       columns ? std::ceil(std::min(vectors, static_cast<double>(tile)) / static_cast<double>(simd))
               : std::min(vectors, static_cast<double>(tile));
-  const double rate = kernels::active_table().multiply_adds / parts *
-                      (columns || width == 1 ? efficiency : shared_efficiency);
+  const double peak = kernels::active_table().multiply_adds / parts;
   const double tile_bytes = static_cast<double>(program.widest) * element * width *
                             (columns ? static_cast<double>(simd) : 1);
   double time = call_cost;
@@ -132,10 +138,26 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
           exchanges += static_cast<double>(p.rows() / simd * (within.c - 1));
         }
         break;
+      case Stage::Kind::column_butterflies:
+      case Stage::Kind::row_butterflies:
+      case Stage::Kind::within_butterflies:
+      case Stage::Kind::permuted_butterflies: {
+        // An addition for each level of each number, and half of the twiddle's product.
+        const double numbers = static_cast<double>(columns ? p.rows() : ceil_of(p.rows(), simd));
+        products = numbers * (std::log2(static_cast<double>(p.b)) / (stage.real ? 1 : parts) +
+                              (stage.weights.values ? 1 : 0));
+        blocks = numbers / static_cast<double>(p.b);
+        if (stage.kind == Stage::Kind::within_butterflies)
+          exchanges = numbers * std::log2(static_cast<double>(simd));
+        if (stage.kind == Stage::Kind::permuted_butterflies) exchanges = 2 * numbers;
+        break;
+      }
     }
+    const bool shared = !columns && width > 1 && !stage.has_butterflies();
+    const double rate = peak * (shared ? shared_efficiency : efficiency);
     const double moved = static_cast<double>(p.rows() + p.cols()) * element *
                          (columns ? static_cast<double>(simd) : 1) * width;
-    const double data_rate = tile_bytes <= 32 << 10 ? l1_rate : 1.5 * rate_of(tile_bytes);
+    const double data_rate = (tile_bytes <= 32 << 10 ? 1 : 1.5) * rate_of(tile_bytes);
     time += tiles *
             (stage_cost + blocks +
              std::max(width * (products / rate + exchanges * permutation_cost), moved / data_rate));
@@ -143,10 +165,11 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   time += tiles * program.weight_bytes / rate_of(program.weight_bytes + tile_bytes);
   const bool read = batch.in == (columns ? Contiguous::columns : Contiguous::rows);
   const bool write = batch.out == (columns ? Contiguous::columns : Contiguous::rows);
-  const bool gathered =
-      !program.gather.empty() && !(columns && program.stages.front().in_registers);
-  const bool scattered =
-      !program.scatter.empty() && !(columns && program.stages.back().in_registers);
+  const auto folds = [&](const Stage& stage) {
+    return columns ? stage.in_registers : stage.kind == Stage::Kind::permuted_butterflies;
+  };
+  const bool gathered = !program.gather.empty() && !folds(program.stages.front());
+  const bool scattered = !program.scatter.empty() && !folds(program.stages.back());
   if (!read || gathered || (columns && program.stages.front().rereads))
     time += copy_cost(program.input_rows, vectors, batch.in, program.lanes, gathered, simd);
   if (!write || scattered)

@@ -101,7 +101,17 @@ struct Work {
     work.i1 = p.a;
     work.l1 = p.d;
     work.in_row = work.out_row = 1;
+    work.butterflies = stage.butterflies;
+    work.butterflies.swap ^= conjugate;
+    work.butterflies.blocks = index_or_null(program.permuted_blocks);
     return work;
+  }
+
+  /// The kernels that run a stage: those of real numbers where a complex stage is a real one.
+  const Kernels& kernels_of(const Stage& stage) const {
+    if (!stage.real) return kernels;
+    return kernels::kernels_for(program.dtype == DType::complex64 ? DType::float32
+                                                                  : DType::float64);
   }
 };
 
@@ -173,12 +183,12 @@ Prefetch lines_of(const Work& work, const char* from, Index columns) {
   return lines;
 }
 
-/// The lines that stage number n of `stages` asks for while it works through `blocks` blocks.
+/// The lines that part number n of `stages` asks for while it works through `blocks` blocks.
 Prefetch part_of(Prefetch lines, std::size_t n, std::size_t stages, Index blocks) {
   if (lines.lines == 0) return lines;
   const Index all = lines.lines, count = static_cast<Index>(stages);
   const Index first = all * static_cast<Index>(n) / count;
-  lines.first = first;
+  lines.first += first;
   lines.lines = all * static_cast<Index>(n + 1) / count - first;
   lines.per_block = (lines.lines + blocks - 1) / std::max(blocks, Index{1});
   return lines;
@@ -200,7 +210,9 @@ void run_columns(const Work& work) {
   const bool aligns = work.inner.out_stride == 1 && offset && offset % element == 0 &&
                       work.out_stride * element % vector_bytes == 0;
   const Tiles tiles(work, aligns ? (vector_bytes - offset) / element : 0, lanes);
-  const Index pitch = (tiles.widest() + lanes - 1) / lanes * lanes;
+  // Butterflies write whole vectors of complex numbers, which are two of the others.
+  const Index group = holds_complex(program.dtype) ? 2 * lanes : lanes;
+  const Index pitch = (tiles.widest() + group - 1) / group * group;
   const std::size_t buffer = static_cast<std::size_t>(program.widest * pitch * element);
   // The first stage reads the input and the last one writes the output where rows of the batch
   // are contiguous there; stages in registers find permuted rows by their index, but not in place.
@@ -240,30 +252,58 @@ void run_columns(const Work& work) {
         source = here;
         source_row = pitch;
       }
-      for (std::size_t n = 0; n < program.stages.size(); ++n) {
+      const auto run_stage = [&](std::size_t n, Index part, Index parts) {
         const Stage& stage = program.stages[n];
-        const bool final_stage = n + 1 == program.stages.size();
-        const bool to_output = final_stage && write;
-        if (source == here && !in_place(n) && !to_output) std::swap(here, there);
+        const Pattern& p = stage.pattern();
+        const bool to_output = n + 1 == program.stages.size() && write;
         StageArguments stage_work = work.arguments(stage);
+        stage_work.i0 = p.a / parts * part;
+        stage_work.i1 = p.a / parts * (part + 1);
         stage_work.in = source;
         stage_work.in_row = source_row;
         stage_work.out = to_output ? to : here;
         stage_work.out_row = to_output ? work.out_stride : pitch;
         if (n == 0 && gathers) stage_work.in_index = program.gather.data();
-        if (final_stage && scatters) stage_work.out_index = program.scatter_from.data();
+        if (n + 1 == program.stages.size() && scatters)
+          stage_work.out_index = program.scatter_from.data();
         if (to_output)
           stage_work.stream =
               can_stream &&
               reinterpret_cast<std::uintptr_t>(to) % static_cast<std::uintptr_t>(vector_bytes) == 0;
-        stage_work.count = columns / lanes;
-        stage_work.tail = columns % lanes;
+        Index simd = lanes, elements = columns;
+        if (stage.has_butterflies() && holds_complex(program.dtype)) simd *= 2;
+        if (stage.real) {
+          elements *= 2;
+          stage_work.in_row *= 2;
+          stage_work.out_row *= 2;
+        }
+        stage_work.count = elements / simd;
+        stage_work.tail = elements % simd;
         stage_work.in_step = stage_work.out_step = lanes;
         stage_work.prefetch =
-            part_of(next, n, program.stages.size(), stage.pattern().a * stage.pattern().d);
-        work.kernels.columns(stage_work);
-        source = static_cast<const char*>(stage_work.out);
-        source_row = stage_work.out_row;
+            part_of(part_of(next, n, program.stages.size(), 1), static_cast<std::size_t>(part),
+                    static_cast<std::size_t>(parts), (stage_work.i1 - stage_work.i0) * p.d);
+        if (stage.has_butterflies())
+          work.kernels_of(stage).butterflies.columns(stage_work);
+        else
+          work.kernels.columns(stage_work);
+      };
+      for (const Span& span : *work.plan.spans) {
+        if (source == here && !in_place(span.first) &&
+            !(span.first + 1 == program.stages.size() && write))
+          std::swap(here, there);
+        const char* const span_source = source;
+        const Index span_row = source_row;
+        for (Index part = 0; part < span.parts; ++part) {
+          source = span_source;
+          source_row = span_row;
+          for (std::size_t n = span.first; n < span.last; ++n) {
+            run_stage(n, part, span.parts);
+            const bool to_output = n + 1 == program.stages.size() && write;
+            source = to_output ? to : here;
+            source_row = to_output ? work.out_stride : pitch;
+          }
+        }
       }
       if (!write)
         work.kernels.unpack(
@@ -275,12 +315,13 @@ void run_columns(const Work& work) {
 }
 
 /// Limits a stage to one of `shares` shares: blocks i where there are enough of them, else ranges
-/// of l that start at whole SIMD vectors.
-void share_stage(StageArguments& work, Stage::Kind kind, const Pattern& p, Index lanes, Index share,
-                 Index shares) {
-  if (p.a >= shares || kind == Stage::Kind::outputs) {
-    work.i0 = p.a * share / shares;
-    work.i1 = p.a * (share + 1) / shares;
+/// of l that start at whole SIMD vectors. Blocks that share SIMD vectors (`unit` of them) stay
+/// together.
+void share_stage(StageArguments& work, Stage::Kind kind, const Pattern& p, Index lanes, Index unit,
+                 Index share, Index shares) {
+  if (p.a >= unit * shares || (kind != Stage::Kind::rows && kind != Stage::Kind::row_butterflies)) {
+    work.i0 = p.a / unit * share / shares * unit;
+    work.i1 = share + 1 == shares ? p.a : p.a / unit * (share + 1) / shares * unit;
   } else {
     const Index vectors = (p.d + lanes - 1) / lanes;
     work.l0 = std::min(vectors * share / shares * lanes, p.d);
@@ -303,8 +344,12 @@ class RowSteps {
   explicit RowSteps(const Work& work)
       : work_(work),
         pitch_(row_pitch(work.program)),
-        read_(work.in_stride == 1 && work.program.gather.empty()),
-        write_(work.out_stride == 1 && work.program.scatter.empty()) {
+        gathers_(is_permuted(work.program.stages.front()) &&
+                 !work.program.stages.front().butterflies.transposed),
+        scatters_(is_permuted(work.program.stages.back()) &&
+                  work.program.stages.back().butterflies.transposed),
+        read_(work.in_stride == 1 && (gathers_ || work.program.gather.empty())),
+        write_(work.out_stride == 1 && (scatters_ || work.program.scatter.empty())) {
     // Buffers change after a stage that doesn't work in place.
     const auto& stages = work.program.stages;
     int buffer = 0;
@@ -317,9 +362,13 @@ class RowSteps {
       }
       target_.push_back(buffer);
     }
+    // A long vector between stages takes less of the caches where its result will be.
+    const Index bytes = work.program.output_rows * work.element;
+    in_output_ = read_ && write_ && !two_buffers_ && bytes >= l2_bytes() / 4 &&
+                 work.program.widest == work.program.output_rows;
   }
 
-  Index steps() const { return static_cast<Index>(work_.program.stages.size()) + 2; }
+  Index steps() const { return static_cast<Index>(work_.plan.spans->size()) + 2; }
   std::size_t buffer_bytes(Index vectors) const {
     return static_cast<std::size_t>(vectors * pitch_ * work_.element);
   }
@@ -329,27 +378,49 @@ class RowSteps {
     const Program& program = work_.program;
     if (step == 0) {
       if (!read_ && share == 0)
-        work_.kernels.pack({tile.vectors, program.input_rows, work_.inner.in_stride,
-                            work_.in_stride, pitch_, nullptr, index_or_null(program.gather), false},
-                           tile.from, tile.buffers[0]);
+        work_.kernels.pack(
+            {tile.vectors, program.input_rows, work_.inner.in_stride, work_.in_stride, pitch_,
+             nullptr, gathers_ ? nullptr : index_or_null(program.gather), false},
+            tile.from, tile.buffers[0]);
       return;
     }
-    const std::size_t n = static_cast<std::size_t>(step - 1), count = program.stages.size();
-    if (n == count) {
+    const std::size_t n = static_cast<std::size_t>(step - 1);
+    if (n == work_.plan.spans->size()) {
       if (!write_ && share == 0)
         work_.kernels.unpack(
             {tile.vectors, program.output_rows, work_.inner.out_stride, work_.out_stride, pitch_,
-             nullptr, index_or_null(program.scatter), false},
+             nullptr, scatters_ ? nullptr : index_or_null(program.scatter), false},
             tile.buffers[target_.back()], tile.to);
       return;
     }
+    const Span& span = (*work_.plan.spans)[n];
+    if (span.parts == 1) return run_stage(tile, span.first, share, shares, false);
+    for (Index part = span.parts * share / shares; part < span.parts * (share + 1) / shares; ++part)
+      for (std::size_t s = span.first; s < span.last; ++s)
+        run_stage(tile, s, part, span.parts, true);
+  }
+
+ private:
+  static bool is_permuted(const Stage& stage) {
+    return stage.kind == Stage::Kind::permuted_butterflies;
+  }
+
+  /// A stage, or one of the parts or shares that it is divided into. A part is one of blocks i.
+  void run_stage(const RowTile& tile, std::size_t n, Index share, Index shares, bool part) const {
+    const Program& program = work_.program;
+    const std::size_t count = program.stages.size();
     const Stage& stage = program.stages[n];
     const Pattern& p = stage.pattern();
     const bool direct_in = n == 0 && read_, direct_out = n + 1 == count && write_;
-    const void* in = direct_in ? tile.from : tile.buffers[n == 0 ? 0 : target_[n - 1]];
-    void* out = direct_out ? tile.to : tile.buffers[target_[n]];
-    const Index in_step = direct_in ? work_.inner.in_stride : pitch_;
-    const Index out_step = direct_out ? work_.inner.out_stride : pitch_;
+    const bool from_output = !direct_in && in_output_, to_output = direct_out || in_output_;
+    const void* in = direct_in     ? tile.from
+                     : from_output ? tile.to
+                                   : tile.buffers[n == 0 ? 0 : target_[n - 1]];
+    void* out = to_output ? tile.to : tile.buffers[target_[n]];
+    const Index in_step = direct_in     ? work_.inner.in_stride
+                          : from_output ? work_.inner.out_stride
+                                        : pitch_;
+    const Index out_step = to_output ? work_.inner.out_stride : pitch_;
     const Index lanes = work_.kernels.lanes;
     if (stage.kind == Stage::Kind::within) {
       constexpr std::size_t most = 8;  // at a time; more than log2 of any vector's lanes
@@ -374,20 +445,49 @@ class RowSteps {
     work.in_step = in_step;
     work.out_step = out_step;
     work.count = tile.vectors;
-    if (shares > 1) share_stage(work, stage.kind, p, lanes, share, shares);
-    if (stage.kind == Stage::Kind::outputs) {
-      work.prefetch = part_of(tile.next, n, count, p.a);
-      work_.kernels.outputs(work);
-    } else {
-      work.prefetch = part_of(tile.next, n, count, p.a * ((p.d + lanes - 1) / lanes));
-      work_.kernels.rows(work);
+    const bool complex_lanes = stage.has_butterflies() && holds_complex(program.dtype);
+    const Index simd = complex_lanes ? 2 * lanes : lanes;
+    const Index unit = is_permuted(stage)                           ? simd
+                       : complex_lanes && !stage.real && p.d < simd ? simd / p.d
+                                                                    : 1;
+    if (part) {
+      work.i0 = p.a / shares * share;
+      work.i1 = p.a / shares * (share + 1);
+    } else if (shares > 1) {
+      share_stage(work, stage.kind, p, simd, unit, share, shares);
     }
+    const Prefetch lines = part_of(part_of(tile.next, n, count, 1), static_cast<std::size_t>(share),
+                                   static_cast<std::size_t>(shares), 1);
+    const auto asking_for = [&](Index blocks) { return part_of(lines, 0, 1, blocks); };
+    const Index blocks_i = work.i1 - work.i0;
+    if (stage.kind == Stage::Kind::outputs) {
+      work.prefetch = asking_for(blocks_i);
+      return work_.kernels.outputs(work);
+    }
+    work.prefetch = asking_for(is_permuted(stage) ? blocks_i / simd
+                                                  : (blocks_i + unit - 1) / unit *
+                                                        ((work.l1 - work.l0 + simd - 1) / simd));
+    if (stage.kind == Stage::Kind::rows) return work_.kernels.rows(work);
+    const kernels::ButterflyKernels& kernels = work_.kernels_of(stage).butterflies;
+    if (is_permuted(stage)) {
+      work.in_index = index_or_null(program.gather);
+      work.out_index = index_or_null(program.scatter_from);
+      return kernels.permuted(work);
+    }
+    if (stage.real) {
+      // Real and imaginary parts are neighbours along l.
+      work.d *= 2;
+      work.l0 *= 2;
+      work.l1 *= 2;
+      work.in_step *= 2;
+      work.out_step *= 2;
+    }
+    stage.kind == Stage::Kind::within_butterflies ? kernels.within(work) : kernels.rows(work);
   }
 
- private:
   const Work& work_;
   Index pitch_;
-  bool read_, write_, two_buffers_ = false;
+  bool gathers_, scatters_, read_, write_, two_buffers_ = false, in_output_;
   std::vector<int> target_;  // the buffer that each stage writes, where it writes one
 };
 

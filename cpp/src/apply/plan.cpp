@@ -2,7 +2,9 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <numeric>
 
+#include "apply/pieces.hpp"
 #include "apply/program.hpp"
 #include "kernels/dispatch.hpp"
 
@@ -32,7 +34,94 @@ std::vector<Index> inverse(const std::vector<Index>& permutation) {
   return result;
 }
 
+/// A stage with twiddles for its only weights.
+Stage butterfly_stage(DType dtype, const Piece& piece, bool transpose) {
+  const Structure& structure = *piece.structure;
+  const Pattern& p = structure.pattern;
+  const Index parts = holds_complex(dtype) ? 2 : 1;
+  const Index lanes = kernels::kernels_for(dtype).lanes * parts;
+  const bool columns = piece.kind == Stage::Kind::column_butterflies;
+  const bool conjugated = kind_of(structure) == MatrixKind::conjugate_fourier;
+  Stage stage{};
+  stage.kind = piece.kind;
+  stage.first = piece.first;
+  stage.last = piece.last;
+  stage.real = piece.real;
+  stage.in_registers = piece.kind != Stage::Kind::permuted_butterflies;
+  stage.butterflies.transposed = structure.outputs != transpose;
+  stage.butterflies.swap = conjugated;
+  stage.butterflies.scale = structure.scale;
+  Weights& weights = stage.weights;
+  weights.pattern = p;
+  if (!structure.t.empty()) {
+    stage.owners.push_back(columns ? pack_twiddles(dtype, structure, conjugated)
+                                   : pack_twiddle_lanes(dtype, structure, conjugated, lanes));
+    weights.values = stage.owners.back().get();
+    weights.l = (p.c - 1) * parts * (columns ? 1 : lanes);
+    weights.i = structure.tied_a ? 0 : weights.l * p.d / (columns ? 1 : lanes);
+  }
+  return stage;
+}
+
+/// What neighbouring stages agree on: where complex numbers stay split between them, and that the
+/// last stage scales for all. `lanes` are those of a real SIMD vector.
+void join_butterflies(Program& program, Index lanes) {
+  auto& stages = program.stages;
+  const auto splits = [&](const Stage& stage) {
+    return !stage.real && holds_complex(program.dtype) &&
+           (stage.kind == Stage::Kind::column_butterflies ||
+            (stage.kind == Stage::Kind::row_butterflies && stage.pattern().d % lanes == 0));
+  };
+  for (std::size_t n = 1; n < stages.size(); ++n)
+    stages[n - 1].butterflies.out_split = stages[n].butterflies.in_split =
+        splits(stages[n - 1]) && splits(stages[n]);
+  Stage* last = nullptr;
+  double scale = 1;
+  for (Stage& stage : stages)
+    if (stage.has_butterflies()) {
+      scale *= stage.butterflies.scale;
+      last = &stage;
+    }
+  // The product must be a number that keeps the precision of the dtype.
+  if (!last || !(std::abs(scale) > 1e-30 && std::abs(scale) < 1e30)) return;
+  for (Stage& stage : stages)
+    if (stage.has_butterflies()) stage.butterflies.scale = 1;
+  last->butterflies.scale = scale;
+}
+
 }  // namespace
+
+std::vector<Span> spans_of(const Program& program, Index row_bytes) {
+  constexpr Index nearest_cache = 24 << 10;
+  std::vector<Span> spans;
+  const auto& stages = program.stages;
+  for (std::size_t first = 0; first < stages.size();) {
+    const auto part_rows = [&](Index parts) { return stages[first].pattern().rows() / parts; };
+    Span span{first, first + 1, 1};
+    Index parts = stages[first].pattern().a;
+    for (std::size_t n = first; n < stages.size() && stages[n].in_registers; ++n) {
+      parts = std::gcd(parts, stages[n].pattern().a);
+      if (parts == 1 || part_rows(parts) * row_bytes > nearest_cache) break;
+      // A permutation may lead from one part to another.
+      if (n > first && n + 1 == stages.size() && !program.scatter.empty()) break;
+      span.last = n + 1;
+      span.parts = parts;
+    }
+    if (span.last == first + 1) span.parts = 1;
+    first = span.last;
+    spans.push_back(span);
+  }
+  return spans;
+}
+
+const std::vector<std::optional<Structure>>& Planner::structures() {
+  if (!structures_) {
+    std::vector<std::optional<Structure>> found;
+    for (const Factor& factor : chain_.factors) found.push_back(analyse(chain_.dtype, factor));
+    structures_ = std::make_shared<const std::vector<std::optional<Structure>>>(std::move(found));
+  }
+  return *structures_;
+}
 
 std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_along, Index radix) {
   std::shared_ptr<const Program>& known = programs_[{transpose, lanes_along, radix}];
@@ -46,10 +135,22 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
   program->lanes = lanes_along;
   program->radix = radix;
 
-  auto groups = group_factors(chain_, radix, columns ? 1 : lanes);
-  if (!transpose) std::reverse(groups.begin(), groups.end());
-  for (const auto& [first, last] : groups) {
-    const Pattern pattern = [&, first = first, last = last] {
+  program->gather = inverse(transpose ? chain_.row_permutation : chain_.column_permutation);
+  program->scatter = transpose ? chain_.column_permutation : chain_.row_permutation;
+  program->scatter_from = inverse(program->scatter);
+  if (!columns && holds_complex(dtype))
+    program->permuted_blocks =
+        order_blocks(transpose ? program->scatter_from : program->gather, 2 * lanes);
+  auto pieces = divide(chain_, structures(), lanes_along, radix, program->permuted_blocks);
+  if (!transpose) std::reverse(pieces.begin(), pieces.end());
+  for (const Piece& piece : pieces) {
+    if (piece.structure) {
+      program->stages.push_back(butterfly_stage(dtype, piece, transpose));
+      program->weight_bytes += static_cast<double>(piece.structure->t.size()) * element;
+      continue;
+    }
+    const std::size_t first = piece.first, last = piece.last;
+    const Pattern pattern = [&] {
       Pattern p = chain_.factors[first].pattern;
       for (std::size_t s = first + 1; s < last; ++s)
         p = chain_product(p, chain_.factors[s].pattern);
@@ -140,9 +241,7 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
     program->stages.push_back(std::move(stage));
   }
 
-  program->gather = inverse(transpose ? chain_.row_permutation : chain_.column_permutation);
-  program->scatter = transpose ? chain_.column_permutation : chain_.row_permutation;
-  program->scatter_from = inverse(program->scatter);
+  join_butterflies(*program, 2 * lanes);
   program->input_rows = program->stages.front().pattern().cols();
   program->output_rows = program->stages.back().pattern().rows();
   program->widest = program->input_rows;
@@ -153,21 +252,28 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
 }
 
 Plan Planner::make_plan(bool transpose, const BatchClass& batch, const Choice& choice) {
-  Plan plan{program(transpose, choice.lanes, choice.radix), choice, 0};
+  Plan plan{program(transpose, choice.lanes, choice.radix), choice, 0, nullptr};
   const Index lanes = kernels::kernels_for(chain_.dtype).lanes;
   Index& tile = plan.choice.tile;
   if (tile <= 0) tile = default_tile(*plan.program, batch);
   // Columns go in whole SIMD vectors.
   if (choice.lanes == Lanes::columns) tile = (tile + lanes - 1) / lanes * lanes;
+  plan.spans = std::make_shared<const std::vector<Span>>(spans_of(
+      *plan.program,
+      (choice.lanes == Lanes::columns ? tile : 1) * static_cast<Index>(size_of(chain_.dtype))));
   plan.predicted = predict(*plan.program, batch, tile);
   return plan;
 }
 
 std::vector<Plan> Planner::candidates(bool transpose, const BatchClass& batch, bool for_tuning) {
   std::vector<Plan> plans;
+  // Structured stages hold more in registers, because no weights are there.
+  const bool structured =
+      std::any_of(structures().begin(), structures().end(), [](const auto& s) { return bool(s); });
   for (const Lanes lanes : {Lanes::columns, Lanes::rows})
-    for (const Index radix : {4, 2, 8}) {
-      if (radix != 4 && !for_tuning) continue;
+    for (const Index radix : {4, 2, 8, 16}) {
+      if (radix == 16 && !structured) continue;
+      if (radix != (structured ? 16 : 4) && !for_tuning) continue;
       plans.push_back(make_plan(transpose, batch, {lanes, radix, 0}));
       if (!for_tuning) continue;
       const Index tile = plans.back().choice.tile;
@@ -226,6 +332,15 @@ std::string Planner::describe(bool transpose, const BatchClass& batch) {
       add("  stage %zu: factors %zu to %zu of %zu", n + 1, stage.first + 1, stage.last, count);
     if (stage.kind == Stage::Kind::within)
       add(", all within SIMD vectors, in registers\n");
+    else if (stage.has_butterflies())
+      add(" as %s butterflies of radix %lld%s%s, a = %lld, d = %lld, %s\n",
+          stage.real || !holds_complex(program.dtype) ? "Hadamard" : "Fourier", number(p.b),
+          stage.weights.values ? " with twiddles" : "",
+          stage.butterflies.scale == 1 ? "" : " and a scale", number(p.a), number(p.d),
+          stage.kind == Stage::Kind::column_butterflies   ? "lanes along the batch"
+          : stage.kind == Stage::Kind::row_butterflies    ? "lanes along l"
+          : stage.kind == Stage::Kind::within_butterflies ? "in part between lanes"
+                                                          : "permuted and transposed in registers");
     else
       add("%s, blocks of %lld x %lld, a = %lld, d = %lld, lanes along %s%s\n",
           stage.last - stage.first > 1 ? " multiplied" : "", number(p.b), number(p.c), number(p.a),

@@ -13,7 +13,16 @@ namespace papilio {
 
 /// One pass over the data.
 struct Stage {
-  enum class Kind { columns, rows, outputs, within };
+  enum class Kind {
+    columns,
+    rows,
+    outputs,
+    within,
+    column_butterflies,
+    row_butterflies,
+    within_butterflies,
+    permuted_butterflies,
+  };
   Kind kind;
   std::size_t first, last;  // the factors it multiplies by
   Weights weights;          // packed; for outputs, j leads from a SIMD vector to the next
@@ -22,8 +31,11 @@ struct Stage {
   bool rereads;       // reads its inputs many times: from a tile, not from far apart
   std::vector<kernels::WithinStage> within;  // for Kind::within; `weights` is the first's
   std::vector<std::shared_ptr<const void>> owners;
+  kernels::Butterflies butterflies;  // for kinds with butterflies
+  bool real;                         // a complex stage run by the kernels of real numbers
 
   const Pattern& pattern() const { return weights.pattern; }
+  bool has_butterflies() const { return kind >= Kind::column_butterflies; }
 };
 
 /// gather[t] is the row of the input that becomes row t of the first stage's input; row i of the
@@ -38,7 +50,18 @@ struct Program {
   Index input_rows, output_rows;
   Index widest;         // rows of the longest vector between, before or after the stages
   double weight_bytes;  // as packed
+  std::vector<Index> permuted_blocks;  // for Stage::Kind::permuted_butterflies
 };
+
+/// Stages [first, last) that work on `parts` parts of the rows one after the other, so that a part
+/// stays in the nearest cache from stage to stage.
+struct Span {
+  std::size_t first, last;
+  Index parts;
+};
+
+/// The spans of a program whose rows have so many bytes in a tile.
+std::vector<Span> spans_of(const Program& program, Index row_bytes);
 
 /// Bytes of L2 cache of a core.
 Index l2_bytes();

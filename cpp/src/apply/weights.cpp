@@ -9,12 +9,6 @@ namespace papilio {
 
 namespace {
 
-template <class T>
-std::shared_ptr<T> allocate(Index entries) {
-  return {new (std::align_val_t{64}) T[static_cast<std::size_t>(entries)](),
-          [](T* values) { ::operator delete[](values, std::align_val_t{64}); }};
-}
-
 double magnitude(float x) { return std::abs(static_cast<double>(x)); }
 double magnitude(double x) { return std::abs(x); }
 template <class R>
@@ -112,21 +106,21 @@ Product multiply(const Chain& chain, std::size_t first, std::size_t last) {
   return product;
 }
 
-std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chain, Index radix,
-                                                               Index least_d) {
-  const std::size_t count = chain.factors.size();
-  std::vector<char> moderate(count);
-  for (std::size_t s = 0; s < count; ++s)
+std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chain,
+                                                               std::size_t begin, std::size_t end,
+                                                               Index radix, Index least_d) {
+  std::vector<char> moderate(end);
+  for (std::size_t s = begin; s < end; ++s)
     moderate[s] = visit(chain.dtype, [&](auto tag) {
       return has_moderate_values<decltype(tag)>(chain.factors[s]);
     });
   std::vector<std::pair<std::size_t, std::size_t>> groups;
-  for (std::size_t first = 0; first < count;) {
+  for (std::size_t first = begin; first < end;) {
     // The longest run from here on whose product is worth it.
     std::size_t best = first + 1;
     Pattern merged = chain.factors[first].pattern;
     Index separate = merged.nnz();
-    for (std::size_t s = first + 1; s < count; ++s) {
+    for (std::size_t s = first + 1; s < end; ++s) {
       const Pattern& next = chain.factors[s].pattern;
       if (!moderate[s - 1] || !moderate[s] || next.d < least_d ||
           !chain_failure(merged, next).empty())

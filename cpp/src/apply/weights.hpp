@@ -3,12 +3,20 @@
 #pragma once
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <vector>
 
 #include "papilio/apply.hpp"
 
 namespace papilio {
+
+/// Aligned memory for so many entries, all zero.
+template <class T>
+std::shared_ptr<T> allocate(Index entries) {
+  return {new (std::align_val_t{64}) T[static_cast<std::size_t>(entries)](),
+          [](T* values) { ::operator delete[](values, std::align_val_t{64}); }};
+}
 
 /// A factor, or the product of neighbouring ones, and the memory of its values if it is new.
 struct Product {
@@ -19,12 +27,14 @@ struct Product {
 /// The product of the factors [first, last) of the chain.
 Product multiply(const Chain& chain, std::size_t first, std::size_t last);
 
-/// Groups [first, last) of neighbours that are worth being multiplied: their product is of square
-/// blocks of at most radix and needs hardly more multiply-adds than they do one after the other.
-/// Factors with d below `least_d` are left alone, and so are those whose values are so large or so
-/// small that products of them might overflow or vanish.
-std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chain, Index radix,
-                                                               Index least_d);
+/// Groups [first, last) of neighbours among the factors [begin, end) that are worth being
+/// multiplied: their product is of square blocks of at most radix and needs hardly more
+/// multiply-adds than they do one after the other. Factors with d below `least_d` are left alone,
+/// and so are those whose values are so large or so small that products of them might overflow or
+/// vanish.
+std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chain,
+                                                               std::size_t begin, std::size_t end,
+                                                               Index radix, Index least_d);
 
 /// Values of a factor with the strides that lead through them, 0 along tied axes. Transposition
 /// only exchanges j and k, and b and c of the pattern.

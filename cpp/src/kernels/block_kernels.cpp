@@ -14,11 +14,6 @@ constexpr int registers = 32;
 constexpr int registers = 16;
 #endif
 
-template <class T>
-PAPILIO_INLINE batch<T> operator-(batch<T> x, batch<T> y) {
-  return {x.v - y.v};
-}
-
 PAPILIO_INLINE float root(float x) { return __builtin_sqrtf(x); }
 PAPILIO_INLINE double root(double x) { return __builtin_sqrt(x); }
 template <class R>

@@ -2,6 +2,8 @@
 // object exports its table and nothing else; it includes C headers only.
 #include "kernels/kernels.hpp"
 
+#include "kernels/butterflies.hpp"
+#include "kernels/prefetcher.hpp"
 #include "kernels/simd.hpp"
 
 namespace papilio {
@@ -15,34 +17,6 @@ constexpr int registers = 16;
 #endif
 
 enum class Axis { columns, rows, outputs };
-
-/// Works through the lines of a Prefetch, some at each call.
-class Prefetcher {
- public:
-  explicit Prefetcher(const Prefetch& lines) : lines_(lines), left_(lines.lines) {
-    if (left_ == 0) return;
-    row_ = lines.from + lines.first / lines.lines_per_row * lines.pitch;
-    line_ = lines.first % lines.lines_per_row;
-  }
-  PAPILIO_INLINE void step() {
-    if (left_ == 0) return;
-    const int64_t now = left_ < lines_.per_block ? left_ : lines_.per_block;
-    left_ -= now;
-    for (int64_t n = 0; n < now; ++n) {
-      prefetch(row_ + line_ * 64);
-      if (++line_ == lines_.lines_per_row) {
-        line_ = 0;
-        row_ += lines_.pitch;
-      }
-    }
-  }
-
- private:
-  const Prefetch lines_;
-  int64_t left_;
-  const char* row_ = nullptr;
-  int64_t line_ = 0;
-};
 
 /// The weights of one position for all lanes.
 template <class A, Axis axis>
@@ -401,32 +375,6 @@ void within(const WithinArguments& given) {
   }
 }
 
-/// Exchanges the off-diagonal blocks of size distance, ..., 2, 1 of a lanes x lanes matrix, which
-/// transposes it.
-template <class A, int distance>
-struct Transpose {
-  PAPILIO_INLINE static void run(typename A::V (&x)[A::lanes]) {
-    constexpr int lanes = A::lanes, parts = A::parts;
-    for (int n = 0; n < lanes; ++n) {
-      if (n & distance) continue;
-      const typename A::V low = x[n], high = x[n + distance];
-      x[n] = permute(low, high, [](int s) {
-        const int e = s / parts;
-        return (e & distance ? lanes + e - distance : e) * parts + s % parts;
-      });
-      x[n + distance] = permute(low, high, [](int s) {
-        const int e = s / parts;
-        return (e & distance ? lanes + e : e + distance) * parts + s % parts;
-      });
-    }
-    Transpose<A, distance / 2>::run(x);
-  }
-};
-template <class A>
-struct Transpose<A, 0> {
-  PAPILIO_INLINE static void run(typename A::V (&)[A::lanes]) {}
-};
-
 /// Whether stores to rows of this matrix may go past the caches from column `first` on.
 template <class A>
 PAPILIO_INLINE int64_t first_aligned(const typename A::element* to, int64_t row_stride) {
@@ -541,6 +489,16 @@ void unpack(const CopyArguments& copy, const void* tile, void* matrix) {
   }
 }
 
+template <class T>
+constexpr ButterflyKernels butterfly_kernels(Real<T>) {
+  return {registers >= 32 ? 16 : 8, hadamard_columns<T>, hadamard_rows<T>, hadamard_within<T>,
+          nullptr};
+}
+template <class T>
+constexpr ButterflyKernels butterfly_kernels(Complex<T>) {
+  return {8, fourier_columns<T>, fourier_rows<T>, nullptr, fourier_permuted<T>};
+}
+
 template <class A>
 constexpr Kernels kernels_of() {
   return {A::lanes,
@@ -549,7 +507,8 @@ constexpr Kernels kernels_of() {
           rectangles<A, Axis::outputs>,
           within<A>,
           pack<A>,
-          unpack<A>};
+          unpack<A>,
+          butterfly_kernels(A{})};
 }
 
 #define PAPILIO_STRING_OF(x) #x

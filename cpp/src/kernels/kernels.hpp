@@ -16,6 +16,19 @@ struct Prefetch {
   int64_t first, lines, lines_per_row, pitch, per_block;
 };
 
+/// A stage of the form "constant matrix times diagonal twiddles"; b = c is its radix. The constant
+/// matrix is the Hadamard matrix (real types) or the Fourier matrix with bit-reversed columns
+/// (complex types). `weights`, null if all are 1, are the twiddles of k = 1, 2, ...: for columns
+/// the scalars of one l together, for rows SIMD vectors of them (of real parts, of imaginary ones).
+/// Strides of weights count scalars here. Lanes are those of a real SIMD vector.
+struct Butterflies {
+  bool transposed;           // transposed matrix, twiddles of the outputs
+  bool swap;                 // conjugated matrix and twiddles
+  bool in_split, out_split;  // complex: real and imaginary parts of the tile lie apart
+  double scale;              // of the outputs
+  const int64_t* blocks;     // permuted: the block numbers in the order of their work
+};
+
 /// One factor applied to many vectors: for i in [i0, i1), l in [l0, l1), all j
 ///   out[i, j, l] = sum_k w[i, j, k, l] * in[i, k, l],
 /// (i, k, l) being row (i*c + k)*d + l of the input and (i, j, l) row (i*b + j)*d + l of the
@@ -42,6 +55,7 @@ struct StageArguments {
   const int64_t *in_index, *out_index;  // columns, small squares: where the rows are; or null
   bool stream;                          // columns: store past the caches
   Prefetch prefetch;
+  Butterflies butterflies;
 };
 
 /// A square factor whose c*d rows of each block lie within one SIMD vector (c a power of two, c*d
@@ -82,6 +96,15 @@ typedef void (*WithinKernel)(const WithinArguments&);
 typedef void (*PackKernel)(const CopyArguments&, const void* matrix, void* tile);
 typedef void (*UnpackKernel)(const CopyArguments&, const void* tile, void* matrix);
 
+/// Kernels of stages with Butterflies, each for some patterns:
+///   columns, rows: radix 2, 4, ..., `radix`, complex also 3, 5, 7; rows: see butterfly_rows.
+///   within: real, b * d = 1, 2, 4, 8 or (radix 16) 16 SIMD vectors, d < lanes.
+///   permuted: complex, radix 8, d = 1, no twiddles; the first stage, or transposed the last one.
+struct ButterflyKernels {
+  int64_t radix;
+  StageKernel columns, rows, within, permuted;
+};
+
 /// The kernels of one element type.
 struct Kernels {
   int64_t lanes;  // elements in a SIMD vector
@@ -89,6 +112,7 @@ struct Kernels {
   WithinKernel within;
   PackKernel pack;
   UnpackKernel unpack;
+  ButterflyKernels butterflies;
 };
 
 /// The kernels of one instruction set, in the order of DType.

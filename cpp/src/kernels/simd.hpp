@@ -100,6 +100,10 @@ template <class T>
 PAPILIO_INLINE batch<T> operator+(batch<T> x, batch<T> y) {
   return {x.v + y.v};
 }
+template <class T>
+PAPILIO_INLINE batch<T> operator-(batch<T> x, batch<T> y) {
+  return {x.v - y.v};
+}
 
 // Integers of the size of a scalar: what permutations are written in.
 template <class T>
@@ -272,6 +276,32 @@ template <class A>
 PAPILIO_INLINE void stream(typename A::element* to, typename A::V x) {
   x.stream(A::scalars(to));
 }
+
+/// Exchanges the off-diagonal blocks of size distance, ..., 2, 1 of a lanes x lanes matrix, which
+/// transposes it.
+template <class A, int distance>
+struct Transpose {
+  PAPILIO_INLINE static void run(typename A::V (&x)[A::lanes]) {
+    constexpr int lanes = A::lanes, parts = A::parts;
+    for (int n = 0; n < lanes; ++n) {
+      if (n & distance) continue;
+      const typename A::V low = x[n], high = x[n + distance];
+      x[n] = permute(low, high, [](int s) {
+        const int e = s / parts;
+        return (e & distance ? lanes + e - distance : e) * parts + s % parts;
+      });
+      x[n + distance] = permute(low, high, [](int s) {
+        const int e = s / parts;
+        return (e & distance ? lanes + e : e + distance) * parts + s % parts;
+      });
+    }
+    Transpose<A, distance / 2>::run(x);
+  }
+};
+template <class A>
+struct Transpose<A, 0> {
+  PAPILIO_INLINE static void run(typename A::V (&)[A::lanes]) {}
+};
 
 }  // namespace
 }  // namespace kernels

@@ -1,0 +1,227 @@
+"""Fast transforms against scipy.fft, ducc0, FFTW, MKL and fast Hadamard codes that are installed.
+
+    python bench/transforms.py [--quick] [--only dft|hadamard|others|accuracy] [--json PATH]
+
+dft: complex transforms of batches of 256 in both layouts and of single vectors, powers of two and
+    composite lengths.
+hadamard: the same for float32 Hadamard transforms.
+others: one transform of each kind against the dense product.
+accuracy: the relative error against long double, beside scipy.fft's.
+
+Each line has the median time of papilio (into an array that is there; as "F @ x" with a new array
+for the result, as scipy.fft makes one), its ratio to scipy.fft (or for Hadamard transforms to the
+fastest peer) and each peer's time, all from interleaved runs in one process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import transform_peers
+from common import (
+    interleaved,
+    machine,
+    options,
+    print_machine,
+    skipped,
+    start_fair,
+    summary,
+    write_json,
+)
+
+
+def row(
+    results: list[dict[str, Any]],
+    title: str,
+    calls: dict[str, Callable[[], Any]],
+    references: tuple[str, ...],
+    seconds: float,
+) -> None:
+    """Measure, print and keep one comparison."""
+    reference = next((name for name in references if name in calls), "papilio")
+    rows = summary(interleaved(calls, seconds, 11), reference)
+    best = min((r["seconds"], name) for name, r in rows.items() if name not in ("papilio", "F @ x"))
+    ours = rows["papilio"]
+    times = ", ".join(f"{name} {1e6 * r['seconds']:.4g}" for name, r in rows.items())
+    ratios = f"{ours['ratio']:.2f} x {reference}"
+    if best[1] != reference:
+        ratios += f", {ours['seconds'] / best[0]:.2f} x {best[1]}"
+    print(f"{title}: {ratios}  [us: {times}]", flush=True)
+    results.extend(
+        {"what": name, "work": title, "reference": reference, **r} for name, r in rows.items()
+    )
+
+
+def peers_of(
+    peers: dict[str, Callable[..., Any]], x: Any, axis: int, threads: int
+) -> dict[str, Callable[[], Any]]:
+    calls = {}
+    for name, peer in peers.items():
+        try:
+            calls[name] = peer(x, axis, threads)
+            calls[name]()
+        except ImportError as error:
+            skipped(name, error)
+    return calls
+
+
+def random(shape: Any, dtype: str) -> Any:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape)
+    if np.dtype(dtype).kind == "c":
+        x = x + 1j * rng.standard_normal(shape)
+    return x.astype(dtype)
+
+
+def batches(
+    results: list[dict[str, Any]],
+    make: Callable[[int, str], Any],
+    peers: dict[str, Callable[..., Any]],
+    reference: tuple[str, ...],
+    cases: list[tuple[int, int, str]],
+    threads: int,
+    seconds: float,
+) -> None:
+    import numpy as np
+
+    for n, batch, dtype in cases:
+        F = make(n, dtype)
+        for axis, layout in ((0, "columns"), (1, "rows")) if batch > 1 else ((0, "vector"),):
+            shape = n if batch == 1 else (n, batch) if axis == 0 else (batch, n)
+            x = random(shape, dtype)
+            out = np.empty_like(x)
+            calls = {"papilio": lambda F=F, x=x, out=out, axis=axis: F.apply(x, out=out, axis=axis)}
+            if batch == 1:
+                calls["F @ x"] = lambda F=F, x=x: F @ x
+            calls |= peers_of(peers, x, axis, threads)
+            title = f"n={n}, B={batch}, {dtype}, {layout}, {threads} thread(s)"
+            row(results, title, calls, reference, seconds)
+
+
+def dft(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
+    import papilio as pp
+
+    sizes = [256, 1024] if quick else [256, 1024, 4096, 16384]
+    lengths = [1024] if quick else [16, 64, 256, 1024, 4096, 16384, 2**16, 2**18, 2**20, 2**22]
+    composite = [] if quick else [60, 360, 1000, 3000, 10080]
+    types = ("complex128", "complex64")
+    cases = [(n, 256, dtype) for dtype in types for n in sizes]
+    cases += [(n, 1, dtype) for dtype in types for n in lengths]
+    cases += [(n, batch, "complex128") for n in composite for batch in (1, 32)]
+    batches(
+        results,
+        pp.transforms.dft,
+        transform_peers.FFTS,
+        ("scipy.fft",),
+        cases,
+        threads,
+        0.25,
+    )
+
+
+def hadamard(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
+    import papilio as pp
+
+    batch = [1024] if quick else [1024, 4096, 16384, 65536]
+    lengths = [1024] if quick else [1024, 4096, 16384, 2**16, 2**18, 2**20]
+    cases = [(n, 256, "float32") for n in batch] + [(n, 1, "float32") for n in lengths]
+    batches(
+        results,
+        pp.transforms.hadamard,
+        transform_peers.HADAMARDS,
+        ("fht_cpu",),
+        cases,
+        threads,
+        0.25,
+    )
+
+
+def others(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
+    import numpy as np
+
+    import papilio as pp
+
+    t = pp.transforms
+    for n in (32,) if quick else (32, 256, 1024):
+        c = np.random.default_rng(0).standard_normal(n)
+        operators = {
+            "hadamard": t.hadamard(n),
+            "haar": t.haar(n),
+            "dft": t.dft(n),
+            "rdft": t.rdft(n),
+            "hartley": t.hartley(n),
+            "dct": t.dct(n),
+            "dst type 4": t.dst(n, 4),
+            "circulant": t.circulant(c),
+            "toeplitz": t.toeplitz(c),
+        }
+        for name, F in operators.items():
+            A = F.toarray()
+            for batch in (1, 256):
+                x = random((n, batch) if batch > 1 else n, "float64")
+                if name == "dft":
+                    x = x.astype(complex)
+                row(
+                    results,
+                    f"{name}, n={n}, B={batch}",
+                    {"papilio": lambda F=F, x=x: F @ x, "dense": lambda A=A, x=x: A @ x},
+                    ("dense",),
+                    0.08,
+                )
+
+
+def accuracy(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
+    import numpy as np
+    import scipy.fft
+
+    import papilio as pp
+
+    def error(y: Any, exact: Any) -> float:
+        return float(np.linalg.norm(y - exact) / np.linalg.norm(exact))
+
+    for n in (64, 1000, 1024, 4096, 10080, 16384, 2**18):
+        for dtype in ("complex128", "complex64"):
+            for batch in (1, 8):
+                x = random((n, batch), dtype)
+                exact = scipy.fft.fft(x.astype(np.clongdouble), axis=0)
+                x = x[:, 0].copy() if batch == 1 else x
+                exact = exact[:, 0] if batch == 1 else exact
+                ours = error(pp.transforms.dft(n, dtype) @ x, exact)
+                theirs = error(scipy.fft.fft(x, axis=0), exact)
+                title = f"accuracy of dft, n={n}, B={batch}, {dtype}"
+                print(f"{title}: {ours:.2e}, scipy.fft {theirs:.2e}, ratio {ours / theirs:.2f}")
+                results.append(
+                    {"work": title, "what": "error", "papilio": ours, "scipy.fft": theirs}
+                )
+
+
+def main() -> None:
+    start_fair()
+    parser = options(__doc__)
+    sections = {"dft": dft, "hadamard": hadamard, "others": others, "accuracy": accuracy}
+    parser.add_argument("--only", choices=tuple(sections))
+    arguments = parser.parse_args()
+    import numpy as np
+
+    import papilio as pp
+
+    if arguments.threads:
+        pp.set_num_threads(arguments.threads)
+    threads = pp.get_num_threads()
+    info = machine()
+    print_machine(info)
+    # glibc gives memory of this size back to the system at its first release, and from then on
+    # keeps it: results of all libraries come from memory that is there.
+    np.empty(30 << 20, np.uint8).fill(0)
+    results: list[dict[str, Any]] = []
+    for name, section in sections.items():
+        if arguments.only in (None, name):
+            section(results, threads, arguments.quick)
+    write_json(arguments.json, info, results)
+
+
+if __name__ == "__main__":
+    main()

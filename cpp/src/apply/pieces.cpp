@@ -1,0 +1,189 @@
+#include "apply/pieces.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "kernels/dispatch.hpp"
+
+namespace papilio {
+
+namespace {
+
+constexpr Index permuted_radix = 8, permuted_levels = 3;
+
+Index log2_of(Index n) {
+  Index log = 0;
+  for (; n > 1; n /= 2) ++log;
+  return log;
+}
+
+class Divider {
+ public:
+  Divider(const Chain& chain, const std::vector<std::optional<Structure>>& structures, Lanes lanes,
+          Index radix, bool permuted)
+      : chain_(chain),
+        structures_(structures),
+        columns_(lanes == Lanes::columns),
+        radix_(radix),
+        permuted_(permuted),
+        complex_(chain.dtype == DType::complex64 || chain.dtype == DType::complex128),
+        lanes_(kernels::kernels_for(chain.dtype).lanes),
+        real_lanes_(complex_ ? 2 * lanes_ : lanes_) {}
+
+  std::vector<Piece> run() {
+    const std::size_t count = structures_.size();
+    for (std::size_t begin = 0; begin < count;) {
+      std::size_t end = begin + 1;
+      if (!structures_[begin]) {
+        while (end < count && !structures_[end]) ++end;
+        add_general(begin, end);
+      } else {
+        while (end < count && joins(end)) ++end;
+        const std::size_t known = pieces_.size();
+        if (!add_run(begin, end)) {
+          pieces_.resize(known);
+          add_general(begin, end);
+        }
+      }
+      begin = end;
+    }
+    return std::move(pieces_);
+  }
+
+ private:
+  /// Whether factor s continues the run of radix 2 that factor s - 1 belongs to.
+  bool joins(std::size_t s) const {
+    const auto &left = structures_[s - 1], &right = structures_[s];
+    if (!right || left->radix() != 2 || right->radix() != 2) return false;
+    const auto product = compose(*left, *right, chain_.dtype);
+    return product && is_supported(*product);
+  }
+
+  bool is_real(const Structure& structure) const {
+    return structure.t.empty() && kind_of(structure) == MatrixKind::hadamard;
+  }
+
+  bool is_supported(const Structure& structure) const {
+    const MatrixKind kind = kind_of(structure);
+    if (!complex_) return kind == MatrixKind::hadamard;
+    return is_real(structure) || structure.radix() == 2 || kind != MatrixKind::hadamard;
+  }
+
+  void add_general(std::size_t begin, std::size_t end) {
+    for (const auto& [first, last] :
+         group_factors(chain_, begin, end, std::min(radix_, Index{8}), columns_ ? 1 : lanes_))
+      pieces_.push_back({first, last, std::nullopt, Stage::Kind::columns, false});
+  }
+
+  /// One stage of `levels` factors from `first` on; false if they have no common structure.
+  bool add(std::size_t first, Index levels, Stage::Kind kind) {
+    const std::size_t last = first + static_cast<std::size_t>(levels);
+    std::optional<Structure> product = structures_[first];
+    for (std::size_t s = first + 1; product && s < last; ++s)
+      product = compose(*product, *structures_[s], chain_.dtype);
+    if (!product || !is_supported(*product)) return false;
+    const bool real = complex_ && is_real(*product);
+    if (kind == Stage::Kind::permuted_butterflies && (real || !product->t.empty())) return false;
+    pieces_.push_back({first, last, std::move(product), kind, real});
+    return true;
+  }
+
+  /// Divides the factors [begin, end) evenly into stages of at most `most` levels, the larger ones
+  /// at the right end.
+  bool add_evenly(std::size_t begin, std::size_t end, Index most, Stage::Kind kind) {
+    const Index levels = static_cast<Index>(end - begin);
+    const Index count = (levels + most - 1) / most;
+    for (Index n = count; n > 0; --n) {
+      const Index left = static_cast<Index>(end - begin);
+      const Index some = left / n;  // rounded down: the smaller ones come first
+      if (!add(begin, some, kind)) return false;
+      begin += static_cast<std::size_t>(some);
+    }
+    return true;
+  }
+
+  /// Whether lanes along l, or through two blocks of half as many l, serve such a stage.
+  bool fits_rows(const Pattern& p, bool real) const {
+    const Index parts = complex_ && real ? 2 : 1;
+    return parts * p.d % real_lanes_ == 0 ||
+           (complex_ && !real && 2 * p.d == real_lanes_ && p.a % 2 == 0);
+  }
+
+  bool add_run(std::size_t begin, std::size_t end) {
+    bool real = true;
+    for (std::size_t s = begin; s < end; ++s) real &= is_real(*structures_[s]);
+    const DType real_type = chain_.dtype == DType::complex64    ? DType::float32
+                            : chain_.dtype == DType::complex128 ? DType::float64
+                                                                : chain_.dtype;
+    const kernels::ButterflyKernels& kernels =
+        kernels::kernels_for(real ? real_type : chain_.dtype).butterflies;
+    const Index most = std::max(log2_of(std::min(radix_, kernels.radix)), Index{1});
+    if (columns_) return add_evenly(begin, end, most, Stage::Kind::column_butterflies);
+    const Pattern& smallest = chain_.factors[end - 1].pattern;
+    const Index levels = static_cast<Index>(end - begin);
+    // What is left of `stop` runs with lanes along l, the rest otherwise.
+    std::size_t stop = end;
+    enum class Rest { none, permuted, within, general } rest = Rest::none;
+    const Index d = real && complex_ ? 2 * smallest.d : smallest.d;
+    const bool whole_vectors = real && smallest.b == 2 && d < real_lanes_ && real_lanes_ % d == 0;
+    if (!real && permuted_ && end == structures_.size() && smallest.d == 1 &&
+        levels >= permuted_levels && radix_ >= permuted_radix) {
+      rest = Rest::permuted;
+      stop = end - permuted_levels;
+    } else if (whole_vectors && levels >= log2_of(real_lanes_ / d)) {
+      rest = Rest::within;
+      const Index exchanges = log2_of(real_lanes_ / d), others = levels - exchanges;
+      const Index stages = (others + most - 1) / most;
+      stop =
+          end - static_cast<std::size_t>(exchanges + (stages ? (others + stages - 1) / stages : 0));
+    } else {
+      while (stop > begin && !fits_rows(chain_.factors[stop - 1].pattern, real)) --stop;
+      // Half of the lanes along l need an even number of blocks of the stage as it will be.
+      if (stop < end || !fits_rows(smallest, real)) rest = Rest::general;
+    }
+    if (stop > begin && !add_evenly(begin, stop, most, Stage::Kind::row_butterflies)) return false;
+    if (stop > begin && !fits_rows(pieces_.back().structure->pattern, real)) return false;
+    if (rest == Rest::general) add_general(stop, end);
+    if (rest == Rest::permuted)
+      return add(stop, permuted_levels, Stage::Kind::permuted_butterflies);
+    if (rest == Rest::within)
+      return add(stop, static_cast<Index>(end - stop), Stage::Kind::within_butterflies);
+    return true;
+  }
+
+  const Chain& chain_;
+  const std::vector<std::optional<Structure>>& structures_;
+  bool columns_;
+  Index radix_;
+  bool permuted_, complex_;
+  Index lanes_, real_lanes_;
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace
+
+std::vector<Piece> divide(const Chain& chain,
+                          const std::vector<std::optional<Structure>>& structures, Lanes lanes,
+                          Index radix, const std::vector<Index>& permuted_blocks) {
+  return Divider(chain, structures, lanes, radix, !permuted_blocks.empty()).run();
+}
+
+std::vector<Index> order_blocks(const std::vector<Index>& gather, Index lanes) {
+  const Index count = static_cast<Index>(gather.size()) / permuted_radix;
+  if (gather.empty() || static_cast<Index>(gather.size()) % permuted_radix || count % lanes)
+    return {};
+  const auto row = [&](Index block, Index k) {
+    return gather[static_cast<std::size_t>(block * permuted_radix + k)];
+  };
+  std::vector<Index> blocks(static_cast<std::size_t>(count));
+  std::iota(blocks.begin(), blocks.end(), Index{0});
+  std::sort(blocks.begin(), blocks.end(), [&](Index x, Index y) { return row(x, 0) < row(y, 0); });
+  for (std::size_t n = 0; n < blocks.size(); n += static_cast<std::size_t>(lanes))
+    for (Index lane = 1; lane < lanes; ++lane)
+      for (Index k = 0; k < permuted_radix; ++k)
+        if (row(blocks[n + static_cast<std::size_t>(lane)], k) != row(blocks[n], k) + lane)
+          return {};
+  return blocks;
+}
+
+}  // namespace papilio

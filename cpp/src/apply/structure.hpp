@@ -1,0 +1,46 @@
+// Structure inside factors: a constant Hadamard or Fourier matrix times diagonal twiddles.
+#pragma once
+
+#include <complex>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "apply/weights.hpp"
+#include "papilio/apply.hpp"
+
+namespace papilio {
+
+/// A square factor values[i, j, k, l] = scale * matrix[j, k] * t[i, k, l], or t[i, j, l] if
+/// `outputs`. The matrix has ones in its first row and column; t is 1 for k (or j) = 0.
+struct Structure {
+  Pattern pattern;
+  bool outputs;
+  bool tied_a;
+  double scale;
+  std::vector<std::complex<double>> matrix;  // [j][k]
+  std::vector<std::complex<double>> t;       // [i][k - 1][l]; empty if all are 1
+
+  Index radix() const { return pattern.b; }
+};
+
+/// The matrices that kernels know; for radix 2 both. Powers of two have bit-reversed columns (for
+/// twiddles of the inputs) or rows.
+enum class MatrixKind { hadamard, fourier, conjugate_fourier, unknown };
+MatrixKind kind_of(const Structure& structure);
+
+/// The structure of a factor to within some units in the last place, if it has one.
+std::optional<Structure> analyse(DType dtype, const Factor& factor);
+
+/// The structure of the product of two neighbours with twiddles of the inputs, if it has one.
+std::optional<Structure> compose(const Structure& left, const Structure& right, DType dtype);
+
+/// Twiddles for lanes along the batch: [i][l][k - 1], complex ones as pairs.
+std::shared_ptr<const void> pack_twiddles(DType dtype, const Structure& structure, bool conjugate);
+
+/// For lanes along l: [i][l / lanes][k - 1][part][lanes], lanes those of a real SIMD vector; for d
+/// below, lanes run through lanes / d blocks: [i * d / lanes][k - 1][part][lanes].
+std::shared_ptr<const void> pack_twiddle_lanes(DType dtype, const Structure& structure,
+                                               bool conjugate, Index lanes);
+
+}  // namespace papilio

@@ -1,0 +1,25 @@
+"""Classical fast transforms, as exact butterflies or short compositions of them.
+
+Normalizations are named as in `scipy.fft`: ``norm="backward"`` (the default) scales the inverse
+only, ``"forward"`` the transform only, ``"ortho"`` both by the square root.
+"""
+
+from .convolution import circulant, convolution, shift, toeplitz
+from .fourier import dft, hartley, idft, rdft
+from .hadamard import haar, hadamard
+from .trigonometric import dct, dst
+
+__all__ = [
+    "circulant",
+    "convolution",
+    "dct",
+    "dft",
+    "dst",
+    "haar",
+    "hadamard",
+    "hartley",
+    "idft",
+    "rdft",
+    "shift",
+    "toeplitz",
+]

@@ -1,0 +1,247 @@
+"""Convolutions: circulant and Toeplitz matrices, shifts."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import scipy.sparse
+from numpy.typing import ArrayLike, DTypeLike
+
+from ..composition import Composition, Pairs
+from ..dtypes import as_array, promoted
+from ..pattern import positive_int
+from .common import chosen_dtype
+from .fourier import REAL, butterfly_dft, half_spectrum, sparse
+
+
+def circulant(c: ArrayLike) -> Composition:
+    """Return the circulant matrix with first column c.
+
+    Parameters
+    ----------
+    c : array_like, shape (n,)
+        The first column; its dtype is the operator's (integers become float64).
+
+    Returns
+    -------
+    Composition
+        Equal to ``scipy.linalg.circulant(c)``. For real c and even n it works in real arithmetic:
+        transforms of n/2 complex numbers, a sparse matrix between them. ``inv()`` exists where no
+        value of c's spectrum is zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If c isn't a numeric vector of at least one entry.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> pp.transforms.circulant([1.0, 2.0, 3.0]).toarray().round(12)
+    array([[1., 3., 2.],
+           [2., 1., 3.],
+           [3., 2., 1.]])
+    """
+    values = _vector(c, "c")
+    wide = np.complex128 if values.dtype.kind == "c" else np.float64
+    return _diagonal_in_fourier(scipy.fft.fft(values.astype(wide)), values.dtype)
+
+
+def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
+    """Return the Toeplitz matrix with first column c and first row r.
+
+    Parameters
+    ----------
+    c : array_like, shape (m,)
+        The first column.
+    r : array_like, shape (n,), optional
+        The first row, whose first entry is ignored. Default: ``conj(c)``.
+
+    Returns
+    -------
+    Composition
+        Equal to ``scipy.linalg.toeplitz(c, r)``: a part of a circulant matrix of a fast length.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If c or r isn't a numeric vector of at least one entry.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> pp.transforms.toeplitz([1.0, 2.0], [1.0, 5.0, 6.0]).toarray().round(12)
+    array([[1., 5., 6.],
+           [2., 1., 5.]])
+    """
+    column = _vector(c, "c")
+    row = column.conj() if r is None else _vector(r, "r")
+    m, n = len(column), len(row)
+    dtype = np.result_type(column, row)
+    size = _fast_length(m + n - 1)
+    values = np.zeros(size, dtype)
+    values[:m] = column
+    if n > 1:
+        values[size - n + 1 :] = row[:0:-1]
+    padding = scipy.sparse.eye_array(size, n, format="csr")
+    selection = scipy.sparse.eye_array(m, size, format="csr")
+    real = np.dtype(dtype.char.lower())
+    return Composition([sparse(selection, real), circulant(values), sparse(padding, real)])
+
+
+def convolution(h: ArrayLike, n: int, mode: str = "full") -> Composition:
+    """Return the convolution of vectors of length n with h.
+
+    Parameters
+    ----------
+    h : array_like, shape (m,)
+        The other vector.
+    n : int
+        Length of the vectors that the operator takes.
+    mode : {"full", "same", "valid", "circular"}, default "full"
+        "full", "same" and "valid" as in `scipy.signal.convolve` (for valid, m <= n); "circular" is
+        the periodic convolution of length n, of an h of at most n entries.
+
+    Returns
+    -------
+    Composition
+        Of shape (n + m - 1, n), (n, n) or (n - m + 1, n).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If h isn't a numeric vector of at least one entry or too long, n isn't a positive whole
+        number, or the mode is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> F = pp.transforms.convolution([1.0, 2.0], 3)
+    >>> (F @ np.array([1.0, 0.0, 1.0])).round(12)
+    array([1., 2., 1., 2.])
+    """
+    values = _vector(h, "h")
+    n = positive_int(n, "n")
+    m = len(values)
+    if mode not in ("full", "same", "valid", "circular"):
+        raise ValueError(f"mode is {mode!r}, expected 'full', 'same', 'valid' or 'circular'")
+    if m > n and mode in ("valid", "circular"):
+        raise ValueError(f"h has {m} entries, expected at most n = {n} for mode {mode!r}")
+    if mode == "circular":
+        return circulant(np.concatenate([values, np.zeros(n - m, values.dtype)]))
+    rows = {"full": n + m - 1, "same": n, "valid": n - m + 1}[mode]
+    first = {"full": 0, "same": (m - 1) // 2, "valid": m - 1}[mode]
+    # Entry (i, j) is h[i + first - j].
+    column, row = np.zeros(rows, values.dtype), np.zeros(n, values.dtype)
+    column[: max(0, min(rows, m - first))] = values[first : first + rows]
+    row[: first + 1] = values[first::-1][:n]
+    return toeplitz(column, row)
+
+
+def shift(n: int, distance: float, dtype: DTypeLike = np.float64) -> Composition:
+    """Return the periodic shift of n samples by a real distance, by Fourier interpolation.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples.
+    distance : float
+        In samples, to the right; for whole numbers it is `numpy.roll`.
+    dtype : dtype_like, default float64
+        float32 or float64.
+
+    Returns
+    -------
+    Composition
+        Real: for even n the highest frequency is multiplied by ``cos(pi distance)``. ``inv()`` is
+        the shift back, if that isn't zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an n that isn't a positive whole number, a distance that isn't a finite number, or
+        another dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> (pp.transforms.shift(4, 1) @ np.arange(4.0)).round(12)
+    array([3., 0., 1., 2.])
+    """
+    n = positive_int(n, "n")
+    chosen = chosen_dtype(dtype, REAL)
+    try:
+        distance = float(distance)
+    except (TypeError, ValueError):
+        raise TypeError(f"distance is {distance!r}, expected a number") from None
+    if not np.isfinite(distance):
+        raise ValueError(f"distance is {distance}, expected a finite number")
+    spectrum = np.exp(-2j * np.pi * np.fft.fftfreq(n) * distance)
+    if n % 2 == 0:
+        spectrum[n // 2] = np.cos(np.pi * distance)
+    return _diagonal_in_fourier(spectrum, chosen)
+
+
+def _vector(values: ArrayLike, name: str) -> Any:
+    array = as_array(values, name)
+    if array.ndim != 1 or len(array) == 0:
+        raise ValueError(f"{name} has shape {array.shape}, expected a vector")
+    return array.astype(promoted(array.dtype, name))
+
+
+def _fast_length(n: int) -> int:
+    """The next power of two, or three quarters of it: lengths that SIMD vectors divide."""
+    power = 1 << (n - 1).bit_length()
+    return power // 4 * 3 if n <= power // 4 * 3 and power >= 64 else power
+
+
+def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any]) -> Composition:
+    """``idft @ diag(spectrum) @ dft``, whose result is real if dtype is."""
+    n = len(spectrum)
+    complex_dtype = np.result_type(dtype, np.complex64)
+    inverse = None
+    if np.all(np.abs(spectrum) > np.finfo(dtype).eps * np.abs(spectrum).max()):
+        inverse = partial(_diagonal_in_fourier, 1 / spectrum, dtype)
+    diagonal = scipy.sparse.diags_array(spectrum)
+    if dtype.kind == "c":
+        return Composition(
+            [
+                butterfly_dft(n, dtype, inverse=True),
+                sparse(diagonal, dtype),
+                butterfly_dft(n, dtype),
+            ],
+            inverse,
+        )
+    # dft = S R with R real (a transform of pairs) and S.H S = 2 I, or for odd n S a sum of pairs.
+    S, parts = half_spectrum(n, dtype)
+    if n % 2:
+        selection = parts[1].T
+        pairs = scipy.sparse.csr_array(_as_pairs(diagonal))
+        back = Pairs(butterfly_dft(n, complex_dtype, inverse=True))
+        return Composition([selection, back, sparse(pairs, dtype), *parts], inverse)
+    between = (S.conj().T @ diagonal @ S).real / 2
+    back = Pairs(butterfly_dft(n // 2, complex_dtype, inverse=True))
+    return Composition([back, sparse(between, dtype), *parts], inverse)
+
+
+def _as_pairs(diagonal: Any) -> Any:
+    """A complex diagonal matrix on pairs of real and imaginary parts."""
+    values = diagonal.diagonal()
+    n = len(values)
+    even = 2 * np.arange(n)
+    return scipy.sparse.csr_array(
+        (
+            np.concatenate([values.real, -values.imag, values.imag, values.real]),
+            (
+                np.concatenate([even, even, even + 1, even + 1]),
+                np.concatenate([even, even + 1, even, even + 1]),
+            ),
+        ),
+        shape=(2 * n, 2 * n),
+    )

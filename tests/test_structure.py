@@ -1,0 +1,181 @@
+"""Structured factors: the kernels for Hadamard and Fourier butterflies, in every plan."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import papilio as pp
+from reference import dense_factor
+from strategies import DTYPES, TOLERANCE, dtypes, laid_out, random_array
+
+COMPLEX = [np.complex64, np.complex128]
+
+
+def force_all(F, batch, lanes, radix, tile):
+    for transpose in (False, True):
+        for i in ("columns", "rows", "neither"):
+            for o in ("columns", "rows", "neither"):
+                F._data.operator.force(transpose, (batch, i, o), (lanes, radix, tile))
+
+
+def dense(F):
+    """The matrix in double precision, which BLAS multiplies in."""
+    D = np.eye(F.shape[1], dtype=np.result_type(F.dtype, np.float64))
+    for pattern, values in zip(F.architecture[::-1], F.factors[::-1], strict=True):
+        D = dense_factor(tuple(pattern), values.astype(D.dtype)) @ D
+    rows, columns = F.row_permutation, F.column_permutation
+    D = D if rows is None else D[rows]
+    return D if columns is None else D[:, columns]
+
+
+def structured(rng, radices, dtype, kind, permuted):
+    """A random chain whose factors are constant matrices times twiddles."""
+    architecture = pp.Architecture.mixed_radix(radices)
+    complex_values = np.dtype(dtype).kind == "c"
+    factors = []
+    for a, b, _, d in map(tuple, architecture):
+        j, k = np.ogrid[:b, :b]
+        matrix = np.exp(-2j * np.pi * j * k / b)
+        if not complex_values:
+            matrix = matrix.real.round()
+        t = np.ones((1, 1, b, d), matrix.dtype)
+        if kind == "fourier" and complex_values:
+            t = np.exp(-2j * np.pi * np.arange(b)[:, None] * np.arange(d) / (b * d))[None, None]
+        elif kind == "conjugate" and complex_values:
+            t = np.exp(2j * np.pi * np.arange(b)[:, None] * np.arange(d) / (b * d))[None, None]
+            matrix = matrix.conj()
+        elif kind == "random":
+            t = random_array(rng, (a, 1, b, d), np.dtype(dtype)).astype(matrix.dtype)
+            t[:, :, 0] = 1
+        scale = rng.choice([1.0, 0.5, 3.0])
+        factors.append((scale * matrix[None, :, :, None] * t).astype(dtype))
+    n = architecture.shape[0]
+    return pp.Butterfly(
+        factors,
+        rng.permutation(n) if permuted else None,
+        rng.permutation(n) if permuted else None,
+        architecture=architecture,
+    )
+
+
+@given(
+    st.data(),
+    st.integers(0, 2**32 - 1),
+    dtypes,
+    st.sampled_from(["fourier", "conjugate", "random", "hadamard"]),
+    st.sampled_from(["columns", "rows"]),
+    st.sampled_from([2, 4, 8, 16]),
+    st.sampled_from([1, 3, 16, 1000]),
+    st.sampled_from([1, 2, 3, 7, 16, 17, 40, 70]),
+)
+def test_structured_chains_multiply_right_in_every_way(
+    data, seed, dtype, kind, lanes, radix, tile, batch
+):
+    rng = np.random.default_rng(seed)
+    real = np.dtype(dtype).kind == "f"
+    if real or kind == "hadamard" or data.draw(st.booleans()):
+        radices = [2] * data.draw(st.integers(1, 8))
+    else:
+        radices = data.draw(st.lists(st.sampled_from([2, 3, 5, 7]), min_size=1, max_size=3))
+    F = structured(rng, radices, dtype, kind, data.draw(st.booleans()))
+    D = dense(F)
+    force_all(F, batch, lanes, radix, tile)
+    if data.draw(st.booleans()):
+        F, D = F.T, D.T
+    if data.draw(st.booleans()):
+        F, D = F.conj(), D.conj()
+    axis = data.draw(st.integers(0, 1))
+    x = data.draw(laid_out((D.shape[1], batch)[:: 1 - 2 * axis], dtype, rng))
+    expected = D @ x if axis == 0 else x @ D.T
+    out = data.draw(laid_out(expected.shape, dtype, rng))
+    error = np.abs(F.apply(x, out=out, axis=axis) - expected).max()
+    size = np.linalg.norm(D, axis=1).max() * max(1, np.abs(x).max())
+    assert error <= TOLERANCE[np.dtype(dtype)] * size
+
+
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize("lanes", ["columns", "rows"])
+@pytest.mark.parametrize("n", [64, 128, 512, 1024, 4096])
+def test_fourier_plans_share_threads_bit_for_bit(threads, dtype, lanes, n):
+    rng = np.random.default_rng(n)
+    batch = 67
+    F = pp.transforms.dft(n, dtype)
+    force_all(F, batch, lanes, 16, 5)
+    X = random_array(rng, (n, batch), dtype)
+    R = np.ascontiguousarray(X.T)
+    expected = np.fft.fft(X, axis=0)
+    for G, reference in (
+        (F, expected),
+        (F.conj(), np.fft.fft(X.conj(), axis=0).conj()),
+        (F.T, expected),
+    ):
+        results = []
+        for count in (1, 2, 3):
+            threads(count)
+            results.append((G @ X, G.apply(R, axis=1)))
+        for columns, rows in results:
+            assert np.array_equal(columns, results[0][0])
+            assert np.array_equal(rows, results[0][1])
+            for result in (columns, rows.T):
+                error = np.linalg.norm(result - reference) / np.linalg.norm(reference)
+                assert error <= 10 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_large_vectors_share_threads_bit_for_bit(threads, dtype):
+    rng = np.random.default_rng(5)
+    n = 2**18
+    make = pp.transforms.dft if np.dtype(dtype).kind == "c" else pp.transforms.hadamard
+    F = make(n, dtype)
+    x = random_array(rng, n, dtype)
+    for G in (F, F.T):
+        threads(1)
+        expected = G @ x
+        assert abs(np.linalg.norm(expected) / np.linalg.norm(x) - n**0.5) < 1e-3 * n**0.5
+        for count in (2, 3, 4):
+            threads(count)
+            assert np.array_equal(G @ x, expected)
+
+
+def test_what_the_planner_sees_is_detected_not_declared():
+    rng = np.random.default_rng(0)
+    H = pp.transforms.hadamard(256)
+    same = pp.Butterfly(
+        [np.broadcast_to(f, tuple(p)) for f, p in zip(H.factors, H.architecture, strict=True)]
+    )
+    assert "Hadamard butterflies of radix" in str(same.plan(64))
+    disturbed = [np.array(f) for f in same.factors]
+    disturbed[3][5, 1, 1, 2] = 1.001
+    text = str(pp.Butterfly(disturbed).plan(64))
+    assert "factors 1 to 3 of 8 as Hadamard butterflies" in text
+    assert "factor 4 of 8, blocks of 2 x 2" in text
+    weights = structured(rng, [2] * 6, np.complex128, "random", False)
+    assert "Fourier butterflies of radix 2 with twiddles" in str(weights.plan(64))
+    assert "radix 7" in str(pp.transforms.dft(7 * 64).plan(64))
+    assert "Hadamard" in str(pp.transforms.hadamard(64, np.complex64).plan(1))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_infinities_and_nans_go_where_the_matrix_takes_them(dtype):
+    F = pp.transforms.hadamard(64, dtype)
+    for batch in (1, 40):
+        X = np.ones((64, batch), dtype)
+        X[3, 0] = np.nan
+        Y = F @ X
+        assert np.isnan(Y[:, 0]).all()
+        assert not np.isnan(Y[:, 1:]).any()
+
+
+@pytest.mark.parametrize("exponent", [-300, 300])
+def test_extreme_scales_neither_vanish_nor_overflow_early(exponent):
+    scale = 10.0**exponent
+    block = np.array([[1, 1], [1, -1]])[None, :, :, None]
+    F = pp.Butterfly(
+        [block * scale, block / scale, block * 1.0],
+        architecture=pp.Architecture.square_dyadic(8),
+    )
+    expected = pp.transforms.hadamard(8) @ np.arange(8.0)
+    for batch in (1, 32):
+        X = np.repeat(np.arange(8.0)[:, None], batch, axis=1)
+        np.testing.assert_allclose((F @ X)[:, -1], expected, rtol=1e-14, atol=1e-13)
