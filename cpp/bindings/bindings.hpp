@@ -39,6 +39,7 @@ std::vector<Index> to_permutation(const py::object& array, Index size, const cha
 void register_pattern(py::module_& module);
 void register_operator(py::module_& module);
 void register_factorize(py::module_& module);
+void register_compress(py::module_& module);
 void register_config(py::module_& module);
 
 }  // namespace papilio

@@ -56,4 +56,5 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   papilio::register_pattern(module);
   papilio::register_operator(module);
   papilio::register_factorize(module);
+  papilio::register_compress(module);
 }

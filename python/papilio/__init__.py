@@ -4,27 +4,36 @@ Multiply by them fast (`Butterfly`), find them in dense matrices with a certifie
 (`factorize`), and use them wherever SciPy takes a LinearOperator.
 """
 
-from . import permutations, transforms
+from . import kernels, permutations, transforms
 from ._core import build_info as _build_info
 from .architecture import Architecture
 from .butterfly import Butterfly
+from .compress import CompressionReport, CompressionWarning, compress
 from .config import get_num_threads, set_num_threads, show_config
 from .factorization import Report, factorize
+from .interpolation import IncompressibleError
 from .io import load
 from .pattern import Pattern
 from .planning import Plan, plan
+from .section import Section
 
 __version__ = _build_info()["version"]
 
 __all__ = [
     "Architecture",
     "Butterfly",
+    "CompressionReport",
+    "CompressionWarning",
+    "IncompressibleError",
     "Pattern",
     "Plan",
     "Report",
+    "Section",
     "__version__",
+    "compress",
     "factorize",
     "get_num_threads",
+    "kernels",
     "load",
     "permutations",
     "plan",

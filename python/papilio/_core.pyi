@@ -53,3 +53,9 @@ def factorize(
     progress: Callable[[float], object] | None,
     /,
 ) -> tuple[list[NDArray[Any]], dict[str, Any]]: ...
+def interpolate(
+    blocks: NDArray[Any], rank: int, /
+) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.float64]]: ...
+def evaluate(
+    function: object, i: NDArray[np.int64], j: NDArray[np.int64], out: NDArray[Any], /
+) -> None: ...

@@ -195,7 +195,7 @@ def factorize(
 
     pairs = list(itertools.product(rows, cols))
     best: tuple[tuple[Any, Any], list[Any], dict[str, Any]] | None = None
-    with _reporter(progress) as report_progress:
+    with reporter(progress, "factorize") as report_progress:
         for n, pair in enumerate(pairs):
             tell = None
             if report_progress is not None:
@@ -303,7 +303,7 @@ def _share(
 
 
 @contextmanager
-def _reporter(progress: Progress) -> Iterator[Callable[[float], object] | None]:
+def reporter(progress: Progress, title: str) -> Iterator[Callable[[float], object] | None]:
     """What to call with the fraction done, or None."""
     if callable(progress):
         yield progress
@@ -313,7 +313,7 @@ def _reporter(progress: Progress) -> Iterator[Callable[[float], object] | None]:
         except ImportError:
             raise ImportError("progress=True needs tqdm: pip install 'papilio[progress]'") from None
         layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-        with tqdm(total=1.0, desc="factorize", delay=1.0, bar_format=layout, leave=False) as bar:
+        with tqdm(total=1.0, desc=title, delay=1.0, bar_format=layout, leave=False) as bar:
             yield lambda fraction: bar.update(max(0.0, fraction - bar.n))
     else:
         yield None
