@@ -1,5 +1,7 @@
 #include <regex>
 
+#include <pybind11/complex.h>
+
 #include "bindings.hpp"
 #include "papilio/compress.hpp"
 
@@ -59,11 +61,23 @@ void evaluate_blocks(const py::object& function, const Indices& i, const Indices
            values, element);
 }
 
+py::array_t<std::complex<double>> wave_of(const py::array_t<double, py::array::c_style>& turns) {
+  py::array_t<std::complex<double>> out(
+      std::vector<py::ssize_t>(turns.shape(), turns.shape() + turns.ndim()));
+  const double* from = turns.data();
+  std::complex<double>* to = out.mutable_data();
+  const Index count = turns.size();
+  const py::gil_scoped_release release;
+  wave(count, from, to);
+  return out;
+}
+
 }  // namespace
 
 void register_compress(py::module_& module) {
   module.def("interpolate", &interpolate_blocks);
   module.def("evaluate", &evaluate_blocks);
+  module.def("wave", &wave_of);
 }
 
 }  // namespace papilio

@@ -445,7 +445,7 @@ class _Job:
         # Levels share the tolerance as independent errors do; what one level leaves grows a
         # little on its way through the others.
         levels = max(1, min(self.shape).bit_length() - 4)
-        tolerance = self.tol / (2 * math.sqrt(levels))
+        tolerance = self.tol / math.sqrt(levels)
         scheme, expected, measured = self._scheme(tolerance)
         kept = self.memory.used
         for attempt in range(1, _ATTEMPTS + 1):

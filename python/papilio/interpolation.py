@@ -163,7 +163,8 @@ class Probe:
             i = samples(self._shape[0], heights, min(size, tall), rng)[t]
             j = samples(self._shape[1], widths, min(size, wide), rng)[v]
             most = min(i.shape[1], self._max_rank)
-            _, _, residuals = _core.interpolate(self._source(i, j), most)
+            some = slice(None, max(2, _PROBES * 64 // size))
+            _, _, residuals = _core.interpolate(self._source(i[some], j[some]), most)
             rank = tolerated_rank(residuals, self._tolerance)
             whole = size >= min(tall, wide)
             if rank <= min(size // 2, self._max_rank) or whole or size >= 2 * self._max_rank:
@@ -208,8 +209,8 @@ def choose_scheme(
         cheapest = min(fitting, key=lambda candidate: candidate[0])
         if best is None or cheapest[0] < best[0]:
             best = *cheapest, rank
-        elif cheapest[0] > 2 * best[0]:
-            break
+        elif cheapest[0] > 1.3 * best[0]:
+            break  # larger blocks cost more and more to measure
     return best and best[1:]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
+from . import _core
 from .dtypes import as_array
 from .pattern import positive_int
 
@@ -80,12 +81,8 @@ class Kernel:
 
 
 def _wave(turns: _Array) -> _Array:
-    """``exp(2 pi i turns)``; overwrites turns. Real functions are several times faster."""
-    turns -= np.rint(turns)
-    turns *= 2 * np.pi
-    wave = np.empty(turns.shape, np.complex128)
-    np.cos(turns, out=wave.real)
-    np.sin(turns, out=wave.imag)
+    """``exp(2 pi i turns)``."""
+    wave: _Array = _core.wave(np.ascontiguousarray(turns))
     return wave
 
 

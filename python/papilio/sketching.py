@@ -120,9 +120,12 @@ class Sketch:
                     )
                 count *= 2
             largest = max(largest, rank)
-        if largest > max_rank:
+        tall, wide = -(-self._shape[0] // self._height), -(-self._shape[1] // self._width)
+        if largest > max_rank or (2 * largest > min(tall, wide) and min(tall, wide) > 32):
             raise IncompressibleError(
-                f"the operator's blocks have rank {largest}, max_rank is {max_rank}"
+                f"blocks of {tall} x {wide} entries of the {self._shape[0]} x {self._shape[1]} "
+                f"operator have ranks up to {largest} to {tol:.1e}, expected at most "
+                f"{min(max_rank, tall // 2, wide // 2)}: half of their size, and max_rank"
             )
         return largest
 
@@ -135,8 +138,12 @@ class Sketch:
                 y = products[:, (v - start) * rank : (v - start + 1) * rank]
                 for t in range(self._height):
                     block = slice(self._row_bounds[t], self._row_bounds[t + 1])
+                    # y core^+, with what is small multiplied before it is divided by.
                     core = tests[t].conj().T @ y[block]
-                    self._left[block, v] = y[block] @ np.linalg.pinv(core, rcond=1e-13)
+                    u, sigma, vh = np.linalg.svd(core, full_matrices=False)
+                    kept = sigma > 16 * np.finfo(self.dtype).eps * sigma[0]
+                    part = (y[block] @ vh[kept].conj().T) / sigma[kept]
+                    self._left[block, v] = part @ u[:, kept].conj().T
         for start, x in self._random_blocks(m, self._row_bounds, inner, tests):
             products = self._multiply(x, adjoint=True)
             count = x.shape[1] // inner

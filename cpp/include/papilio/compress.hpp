@@ -2,6 +2,8 @@
 // entry functions behind plain pointers.
 #pragma once
 
+#include <complex>
+
 #include "papilio/dtype.hpp"
 #include "papilio/pattern.hpp"
 
@@ -30,5 +32,9 @@ typedef void (*EntryFunction)(Index rows, Index cols, const Index* i, const Inde
 /// count x rows x cols elements of `element` bytes.
 void evaluate(EntryFunction function, void* user_data, Index count, Index rows, Index cols,
               const Index* i, const Index* j, void* out, Index element);
+
+/// out[n] = exp(2 pi i turns[n]), to a few units in the last place of the reduced angle; NaN for
+/// what isn't finite. Uses all threads.
+void wave(Index count, const double* turns, std::complex<double>* out);
 
 }  // namespace papilio

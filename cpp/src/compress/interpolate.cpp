@@ -3,9 +3,9 @@
 #include <complex>
 #include <vector>
 
+#include "compress/shares.hpp"
 #include "kernels/dispatch.hpp"
 #include "papilio/compress.hpp"
-#include "papilio/threads.hpp"
 
 namespace papilio {
 
@@ -52,7 +52,7 @@ class Interpolator {
   }
 
  private:
-  static constexpr Index widest = 8;  // a multiple of the doubles in any SIMD vector
+  static constexpr Index widest = 8;         // a multiple of the doubles in any SIMD vector
   static constexpr double rounding = 1e-31;  // of squared norms
 
   void load(const T* block) {
@@ -156,15 +156,6 @@ class Interpolator {
   double triangle_re_ = 0, triangle_im_ = 0;
 };
 
-/// Runs body(begin, end) on shares of 0..count, a few for each thread.
-template <class Body>
-void in_shares(Index count, double nanoseconds_each, Body&& body) {
-  const int threads = threads_for(count, static_cast<double>(count) * nanoseconds_each);
-  const Index shares = threads == 1 ? 1 : std::min<Index>(count, 4 * threads);
-  parallel_for(threads, shares,
-               [&](Index share) { body(count * share / shares, count * (share + 1) / shares); });
-}
-
 }  // namespace
 
 void interpolate(const Blocks& blocks, Index rank, Index* pivots, void* weights,
@@ -179,16 +170,6 @@ void interpolate(const Blocks& blocks, Index rank, Index* pivots, void* weights,
         interpolator.run(static_cast<const T*>(blocks.values) + n * rows * cols, pivots + n * rank,
                          static_cast<T*>(weights) + n * rows * rank, residuals + n * (rank + 1));
     });
-  });
-}
-
-void evaluate(EntryFunction function, void* user_data, Index count, Index rows, Index cols,
-              const Index* i, const Index* j, void* out, Index element) {
-  const double work = 10 * static_cast<double>(rows * cols);
-  in_shares(count, work, [&](Index begin, Index end) {
-    for (Index n = begin; n < end; ++n)
-      function(rows, cols, i + n * rows, j + n * cols,
-               static_cast<char*>(out) + n * rows * cols * element, user_data);
   });
 }
 
