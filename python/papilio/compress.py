@@ -128,7 +128,7 @@ def compress(
     dtype: DTypeLike | None = None,
     max_rank: int = 256,
     rank: int | None = None,
-    leaf_size: int | None = None,
+    depth: int | None = None,
     max_memory: float | None = None,
     seed: int = 0,
     progress: Progress = False,
@@ -172,9 +172,9 @@ def compress(
         Larger ranks are refused.
     rank : int, optional
         Take this rank at every split (less where blocks are smaller) in place of the smallest
-        that reaches `tol`.
-    leaf_size : int, optional
-        Rows of the smallest clusters, up to a factor of 2. Default: whatever makes the factors
+        that reaches `tol`, which then only chooses the depth.
+    depth : int, optional
+        Split every level of the matrix into ``2**depth`` blocks. Default: what makes the factors
         smallest.
     max_memory : float, optional
         Bytes that factors, and sketches of operators, may take together.
@@ -238,7 +238,10 @@ def compress(
     tol = _tolerance(tol)
     max_rank = positive_int(max_rank, "max_rank")
     fixed_rank = None if rank is None else positive_int(rank, "rank")
-    leaf_size = None if leaf_size is None else positive_int(leaf_size, "leaf_size")
+    if fixed_rank is not None and fixed_rank > max_rank:
+        raise ValueError(f"rank is {fixed_rank}, expected at most max_rank = {max_rank}")
+    if depth is not None:
+        depth = positive_int(depth, "depth")
     if max_memory is not None and not max_memory > 0:
         raise ValueError(f"max_memory is {max_memory!r}, expected a positive number of bytes")
     if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer) or seed < 0:
@@ -246,6 +249,8 @@ def compress(
     rng = np.random.default_rng(int(seed))
     operator = _as_operator(source, shape)
     inside = _shape_of(source if operator is None else operator, shape)
+    if depth is not None and 1 << depth > min(inside):
+        raise ValueError(f"depth is {depth}, expected at most log2 of {min(inside)} rows or columns")
     orders, scattered = _orders(source, inside, row_points, column_points)
     memory = _Memory(max_memory)
 
@@ -263,7 +268,7 @@ def compress(
             entries(np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64))
         values_dtype = _values_dtype(dtype, given)
         job = _Job(
-            entries, inside, values_dtype, tol, max_rank, fixed_rank, leaf_size, scattered, rng,
+            entries, inside, values_dtype, tol, max_rank, fixed_rank, depth, scattered, rng,
             memory, tell, None if sketch is None else sketch.error,
         )  # fmt: skip
         chain, report = job.run()
@@ -434,7 +439,7 @@ class _Job:
     tol: float
     max_rank: int
     fixed_rank: int | None
-    leaf_size: int | None
+    depth: int | None
     scattered: bool
     rng: np.random.Generator
     memory: _Memory
@@ -452,7 +457,8 @@ class _Job:
             if scheme is None:
                 chain = self._dense()
             else:
-                self.memory.reserve(scheme.entries(expected) * self.dtype.itemsize)
+                rank = self.fixed_rank or expected
+                self.memory.reserve(scheme.entries(rank) * self.dtype.itemsize)
                 self.memory.release_to(kept)
                 chain = self._build(scheme, expected, tolerance)
             error, bound, samples = (self.exact_error or self._sampled_error)(chain)
@@ -488,16 +494,14 @@ class _Job:
             self.source, self.shape, tolerance, self.max_rank, self.scattered, self.rng
         )
         fixed = self.fixed_rank
-        found = choose_scheme(
-            self.shape,
-            probe.rank if fixed is None else lambda depth: fixed,
-            self.max_rank if fixed is None else max(self.max_rank, fixed),
-            self.leaf_size,
-        )
+        rank_of_depth = probe.rank
+        if fixed is not None and self.depth is not None:
+            rank_of_depth = lambda depth: fixed  # noqa: E731
+        found = choose_scheme(self.shape, rank_of_depth, self.max_rank, self.depth)
         dense = self.shape[0] * self.shape[1]
-        if found is not None and (found[0].entries(found[1]) < dense or fixed is not None):
+        if found is not None and (found[0].entries(fixed or found[1]) < dense or self.depth):
             return *found, probe.ranks
-        if dense <= _SMALL and self.leaf_size is None:
+        if dense <= _SMALL and self.depth is None:
             return None, 0, probe.ranks
         smallest = "no scheme fits" if found is None else f"{found[0].entries(found[1])} entries"
         raise IncompressibleError(
@@ -514,7 +518,7 @@ class _Job:
             self.dtype,
             tolerance=tolerance,
             expected_rank=expected,
-            max_rank=max(self.max_rank, self.fixed_rank or 0),
+            max_rank=self.max_rank,
             fixed_rank=self.fixed_rank,
             scattered=self.scattered,
             rng=self.rng,

@@ -185,24 +185,28 @@ def choose_scheme(
     shape: tuple[int, int],
     rank_of_depth: Callable[[int], int],
     max_rank: int,
-    leaf_size: int | None,
+    depth: int | None,
 ) -> tuple[Scheme, int] | None:
     """The scheme whose factors have the fewest entries, and the rank it was chosen for.
 
-    Starts from small clusters and goes on while larger ones may pay. None if all ranks are too
-    large.
+    Starts from small blocks and goes on while larger ones may pay, unless the depth is given. None
+    if all ranks are too large.
     """
     best: tuple[int, Scheme, int] | None = None
     deepest = min(shape).bit_length() - 1
-    for depth in range(deepest, -1, -1):
-        rank = max(1, rank_of_depth(depth))
+    for trees in range(deepest, -1, -1) if depth is None else [depth]:
+        rank = max(1, rank_of_depth(trees))
         if rank > max_rank:
             break
+        schemes = (
+            Scheme(shape, trees, first, last)
+            for first in range(trees + 1)
+            for last in range(first, trees + 1)
+        )
         fitting = [
             (scheme.entries(rank), scheme)
-            for first in range(depth + 1)
-            for last in range(first, depth + 1)
-            if _fits(scheme := Scheme(shape, depth, first, last), rank, leaf_size)
+            for scheme in schemes
+            if min(scheme.row_leaf, scheme.column_leaf) >= rank
         ]
         if not fitting:
             continue
@@ -212,12 +216,6 @@ def choose_scheme(
         elif cheapest[0] > 1.3 * best[0]:
             break  # larger blocks cost more and more to measure
     return best and best[1:]
-
-
-def _fits(scheme: Scheme, rank: int, leaf_size: int | None) -> bool:
-    if leaf_size is not None and not leaf_size <= scheme.row_leaf < 2 * leaf_size:
-        return False
-    return scheme.row_leaf >= rank and scheme.column_leaf >= rank
 
 
 @dataclass(frozen=True)
@@ -349,10 +347,9 @@ class Builder:
             guess = min(2 * guess, most, self._max_rank)
 
     def _samples(self, widths: int, rank: int) -> Indices:
-        """Columns of each cluster on which rows are compared: about twice the rank."""
-        width = 3 * rank if self._scattered else 2 * rank + 4
+        """Columns of each cluster on which rows are compared."""
         rng = self._rng if self._scattered else None
-        return samples(self._scheme.shape[1], widths, width, rng)
+        return samples(self._scheme.shape[1], widths, 3 * rank, rng)
 
     def _allocate(self, level: int, rank: int, ranks: list[int]) -> _Array:
         scheme = self._scheme
