@@ -367,9 +367,11 @@ def _evaluator(
         if promoted(written, "dtype") != written:
             raise TypeError(f"dtype is {written}, expected a float or complex type of papilio")
 
+        capsule = tuple.__getitem__(source, 0)  # LowLevelCallable hides its items
+
         def from_pointer(i: Indices, j: Indices) -> _Array:
             out = np.empty((*i.shape, j.shape[1]), written)
-            _core.evaluate(source[0], i, j, out)
+            _core.evaluate(capsule, i, j, out)
             return out
 
         return from_pointer, written
