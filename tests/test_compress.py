@@ -99,7 +99,9 @@ def test_interpolation_is_the_same_for_any_number_of_threads(threads):
 
 def test_waves_are_those_of_numpy():
     rng = np.random.default_rng(3)
-    turns = np.concatenate([rng.uniform(-1, 1, 5000), rng.uniform(-1e6, 1e6, 5000), [0, 0.5, -0.25]])
+    turns = np.concatenate(
+        [rng.uniform(-1, 1, 5000), rng.uniform(-1e6, 1e6, 5000), [0, 0.5, -0.25]]
+    )
     expected = np.exp(2j * np.pi * (turns - np.rint(turns)))
     assert np.abs(_core.wave(turns) - expected).max() < 1e-15
     assert np.isnan(_core.wave(np.array([np.nan, np.inf, -np.inf]))).all()
@@ -256,7 +258,7 @@ def test_powers_of_two_give_a_butterfly_and_other_sizes_a_section():
 
 def test_points_in_two_dimensions_are_clustered():
     rng = np.random.default_rng(6)
-    targets, sources = rng.random((700, 2)), rng.random((600, 2)) + [2.0, 0.0]
+    targets, sources = rng.random((700, 2)), rng.random((600, 2)) + np.array([2.0, 0.0])
     kernel = kernels.helmholtz(targets, sources, 5.0)
     F = pp.compress(kernel, tol=1e-5)
     assert error_of(F, kernel.toarray()) <= 1e-5

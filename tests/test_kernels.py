@@ -27,7 +27,9 @@ def test_nonuniform_fourier_transforms_in_one_dimension():
     third = kernels.nudft(3, X, frequencies=s).toarray()
     assert np.allclose(third, np.exp(-1j * np.outer(s, X)))
     assert kernels.nudft(2, X, 7).toarray().shape == (7, 7)
-    assert np.allclose(kernels.nudft(2, X, 7).toarray(), np.exp(-1j * np.outer(X, np.arange(-3, 4))))
+    assert np.allclose(
+        kernels.nudft(2, X, 7).toarray(), np.exp(-1j * np.outer(X, np.arange(-3, 4)))
+    )
 
 
 def test_nonuniform_fourier_transforms_in_two_dimensions():

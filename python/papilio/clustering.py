@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -137,7 +135,7 @@ def samples(size: int, count: int, width: int, rng: np.random.Generator | None) 
         steps = np.arange(width)
         inside = np.maximum.accumulate(inside - steps) + steps
         inside = np.minimum(inside, shortest - width + steps)
-    chosen = limits[:-1, None] + inside * (lengths[:, None] - 1) // max(shortest - 1, 1)
+    chosen: Indices = limits[:-1, None] + inside * (lengths[:, None] - 1) // max(shortest - 1, 1)
     if rng is not None:
         extra = rng.random((count, width // 2)) * lengths[:, None]
         chosen[:, 1::2] = limits[:-1, None] + extra.astype(np.int64)

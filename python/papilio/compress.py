@@ -250,7 +250,9 @@ def compress(
     operator = _as_operator(source, shape)
     inside = _shape_of(source if operator is None else operator, shape)
     if depth is not None and 1 << depth > min(inside):
-        raise ValueError(f"depth is {depth}, expected at most log2 of {min(inside)} rows or columns")
+        raise ValueError(
+            f"depth is {depth}, expected at most log2 of {min(inside)} rows or columns"
+        )
     orders, scattered = _orders(source, inside, row_points, column_points)
     memory = _Memory(max_memory)
 
@@ -335,7 +337,8 @@ def _shape_of(source: Any, shape: Any) -> tuple[int, int]:
         raise ValueError("shape is None, expected (rows, columns)")
     if own is not None and shape is not None and tuple(own) != _shape(shape):
         raise ValueError(f"shape is {tuple(shape)}, but source has shape {tuple(own)}")
-    return _shape(own if shape is None else shape)
+    given: Any = own if shape is None else shape
+    return _shape(given)
 
 
 def _orders(
@@ -401,7 +404,7 @@ def _evaluator(
 def _values_dtype(dtype: Any, given: np.dtype[Any]) -> np.dtype[Any]:
     if dtype is None:
         return given
-    wanted = np.dtype(dtype)
+    wanted: np.dtype[Any] = np.dtype(dtype)
     if promoted(wanted, "dtype") != wanted:
         raise TypeError(f"dtype is {wanted}, expected a float or complex type of papilio")
     if not np.can_cast(given, wanted, "same_kind"):
@@ -488,13 +491,9 @@ class _Job:
         )
         return chain, report
 
-    def _scheme(
-        self, tolerance: float
-    ) -> tuple[Scheme | None, int, dict[tuple[int, int], int]]:
+    def _scheme(self, tolerance: float) -> tuple[Scheme | None, int, dict[tuple[int, int], int]]:
         """The cheapest scheme (None: dense) and its rank; refuses what has none."""
-        probe = Probe(
-            self.source, self.shape, tolerance, self.max_rank, self.scattered, self.rng
-        )
+        probe = Probe(self.source, self.shape, tolerance, self.max_rank, self.scattered, self.rng)
         fixed = self.fixed_rank
         rank_of_depth = probe.rank
         if fixed is not None and self.depth is not None:
@@ -572,14 +571,14 @@ def _assemble(
 ) -> Butterfly | Section:
     """The operator in the user's order of rows and columns."""
     whole = chain.architecture.shape
-    permutations = [
-        _permutation(positions, order, size)
-        for positions, order, size in zip(
-            (chain.rows, chain.columns), orders, whole, strict=True
-        )
-    ]
     stored: Any = report
-    butterfly = from_owned(chain.architecture, chain.values, *permutations, stored)
+    butterfly = from_owned(
+        chain.architecture,
+        chain.values,
+        _permutation(chain.rows, orders[0], whole[0]),
+        _permutation(chain.columns, orders[1], whole[1]),
+        stored,
+    )
     return butterfly if whole == shape else Section(butterfly, shape)
 
 

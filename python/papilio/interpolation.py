@@ -285,9 +285,7 @@ class Builder:
         rows[leaves[real]] = slots[real]
         return Chain(scheme.architecture(ranks), values, ranks, rows, columns)
 
-    def _level(
-        self, level: int, candidates: Indices, ranks: list[int]
-    ) -> tuple[_Array, Indices]:
+    def _level(self, level: int, candidates: Indices, ranks: list[int]) -> tuple[_Array, Indices]:
         """The factor of one level and its skeletons; appends the level's rank."""
         scheme = self._scheme
         widths, heights, most = candidates.shape
@@ -443,7 +441,9 @@ def product_entries(
             e = row // p.d % row_radix
             j = np.arange(left) * row_radix + e[:, None]
             k = f[:, None] * right + np.arange(right)
-            blocks = factor[i[:, None, None], j[:, :, None], k[:, None, :], (row % p.d)[:, None, None]]
+            blocks = factor[
+                i[:, None, None], j[:, :, None], k[:, None, :], (row % p.d)[:, None, None]
+            ]
             vector = np.einsum("pj,pjk->pk", vector, blocks)
         result[part] = vector[:, 0]
     assert height == patterns[0].b * patterns[0].d

@@ -141,7 +141,9 @@ def _modes(modes: int | Sequence[int], dimensions: int) -> _Array:
         np.arange(-(positive_int(count, f"modes[{d}]") // 2), (count + 1) // 2)
         for d, count in enumerate(counts)
     ]
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dimensions).astype(float)
+    return (
+        np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dimensions).astype(float)
+    )
 
 
 def nudft(
@@ -154,8 +156,8 @@ def nudft(
 ) -> Kernel:
     """Non-uniform discrete Fourier transform of type 1, 2 or 3, in one or two dimensions.
 
-    With points x (radians) and modes ``k = -N//2 .. (N-1)//2`` (in 2-D all pairs, the last fastest),
-    the matrix is
+    With points x (radians) and modes ``k = -N//2 .. (N-1)//2`` (in 2-D all pairs, the last
+    fastest), the matrix is
 
     - type 1, from values at points to modes: ``exp(sign i k[i] . x[j])``;
     - type 2, from modes to values at points: ``exp(sign i k[j] . x[i])``;
@@ -302,9 +304,7 @@ def fio2d(n: int) -> Kernel:
     def entries(i: Any, j: Any) -> _Array:
         return _wave(x1[i] * k1[j] + x2[i] * k2[j] + np.sqrt(c1[i] * q1[j] + c2[i] * q2[j]))
 
-    return _kernel(
-        "fio2d", (n * n, n * n), entries, np.stack([x1, x2], 1), np.stack([k1, k2], 1)
-    )
+    return _kernel("fio2d", (n * n, n * n), entries, np.stack([x1, x2], 1), np.stack([k1, k2], 1))
 
 
 def hankel(n: int) -> Kernel:
@@ -411,7 +411,8 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
     # P_l^m = (2m-1)!! sin^m C_{l-m}^{(m+1/2)}, and its norm by Gamma functions.
     double_factorial = math.lgamma(2 * m + 1) - m * math.log(2) - math.lgamma(m + 1)
     scale = np.exp(
-        0.5 * (np.log(l + 0.5) + scipy.special.gammaln(l - m + 1) - scipy.special.gammaln(l + m + 1))
+        0.5
+        * (np.log(l + 0.5) + scipy.special.gammaln(l - m + 1) - scipy.special.gammaln(l + m + 1))
         + double_factorial
     )
 
@@ -423,9 +424,7 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
         values: _Array = scale[j] * sine[i] * polynomial
         return values
 
-    return _kernel(
-        f"legendre order {m}", (len(angles), degrees), entries, angles, None, real=True
-    )
+    return _kernel(f"legendre order {m}", (len(angles), degrees), entries, angles, None, real=True)
 
 
 def helmholtz(targets: ArrayLike, sources: ArrayLike, wavenumber: float) -> Kernel:
@@ -510,9 +509,7 @@ def radon(n: int) -> Kernel:
     def entries(i: Any, j: Any) -> _Array:
         return _wave(w[j] * np.sqrt(tau2[i] + p2[i] * h2[j]))
 
-    return _kernel(
-        "radon", (n * n, n * n), entries, np.stack([tau, p], 1), np.stack([w / n, h], 1)
-    )
+    return _kernel("radon", (n * n, n * n), entries, np.stack([tau, p], 1), np.stack([w / n, h], 1))
 
 
 def fractional_fourier(n: int, order: float) -> Kernel:

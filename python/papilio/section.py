@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,8 +82,7 @@ class Section(LinearOperator):  # type: ignore[misc]
     @property
     def report(self) -> CompressionReport | None:
         """What `compress` found out; None for an operator made in another way."""
-        report: Any = self.butterfly.report
-        return report
+        return cast("CompressionReport | None", self.butterfly.report)
 
     def apply(self, x: ArrayLike, axis: int = 0) -> _Array:
         """Multiply every vector along an axis of x, as `Butterfly.apply` does.

@@ -193,5 +193,3 @@ class Sketch:
         return ratio_of_means(
             (np.abs(exact - found) ** 2).sum(axis=0), (np.abs(exact) ** 2).sum(axis=0)
         )
-
-
