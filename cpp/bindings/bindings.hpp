@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "papilio/apply.hpp"
 #include "papilio/dtype.hpp"
 #include "papilio/pattern.hpp"
 
@@ -35,6 +36,9 @@ Index element_stride(const py::array& array, int axis, const char* name);
 
 /// A permutation of 0..size-1 as a vector; empty for None. ValueError otherwise.
 std::vector<Index> to_permutation(const py::object& array, Index size, const char* name);
+
+/// A factor's 4-D values, tied where an axis is 1. TypeError, ValueError for other arrays.
+Factor to_factor(DType dtype, const Pattern& pattern, const py::array& values);
 
 void register_pattern(py::module_& module);
 void register_operator(py::module_& module);

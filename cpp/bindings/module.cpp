@@ -46,6 +46,19 @@ std::vector<Index> to_permutation(const py::object& object, Index size, const ch
   return permutation;
 }
 
+Factor to_factor(DType dtype, const Pattern& pattern, const py::array& values) {
+  if (dtype_of(values, "values") != dtype) throw py::type_error("all values must have one dtype");
+  if (values.ndim() != 4 || !(values.flags() & py::array::c_style))
+    throw py::value_error("values must be C-contiguous with four axes");
+  const Index sizes[4] = {pattern.a, pattern.b, pattern.c, pattern.d};
+  for (int n = 0; n < 4; ++n) {
+    const bool tied = (n == 0 || n == 3) && values.shape(n) == 1;
+    if (values.shape(n) != sizes[n] && !tied)
+      throw py::value_error("values don't have the shape of their pattern");
+  }
+  return {pattern, values.data(), values.shape(0) < pattern.a, values.shape(3) < pattern.d};
+}
+
 }  // namespace papilio
 
 namespace py = pybind11;

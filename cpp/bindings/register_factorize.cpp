@@ -69,57 +69,141 @@ void connect_lapack() {
   set_lapack(routines);
 }
 
-py::tuple factorize_array(const py::array& matrix, const std::vector<PatternTuple>& patterns,
-                          const std::vector<Index>& order, bool orthonormalize,
-                          const py::object& row_permutation, const py::object& column_permutation,
-                          const py::object& progress) {
+std::vector<Index> inverse(const std::vector<Index>& permutation) {
+  std::vector<Index> result(permutation.size());
+  for (std::size_t n = 0; n < permutation.size(); ++n)
+    result[static_cast<std::size_t>(permutation[n])] = static_cast<Index>(n);
+  return result;
+}
+
+py::list to_arrays(const py::dtype& dtype, const Patterns& patterns,
+                   const std::vector<std::vector<unsigned char>>& values) {
+  py::list arrays;
+  for (std::size_t s = 0; s < patterns.size(); ++s) {
+    const Pattern& p = patterns[s];
+    py::array array(dtype, std::vector<py::ssize_t>{p.a, p.b, p.c, p.d});
+    std::memcpy(array.mutable_data(), values[s].data(), values[s].size());
+    arrays.append(array);
+  }
+  return arrays;
+}
+
+std::vector<PatternTuple> to_tuples(const Patterns& patterns) {
+  std::vector<PatternTuple> tuples;
+  for (const Pattern& p : patterns) tuples.push_back(to_tuple(p));
+  return tuples;
+}
+
+/// `read` is None, or a callable that gives rows [first, first + count) of a matrix of this shape
+/// as a C-contiguous array of matrix.dtype; `matrix` is then empty.
+py::tuple factorize_array(const py::array& matrix, const std::array<Index, 2>& shape,
+                          const py::object& read, const std::vector<PatternTuple>& patterns,
+                          const std::vector<Index>& order, bool orthonormalize, double tol,
+                          Index max_rank, bool overwrite, const py::object& row_permutation,
+                          const py::object& column_permutation, const py::object& progress) {
   if (matrix.ndim() != 2) throw py::value_error("A must have two axes");
   connect_lapack();
-  const auto inverse = [](const std::vector<Index>& permutation) {
-    std::vector<Index> result(permutation.size());
-    for (std::size_t n = 0; n < permutation.size(); ++n)
-      result[static_cast<std::size_t>(permutation[n])] = static_cast<Index>(n);
-    return result;
+  const auto [rows, cols] = shape;
+  MatrixView view{dtype_of(matrix, "A"),
+                  matrix.data(),
+                  rows,
+                  cols,
+                  element_stride(matrix, 0, "A"),
+                  element_stride(matrix, 1, "A"),
+                  inverse(to_permutation(row_permutation, rows, "row_permutation")),
+                  inverse(to_permutation(column_permutation, cols, "column_permutation"))};
+  if (read.is_none()) {
+    if (matrix.shape(0) != rows || matrix.shape(1) != cols)
+      throw py::value_error("A doesn't have the shape that was told");
+    if (overwrite && !matrix.writeable()) throw py::value_error("A is read-only");
+  } else {
+    const auto row_bytes = static_cast<std::size_t>(cols * matrix.itemsize());
+    view.read = [&, row_bytes, width = cols](Index first, Index count, void* to) {
+      const py::gil_scoped_acquire acquire;
+      const py::array slab = read(first, count);
+      if (slab.ndim() != 2 || slab.shape(0) != count || slab.shape(1) != width ||
+          !slab.dtype().equal(matrix.dtype()) || !(slab.flags() & py::array::c_style))
+        throw py::value_error("rows of A were read with a wrong shape, dtype or order");
+      std::memcpy(to, slab.data(), static_cast<std::size_t>(count) * row_bytes);
+    };
+  }
+  FactorizeOptions options;
+  options.order = order;
+  options.orthonormalize = orthonormalize;
+  options.tol = tol;
+  options.max_rank = max_rank;
+  options.overwrite = overwrite;
+  options.progress = [&](double fraction) {
+    const py::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!progress.is_none()) progress(fraction);
   };
-  const DType dtype = dtype_of(matrix, "A");
-  MatrixView view{
-      dtype,
-      matrix.data(),
-      matrix.shape(0),
-      matrix.shape(1),
-      element_stride(matrix, 0, "A"),
-      element_stride(matrix, 1, "A"),
-      inverse(to_permutation(row_permutation, matrix.shape(0), "row_permutation")),
-      inverse(to_permutation(column_permutation, matrix.shape(1), "column_permutation"))};
-  FactorizeOptions options{order, orthonormalize, [&](double fraction) {
-                             const py::gil_scoped_acquire acquire;
-                             if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-                             if (!progress.is_none()) progress(fraction);
-                           }};
-  const Patterns chain = to_patterns(patterns);
   Factorization result;
   {
     const py::gil_scoped_release release;
-    result = factorize(view, chain, options);
-  }
-  py::list values;
-  for (std::size_t s = 0; s < chain.size(); ++s) {
-    const Pattern& p = chain[s];
-    py::array array(matrix.dtype(), std::vector<py::ssize_t>{p.a, p.b, p.c, p.d});
-    std::memcpy(array.mutable_data(), result.values[s].data(), result.values[s].size());
-    values.append(array);
+    result = factorize(view, to_patterns(patterns), options);
   }
   py::dict report;
   report["relative_error"] = result.relative_error;
   report["lower_bound"] = result.lower_bound;
   report["split_errors"] = result.split_errors;
+  report["split_tails"] = result.split_tails;
   report["order"] = result.order;
   report["guarantee"] = result.guarantee;
-  return py::make_tuple(values, report);
+  report["norm"] = result.norm;
+  return py::make_tuple(to_tuples(result.patterns),
+                        to_arrays(matrix.dtype(), result.patterns, result.values), report);
+}
+
+Chain to_chain(const std::vector<PatternTuple>& patterns, const std::vector<py::array>& values) {
+  connect_lapack();
+  Chain chain{};
+  if (patterns.empty() || patterns.size() != values.size())
+    throw py::value_error("expected as many arrays of values as patterns, and at least one");
+  chain.dtype = dtype_of(values.front(), "values");
+  for (std::size_t s = 0; s < patterns.size(); ++s)
+    chain.factors.push_back(to_factor(chain.dtype, to_pattern(patterns[s]), values[s]));
+  return chain;
+}
+
+py::tuple to_python(const py::dtype& dtype, const SweptChain& swept) {
+  py::dict report;
+  report["norm"] = swept.norm;
+  report["relative_error"] = swept.relative_error;
+  report["split_errors"] = swept.split_errors;
+  report["split_tails"] = swept.split_tails;
+  return py::make_tuple(to_tuples(swept.patterns), to_arrays(dtype, swept.patterns, swept.values),
+                        report);
+}
+
+py::tuple round_values(const std::vector<PatternTuple>& patterns,
+                       const std::vector<py::array>& values, double tol, Index max_rank) {
+  const Chain chain = to_chain(patterns, values);
+  SweptChain swept;
+  {
+    const py::gil_scoped_release release;
+    swept = round_chain(chain, tol, max_rank);
+  }
+  return to_python(values.front().dtype(), swept);
+}
+
+py::tuple orthonormalize_values(const std::vector<PatternTuple>& patterns,
+                                const std::vector<py::array>& values, std::size_t centre) {
+  const Chain chain = to_chain(patterns, values);
+  SweptChain swept;
+  {
+    const py::gil_scoped_release release;
+    swept = orthonormalize_chain(chain, centre);
+  }
+  return to_python(values.front().dtype(), swept);
 }
 
 }  // namespace
 
-void register_factorize(py::module_& module) { module.def("factorize", &factorize_array); }
+void register_factorize(py::module_& module) {
+  module.def("factorize", &factorize_array);
+  module.def("round", &round_values);
+  module.def("orthonormalize", &orthonormalize_values);
+}
 
 }  // namespace papilio

@@ -10,11 +10,12 @@ from .architecture import Architecture
 from .butterfly import Butterfly
 from .compress import CompressionReport, CompressionWarning, compress
 from .config import get_num_threads, set_num_threads, show_config
-from .factorization import Report, factorize
+from .factorization import factorize
 from .interpolation import IncompressibleError
 from .io import load
 from .pattern import Pattern
 from .planning import Plan, plan
+from .report import Report
 from .section import Section
 
 __version__ = _build_info()["version"]

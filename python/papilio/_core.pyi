@@ -28,7 +28,7 @@ class Operator:
         column_permutation: NDArray[np.int64] | None,
         /,
     ) -> None: ...
-    def multiply(self, x: object, side: int, /) -> NDArray[Any] | None: ...
+    def multiplier(self, side: int, /) -> Callable[[Any], NDArray[Any] | None]: ...
     def multiply_into(self, x: object, out: object, axis: object, side: int, /) -> bool: ...
     def plan(self, transpose: bool, batch: _Batch, /) -> tuple[str, _Choice, float]: ...
     def tune(self, transpose: bool, batch: _Batch, /) -> list[tuple[_Choice, float, float]]: ...
@@ -45,14 +45,29 @@ class Operator:
 
 def factorize(
     matrix: NDArray[Any],
+    shape: tuple[int, int],
+    read: Callable[[int, int], NDArray[Any]] | None,
     patterns: Sequence[_PatternTuple],
     order: Sequence[int],
     orthonormalize: bool,
+    tol: float,
+    max_rank: int,
+    overwrite: bool,
     row_permutation: NDArray[np.int64] | None,
     column_permutation: NDArray[np.int64] | None,
     progress: Callable[[float], object] | None,
     /,
-) -> tuple[list[NDArray[Any]], dict[str, Any]]: ...
+) -> tuple[list[_PatternTuple], list[NDArray[Any]], dict[str, Any]]: ...
+def round(
+    patterns: Sequence[_PatternTuple],
+    values: Sequence[NDArray[Any]],
+    tol: float,
+    max_rank: int,
+    /,
+) -> tuple[list[_PatternTuple], list[NDArray[Any]], dict[str, Any]]: ...
+def orthonormalize(
+    patterns: Sequence[_PatternTuple], values: Sequence[NDArray[Any]], centre: int, /
+) -> tuple[list[_PatternTuple], list[NDArray[Any]], dict[str, Any]]: ...
 def interpolate(
     blocks: NDArray[Any], rank: int, /
 ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.float64]]: ...

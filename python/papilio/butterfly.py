@@ -17,9 +17,10 @@ from .architecture import Architecture
 from .dtypes import as_array, promoted
 from .permutations import as_permutation
 from .planning import Plan, plan
+from .rounding import add, can_add, frobenius_norm, orthonormalized, round_ranks
 
 if TYPE_CHECKING:
-    from .factorization import Report
+    from .report import Report
 
 _Array = np.ndarray[Any, Any]
 _CHUNK_BYTES = 1 << 20  # of a batch that must be converted, at a time
@@ -91,7 +92,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     _transposed: bool
     _conjugated: bool
     _report: Report | None
-    _multiply: Callable[[Any, int], _Array | None]
+    _multiply: Callable[[Any], _Array | None]
     _side: int
 
     def __init__(
@@ -155,8 +156,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         self._transposed = transposed
         self._conjugated = conjugated
         self._report = report
-        self._multiply = data.operator.multiply
         self._side = transposed + 2 * conjugated
+        self._multiply = data.operator.multiplier(self._side)
         rows, cols = data.architecture.shape
         super().__init__(data.values[0].dtype, (cols, rows) if transposed else (rows, cols))
 
@@ -290,7 +291,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
 
     def __matmul__(self, x: Any) -> Any:
         """Return ``F @ x``: x a vector, or vectors along the last axis but one."""
-        product = self._multiply(x, self._side)
+        product = self._multiply(x)
         if product is not None:  # x was a plain vector or matrix
             return product
         if isinstance(x, LinearOperator) or np.isscalar(x):
@@ -429,6 +430,133 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         data = _data_astype(self._data, wanted)
         # Without the report: rounded values have another error than the one it certifies.
         return _wrap(data, self._transposed, self._conjugated)
+
+    # ------------------------------------------------------------------ arithmetic of factors
+
+    def round(self, tol: float | None = None, *, max_rank: int | None = None) -> Butterfly:
+        """Return a butterfly with the same radices and the smallest ranks that tol allows.
+
+        A sweep of QR factorizations from the right to the left makes the blocks of all factors but
+        the first orthonormal; a sweep of truncated SVDs back lowers the ranks. The matrix is never
+        formed: O(n r^2 log n) operations. The error is at most ``sqrt(L-1)`` times the smallest
+        possible one at these ranks (docs/guarantees.md), as in TT rounding.
+
+        Parameters
+        ----------
+        tol : float, optional
+            Relative error in the Frobenius norm that is allowed. Default: only what rounding made
+            is dropped.
+        max_rank : int, optional
+            No rank above this; the report says whether `tol` was met all the same.
+
+        Returns
+        -------
+        Butterfly
+            With a `report` about the rounding. Memory: three times `nbytes` while it runs.
+
+        Raises
+        ------
+        ValueError
+            If neither the architecture nor its transpose is chainable, for a negative tol or a
+            max_rank below 1.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> F = pp.transforms.hadamard(16)
+        >>> (F + F).architecture.ranks
+        (2, 2, 2)
+        >>> (F + F).round(1e-12).architecture.ranks
+        (1, 1, 1)
+        """
+        return round_ranks(self, tol, max_rank)
+
+    def orthonormalize(self, centre: int = 0) -> Butterfly:
+        """Return the same matrix with orthonormal factors around factor number `centre`.
+
+        In all factors before it the columns of each block are orthonormal, in all after it the
+        rows; the product of those before (after) then has orthonormal columns (rows) too, and
+        the Frobenius norm of the matrix is that of the centre. Ranks above the size of a block
+        become that size.
+
+        Parameters
+        ----------
+        centre : int, default 0
+            Counted as in `factors`; negative from the end.
+
+        Raises
+        ------
+        ValueError
+            If neither the architecture nor its transpose is chainable, or there is no such factor.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> F = pp.transforms.hadamard(16).orthonormalize(1)
+        >>> round(float(np.linalg.norm(F.factors[1])), 12)
+        16.0
+        """
+        try:
+            number = operator.index(centre)
+        except TypeError:
+            raise TypeError(f"centre is {centre!r}, expected a whole number") from None
+        return orthonormalized(self, number)
+
+    def norm(self) -> float:
+        """Return the Frobenius norm, from an orthonormalized chain in O(n r^2 log n) operations.
+
+        Where neither the architecture nor its transpose is chainable, it is computed from the
+        columns, about a MiB of them at a time, in O(n) products.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> round(pp.transforms.hadamard(64).norm(), 10)
+        64.0
+        """
+        return frobenius_norm(self)
+
+    def __add__(self, other: Any) -> Any:
+        """Return a Butterfly of summed ranks if radices and permutations agree, else SciPy's sum.
+
+        `round` lowers the ranks again.
+        """
+        if isinstance(other, Butterfly) and self.shape == other.shape:
+            if can_add(self, other):
+                return add(self, other)
+            if can_add(self.T, other.T):
+                return add(self.T, other.T).T
+        return super().__add__(other)
+
+    def __mul__(self, other: Any) -> Any:
+        """Return the Butterfly times a number, or what ``@`` gives for anything else."""
+        if not np.isscalar(other):
+            return super().__mul__(other)
+        number = as_array(other, "other")
+        dtype = np.result_type(self.dtype, other)
+        if promoted(dtype, "other") != dtype:
+            return super().__mul__(other)
+        if self._conjugated:
+            number = number.conj()
+        data = self._data
+        values = [array.astype(dtype) for array in data.values]
+        values[0] = (values[0] * number).astype(dtype)
+        scaled = make_data(data.architecture, values, data.row_permutation, data.column_permutation)
+        return _wrap(scaled, self._transposed, self._conjugated)
+
+    def __rmul__(self, other: Any) -> Any:
+        """Return the Butterfly times a number, or what ``@`` gives for anything else."""
+        return self * other if np.isscalar(other) else super().__rmul__(other)
+
+    def __neg__(self) -> Butterfly:
+        """Return the Butterfly times -1."""
+        negative: Butterfly = self * -1.0
+        return negative
+
+    def __sub__(self, other: Any) -> Any:
+        """Return ``self + (-other)``."""
+        return self + (-other)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the operator to one ``.npz`` file, aside first and then renamed.

@@ -94,9 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     fact.add_argument("-o", "--output", required=True, metavar="F.npz", help="where it goes")
     fact.add_argument(
         "--order",
-        default="left_to_right",
-        help="left_to_right (default), right_to_left, balanced, or splits as in 2,1,3",
+        default="auto",
+        help="auto (default), left_to_right, right_to_left, balanced, or splits as in 2,1,3",
     )
+    fact.add_argument("--tol", type=float, help="find the ranks that keep the relative error below")
+    fact.add_argument("--max-rank", type=int, help="with --tol: no rank above")
     fact.add_argument(
         "--no-orthonormalize", action="store_true", help="skip what the error bound rests on"
     )
@@ -193,6 +195,8 @@ def _factorize(options: argparse.Namespace) -> None:
         parse_architecture(options.architecture, matrix.shape),
         order=_order(options.order),
         orthonormalize=not options.no_orthonormalize,
+        tol=options.tol,
+        max_rank=options.max_rank,
         row_permutation=_permutation(options.row_permutation),
         column_permutation=_permutation(options.column_permutation),
         progress=not options.no_progress and _has_tqdm(),

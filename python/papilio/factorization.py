@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -16,116 +15,66 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
-from .dtypes import as_array, promoted
+from .orders import auto_order, balanced_order
 from .pattern import positive_int
 from .permutations import as_permutation, bit_reversal, default_eight
+from .report import Report
+from .source import Source
 
-Order = Literal["left_to_right", "right_to_left", "balanced"] | Sequence[int]
+Order = Literal["auto", "left_to_right", "right_to_left", "balanced"] | Sequence[int]
 Permutation = ArrayLike | Literal["bit_reversal", "search"] | None
 Progress = bool | Callable[[float], object]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `factorize` found out. Errors are relative to the Frobenius norm of A.
-
-    Attributes
-    ----------
-    relative_error : float
-        ``||A - F|| / ||A||`` (0 for a zero matrix).
-    lower_bound : float
-        No matrix of the architecture is closer to A than this (up to rounding).
-    guarantee : float
-        The proved constant: the error is at most `guarantee` times the distance of A to the
-        architecture. ``sqrt(splits)`` for orders that cut off one end factor at a time,
-        ``splits`` for others, infinite without orthonormalization (from three factors on).
-    split_errors : tuple of float
-        What the cut at each split discarded; 0 where redundancy removal merged the factors.
-    order : tuple of int
-        The splits in the order of their cuts; split s separates the first s factors.
-    ranks : tuple of int
-        The rank at each split.
-    shape : tuple of int
-        Of A.
-    row_permutation, column_permutation : str or None
-        The name of the permutation that was used: ``"bit_reversal"``, ``"array"``, or the one of
-        the eight that a search chose.
-    seconds : float
-        Time of the whole call.
-    """
-
-    relative_error: float
-    lower_bound: float
-    guarantee: float
-    split_errors: tuple[float, ...]
-    order: tuple[int, ...]
-    ranks: tuple[int, ...]
-    shape: tuple[int, int]
-    row_permutation: str | None
-    column_permutation: str | None
-    seconds: float
-
-    @property
-    def quasi_optimality(self) -> float:
-        """Certificate: the error is at most this many times the smallest possible one."""
-        if self.lower_bound == 0:
-            return 1.0 if self.relative_error == 0 else math.inf
-        return self.relative_error / self.lower_bound
-
-    def __str__(self) -> str:
-        rows, cols = self.shape
-        permutations = ", ".join(
-            f"{name} permutation {value}"
-            for name, value in (("row", self.row_permutation), ("column", self.column_permutation))
-            if value is not None
-        )
-        return "\n".join(
-            [
-                f"factorization of a {rows} x {cols} matrix in {self.seconds:.3g} s"
-                + (f" ({permutations})" if permutations else ""),
-                f"  relative error    {self.relative_error:.3e}",
-                f"  lower bound       {self.lower_bound:.3e} (of any butterfly's error)",
-                f"  quasi-optimality  {self.quasi_optimality:.4g} "
-                f"(proved: at most {self.guarantee:.4g})",
-                f"  ranks             {', '.join(map(str, self.ranks)) or 'no splits'}",
-                f"  splits cut        {', '.join(map(str, self.order)) or 'none'}",
-                f"  split errors      {', '.join(f'{e:.1e}' for e in self.split_errors) or 'none'}",
-            ]
-        )
+_Candidate = tuple[str | None, NDArray[np.int64] | None]
 
 
 def factorize(
-    A: ArrayLike,
-    architecture: Architecture,
+    A: Any,
+    architecture: Architecture | Sequence[Any],
     *,
-    order: Order = "left_to_right",
+    order: Order = "auto",
     orthonormalize: bool = True,
+    tol: float | None = None,
+    max_rank: int | None = None,
     row_permutation: Permutation = None,
     column_permutation: Permutation = None,
+    overwrite_a: bool = False,
     progress: Progress = False,
 ) -> Butterfly:
     """Approximate a dense matrix by a butterfly, by the hierarchical algorithm.
 
     The matrix is cut into two factors at one split after another, each time by the best
-    approximation of rank r of each of its blocks (an SVD).
+    approximation of rank r of each of its blocks (a truncated SVD).
 
     Parameters
     ----------
     A : array_like, shape (m, n)
-        Finite numbers; float32, float64, complex64 or complex128 are read in place from any
-        strides, integers are converted to float64.
-    architecture : Architecture
-        Chainable, of A's shape. Redundant ones are reduced, factorized and expanded again.
-    order : {"left_to_right", "right_to_left", "balanced"} or sequence of int
+        Finite numbers. float32, float64, complex64 and complex128 are read in place from any
+        strides, also from a `numpy.memmap`. Arrays of other dtypes, sparse matrices, and objects
+        with ``shape``, ``dtype`` and ``A[i:j]`` (HDF5, Zarr) are read and converted some rows at
+        a time.
+    architecture : Architecture or radices
+        Chainable, of A's shape. Redundant ones are reduced, factorized and expanded again. A
+        sequence of whole numbers stands for ``Architecture.mixed_radix(radices)``, a pair of such
+        sequences for those of the rows and of the columns.
+    order : {"auto", "left_to_right", "right_to_left", "balanced"} or sequence of int
         The order of the cuts: a permutation of the splits ``1..L-1``, split s being between the
-        first s factors and the others. ``"balanced"`` halves the chain again and again.
+        first s factors and the others. ``"auto"`` takes the cheapest of those that cut off one
+        end factor at a time; ``"balanced"`` halves the chain again and again.
     orthonormalize : bool, default True
         Keep the factors around the one that is cut orthonormal. Without it no error bound is
         proved from three factors on.
+    tol : float, optional
+        Find the ranks: at each split the smallest one that keeps the relative error at most
+        `tol`. The ranks of `architecture` are then not used.
+    max_rank : int, optional
+        No rank above this, with `tol` only; the report says whether `tol` was met all the same.
     row_permutation, column_permutation : array_like of int, "bit_reversal" or "search", optional
         Permutations of the result (see `Butterfly`). ``"bit_reversal"`` and ``"search"``, which
-        tries the eight of `permutations.default_eight` and keeps the best, need a size that is a
-        power of two.
+        finds the best of the eight of `permutations.default_eight`, need a size that is a power
+        of two.
+    overwrite_a : bool, default False
+        Allow A to be destroyed, which saves the memory of the first cut's right part where A is
+        C-contiguous, without permutations, and the first cut is that of the first factor.
     progress : bool or callable, default False
         True shows a bar (tqdm) for a run of more than a second; a callable is called with the
         fraction done, from 0 to 1.
@@ -140,9 +89,9 @@ def factorize(
     ------
     ValueError
         For NaN or infinity in A, an architecture that isn't chainable or of another shape, a
-        wrong order or permutation.
+        wrong order, permutation, tol or max_rank, or overwrite_a with what can't be written to.
     TypeError
-        For an A that isn't numeric or an architecture that isn't an `Architecture`.
+        For an A that isn't numeric or an architecture that isn't one.
     ImportError
         For ``progress=True`` without tqdm.
 
@@ -150,8 +99,12 @@ def factorize(
     -----
     With orthonormalization the error is at most ``sqrt(L-1)`` (for orders that cut off end
     factors only) or ``L-1`` (for any order) times the distance of A to the architecture; the
-    report holds the error, a lower bound and their ratio. Memory beyond A: the two factors of the
-    first cut, whose size depends on the split (for square dyadic chains from the left: A's size).
+    report holds the error, a lower bound and their ratio. Each block's approximation is as good
+    as the best one up to 1e-10 of its error and rounding (docs/guarantees.md says why).
+
+    Memory beyond A: the two parts of the first cut, or those of a later cut with what it cuts,
+    whichever is more. For square dyadic chains that is 0.75 times A (with `overwrite_a`, 0.4
+    times). Ctrl-C is seen within some 20 ms, but not inside LAPACK's SVD of one large block.
 
     References
     ----------
@@ -170,87 +123,121 @@ def factorize(
     >>> F = pp.factorize(A, pp.Architecture.square_dyadic(64), column_permutation="bit_reversal")
     >>> F.report.relative_error < 1e-13
     True
+    >>> x = np.linspace(0, 1, 64)
+    >>> smooth = np.exp(-np.abs(x[:, None] - x - 2))
+    >>> pp.factorize(smooth, [8, 8], tol=1e-6).report.ranks
+    (1,)
     """
     start = time.perf_counter()
-    matrix = as_array(A, "A")
-    if matrix.ndim != 2:
-        raise ValueError(f"A has {matrix.ndim} axes, expected 2")
-    if not isinstance(architecture, Architecture):
-        raise TypeError(f"architecture is {architecture!r}, expected an Architecture")
-    if architecture.shape != matrix.shape:
-        raise ValueError(
-            f"architecture has shape {architecture.shape} but A has shape {matrix.shape}"
-        )
-    architecture._require_chainable()
-    splits = _splits(order, len(architecture))
-    rows = _candidates(row_permutation, matrix.shape[0], "row_permutation")
-    cols = _candidates(column_permutation, matrix.shape[1], "column_permutation")
-    dtype = promoted(matrix.dtype, "A")
-    if (
-        matrix.dtype != dtype
-        or not matrix.flags.aligned
-        or any(step % matrix.itemsize for step in matrix.strides)
-    ):
-        matrix = matrix.astype(dtype)
-
+    source = Source(A)
+    chain = _architecture(architecture)
+    if chain.shape != source.shape:
+        raise ValueError(f"architecture has shape {chain.shape} but A has shape {source.shape}")
+    chain._require_chainable()
+    tolerance = _tolerance(tol)
+    if max_rank is not None:
+        max_rank = positive_int(max_rank, "max_rank")
+        if tolerance is None:
+            raise ValueError("max_rank needs tol; without it the architecture says the ranks")
+    splits = _splits(order, chain)
+    rows = _candidates(row_permutation, chain.shape[0], "row_permutation")
+    cols = _candidates(column_permutation, chain.shape[1], "column_permutation")
     pairs = list(itertools.product(rows, cols))
-    best: tuple[tuple[Any, Any], list[Any], dict[str, Any]] | None = None
+    if overwrite_a:
+        if source.read is not None or not source.array.flags.writeable:
+            raise ValueError(
+                "overwrite_a is True, but A is read-only or has to be converted, expected a "
+                "writable array of a supported dtype"
+            )
+        if len(pairs) > 1:
+            raise ValueError("overwrite_a is True, but a search needs A more than once")
+
+    def run(pair: tuple[_Candidate, _Candidate], tell: Callable[[float], object] | None) -> Any:
+        return _core.factorize(
+            source.array,
+            source.shape,
+            source.read,
+            [(p.a, p.b, p.c, p.d) for p in chain],
+            splits,
+            bool(orthonormalize),
+            tolerance or 0.0,
+            max_rank or 0,
+            bool(overwrite_a),
+            pair[0][1],
+            pair[1][1],
+            tell,
+        )
+
+    # The first of equals wins: what rounding alone decides isn't better.
+    rounding = 1000 * float(np.finfo(source.dtype).eps)
+    bounds = [0.0] if len(pairs) == 1 else [_cheap_bound(source, chain, *pair) for pair in pairs]
+    by_bound = sorted(range(len(pairs)), key=lambda n: max(bounds[n], rounding))
+    best: tuple[tuple[_Candidate, _Candidate], Any] | None = None
     with reporter(progress, "factorize") as report_progress:
-        for n, pair in enumerate(pairs):
+        for done, n in enumerate(by_bound):
+            if best is not None and best[1][2]["relative_error"] - rounding <= bounds[n]:
+                continue  # it can't be better
             tell = None
             if report_progress is not None:
-                tell = _share(report_progress, n, len(pairs))
-            values, found = _core.factorize(
-                matrix,
-                [(p.a, p.b, p.c, p.d) for p in architecture],
-                splits,
-                bool(orthonormalize),
-                pair[0][1],
-                pair[1][1],
-                tell,
-            )
-            # The first of equals wins: what rounding alone decides isn't better.
-            rounding = 1000 * float(np.finfo(dtype).eps)
-            if best is None or found["relative_error"] < best[2]["relative_error"] - rounding:
-                best = pair, values, found
+                tell = _share(report_progress, done, len(pairs))
+            found = run(pairs[n], tell)
+            if best is None or (
+                found[2]["relative_error"] < best[1][2]["relative_error"] - rounding
+            ):
+                best = pairs[n], found
     assert best is not None
-    (row, col), values, found = best
+    (row, col), (patterns, values, facts) = best
+    found_architecture = Architecture(patterns)
     report = Report(
-        relative_error=found["relative_error"],
-        lower_bound=found["lower_bound"],
-        guarantee=found["guarantee"],
-        split_errors=tuple(found["split_errors"]),
-        order=tuple(found["order"]),
-        ranks=architecture.ranks,
-        shape=architecture.shape,
+        relative_error=facts["relative_error"],
+        lower_bound=facts["lower_bound"],
+        guarantee=facts["guarantee"],
+        split_errors=tuple(facts["split_errors"]),
+        split_tails=tuple(tuple(tails) for tails in facts["split_tails"]),
+        order=tuple(facts["order"]),
+        ranks=found_architecture.ranks,
+        shape=found_architecture.shape,
+        norm=facts["norm"],
         row_permutation=row[0],
         column_permutation=col[0],
         seconds=time.perf_counter() - start,
+        tolerance=tolerance,
+        max_rank=max_rank,
     )
-    return from_owned(architecture, values, row[1], col[1], report)
+    return from_owned(found_architecture, values, row[1], col[1], report)
 
 
-def balanced_order(length: int) -> list[int]:
-    """Return the splits of a chain of `length` factors, the middle one first, then each half's.
-
-    Examples
-    --------
-    >>> from papilio.factorization import balanced_order
-    >>> balanced_order(8)
-    [4, 2, 1, 3, 6, 5, 7]
-    """
-
-    def halves(first: int, last: int) -> list[int]:
-        if last - first < 2:
-            return []
-        middle = (first + last) // 2
-        return [middle, *halves(first, middle), *halves(middle, last)]
-
-    return halves(0, length)
+def _architecture(given: Architecture | Sequence[Any]) -> Architecture:
+    if isinstance(given, Architecture):
+        return given
+    try:
+        radices = list(given)
+        if len(radices) == 2 and not any(np.isscalar(r) for r in radices):
+            return Architecture.mixed_radix(radices[0], radices[1])
+        return Architecture.mixed_radix(radices)
+    except TypeError:
+        raise TypeError(
+            f"architecture is {given!r}, expected an Architecture, radices, or a pair of radices"
+        ) from None
 
 
-def _splits(order: Order, length: int) -> list[int]:
+def _tolerance(tol: float | None) -> float | None:
+    if tol is None:
+        return None
+    try:
+        tolerance = float(tol)
+    except (TypeError, ValueError):
+        raise TypeError(f"tol is {tol!r}, expected a number") from None
+    if not 0 < tolerance < math.inf:
+        raise ValueError(f"tol is {tolerance}, expected a positive number")
+    return tolerance
+
+
+def _splits(order: Order, chain: Architecture) -> list[int]:
+    length = len(chain)
     if isinstance(order, str):
+        if order == "auto":
+            return auto_order(chain)
         if order == "left_to_right":
             return list(range(1, length))
         if order == "right_to_left":
@@ -258,7 +245,8 @@ def _splits(order: Order, length: int) -> list[int]:
         if order == "balanced":
             return balanced_order(length)
         raise ValueError(
-            f"order is {order!r}, expected 'left_to_right', 'right_to_left', 'balanced' or splits"
+            f"order is {order!r}, expected 'auto', 'left_to_right', 'right_to_left', 'balanced' "
+            "or splits"
         )
     try:
         splits = [positive_int(split, "a split of order") for split in order]
@@ -273,9 +261,7 @@ def _splits(order: Order, length: int) -> list[int]:
     return splits
 
 
-def _candidates(
-    permutation: Permutation, size: int, name: str
-) -> list[tuple[str | None, NDArray[np.int64] | None]]:
+def _candidates(permutation: Permutation, size: int, name: str) -> list[_Candidate]:
     """The permutations to try, with the names that the report gives them."""
     if permutation is None:
         return [(None, None)]
@@ -289,11 +275,37 @@ def _candidates(
         raise ValueError(f"{name} is {permutation!r}, which needs a power of two, not size {size}")
     if permutation == "bit_reversal":
         return [("bit_reversal", as_permutation(bit_reversal(size), size, name))]
-    found: list[tuple[str | None, NDArray[np.int64] | None]] = []
+    found: list[_Candidate] = []
     for code, candidate in default_eight(size).items():
         if not any(np.array_equal(candidate, known) for _, known in found if known is not None):
             found.append((code, as_permutation(candidate, size, name)))
     return found
+
+
+def _cheap_bound(source: Source, chain: Architecture, row: _Candidate, column: _Candidate) -> float:
+    """A lower bound on the error under these permutations, from some rows of the matrix.
+
+    The rows are those of whole blocks of the first split: what no rank-r approximation of these
+    blocks can keep, none of the matrix can.
+    """
+    if len(chain) < 2:
+        return 0.0
+    left, right = chain[0], chain[1:].product
+    if left.a > 1 or right.d > 1:
+        return 0.0  # the product isn't dense
+    rank, step = left.rank(right), left.d
+    numbers = np.arange(0, step, max(1, step // 8))
+    rows = (np.arange(left.b)[:, None] * step + numbers).ravel()
+    source_rows = rows if row[1] is None else np.argsort(row[1])[rows]
+    sample = source.rows(source_rows)
+    if column[1] is not None:
+        sample = sample[:, np.argsort(column[1])]
+    if not np.all(np.isfinite(sample)):
+        return 0.0  # the factorization will say where
+    blocks = sample.reshape(left.b, len(numbers), right.a, right.c).transpose(1, 2, 0, 3)
+    sigma = np.linalg.svd(blocks, compute_uv=False)
+    norm = source.norm()
+    return float(np.linalg.norm(sigma[..., rank:])) / norm if norm > 0 else 0.0
 
 
 def _share(

@@ -1,13 +1,12 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string>
 
-#include "factorize/block_svd.hpp"
-#include "factorize/interface.hpp"
+#include "factorize/matrix.hpp"
+#include "factorize/partial.hpp"
 #include "papilio/apply.hpp"
 #include "papilio/factorize.hpp"
 #include "papilio/threads.hpp"
@@ -18,249 +17,168 @@ namespace {
 
 std::string text(Index value) { return std::to_string(value); }
 
-template <class T>
-bool finite(T x) {
-  if constexpr (std::is_same<T, Real<T>>::value)
-    return std::isfinite(x);
-  else
-    return std::isfinite(x.real()) && std::isfinite(x.imag());
-}
-
-template <class T>
-Real<T> largest_part(T x) {
-  if constexpr (std::is_same<T, Real<T>>::value)
-    return std::abs(x);
-  else
-    return std::max(std::abs(x.real()), std::abs(x.imag()));
-}
-
-/// 1 +- exponents of two that any T survives.
-template <class T>
-constexpr int exponent_limit = std::is_same<Real<T>, float>::value ? 120 : 1000;
-
-/// The matrix to factorize, as typed elements, permuted and scaled by a power of two that brings
-/// its largest entry near 1: squares then neither overflow nor vanish.
-template <class T>
-class Matrix {
- public:
-  explicit Matrix(const MatrixView& view) : view_(view), data_(static_cast<const T*>(view.data)) {
-    check_finite();
-  }
-
-  Index rows() const { return view_.rows; }
-  Index cols() const { return view_.cols; }
-  int exponent() const { return exponent_; }
-  bool column_major() const { return std::abs(view_.row_stride) < std::abs(view_.col_stride); }
-
-  T operator()(Index row, Index col) const {
-    return data_[row_offset(row) + col_offset(col)] * scale_;
-  }
-
-  /// Block of entries (position.row + j*row_step, position.col + k*col_step), column-major.
-  void copy_block(const Interface::MatrixPosition& position, Index rows, Index cols,
-                  T* block) const {
-    if (column_major()) {
-      for (Index k = 0; k < cols; ++k) {
-        const T* column = data_ + col_offset(position.col + k * position.col_step);
-        for (Index j = 0; j < rows; ++j)
-          block[j + k * rows] = column[row_offset(position.row + j * position.row_step)] * scale_;
-      }
-    } else {
-      for (Index j = 0; j < rows; ++j) {
-        const T* row = data_ + row_offset(position.row + j * position.row_step);
-        for (Index k = 0; k < cols; ++k)
-          block[j + k * rows] = row[col_offset(position.col + k * position.col_step)] * scale_;
-      }
+/// A chain as radices and ranks (docs/guarantees.md): b_l = q_l r_{l-1}, c_l = p_l r_l. Partial
+/// products follow from them, whatever ranks are still open.
+struct Radices {
+  explicit Radices(const Patterns& chain)
+      : first_a(chain.front().a), last_d(chain.back().d), ranks{1} {
+    for (std::size_t s = 0; s < chain.size(); ++s) {
+      ranks.push_back(s + 1 < chain.size() ? chain_rank(chain[s], chain[s + 1]) : 1);
+      q.push_back(chain[s].b / ranks[s]);
+      p.push_back(chain[s].c / ranks[s + 1]);
     }
   }
 
- private:
-  Index row_offset(Index row) const {
-    return (view_.row_index.empty() ? row : view_.row_index[static_cast<std::size_t>(row)]) *
-           view_.row_stride;
-  }
-  Index col_offset(Index col) const {
-    return (view_.col_index.empty() ? col : view_.col_index[static_cast<std::size_t>(col)]) *
-           view_.col_stride;
-  }
-
-  void check_finite() {
-    // Lines run along the axis with the smaller stride.
-    const bool by_columns = column_major();
-    const Index lines = by_columns ? view_.cols : view_.rows;
-    const Index length = by_columns ? view_.rows : view_.cols;
-    const Index line_stride = by_columns ? view_.col_stride : view_.row_stride;
-    const Index step = by_columns ? view_.row_stride : view_.col_stride;
-    std::vector<Real<T>> largest(static_cast<std::size_t>(lines));
-    parallel(threads_for(lines, static_cast<double>(lines) * static_cast<double>(length)),
-             [&](int thread, int team) {
-               for (Index n = lines * thread / team; n < lines * (thread + 1) / team; ++n) {
-                 Real<T> most = 0, poison = 0;
-                 for (Index t = 0; t < length; ++t) {
-                   const T x = data_[n * line_stride + t * step];
-                   most = std::max(most, largest_part(x));
-                   poison += largest_part(x) * Real<T>(0);  // NaN if x is NaN or infinite
-                 }
-                 largest[static_cast<std::size_t>(n)] = most + poison;
-               }
-             });
-    Real<T> most = 0;
-    for (Real<T> line : largest) {
-      if (!std::isfinite(line)) throw_first_not_finite();
-      most = std::max(most, line);
-    }
-    int exponent = 0;
-    if (most > 0) std::frexp(most, &exponent);
-    exponent_ = std::clamp(-exponent, -exponent_limit<T>, exponent_limit<T>);
-    scale_ = std::ldexp(Real<T>(1), exponent_);
-  }
-
-  [[noreturn]] void throw_first_not_finite() const {
-    for (Index row = 0; row < view_.rows; ++row)
-      for (Index col = 0; col < view_.cols; ++col) {
-        const T x = data_[row * view_.row_stride + col * view_.col_stride];
-        if (finite(x)) continue;
-        const bool nan = std::isnan(std::abs(x));
-        throw std::invalid_argument(std::string("A has ") + (nan ? "nan" : "inf") + " at row " +
-                                    text(row) + ", column " + text(col) +
-                                    ", expected finite numbers");
+  /// The product pattern of the factors [first, last).
+  Pattern product(std::size_t first, std::size_t last) const {
+    Pattern result{first_a, ranks[first], ranks[last], last_d};
+    for (std::size_t s = 0; s < q.size(); ++s) {
+      if (s < first) result.a *= p[s];
+      if (s >= last) result.d *= q[s];
+      if (s >= first && s < last) {
+        result.b *= q[s];
+        result.c *= p[s];
       }
-    throw std::logic_error("no entry of A is NaN or infinite");
+    }
+    return result;
   }
+  std::size_t size() const { return q.size(); }
 
-  const MatrixView& view_;
-  const T* data_;
-  Real<T> scale_ = 1;
-  int exponent_ = 0;
+  Index first_a, last_d;
+  std::vector<Index> q, p, ranks;  // ranks[s] at split s; 1 at both ends
 };
-
-/// The product of the factors [first, last) of the chain, as one 4-D array; no values while it is
-/// the matrix itself.
-template <class T>
-struct Partial {
-  std::size_t first, last;
-  Pattern pattern;
-  std::vector<T> values;
-};
-
-template <class T>
-void gather(const T* data, const BlockPosition& at, Index rows, Index cols, T* block) {
-  for (Index k = 0; k < cols; ++k)
-    for (Index j = 0; j < rows; ++j)
-      block[j + k * rows] = data[at.base + j * at.row_step + k * at.col_step];
-}
-
-template <class T>
-void scatter(const T* block, const BlockPosition& at, Index rows, Index cols, T* data) {
-  for (Index k = 0; k < cols; ++k)
-    for (Index j = 0; j < rows; ++j)
-      data[at.base + j * at.row_step + k * at.col_step] = block[j + k * rows];
-}
 
 template <class T>
 class Hierarchical {
  public:
   Hierarchical(const MatrixView& view, const Patterns& chain, const FactorizeOptions& options)
-      : chain_(chain), options_(options), matrix_(view) {
-    for (const auto& group : reduce_chain(chain)) {
-      groups_.push_back(group);
-      reduced_.push_back(product_of(chain, group.first, group.second));
-    }
+      : chain_(chain), options_(options), matrix_(view), radices_(reduced(chain)) {
     for (Index split : options.order)
       for (std::size_t g = 0; g + 1 < groups_.size(); ++g)
         if (groups_[g].second == static_cast<std::size_t>(split)) order_.push_back(g + 1);
   }
 
   Factorization run() {
-    measure_norms();
-    partials_.push_back({0, reduced_.size(), product_of(reduced_, 0, reduced_.size()), {}});
-    total_ = plan_cost();
+    if (options_.overwrite) matrix_.scale();
     Factorization result;
-    result.split_errors.assign(chain_.size() - 1, 0.0);
-    for (std::size_t J = 0; J < order_.size(); ++J) {
-      const double discarded = cut(J);
-      const std::size_t split = groups_[order_[J] - 1].second;
-      cut_errors_.push_back(discarded);
-      result.split_errors[split - 1] = relative(discarded);
-      result.order.push_back(static_cast<Index>(split));
+    if (!attempt(result)) {
+      // Squares overflowed or vanished, or there is a NaN or an infinity, which this throws.
+      matrix_.scale();
+      result = {};
+      attempt(result);
     }
-    if (partials_.front().values.empty()) partials_.front().values = copy_matrix();
     set_errors(result);
     std::vector<Partial<T>> factors = expand();
     balance(factors);
     unscale(factors);
-    for (const Partial<T>& factor : factors) {
-      const auto* bytes = reinterpret_cast<const unsigned char*>(factor.values.data());
-      result.values.emplace_back(bytes, bytes + factor.values.size() * sizeof(T));
-    }
+    for (const Partial<T>& factor : factors) result.patterns.push_back(factor.pattern);
+    result.values = to_bytes(factors);
+    result.norm = std::ldexp(std::sqrt(norm2_), -matrix_.exponent());
     return result;
   }
 
  private:
-  static Pattern product_of(const Patterns& chain, std::size_t first, std::size_t last) {
-    return chain_product(Patterns(chain.begin() + static_cast<std::ptrdiff_t>(first),
-                                  chain.begin() + static_cast<std::ptrdiff_t>(last)));
+  static constexpr bool is_complex = !std::is_same<T, Real<T>>::value;
+
+  /// The chain without redundant pairs; with tol, ranks are still to be found.
+  Patterns reduced(const Patterns& chain) {
+    Patterns patterns;
+    if (options_.tol > 0) {
+      patterns = chain;
+      for (std::size_t s = 0; s < chain.size(); ++s) groups_.emplace_back(s, s + 1);
+    } else {
+      for (const auto& group : reduce_chain(chain)) {
+        groups_.push_back(group);
+        patterns.push_back(
+            chain_product(Patterns(chain.begin() + static_cast<std::ptrdiff_t>(group.first),
+                                   chain.begin() + static_cast<std::ptrdiff_t>(group.second))));
+      }
+    }
+    return patterns;
+  }
+
+  /// Cuts at all splits; false if the matrix must be scaled first.
+  bool attempt(Factorization& result) {
+    partials_.clear();
+    cut_errors_.clear();
+    centre_ = 0;
+    peeling_ = true;
+    done_ = 0;
+    norm2_ = unreachable2_ = 0;
+    partials_.push_back({0, radices_.size(), radices_.product(0, radices_.size()), {}, nullptr, 0});
+    const Pattern& whole = partials_.front().pattern;
+    if (whole.a > 1 || whole.d > 1) measure_outside();
+    if (options_.tol > 0) std::fill(radices_.ranks.begin() + 1, radices_.ranks.end() - 1, 1);
+    total_ = plan_cost();
+    result.split_errors.assign(chain_.size() - 1, 0.0);
+    result.split_tails.assign(chain_.size() - 1, {});
+    if (order_.empty()) {
+      norm2_ = unreachable2_ + copy_matrix(partials_.front());
+      return has_safe_norm();
+    }
+    for (std::size_t J = 0; J < order_.size(); ++J) {
+      const std::size_t split = groups_[order_[J] - 1].second;
+      std::vector<double>& tails = result.split_tails[split - 1];
+      const double discarded = cut(J, tails);
+      if (J == 0 && !has_safe_norm()) return false;
+      cut_errors_.push_back(discarded);
+      result.split_errors[split - 1] = relative(discarded);
+      for (double& tail : tails) tail = relative(std::max(0.0, tail));
+      result.order.push_back(static_cast<Index>(split));
+    }
+    return true;
+  }
+
+  bool has_safe_norm() const {
+    if (matrix_.exponent() != 0 || scaled_) return true;
+    scaled_ = true;
+    constexpr int most = std::numeric_limits<Real<T>>::max_exponent;
+    return std::isfinite(norm2_) && norm2_ > std::ldexp(1.0, -most / 2) &&
+           norm2_ < std::ldexp(1.0, most / 2);
   }
 
   double relative(double squared_error) const {
     return norm2_ > 0 ? std::sqrt(squared_error / norm2_) : 0.0;
   }
 
-  /// ||A||^2, and the part of it that no factor can reach.
-  void measure_norms() {
-    const Pattern p = product_of(reduced_, 0, reduced_.size());
-    const bool dense = p.a == 1 && p.d == 1;
-    const Index rows = matrix_.rows(), cols = matrix_.cols();
-    std::vector<double> inside(static_cast<std::size_t>(rows)), outside(inside.size());
-    parallel(threads_for(rows, static_cast<double>(rows) * static_cast<double>(cols)),
-             [&](int thread, int team) {
-               for (Index row = rows * thread / team; row < rows * (thread + 1) / team; ++row) {
-                 const Index block = row / (p.b * p.d), l = row % p.d;
-                 double in = 0, out = 0;
-                 for (Index col = 0; col < cols; ++col) {
-                   const double x = squared(matrix_(row, col));
-                   if (dense || (col / (p.c * p.d) == block && col % p.d == l))
-                     in += x;
-                   else
-                     out += x;
-                 }
-                 inside[static_cast<std::size_t>(row)] = in;
-                 outside[static_cast<std::size_t>(row)] = out;
-               }
-             });
-    double in = 0, out = 0;
-    for (double x : inside) in += x;
-    for (double x : outside) out += x;
-    norm2_ = in + out;
-    unreachable2_ = out;
+  /// The part of ||A||^2 that no factor can reach.
+  void measure_outside() {
+    const Pattern p = partials_.front().pattern;
+    matrix_.for_rows(0, matrix_.rows(), [&](Index row, Index place) {
+      const Index block = row / (p.b * p.d), l = row % p.d;
+      double out = 0;
+      for (Index col = 0; col < matrix_.cols(); ++col)
+        if (col / (p.c * p.d) != block || col % p.d != l) out += squared(matrix_(place, col));
+      unreachable2_ += out;
+    });
   }
 
-  static double cost_of(const Interface& blocks) {
-    const double rows = static_cast<double>(blocks.rows()),
-                 cols = static_cast<double>(blocks.cols());
-    return static_cast<double>(blocks.blocks()) * (2e3 + 4 * rows * cols * std::min(rows, cols));
+  double cost_of(const Interface& blocks) const {
+    return static_cast<double>(blocks.blocks()) * cut_cost(blocks, is_complex);
   }
 
   /// The work of all cuts, for the progress reports.
   double plan_cost() const {
     double total = 0;
-    std::vector<std::pair<std::size_t, std::size_t>> nodes{{0, reduced_.size()}};
+    std::vector<std::pair<std::size_t, std::size_t>> nodes{{0, radices_.size()}};
     for (std::size_t split : order_)
       for (std::size_t n = 0; n < nodes.size(); ++n) {
         const auto [first, last] = nodes[n];
         if (split <= first || split >= last) continue;
-        total += cost_of(
-            Interface(product_of(reduced_, first, split), product_of(reduced_, split, last)));
+        total += cost_of(Interface(radices_.product(first, split), radices_.product(split, last)));
         nodes[n] = {first, split};
         nodes.push_back({split, last});
         break;
       }
-    return total;
+    return total * (options_.tol > 0 ? 2 : 1);
   }
 
   void report_progress(double done) {
     done_ += done;
     if (options_.progress) options_.progress(total_ > 0 ? std::min(1.0, done_ / total_) : 1.0);
+  }
+  Tick ticking() {
+    return [this](double done) { report_progress(done); };
   }
 
   std::size_t find_partial(std::size_t split) const {
@@ -269,190 +187,252 @@ class Hierarchical {
     return n;
   }
 
-  /// Runs worker(block) for all blocks on all threads and returns the sum of what it returned.
-  /// make_worker() is called once for each thread. The order of summation is fixed.
-  template <class MakeWorker>
-  double for_blocks(const Interface& blocks, double cost, bool counts, MakeWorker make_worker) {
-    constexpr Index group = 16;
-    const Index groups = (blocks.blocks() + group - 1) / group;
-    const double group_cost = cost / static_cast<double>(groups);
-    const int threads = threads_for(blocks.blocks() > 1 ? groups : 1, cost);
-    const Index round =
-        std::clamp(static_cast<Index>(2e7 * threads / group_cost), Index{threads}, groups);
-    std::vector<decltype(make_worker())> workers;
-    for (int n = 0; n < threads; ++n) workers.push_back(make_worker());
-    std::vector<double> sums(static_cast<std::size_t>(groups));
-    const SingleThreadedBlas single(threads > 1);
-    for (Index begin = 0; begin < groups; begin += round) {
-      const Index end = std::min(begin + round, groups), size = end - begin;
-      parallel(threads, [&](int thread, int team) {
-        auto& worker = workers[static_cast<std::size_t>(thread)];
-        for (Index g = begin + size * thread / team; g < begin + size * (thread + 1) / team; ++g) {
-          double sum = 0;
-          for (Index n = g * group; n < std::min((g + 1) * group, blocks.blocks()); ++n)
-            sum += worker(n);
-          sums[static_cast<std::size_t>(g)] = sum;
-        }
-      });
-      report_progress(counts ? group_cost * static_cast<double>(size) : 0);
+  /// Calls use(blocks first, last, rows loaded as (i, first e, last e) or none) so that all blocks
+  /// of the interface pass by; a matrix that isn't in memory is loaded some rows at a time.
+  template <class Use>
+  void for_parts(const Partial<T>& whole, const Interface& blocks, Use use) {
+    if (whole.values.data() || whole.place || matrix_.in_memory()) {
+      use(BlockRange{0, blocks.blocks(), 0, 0, 0});
+      return;
     }
-    double sum = 0;
-    for (double x : sums) sum += x;
-    return sum;
+    const Interface::Sizes sizes = blocks.sizes();
+    const Index row_bytes = matrix_.cols() * static_cast<Index>(sizeof(T));
+    constexpr Index slab_bytes = Index{64} << 20;
+    const Index most = std::clamp(slab_bytes / std::max(row_bytes * sizes.b1 * sizes.d2, Index{1}),
+                                  Index{1}, sizes.en);
+    std::vector<Index> rows;
+    for (Index i = 0; i < sizes.a1; ++i)
+      for (Index e = 0; e < sizes.en; e += most) {
+        const Index end = std::min(e + most, sizes.en);
+        rows.clear();
+        for (Index j = 0; j < sizes.b1; ++j)
+          for (Index row = e * sizes.d2; row < end * sizes.d2; ++row)
+            rows.push_back((i * sizes.b1 + j) * sizes.en * sizes.d2 + row);
+        matrix_.load(rows);
+        // Block numbers run (i, f, e, l): those of this part, counted in its own (f, e, l).
+        use(BlockRange{0, sizes.fn * (end - e) * sizes.d2, i, e, end});
+      }
   }
 
-  /// Splits `merged` (by copy_block(block number, destination)) into a left and a right factor.
-  template <class CopyBlock>
-  double split(const Pattern& left, const Pattern& right, Gauge gauge, bool counts,
-               CopyBlock copy_block, std::vector<T>& left_values, std::vector<T>& right_values) {
-    const Interface blocks(left, right);
-    const Index rows = blocks.rows(), rank = blocks.rank(), cols = blocks.cols();
-    left_values.resize(static_cast<std::size_t>(left.nnz()));
-    right_values.resize(static_cast<std::size_t>(right.nnz()));
-    struct Work {
-      BlockSvd<T> svd;
-      std::vector<T> block, left, right;
-    };
-    return for_blocks(blocks, cost_of(blocks), counts, [&] {
-      auto work = std::make_shared<Work>(
-          Work{BlockSvd<T>(rows, cols, rank), std::vector<T>(static_cast<std::size_t>(rows * cols)),
-               std::vector<T>(static_cast<std::size_t>(rows * rank)),
-               std::vector<T>(static_cast<std::size_t>(rank * cols))});
-      return [&, work](Index n) {
-        copy_block(blocks, n, work->block.data());
-        const double discarded = work->svd.factor(work->block.data(), rows, cols, gauge,
-                                                  work->left.data(), work->right.data());
-        scatter(work->left.data(), blocks.left(n), rows, rank, left_values.data());
-        scatter(work->right.data(), blocks.right(n), rank, cols, right_values.data());
-        return discarded;
-      };
+  /// Some blocks of an interface: all, or those whose rows are loaded.
+  struct BlockRange {
+    Index first, last, i, e0, e1;
+    bool loaded() const { return e1 > 0; }
+    /// The number of a block in the interface.
+    Index number(const Interface::Sizes& s, Index n) const {
+      if (!loaded()) return n;
+      const Index width = (e1 - e0) * s.d2, f = n / width, rest = n % width;
+      return ((i * s.fn + f) * s.en + e0) * s.d2 + rest;
+    }
+    /// Where a block's rows are among the loaded ones.
+    Interface::MatrixPosition place(const Interface::Sizes& s, Interface::MatrixPosition at) const {
+      if (!loaded()) return at;
+      const Index in_i = at.row - i * s.b1 * s.en * s.d2;
+      return {in_i - e0 * s.d2, at.col, (e1 - e0) * s.d2, at.col_step};
+    }
+  };
+
+  /// Runs worker(svd, block as it lies, its number, sums) for all blocks of the interface.
+  template <class Worker>
+  std::vector<double> for_merged(const Partial<T>& whole, const Interface& blocks, Index rank,
+                                 std::size_t width, Worker worker) {
+    const Index rows = blocks.rows(), cols = blocks.cols();
+    const Interface::Sizes sizes = blocks.sizes();
+    std::vector<double> sums(width);
+    for_parts(whole, blocks, [&](const BlockRange& range) {
+      const std::vector<double> part = for_blocks(
+          range.first, range.last, cut_cost(blocks, is_complex), width, ticking(), [&]() {
+            struct Work {
+              BlockSvd<T> svd;
+              std::vector<T> copy;
+              std::vector<const T*> lines;
+            };
+            auto work = std::make_shared<Work>(Work{BlockSvd<T>(rows, cols, rank), {}, {}});
+            return [&, work](Index n, double* to) {
+              const Index number = range.number(sizes, n);
+              Strided<const T> block{nullptr, 0, 0};
+              if (whole.values.data() || whole.place) {
+                const Strided<T> found = whole.block(blocks, number);
+                block = {found.data, found.row_step, found.col_step};
+              } else if (matrix_.is_plain()) {
+                block = matrix_.in_place(blocks.matrix(number));
+              } else {
+                work->copy.resize(static_cast<std::size_t>(rows * cols));
+                matrix_.copy_block(range.place(sizes, blocks.matrix(number)), rows, cols,
+                                   work->copy.data(), work->lines);
+                block = {work->copy.data(), cols, 1};
+              }
+              worker(work->svd, block, number, to);
+            };
+          });
+      for (std::size_t n = 0; n < width; ++n) sums[n] += part[n];
     });
+    return sums;
   }
 
-  double cut(std::size_t J) {
+  struct Cut {
+    double discarded, norm2;
+    std::vector<double> tails;  // squared, at rank 0, 1, ..., the rank of the cut
+  };
+
+  /// Splits `whole` at the interface between the two patterns.
+  Cut split(const Partial<T>& whole, Gauge gauge, Partial<T>& left, Partial<T>& right) {
+    const Interface blocks(left.pattern, right.pattern);
+    const Index rank = blocks.rank();
+    left.values = Buffer<T>(left.pattern.nnz());
+    if (!right.place) {
+      const auto bytes = static_cast<std::size_t>(right.pattern.nnz()) * sizeof(T);
+      right.values =
+          Buffer<T>(right.pattern.nnz(), spare_.bytes() < bytes ? Memory() : std::move(spare_));
+    }
+    const std::size_t width = 2 + static_cast<std::size_t>(rank);
+    const Interface::Sizes sizes = blocks.sizes();
+    const std::vector<double> sums =
+        for_merged(whole, blocks, rank, width,
+                   [&, sizes](BlockSvd<T>& svd, Strided<const T> block, Index n, double* to) {
+                     if (right.place) {
+                       // The result goes where the block is: its first rows.
+                       std::vector<T> rows(static_cast<std::size_t>(rank * sizes.c2));
+                       to[0] += svd.factor(block, gauge, left_block(left, blocks, n),
+                                           {rows.data(), sizes.c2, 1});
+                       T* target = const_cast<T*>(block.data);
+                       for (Index rho = 0; rho < rank; ++rho)
+                         std::copy(rows.data() + rho * sizes.c2, rows.data() + (rho + 1) * sizes.c2,
+                                   target + rho * block.row_step);
+                     } else {
+                       to[0] += svd.factor(block, gauge, left_block(left, blocks, n),
+                                           right_block(right, blocks, n));
+                     }
+                     to[1] += svd.norm2();
+                     for (std::size_t k = 0; k < svd.kept().size(); ++k) to[2 + k] += svd.kept()[k];
+                   });
+    Cut result{sums[0], sums[1], {sums[1]}};
+    for (std::size_t k = 2; k < width; ++k) result.tails.push_back(result.tails.back() - sums[k]);
+    result.tails.back() = result.discarded;
+    return result;
+  }
+
+  /// The squared tails of all ranks at an interface, without cutting it.
+  std::vector<double> measure(const Partial<T>& whole, const Interface& blocks) {
+    const Index full = std::min(blocks.rows(), blocks.cols());
+    const double share = options_.tol * options_.tol / static_cast<double>(order_.size()) / 10;
+    const std::size_t width = static_cast<std::size_t>(full);
+    const std::vector<double> energies = for_merged(
+        whole, blocks, 1, width, [&](BlockSvd<T>& svd, Strided<const T> block, Index, double* to) {
+          const std::vector<double>& spectrum = svd.spectrum(block, share);
+          for (std::size_t k = 0; k < width; ++k) to[k] += spectrum[k];
+        });
+    std::vector<double> tails(width + 1);
+    for (std::size_t k = width; k-- > 0;) tails[k] = tails[k + 1] + energies[k];
+    return tails;
+  }
+
+  double cut(std::size_t J, std::vector<double>& tails) {
     const std::size_t at = order_[J], n = find_partial(at);
     if (options_.orthonormalize) move_centre(n);
     Partial<T> whole = std::move(partials_[n]);
-    Partial<T> left{whole.first, at, product_of(reduced_, whole.first, at), {}};
-    Partial<T> right{at, whole.last, product_of(reduced_, at, whole.last), {}};
     peeling_ = peeling_ && (at - whole.first == 1 || whole.last - at == 1);
     // The singular values go where the next cut is, so that no QR has to bring them there.
     const bool to_the_left = J + 1 < order_.size() && order_[J + 1] < at;
     const Gauge gauge = !options_.orthonormalize ? Gauge::balanced
                         : to_the_left            ? Gauge::right_orthonormal
                                                  : Gauge::left_orthonormal;
-    double discarded;
-    if (whole.values.empty())
-      discarded = split(
-          left.pattern, right.pattern, gauge, true,
-          [&](const Interface& blocks, Index block, T* to) {
-            matrix_.copy_block(blocks.matrix(block), blocks.rows(), blocks.cols(), to);
-          },
-          left.values, right.values);
-    else
-      discarded = split(left.pattern, right.pattern, gauge, true, copy_from(whole.values),
-                        left.values, right.values);
-    centre_ = to_the_left ? n : n + 1;
-    partials_[n] = std::move(left);
-    partials_.insert(partials_.begin() + static_cast<std::ptrdiff_t>(n) + 1, std::move(right));
-    return discarded;
+    double allowed = std::numeric_limits<double>::infinity();
+    Index& rank = radices_.ranks[at];
+    Index full = rank;
+    if (options_.tol > 0) {
+      rank = 1;
+      const Interface blocks(radices_.product(whole.first, at), radices_.product(at, whole.last));
+      tails = measure(whole, blocks);
+      if (J == 0) norm2_ = unreachable2_ + tails[0];
+      if (!std::isfinite(norm2_)) {
+        partials_[n] = std::move(whole);
+        return norm2_;
+      }
+      full = std::min(blocks.rows(), blocks.cols());
+      if (options_.max_rank > 0) full = std::min(full, options_.max_rank);
+      allowed = allowance(J);
+      while (rank < full && tails[static_cast<std::size_t>(rank)] > allowed) ++rank;
+    }
+    for (;; ++rank) {
+      Partial<T> left{whole.first, at, radices_.product(whole.first, at), {}, nullptr, 0};
+      Partial<T> right{at, whole.last, radices_.product(at, whole.last), {}, nullptr, 0};
+      if (J == 0 && options_.overwrite && options_.tol == 0 && matrix_.is_plain() &&
+          gauge == Gauge::left_orthonormal && matrix_.row(0).col_step == 1 &&
+          right.pattern.d == 1 && left.pattern.a == 1 && rank < left.pattern.b) {
+        right.place = matrix_.writable();
+        right.place_step = matrix_.row(0).row_step;
+      }
+      const Cut found = split(whole, gauge, left, right);
+      if (J == 0) norm2_ = unreachable2_ + found.norm2;
+      // What was measured can be off by rounding; what was discarded counts.
+      if (options_.tol > 0 && found.discarded > allowed && rank < full) continue;
+      if (options_.tol == 0)
+        tails = found.tails;
+      else
+        tails[static_cast<std::size_t>(rank)] = found.discarded;
+      centre_ = to_the_left ? n : n + 1;
+      // The next cut writes where this one has read.
+      if (whole.values.data()) spare_ = std::move(whole.values).take();
+      partials_[n] = std::move(left);
+      partials_.insert(partials_.begin() + static_cast<std::ptrdiff_t>(n) + 1, std::move(right));
+      return found.discarded;
+    }
   }
 
-  static auto copy_from(const std::vector<T>& values) {
-    return [&values](const Interface& blocks, Index block, T* to) {
-      gather(values.data(), blocks.merged(block), blocks.rows(), blocks.cols(), to);
-    };
+  /// What cut J may discard (squared): an equal share of what the others before left over. Squares
+  /// add up where each cut takes off an end factor, else errors do.
+  double allowance(std::size_t J) const {
+    const double left_cuts = static_cast<double>(order_.size() - J);
+    const double fair = options_.tol / static_cast<double>(order_.size());
+    if (is_peeling(order_, radices_.size())) {
+      double used = unreachable2_;
+      for (double e : cut_errors_) used += e;
+      const double budget = options_.tol * options_.tol * norm2_ - used;
+      return std::max(budget / left_cuts, fair * fair * norm2_ * 1e-2);
+    }
+    double used = std::sqrt(unreachable2_);
+    for (double e : cut_errors_) used += std::sqrt(e);
+    const double budget = (options_.tol * std::sqrt(norm2_) - used) / left_cuts;
+    const double share = std::max(budget, fair * std::sqrt(norm2_) * 1e-1);
+    return share * share;
+  }
+
+  static bool is_peeling(const std::vector<std::size_t>& order, std::size_t length) {
+    std::size_t first = 0, last = length;
+    for (std::size_t split : order) {
+      if (split == first + 1)
+        first = split;
+      else if (split + 1 == last)
+        last = split;
+      else
+        return false;
+    }
+    return true;
   }
 
   /// Moves the gauge centre to partial factor n: all to its left become column-orthonormal per
   /// block, all to its right row-orthonormal, and the product stays.
   void move_centre(std::size_t n) {
-    for (; centre_ < n; ++centre_) pass_right(partials_[centre_], partials_[centre_ + 1]);
-    for (; centre_ > n; --centre_) pass_left(partials_[centre_ - 1], partials_[centre_]);
+    for (; centre_ < n; ++centre_)
+      pass_right(partials_[centre_], partials_[centre_ + 1], ticking());
+    for (; centre_ > n; --centre_) pass_left(partials_[centre_ - 1], partials_[centre_], ticking());
   }
 
-  /// left block = Q R; left <- Q, right <- R right.
-  void pass_right(Partial<T>& left, Partial<T>& right) {
-    const Interface blocks(left.pattern, right.pattern);
-    const Index rows = blocks.rows(), rank = blocks.rank(), cols = blocks.cols();
-    orthonormalize(blocks, rows,
-                   [&, rows, rank, cols](Index n, Qr<T>& qr, T* q, T* r, T* old, T* out) {
-                     gather(left.values.data(), blocks.left(n), rows, rank, q);
-                     qr.compute(q, r);
-                     scatter(q, blocks.left(n), rows, rank, left.values.data());
-                     gather(right.values.data(), blocks.right(n), rank, cols, old);
-                     for (Index k = 0; k < cols; ++k)
-                       for (Index i = 0; i < rank; ++i) {
-                         T sum(0);
-                         for (Index t = i; t < rank; ++t)
-                           sum += r[i + t * rank] * old[t + k * rank];
-                         out[i + k * rank] = sum;
-                       }
-                     scatter(out, blocks.right(n), rank, cols, right.values.data());
-                   });
-  }
-
-  /// right block = R^H Q^H; right <- Q^H, left <- left R^H.
-  void pass_left(Partial<T>& left, Partial<T>& right) {
-    const Interface blocks(left.pattern, right.pattern);
-    const Index rows = blocks.rows(), rank = blocks.rank(), cols = blocks.cols();
-    orthonormalize(
-        blocks, cols, [&, rows, rank, cols](Index n, Qr<T>& qr, T* q, T* r, T* old, T* out) {
-          const BlockPosition at = blocks.right(n);
-          for (Index rho = 0; rho < rank; ++rho)
-            for (Index k = 0; k < cols; ++k)
-              q[k + rho * cols] = conjugate(right.values[static_cast<std::size_t>(
-                  at.base + rho * at.row_step + k * at.col_step)]);
-          qr.compute(q, r);
-          for (Index rho = 0; rho < rank; ++rho)
-            for (Index k = 0; k < cols; ++k)
-              right
-                  .values[static_cast<std::size_t>(at.base + rho * at.row_step + k * at.col_step)] =
-                  conjugate(q[k + rho * cols]);
-          gather(left.values.data(), blocks.left(n), rows, rank, old);
-          for (Index i = 0; i < rank; ++i)
-            for (Index j = 0; j < rows; ++j) {
-              T sum(0);
-              for (Index t = i; t < rank; ++t)
-                sum += old[j + t * rows] * conjugate(r[i + t * rank]);
-              out[j + i * rows] = sum;
-            }
-          scatter(out, blocks.left(n), rows, rank, left.values.data());
-        });
-  }
-
-  template <class Step>
-  void orthonormalize(const Interface& blocks, Index length, Step step) {
-    const Index rank = blocks.rank(), other = std::max(blocks.rows(), blocks.cols());
-    struct Work {
-      Qr<T> qr;
-      std::vector<T> q, r, old, out;
-    };
-    const double size = static_cast<double>((blocks.rows() + blocks.cols()) * rank * rank);
-    for_blocks(blocks, static_cast<double>(blocks.blocks()) * (1e3 + 4 * size), false, [&] {
-      const auto elements = [](Index n) { return static_cast<std::size_t>(n); };
-      auto work = std::make_shared<Work>(
-          Work{Qr<T>(length, rank), std::vector<T>(elements(length * rank)),
-               std::vector<T>(elements(rank * rank)), std::vector<T>(elements(other * rank)),
-               std::vector<T>(elements(other * rank))});
-      return [step, work](Index n) {
-        step(n, work->qr, work->q.data(), work->r.data(), work->old.data(), work->out.data());
-        return 0.0;
-      };
+  /// The only factor of a chain without splits; returns its squared norm.
+  double copy_matrix(Partial<T>& partial) {
+    const Pattern& p = partial.pattern;
+    partial.values = Buffer<T>(p.nnz());
+    double norm2 = 0;
+    matrix_.for_rows(0, matrix_.rows(), [&](Index row, Index place) {
+      const Index i = row / (p.b * p.d), j = row / p.d % p.b, l = row % p.d;
+      for (Index k = 0; k < p.c; ++k) {
+        const T x = matrix_(place, (i * p.c + k) * p.d + l);
+        partial.values.data()[((i * p.b + j) * p.c + k) * p.d + l] = x;
+        norm2 += squared(x);
+      }
     });
-  }
-
-  /// The only factor of a chain without splits.
-  std::vector<T> copy_matrix() const {
-    const Pattern& p = reduced_.front();
-    std::vector<T> values(static_cast<std::size_t>(p.nnz()));
-    auto to = values.begin();
-    for (Index i = 0; i < p.a; ++i)
-      for (Index j = 0; j < p.b; ++j)
-        for (Index k = 0; k < p.c; ++k)
-          for (Index l = 0; l < p.d; ++l)
-            *to++ = matrix_((i * p.b + j) * p.d + l, (i * p.c + k) * p.d + l);
-    return values;
+    return norm2;
   }
 
   void set_errors(Factorization& result) {
@@ -475,38 +455,37 @@ class Hierarchical {
                                   : std::numeric_limits<double>::infinity();
   }
 
-  /// ||A - product||^2, entry by entry, some columns at a time.
+  /// ||A - product||^2, entry by entry, some rows at a time.
   double explicit_error() {
-    constexpr DType dtypes[] = {DType::float32, DType::float64, DType::complex64,
-                                DType::complex128};
     Chain chain{};
-    chain.dtype = dtypes[std::is_same<T, float>::value                 ? 0
-                         : std::is_same<T, double>::value              ? 1
-                         : std::is_same<T, std::complex<float>>::value ? 2
-                                                                       : 3];
+    chain.dtype = dtype_of_type<T>;
     for (const Partial<T>& partial : partials_)
       chain.factors.push_back({partial.pattern, partial.values.data(), false, false});
-    const Index rows = matrix_.rows(), cols = matrix_.cols(), width = std::min<Index>(128, cols);
-    std::vector<T> unit(static_cast<std::size_t>(cols * width));
-    std::vector<T> product(static_cast<std::size_t>(rows * width));
+    const Index rows = matrix_.rows(), cols = matrix_.cols(), height = std::min<Index>(128, rows);
+    std::vector<T> unit(static_cast<std::size_t>(rows * height));
+    std::vector<T> product(static_cast<std::size_t>(cols * height));
     std::vector<double> errors(static_cast<std::size_t>(rows));
     Planner planner(std::move(chain));
-    const Layout layout{width, width, {{width, 1, 1}}};
-    const auto plan = planner.plan(false, classify(layout));
-    for (Index begin = 0; begin < cols; begin += width) {
-      const Index count = std::min(width, cols - begin);
-      for (Index t = 0; t < count; ++t)
-        unit[static_cast<std::size_t>((begin + t) * width + t)] = T(1);
+    const Layout layout{1, 1, {{height, rows, cols}}};
+    const auto plan = planner.plan(true, classify(layout));
+    std::vector<Index> numbers;
+    for (Index begin = 0; begin < rows; begin += height) {
+      const Index count = std::min(height, rows - begin);
+      numbers.clear();
+      for (Index t = 0; t < count; ++t) {
+        unit[static_cast<std::size_t>(t * rows + begin + t)] = T(1);
+        numbers.push_back(begin + t);
+      }
       execute(*plan, layout, false, unit.data(), product.data());
-      for (Index t = 0; t < count; ++t)
-        unit[static_cast<std::size_t>((begin + t) * width + t)] = T(0);
-      parallel(threads_for(rows, static_cast<double>(rows * count)), [&](int thread, int team) {
-        for (Index row = rows * thread / team; row < rows * (thread + 1) / team; ++row) {
+      for (Index t = 0; t < count; ++t) unit[static_cast<std::size_t>(t * rows + begin + t)] = T(0);
+      if (!matrix_.in_memory()) matrix_.load(numbers);
+      parallel(threads_for(count, static_cast<double>(cols * count)), [&](int thread, int team) {
+        for (Index t = count * thread / team; t < count * (thread + 1) / team; ++t) {
+          const Index place = matrix_.in_memory() ? begin + t : t;
           double sum = 0;
-          for (Index t = 0; t < count; ++t)
-            sum += squared(matrix_(row, begin + t) -
-                           product[static_cast<std::size_t>(row * width + t)]);
-          errors[static_cast<std::size_t>(row)] += sum;
+          for (Index col = 0; col < cols; ++col)
+            sum += squared(matrix_(place, col) - product[static_cast<std::size_t>(t * cols + col)]);
+          errors[static_cast<std::size_t>(begin + t)] = sum;
         }
       });
       report_progress(0);
@@ -522,69 +501,30 @@ class Hierarchical {
     std::vector<Partial<T>> factors;
     for (std::size_t g = 0; g < groups_.size(); ++g) {
       const auto [first, last] = groups_[g];
-      std::vector<T> rest = std::move(partials_[g].values);
+      Partial<T> rest = std::move(partials_[g]);
+      if (last - first == 1) {
+        rest.first = first;
+        rest.last = last;
+        factors.push_back(std::move(rest));
+        continue;
+      }
       for (std::size_t s = first; s + 1 < last; ++s) {
-        Partial<T> left{s, s + 1, chain_[s], {}};
-        std::vector<T> right;
-        split(chain_[s], product_of(chain_, s + 1, last), Gauge::balanced, false, copy_from(rest),
-              left.values, right);
+        Partial<T> left{s, s + 1, chain_[s], {}, nullptr, 0};
+        Partial<T> right{
+            s + 1,
+            last,
+            chain_product(Patterns(chain_.begin() + static_cast<std::ptrdiff_t>(s) + 1,
+                                   chain_.begin() + static_cast<std::ptrdiff_t>(last))),
+            {},
+            nullptr,
+            0};
+        split(rest, Gauge::left_orthonormal, left, right);
         factors.push_back(std::move(left));
         rest = std::move(right);
       }
-      factors.push_back({last - 1, last, chain_[last - 1], std::move(rest)});
+      factors.push_back(std::move(rest));
     }
     return factors;
-  }
-
-  /// Makes column rho of a left block and row rho of the right block equally long, at every
-  /// interface, nearly; and the factors' norms equal: that of the product is spread over all.
-  void balance(std::vector<Partial<T>>& factors) {
-    for (std::size_t n = factors.size(); n-- > 1;) balance(factors[n - 1], factors[n]);
-    for (std::size_t n = 1; n < factors.size(); ++n) balance(factors[n - 1], factors[n]);
-    double log_mean = 0;
-    std::vector<double> norms;
-    for (const Partial<T>& factor : factors) {
-      double sum = 0;
-      for (const T& x : factor.values) sum += squared(x);
-      if (sum == 0) return;
-      norms.push_back(std::sqrt(sum));
-      log_mean += std::log(norms.back()) / static_cast<double>(factors.size());
-    }
-    // The last factor takes what the others were given, so that the product keeps its scale.
-    Real<T> product = 1;
-    for (std::size_t n = 0; n < factors.size(); ++n) {
-      Real<T> by = static_cast<Real<T>>(std::exp(log_mean) / norms[n]);
-      if (n + 1 == factors.size()) by = 1 / product;
-      product *= by;
-      for (T& x : factors[n].values) x *= by;
-    }
-  }
-
-  void balance(Partial<T>& left, Partial<T>& right) {
-    const Interface blocks(left.pattern, right.pattern);
-    const auto norm = [](const std::vector<T>& values, Index base, Index step, Index count) {
-      double sum = 0;
-      for (Index n = 0; n < count; ++n)
-        sum += squared(values[static_cast<std::size_t>(base + n * step)]);
-      return std::sqrt(sum);
-    };
-    const auto scale = [](std::vector<T>& values, Index base, Index step, Index count, double by) {
-      for (Index n = 0; n < count; ++n)
-        values[static_cast<std::size_t>(base + n * step)] *= static_cast<Real<T>>(by);
-    };
-    for (Index n = 0; n < blocks.blocks(); ++n) {
-      const BlockPosition l = blocks.left(n), r = blocks.right(n);
-      for (Index rho = 0; rho < blocks.rank(); ++rho) {
-        const Index column = l.base + rho * l.col_step, row = r.base + rho * r.row_step;
-        const double left_norm = norm(left.values, column, l.row_step, blocks.rows());
-        const double right_norm = norm(right.values, row, r.col_step, blocks.cols());
-        // A column or row of zeros makes its partner useless: both become zero.
-        const bool zero = left_norm == 0 || right_norm == 0;
-        const double by = zero ? 0 : std::sqrt(right_norm / left_norm);
-        scale(left.values, column, l.row_step, blocks.rows(), by);
-        scale(right.values, row, r.col_step, blocks.cols(), zero ? 0 : 1 / by);
-      }
-    }
   }
 
   /// Takes the power of two of Matrix out again, spread over the factors.
@@ -603,13 +543,15 @@ class Hierarchical {
   const Patterns& chain_;
   const FactorizeOptions& options_;
   Matrix<T> matrix_;
-  Patterns reduced_;                                         // without redundant pairs
   std::vector<std::pair<std::size_t, std::size_t>> groups_;  // of chain_, one per reduced pattern
+  Radices radices_;                                          // of the chain without redundant pairs
   std::vector<std::size_t> order_;                           // splits of the reduced chain
   std::vector<Partial<T>> partials_;
+  Memory spare_;
   std::vector<double> cut_errors_;  // squared, in the order of the cuts
   std::size_t centre_ = 0;
   bool peeling_ = true;
+  mutable bool scaled_ = false;
   double norm2_ = 0, unreachable2_ = 0, total_ = 0, done_ = 0;
 };
 
@@ -635,6 +577,9 @@ void check(const MatrixView& matrix, const Patterns& chain, const FactorizeOptio
   if (!permutation)
     throw std::invalid_argument("order must be a permutation of the splits 1.." +
                                 text(static_cast<Index>(chain.size()) - 1));
+  if (!(options.tol >= 0) || !std::isfinite(options.tol))
+    throw std::invalid_argument("tol must be a number of at least 0");
+  if (options.max_rank < 0) throw std::invalid_argument("max_rank must not be negative");
   if (!has_lapack()) throw std::logic_error("set_lapack must be called before factorize");
 }
 

@@ -24,6 +24,12 @@ class Interface {
   Index rank() const { return r_; }
   Index cols() const { return c2_; }
 
+  /// Blocks are numbered by (i, f, e, l), l fastest.
+  struct Sizes {
+    Index a1, b1, c2, d2, fn, en;
+  };
+  Sizes sizes() const { return {blocks_ / (fn_ * en_ * d2_), b1_, c2_, d2_, fn_, en_}; }
+
   BlockPosition left(Index block) const;
   BlockPosition right(Index block) const;
   BlockPosition merged(Index block) const;

@@ -15,7 +15,9 @@ namespace papilio {
 namespace kernels {
 
 // One row per object that was compiled; CMake knows which.
-#define PAPILIO_ISA_ROW(name) const Table& table_##name();
+#define PAPILIO_ISA_ROW(name)  \
+  const Table& table_##name(); \
+  const BlockTable& block_table_##name();
 PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
 
@@ -37,11 +39,16 @@ bool cpu_has(const char* isa) {
   return !std::strcmp(isa, "baseline") || !std::strcmp(isa, "neon");
 }
 
-const std::vector<const Table*>& usable_tables() {
-  static const std::vector<const Table*> tables = [] {
-    std::vector<const Table*> found;
+struct Tables {
+  const Table* products;
+  const BlockTable* blocks;
+};
+
+const std::vector<Tables>& usable_tables() {
+  static const std::vector<Tables> tables = [] {
+    std::vector<Tables> found;
 #define PAPILIO_ISA_ROW(name) \
-  if (cpu_has(#name)) found.push_back(&table_##name());
+  if (cpu_has(#name)) found.push_back({&table_##name(), &block_table_##name()});
     PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
     return found;
@@ -49,24 +56,27 @@ const std::vector<const Table*>& usable_tables() {
   return tables;
 }
 
-const Table& choose() {
+Tables choose() {
   const char* wanted = std::getenv("PAPILIO_ISA");
-  if (!wanted || !*wanted) return *usable_tables().back();
+  if (!wanted || !*wanted) return usable_tables().back();
   std::string usable;
-  for (const Table* table : usable_tables()) {
-    if (!std::strcmp(table->isa, wanted)) return *table;
-    usable += (usable.empty() ? "" : ", ") + std::string(table->isa);
+  for (const Tables& tables : usable_tables()) {
+    if (!std::strcmp(tables.products->isa, wanted)) return tables;
+    usable += (usable.empty() ? "" : ", ") + std::string(tables.products->isa);
   }
   throw std::invalid_argument(std::string("PAPILIO_ISA is '") + wanted +
                               "', but this build on this CPU runs: " + usable);
 }
 
+const Tables& active() {
+  static const Tables tables = choose();
+  return tables;
+}
+
 }  // namespace
 
-const Table& active_table() {
-  static const Table& table = choose();
-  return table;
-}
+const Table& active_table() { return *active().products; }
+const BlockTable& active_block_table() { return *active().blocks; }
 
 }  // namespace kernels
 
@@ -74,7 +84,8 @@ std::string active_isa() { return kernels::active_table().isa; }
 
 std::vector<std::string> available_isas() {
   std::vector<std::string> names;
-  for (const kernels::Table* table : kernels::usable_tables()) names.emplace_back(table->isa);
+  for (const kernels::Tables& tables : kernels::usable_tables())
+    names.emplace_back(tables.products->isa);
   return names;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/block_kernels.hpp"
 #include "kernels/kernels.hpp"
 #include "papilio/dtype.hpp"
 #include "papilio/pattern.hpp"
@@ -11,12 +12,16 @@
 namespace papilio {
 namespace kernels {
 
-/// The table in use, chosen at the first call. Throws std::invalid_argument if PAPILIO_ISA names
+/// The tables in use, chosen at the first call. Throws std::invalid_argument if PAPILIO_ISA names
 /// an instruction set that is unknown or that this CPU lacks.
 const Table& active_table();
+const BlockTable& active_block_table();
 
 inline const Kernels& kernels_for(DType dtype) {
   return active_table().kernels[static_cast<int>(dtype)];
+}
+inline const BlockKernels& block_kernels_for(DType dtype) {
+  return active_block_table().kernels[static_cast<int>(dtype)];
 }
 
 }  // namespace kernels

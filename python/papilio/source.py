@@ -1,0 +1,96 @@
+"""Source: the matrix that factorize reads, in place or some rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from .dtypes import as_array, promoted
+
+_Array = np.ndarray[Any, Any]
+
+
+class Source:
+    """A 2-D array that is used in place, or an object whose rows are read and converted.
+
+    Parameters
+    ----------
+    A : array_like, sparse matrix, or object with ``shape``, ``dtype`` and ``A[i:j]``
+        Arrays of a supported dtype (a `numpy.memmap` is one) are used where they are. What has
+        another dtype, and what is no array (an HDF5 or Zarr data set), is read by rows.
+
+    Attributes
+    ----------
+    shape : (int, int)
+    dtype : numpy dtype
+        What is computed in.
+    array : ndarray
+        The matrix, or an empty array of `dtype` if rows are read.
+    read : callable or None
+        ``read(first, count)`` gives rows as a C-contiguous array of `dtype`.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    array: _Array
+    read: Callable[[int, int], _Array] | None
+
+    def __init__(self, A: Any) -> None:
+        self._norm: float | None = None
+        if scipy.sparse.issparse(A):
+            rows = A.tocsr()
+            self._set_reader(rows, lambda first, last: rows[first:last].toarray())
+            return
+        if not isinstance(A, np.ndarray) and all(
+            hasattr(A, name) for name in ("shape", "dtype", "__getitem__")
+        ):
+            self._set_reader(A, lambda first, last: A[first:last])
+            return
+        array = as_array(A, "A")
+        if array.ndim != 2:
+            raise ValueError(f"A has {array.ndim} axes, expected 2")
+        self.dtype = promoted(array.dtype, "A")
+        if (
+            array.dtype == self.dtype
+            and array.flags.aligned
+            and not any(step % array.itemsize for step in array.strides)
+        ):
+            self.shape, self.array, self.read = array.shape, array, None
+        else:
+            self._set_reader(array, lambda first, last: array[first:last])
+
+    def _set_reader(self, A: Any, rows: Callable[[int, int], Any]) -> None:
+        if len(A.shape) != 2:
+            raise ValueError(f"A has {len(A.shape)} axes, expected 2")
+        self.shape = (int(A.shape[0]), int(A.shape[1]))
+        self.dtype = promoted(np.dtype(A.dtype), "A")
+        self.array = np.empty((0, 0), self.dtype)
+        self.read = lambda first, count: np.ascontiguousarray(
+            rows(first, first + count), dtype=self.dtype
+        )
+
+    def norm(self) -> float:
+        """Frobenius norm, from some MiB of rows at a time; computed once."""
+        if self._norm is None:
+            rows = max(1, (4 << 20) // max(1, self.shape[1] * self.dtype.itemsize))
+            parts = []
+            for first in range(0, self.shape[0], rows):
+                count = min(rows, self.shape[0] - first)
+                part = (
+                    self.array[first : first + count]
+                    if self.read is None
+                    else self.read(first, count)
+                )
+                parts.append(float(np.linalg.norm(part)))
+            self._norm = float(np.linalg.norm(parts))
+        return self._norm
+
+    def rows(self, numbers: NDArray[np.int64]) -> _Array:
+        """A copy of some rows."""
+        if self.read is None:
+            return self.array[numbers]
+        return np.concatenate([self.read(int(number), 1) for number in numbers])
