@@ -118,7 +118,7 @@ def peak_bytes() -> int:
     return 1024 * int(next(line for line in status.splitlines() if "VmHWM" in line).split()[1])
 
 
-def run_case(name: str, n: int, dtype: str, seconds: float) -> dict[str, Any]:
+def run_case(name: str, n: int, dtype: str, rounding: bool, seconds: float) -> dict[str, Any]:
     """Everything about one kernel and size."""
     import numpy as np
 
@@ -130,7 +130,7 @@ def run_case(name: str, n: int, dtype: str, seconds: float) -> dict[str, Any]:
     wanted = np.dtype({"single": "f4" if real else "c8", "double": kernel.dtype}[dtype])
     before = peak_bytes()
     start = time.perf_counter()
-    F = pp.compress(kernel, tol=TOL, dtype=wanted)
+    F = pp.compress(kernel, tol=TOL, dtype=wanted, rounding=rounding)
     built = time.perf_counter() - start
     report = F.report
     result = {
@@ -265,6 +265,7 @@ def main() -> None:
     parser.add_argument("--kernels", nargs="+", help="names (default: all)")
     parser.add_argument("--sizes", type=int, nargs="+", help="powers of four for 2-D kernels")
     parser.add_argument("--dtype", choices=["single", "double"], default="single")
+    parser.add_argument("--rounding", action="store_true", help="with Butterfly.round")
     parser.add_argument("--add", action="store_true", help="keep the other cases of --json")
     parser.add_argument("--case", nargs=2, help="(one case, as JSON: what the script calls)")
     chosen = parser.parse_args()
@@ -275,7 +276,9 @@ def main() -> None:
         pp.set_num_threads(chosen.threads)
     if chosen.case:
         name, n = chosen.case
-        print(json.dumps(run_case(name, int(n), chosen.dtype, 0.3 if chosen.quick else 2.0)))
+        seconds = 0.3 if chosen.quick else 2.0
+        result = run_case(name, int(n), chosen.dtype, chosen.rounding, seconds)
+        print(json.dumps(result))
         return
     sizes = chosen.sizes or ([1024, 4096] if chosen.quick else [1 << k for k in range(10, 21, 2)])
     info = machine()
@@ -289,7 +292,8 @@ def main() -> None:
             if n > largest:
                 continue
             command = [sys.executable, __file__, "--case", name, str(n), "--dtype", chosen.dtype]
-            command += ["--quick"] * chosen.quick + ["--threads", str(chosen.threads)]
+            command += ["--quick"] * chosen.quick + ["--rounding"] * chosen.rounding
+            command += ["--threads", str(chosen.threads)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 skipped(f"{name} at {n}", done.stderr.strip().splitlines()[-1:])

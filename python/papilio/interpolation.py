@@ -29,7 +29,7 @@ class IncompressibleError(ValueError):
     """The matrix has no butterfly that is smaller than itself; the message has its ranks."""
 
 
-class Source:
+class Entries:
     """Entries of a matrix in tree order, checked and counted.
 
     ``evaluate(i, j)`` gets index arrays of shapes (p, r) and (p, c), in the user's order, and
@@ -126,7 +126,7 @@ class Probe:
 
     def __init__(
         self,
-        source: Source,
+        source: Entries,
         shape: tuple[int, int],
         tolerance: float,
         max_rank: int,
@@ -239,7 +239,7 @@ class Builder:
 
     def __init__(
         self,
-        source: Source,
+        source: Entries,
         scheme: Scheme,
         dtype: np.dtype[Any],
         *,
