@@ -269,8 +269,20 @@ def test_points_in_two_dimensions_are_clustered():
 
 
 def test_entries_asked_for_grow_as_n_log_n():
-    per_row = [pp.compress(CASES["fio 2"](n), tol=1e-4).report.entries / n for n in (2048, 16384)]
+    per_row = [
+        pp.compress(CASES["fio 2"](n), tol=1e-4, rounding=False).report.entries / n
+        for n in (1024, 8192)
+    ]
     assert per_row[1] < 2 * per_row[0]
+
+
+def test_rounding_lowers_ranks_and_keeps_the_tolerance():
+    kernel = CASES["nudft 3"](1024)
+    A = kernel.toarray()
+    plain, rounded = (pp.compress(kernel, rounding=flag) for flag in (False, True))
+    assert rounded.nnz < plain.nnz
+    assert error_of(rounded, A) <= 1e-6
+    assert rounded.report.reached
 
 
 def test_a_dense_array_is_read_in_place():
@@ -395,8 +407,10 @@ def test_small_matrices_without_structure_are_returned_dense():
 
 def test_the_memory_limit_is_kept():
     kernel = CASES["fio 1"](1024)
-    needed = pp.compress(kernel).report.nbytes
+    needed = pp.compress(kernel, rounding=False).report.nbytes
     assert pp.compress(kernel, max_memory=2 * needed).report.nbytes == needed
+    with pytest.raises(MemoryError, match="max_memory is"):
+        pp.compress(kernel, max_memory=2 * needed, rounding=True)
     with pytest.raises(MemoryError, match="max_memory is"):
         pp.compress(kernel, max_memory=needed / 2)
     with pytest.raises(MemoryError, match="max_memory is"):

@@ -120,8 +120,8 @@ def samples(size: int, count: int, width: int, rng: np.random.Generator | None) 
     --------
     >>> from papilio.clustering import samples
     >>> samples(32, 2, 5, None)
-    array([[ 0,  3,  8, 12, 15],
-           [16, 19, 24, 28, 31]])
+    array([[ 0,  3,  7, 12, 15],
+           [16, 19, 23, 28, 31]])
     """
     limits = bounds(size, count)
     lengths = np.diff(limits)

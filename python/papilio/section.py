@@ -49,7 +49,7 @@ class Section(LinearOperator):  # type: ignore[misc]
     >>> import papilio as pp
     >>> S = pp.Section(pp.transforms.hadamard(8), (5, 7))
     >>> S @ np.ones(7)
-    array([7., 1., 1., 1., 1.])
+    array([ 7.,  1.,  1., -1.,  1.])
     >>> (S.T @ np.ones((5, 2))).shape
     (7, 2)
     """
