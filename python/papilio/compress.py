@@ -432,6 +432,9 @@ class _Memory:
             )
         self._used += size
 
+    def has_room(self, size: int) -> bool:
+        return self._limit is None or self._used + size <= self._limit
+
     def release_to(self, used: int) -> None:
         self._used = used
 
@@ -462,9 +465,12 @@ class _Job:
         # Levels share the tolerance as independent errors do; what one level leaves grows a
         # little on its way through the others.
         levels = max(1, min(self.shape).bit_length() - 4)
-        tolerance = 1.5 * self.tol / math.sqrt(levels)
+        tolerance = self.tol / math.sqrt(levels)
         scheme, expected, measured = self._scheme(tolerance)
         kept = self.memory.used
+        rounding = scheme is not None and self._wants_rounding(scheme, expected)
+        if rounding:
+            tolerance /= 3  # most of the error is left to the rounding, which makes more of it
         for attempt in range(1, _ATTEMPTS + 1):
             if scheme is None:
                 chain = self._dense()
@@ -481,7 +487,7 @@ class _Job:
                 tolerance *= max(0.05, 0.5 * self.tol / bound)
                 del chain
                 self.memory.release_to(kept)
-        if scheme is not None and self._is_rounded(chain, bound):
+        if rounding and bound < self.tol:
             rounded = self._rounded(chain, math.sqrt(self.tol**2 - bound**2))
             estimate = (self.exact_error or self._sampled_error)(rounded)
             if estimate[1] <= self.tol:
@@ -539,21 +545,14 @@ class _Job:
             progress=self.tell,
         ).build()
 
-    def _is_rounded(self, chain: Chain, bound: float) -> bool:
-        if bound >= self.tol or self.fixed_rank is not None or self.rounding is False:
+    def _wants_rounding(self, scheme: Scheme, rank: int) -> bool:
+        if self.fixed_rank is not None or self.rounding is False:
             return False
-        size = sum(values.nbytes for values in chain.values)
-        if self.rounding is None and size > _ROUNDED:
-            return False
-        try:
-            self.memory.reserve(2 * size)
-        except MemoryError:
-            if self.rounding:
-                raise
-            return False
-        return True
+        size = scheme.entries(rank) * self.dtype.itemsize
+        return bool(self.rounding) or (size <= _ROUNDED and self.memory.has_room(3 * size))
 
     def _rounded(self, chain: Chain, allowed: float) -> Chain:
+        self.memory.reserve(2 * sum(values.nbytes for values in chain.values))
         F = from_owned(chain.architecture, chain.values, None, None).round(0.9 * allowed)
         ranks = list(F.architecture.ranks)
         return replace(chain, architecture=F.architecture, values=list(F.factors), ranks=ranks)

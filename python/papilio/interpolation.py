@@ -7,6 +7,7 @@ algorithm.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -187,12 +188,14 @@ def choose_scheme(
     max_rank: int,
     depth: int | None,
 ) -> tuple[Scheme, int] | None:
-    """The scheme whose factors have the fewest entries, and the rank it was chosen for.
+    """The scheme of the largest blocks among those with few entries, and the rank to expect.
 
-    Starts from small blocks and goes on while larger ones may pay, unless the depth is given. None
-    if all ranks are too large.
+    A fifth more entries than the fewest are accepted: larger blocks make fewer factors, and
+    products with them run closer to the rate of the memory. Starts from small blocks and goes on
+    while larger ones may pay, unless the depth is given. None if all ranks are too large.
     """
-    best: tuple[int, Scheme, int] | None = None
+    best: tuple[Scheme, int] | None = None
+    fewest = math.inf
     deepest = min(shape).bit_length() - 1
     for trees in range(deepest, -1, -1) if depth is None else [depth]:
         rank = max(1, rank_of_depth(trees))
@@ -211,11 +214,12 @@ def choose_scheme(
         if not fitting:
             continue
         cheapest = min(fitting, key=lambda candidate: candidate[0])
-        if best is None or cheapest[0] < best[0]:
-            best = *cheapest, rank
-        elif cheapest[0] > 1.3 * best[0]:
+        fewest = min(fewest, cheapest[0])
+        if cheapest[0] <= max(fewest, min(1.2 * fewest, shape[0] * shape[1] / 2)):
+            best = cheapest[1], rank
+        elif cheapest[0] > 1.3 * fewest:
             break  # larger blocks cost more and more to measure
-    return best and best[1:]
+    return best
 
 
 @dataclass(frozen=True)
