@@ -4,7 +4,8 @@ python bench/compress.py [--quick] [--kernels NAME ...] [--sizes N ...] [--json 
 
 Each case runs in a process of its own, so that the peak of its memory is its own. The dense product
 is measured up to n = 8192 and extrapolated beyond: n^2 entries at the best rate at which the BLAS
-reads a matrix that is larger than the caches (the floor of any dense product).
+reads a matrix that is larger than the caches: the floor of any dense product, in the precision of the factors and in
+double, that of the entries.
 """
 
 from __future__ import annotations
@@ -207,6 +208,7 @@ def table_row(r: dict[str, Any]) -> tuple[str, ...]:
         f"{r['entries'] / r['n']:.0f}", f"{min(ranks)}-{max(ranks)}", f"{r['error_bound']:.1e}",
         f"{r['bytes'] / 2**20:.4g}", f"{r['peak_bytes'] / 2**20:.4g}", duration(apply),
         f"{r[f'dense_floor_{kind}'] / apply:.3g}",
+        f"{r['dense_floor_double'] / apply:.3g}",
         f"{r['dense_seconds'] / apply:.3g}" if "dense_seconds" in r else "",
         f"{finufft / apply:.3g}" if finufft else "",
     )  # fmt: skip
@@ -214,7 +216,7 @@ def table_row(r: dict[str, Any]) -> tuple[str, ...]:
 
 HEADING = (
     "kernel", "n", "dtype", "build", "entries/n", "ranks", "error <", "MiB", "peak MiB", "apply",
-    "floor / apply", "dense / apply", "finufft / apply",
+    "floor / apply", "double floor / apply", "dense / apply", "finufft / apply",
 )  # fmt: skip
 
 

@@ -1,7 +1,10 @@
 """compress against dense matrices: errors, ranks, shapes, types; its parts against NumPy."""
 
 import ctypes
+import os
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -95,6 +98,31 @@ def test_interpolation_is_the_same_for_any_number_of_threads(threads):
         threads(count)
         for x, y in zip(expected, _core.interpolate(blocks, 12), strict=True):
             assert np.array_equal(x, y)
+
+
+@pytest.mark.parametrize("isa", _core.available_isas())
+def test_interpolation_is_right_under_every_instruction_set(isa):
+    script = """
+import numpy as np
+from papilio import _core
+rng = np.random.default_rng(0)
+for rows, cols, rank in [(7, 9, 3), (40, 33, 17)]:
+    real = rng.standard_normal((3, rows, rank)) @ rng.standard_normal((3, rank, cols))
+    for blocks in (real, real + 1j * real[:, ::-1]):
+        limit = min(rows, 2 * rank)
+        pivots, weights, _ = _core.interpolate(blocks, limit)
+        chosen = np.take_along_axis(blocks, pivots[:, :, None], axis=1)
+        assert np.linalg.norm(weights @ chosen - blocks) < 1e-12 * np.linalg.norm(blocks)
+print(_core.isa())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PAPILIO_ISA": isa},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == isa, done.stderr
 
 
 def test_waves_are_those_of_numpy():

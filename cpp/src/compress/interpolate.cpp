@@ -118,9 +118,7 @@ class Interpolator {
         const double a = x[pivots[later]], b = is_complex<T> ? y[pivots[later]] : 0.0;
         const double* u = c_re_.data() + later * columns_;
         const double* v = is_complex<T> ? c_im_.data() + later * columns_ : nullptr;
-        triangle_re_ = a;
-        triangle_im_ = b;
-        subtract(u, v, x, y);
+        subtract(a, b, u, v, x, y);
       }
       divide(x, y, x[pivots[k]], is_complex<T> ? y[pivots[k]] : 0.0);
       for (Index other = 0; other < found; ++other) {
@@ -130,16 +128,18 @@ class Interpolator {
     }
   }
 
-  void subtract(const double* u, const double* v, double* x, double* y) const {
+  /// (x, y) -= (a, b) (u, v), real and imaginary parts.
+  void subtract(double a, double b, const double* u, const double* v, double* x, double* y) const {
     for (Index i = 0; i < columns_; ++i) {
-      x[i] -= triangle_re_ * u[i];
+      x[i] -= a * u[i];
       if (is_complex<T>) {
-        x[i] += triangle_im_ * v[i];
-        y[i] -= triangle_re_ * v[i] + triangle_im_ * u[i];
+        x[i] += b * v[i];
+        y[i] -= a * v[i] + b * u[i];
       }
     }
   }
 
+  /// (x, y) /= (a, b).
   void divide(double* x, double* y, double a, double b) const {
     const double size = a * a + b * b, re = a / size, im = -b / size;
     for (Index i = 0; i < columns_; ++i) {
@@ -153,7 +153,6 @@ class Interpolator {
   kernels::DeflateKernel deflate_;
   std::vector<double> re_, im_, q_re_, q_im_, c_re_, c_im_, norms_;
   std::vector<char> pivoted_;
-  double triangle_re_ = 0, triangle_im_ = 0;
 };
 
 }  // namespace
