@@ -4,8 +4,8 @@ python bench/compress.py [--quick] [--kernels NAME ...] [--sizes N ...] [--json 
 
 Each case runs in a process of its own, so that the peak of its memory is its own. The dense product
 is measured up to n = 8192 and extrapolated beyond: n^2 entries at the best rate at which the BLAS
-reads a matrix that is larger than the caches: the floor of any dense product, in the precision of the factors and in
-double, that of the entries.
+reads a matrix that is larger than the caches. That is the floor of any dense product, given in the
+precision of the factors and in double, which is that of the entries.
 """
 
 from __future__ import annotations

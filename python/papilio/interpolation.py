@@ -190,7 +190,7 @@ def choose_scheme(
 ) -> tuple[Scheme, int] | None:
     """The scheme of the largest blocks among those with few entries, and the rank to expect.
 
-    A fifth more entries than the fewest are accepted: larger blocks make fewer factors, and
+    A tenth more entries than the fewest are accepted: larger blocks make fewer factors, and
     products with them run closer to the rate of the memory. Starts from small blocks and goes on
     while larger ones may pay, unless the depth is given. None if all ranks are too large.
     """
@@ -215,7 +215,7 @@ def choose_scheme(
             continue
         cheapest = min(fitting, key=lambda candidate: candidate[0])
         fewest = min(fewest, cheapest[0])
-        if cheapest[0] <= max(fewest, min(1.2 * fewest, shape[0] * shape[1] / 2)):
+        if cheapest[0] <= max(fewest, min(1.1 * fewest, shape[0] * shape[1] / 2)):
             best = cheapest[1], rank
         elif cheapest[0] > 1.3 * fewest:
             break  # larger blocks cost more and more to measure
