@@ -47,4 +47,4 @@ if sys.argv[-1].endswith(".png"):
         axis.set_title(title, fontsize=9)
     figure.suptitle(f"real parts, {n} x {n}")
     figure.tight_layout()
-    figure.savefig(sys.argv[-1], dpi=80)
+    figure.savefig(sys.argv[-1], dpi=45)
