@@ -214,7 +214,7 @@ def compress(
     Notes
     -----
     From entries: interpolative decompositions, level by level, of the rows that represent a
-    cluster on sampled columns ([docs](../compress.md)); memory beyond the factors: about 100 MiB
+    cluster on sampled columns (docs/compress.md); memory beyond the factors: about 100 MiB
     at n = 10^6. Called from one thread; about 4 MiB of entries at a time.
 
     From products: each of about ``sqrt(n)`` clusters of columns, and of rows, is multiplied by
