@@ -70,4 +70,5 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   papilio::register_operator(module);
   papilio::register_factorize(module);
   papilio::register_fixed_support(module);
+  papilio::register_compress(module);
 }

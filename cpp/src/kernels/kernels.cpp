@@ -499,6 +499,59 @@ constexpr ButterflyKernels butterfly_kernels(Complex<T>) {
   return {8, fourier_columns<T>, fourier_rows<T>, nullptr, fourier_permuted<T>};
 }
 
+/// `width` SIMD vectors of columns at a time, their c in registers.
+template <bool complex, int width>
+PAPILIO_INLINE void deflate_columns(const DeflateArguments& work, int64_t column) {
+  typedef batch<double> V;
+  constexpr int lanes = V::lanes;
+  typename V::native cr[width] = {}, ci[width] = {}, norm[width] = {};
+  double* re = work.re + column;
+  double* im = complex ? work.im + column : nullptr;
+  for (int64_t s = 0; s < work.samples; ++s) {
+    PAPILIO_UNROLL
+    for (int n = 0; n < width; ++n) {
+      const auto x = V::load(re + s * work.columns + n * lanes).v;
+      cr[n] += x * work.q_re[s];
+      if (complex) {
+        const auto y = V::load(im + s * work.columns + n * lanes).v;
+        cr[n] += y * work.q_im[s];
+        ci[n] += y * work.q_re[s] - x * work.q_im[s];
+      }
+    }
+  }
+  for (int64_t s = 0; s < work.samples; ++s) {
+    PAPILIO_UNROLL
+    for (int n = 0; n < width; ++n) {
+      double* at = re + s * work.columns + n * lanes;
+      auto x = V::load(at).v - cr[n] * work.q_re[s];
+      if (complex) {
+        double* at_im = im + s * work.columns + n * lanes;
+        x += ci[n] * work.q_im[s];
+        const auto y = V::load(at_im).v - cr[n] * work.q_im[s] - ci[n] * work.q_re[s];
+        norm[n] += y * y;
+        V{y}.store(at_im);
+      }
+      norm[n] += x * x;
+      V{x}.store(at);
+    }
+  }
+  PAPILIO_UNROLL
+  for (int n = 0; n < width; ++n) {
+    V{cr[n]}.store(work.c_re + column + n * lanes);
+    if (complex) V{ci[n]}.store(work.c_im + column + n * lanes);
+    V{norm[n]}.store(work.norms + column + n * lanes);
+  }
+}
+
+template <bool complex>
+void deflate(const DeflateArguments& work) {
+  constexpr int lanes = batch<double>::lanes, width = 2;
+  int64_t column = 0;
+  for (; column + width * lanes <= work.columns; column += width * lanes)
+    deflate_columns<complex, width>(work, column);
+  for (; column < work.columns; column += lanes) deflate_columns<complex, 1>(work, column);
+}
+
 template <class A>
 constexpr Kernels kernels_of() {
   return {A::lanes,
@@ -528,7 +581,9 @@ constexpr Table table = {PAPILIO_STRING(PAPILIO_ISA_NAME),
                          PAPILIO_VECTOR_BYTES,
                          multiply_adds,
                          {kernels_of<Real<float>>(), kernels_of<Real<double>>(),
-                          kernels_of<Complex<float>>(), kernels_of<Complex<double>>()}};
+                          kernels_of<Complex<float>>(), kernels_of<Complex<double>>()},
+                         deflate<false>,
+                         deflate<true>};
 
 }  // namespace
 

@@ -91,6 +91,17 @@ struct CopyArguments {
   bool stream;  // unpack: store past the caches
 };
 
+/// One step of a pivoted Gram-Schmidt process on the columns of a samples x columns matrix, row by
+/// row, real and imaginary parts apart: for each column m, c = <m, q>, m -= c q, norm = <m, m>.
+/// `columns` is a multiple of the lanes. im, q_im and c_im are unused for real matrices.
+struct DeflateArguments {
+  double *re, *im;
+  int64_t samples, columns;
+  const double *q_re, *q_im;
+  double *c_re, *c_im, *norms;
+};
+
+typedef void (*DeflateKernel)(const DeflateArguments&);
 typedef void (*StageKernel)(const StageArguments&);
 typedef void (*WithinKernel)(const WithinArguments&);
 typedef void (*PackKernel)(const CopyArguments&, const void* matrix, void* tile);
@@ -121,6 +132,7 @@ struct Table {
   int64_t vector_bytes;
   double multiply_adds;  // vectors of them that a core of this kind does in a nanosecond or so
   Kernels kernels[4];
+  DeflateKernel deflate_real, deflate_complex;
 };
 
 }  // namespace kernels

@@ -1,0 +1,83 @@
+#include <regex>
+
+#include <pybind11/complex.h>
+
+#include "bindings.hpp"
+#include "papilio/compress.hpp"
+
+namespace papilio {
+
+namespace {
+
+using Indices = py::array_t<Index, py::array::c_style>;
+
+py::tuple interpolate_blocks(const py::array& blocks, Index rank) {
+  if (blocks.ndim() != 3 || !(blocks.flags() & py::array::c_style))
+    throw py::value_error("blocks must be C-contiguous with three axes");
+  const Blocks input{dtype_of(blocks, "blocks"), blocks.data(), blocks.shape(0), blocks.shape(1),
+                     blocks.shape(2)};
+  if (rank < 0 || rank > input.rows)
+    throw py::value_error("rank is " + std::to_string(rank) + ", expected 0.." +
+                          std::to_string(input.rows));
+  Indices pivots({input.count, rank});
+  py::array weights(blocks.dtype(), std::vector<py::ssize_t>{input.count, input.rows, rank});
+  py::array_t<double> residuals({input.count, rank + 1});
+  Index* chosen = pivots.mutable_data();
+  void* values = weights.mutable_data();
+  double* left = residuals.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    interpolate(input, rank, chosen, values, left);
+  }
+  return py::make_tuple(pivots, weights, residuals);
+}
+
+/// The capsule of a scipy.LowLevelCallable, whose name is the function's C signature.
+void evaluate_blocks(const py::object& function, const Indices& i, const Indices& j,
+                     py::array& out) {
+  if (!PyCapsule_CheckExact(function.ptr())) throw py::type_error("function must be a capsule");
+  const char* signature = PyCapsule_GetName(function.ptr());
+  static const std::regex known(
+      R"(void \(((int64_t|long|long long), ){2}((const )?(int64_t|long|long long|void) \*, ){2})"
+      R"(\w+ \*, void \*\))");
+  if (!signature || !std::regex_match(signature, known))
+    throw py::value_error(
+        "entries has the C signature '" + std::string(signature ? signature : "") +
+        "', expected 'void (int64_t, int64_t, int64_t *, int64_t *, void *, void *)'");
+  if (i.ndim() != 2 || j.ndim() != 2 || out.ndim() != 3 || i.shape(0) != j.shape(0) ||
+      out.shape(0) != i.shape(0) || out.shape(1) != i.shape(1) || out.shape(2) != j.shape(1) ||
+      !(out.flags() & py::array::c_style))
+    throw py::value_error("i, j and out must be (p, rows), (p, cols) and (p, rows, cols)");
+  void* address = PyCapsule_GetPointer(function.ptr(), signature);
+  if (!address) throw py::error_already_set();
+  void* user_data = PyCapsule_GetContext(function.ptr());
+  if (!user_data && PyErr_Occurred()) throw py::error_already_set();
+  const Index *rows = i.data(), *cols = j.data();
+  const Index count = i.shape(0), height = i.shape(1), width = j.shape(1);
+  const Index element = out.itemsize();
+  void* values = out.mutable_data();
+  const py::gil_scoped_release release;
+  evaluate(reinterpret_cast<EntryFunction>(address), user_data, count, height, width, rows, cols,
+           values, element);
+}
+
+py::array_t<std::complex<double>> wave_of(const py::array_t<double, py::array::c_style>& turns) {
+  py::array_t<std::complex<double>> out(
+      std::vector<py::ssize_t>(turns.shape(), turns.shape() + turns.ndim()));
+  const double* from = turns.data();
+  std::complex<double>* to = out.mutable_data();
+  const Index count = turns.size();
+  const py::gil_scoped_release release;
+  wave(count, from, to);
+  return out;
+}
+
+}  // namespace
+
+void register_compress(py::module_& module) {
+  module.def("interpolate", &interpolate_blocks);
+  module.def("evaluate", &evaluate_blocks);
+  module.def("wave", &wave_of);
+}
+
+}  // namespace papilio

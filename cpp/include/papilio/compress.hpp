@@ -1,0 +1,40 @@
+// What compression from entries is made of: many small interpolative decompositions at once, and
+// entry functions behind plain pointers.
+#pragma once
+
+#include <complex>
+
+#include "papilio/dtype.hpp"
+#include "papilio/pattern.hpp"
+
+namespace papilio {
+
+/// `count` matrices of rows x cols, C-contiguous, one after the other.
+struct Blocks {
+  DType dtype;
+  const void* values;
+  Index count, rows, cols;
+};
+
+/// Row interpolative decompositions: block ~ weights * block[pivots, :], by Gram-Schmidt on the
+/// rows with the largest remaining row as the next pivot, in double precision. rank <= rows.
+/// pivots (count x rank), weights (count x rows x rank) in the blocks' type, the identity on the
+/// pivots; residuals (count x rank+1): the squared Frobenius norm of the rows that are left after
+/// 0, 1, ..., rank pivots, NaN or infinite if an entry is. Where nothing is left, pivots repeat the
+/// first with weights 0. The same bits for any number of threads. Allocates one block per thread.
+void interpolate(const Blocks& blocks, Index rank, Index* pivots, void* weights, double* residuals);
+
+/// Writes the entries (i[a], j[b]) to out[a * cols + b].
+typedef void (*EntryFunction)(Index rows, Index cols, const Index* i, const Index* j, void* out,
+                              void* user_data);
+
+/// Calls the function for `count` blocks on all threads: i is count x rows, j is count x cols, out
+/// count x rows x cols elements of `element` bytes.
+void evaluate(EntryFunction function, void* user_data, Index count, Index rows, Index cols,
+              const Index* i, const Index* j, void* out, Index element);
+
+/// out[n] = exp(2 pi i turns[n]), to a few units in the last place of the reduced angle; NaN for
+/// what isn't finite. Uses all threads.
+void wave(Index count, const double* turns, std::complex<double>* out);
+
+}  // namespace papilio

@@ -1,0 +1,454 @@
+"""The butterfly of a matrix from some of its entries: skeletons, cluster by cluster.
+
+Rows and columns are in tree order: at level l of a scheme, the rows form ``2**(depth - l)``
+clusters and the columns ``2**l``, all ranges of nearly equal lengths. docs/compress.md explains the
+algorithm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from .architecture import Architecture
+from .clustering import Indices, ranges, samples
+from .permutations import bit_reversal
+
+_Array = np.ndarray[Any, Any]
+BLOCK_BYTES = 1 << 22  # of entries that are asked for at a time
+_PROBES = 8  # pairs of clusters that a rank is measured on before anything is built
+_PILOTS = 192  # pairs that choose the rank of a level
+
+
+class IncompressibleError(ValueError):
+    """The matrix has no butterfly that is smaller than itself; the message has its ranks."""
+
+
+class Entries:
+    """Entries of a matrix in tree order, checked and counted.
+
+    ``evaluate(i, j)`` gets index arrays of shapes (p, r) and (p, c), in the user's order, and
+    returns blocks (p, r, c); what it returns is checked here.
+    """
+
+    def __init__(
+        self,
+        evaluate: Callable[[Indices, Indices], _Array],
+        row_order: Indices | None,
+        column_order: Indices | None,
+    ) -> None:
+        self._evaluate = evaluate
+        self._row_order = row_order
+        self._column_order = column_order
+        self.count = 0
+
+    def __call__(self, i: Indices, j: Indices) -> _Array:
+        """Blocks of shape (p, r, c) for rows (p, r) and columns (p, c)."""
+        if self._row_order is not None:
+            i = self._row_order[i]
+        if self._column_order is not None:
+            j = self._column_order[j]
+        blocks = self._evaluate(np.ascontiguousarray(i), np.ascontiguousarray(j))
+        self.count += blocks.size
+        total = blocks.sum()
+        if not np.isfinite(total):
+            bad = np.argwhere(~np.isfinite(blocks))
+            if len(bad):
+                p, r, c = bad[0]
+                raise ValueError(
+                    f"entries({i[p, r]}, {j[p, c]}) is {blocks[p, r, c]}, expected finite numbers"
+                )
+        return blocks
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Which clusters meet where: the splits are the levels first..last of trees of that depth."""
+
+    shape: tuple[int, int]
+    depth: int
+    first: int
+    last: int
+
+    @property
+    def row_leaf(self) -> int:
+        """Rows of the longest cluster of the first level."""
+        return -(-self.shape[0] >> (self.depth - self.first))
+
+    @property
+    def column_leaf(self) -> int:
+        """Columns of the longest cluster of the last level."""
+        return -(-self.shape[1] >> self.last)
+
+    def entries(self, rank: int) -> int:
+        """How many entries the factors have if all ranks are this."""
+        height = self.row_leaf << (self.depth - self.first)
+        width = self.column_leaf << self.last
+        ends = (height << self.first) + (width << (self.depth - self.last))
+        return ends * rank + (2 * (self.last - self.first) * rank * rank << self.depth)
+
+    def architecture(self, ranks: list[int]) -> Architecture:
+        """The chain of factors with these ranks, one for each level."""
+        first, last, depth = self.first, self.last, self.depth
+        inner = [
+            (1 << (level - 1), 2 * left, 2 * right, 1 << (depth - level))
+            for level, left, right in zip(
+                range(first + 1, last + 1), ranks[:-1], ranks[1:], strict=True
+            )
+        ]
+        return Architecture(
+            [
+                (1, self.row_leaf, ranks[0] << first, 1 << (depth - first)),
+                *inner,
+                (1 << last, ranks[-1] << (depth - last), self.column_leaf, 1),
+            ]
+        )
+
+
+def tolerated_rank(residuals: NDArray[np.float64], tolerance: float) -> int:
+    """The rank from which on the blocks together are left with `tolerance` of their norm.
+
+    residuals[p, k] is the squared norm that is left of block p after k pivots. The last column's
+    index plus 1 if even it is too much.
+    """
+    left = residuals.sum(axis=0)
+    small = left <= tolerance * tolerance * left[0]
+    return int(np.argmax(small)) if small.any() else residuals.shape[1]
+
+
+class Probe:
+    """Measured ranks: numerical ranks of blocks of two clusters, from samples of their entries."""
+
+    def __init__(
+        self,
+        source: Entries,
+        shape: tuple[int, int],
+        tolerance: float,
+        max_rank: int,
+        scattered: bool,
+        rng: np.random.Generator,
+    ) -> None:
+        self._source, self._shape = source, shape
+        self._tolerance, self._max_rank = tolerance, max_rank
+        self._scattered, self._rng = scattered, rng
+        self.ranks: dict[tuple[int, int], int] = {}  # (rows, columns) of a block -> rank
+
+    def rank(self, depth: int) -> int:
+        """The largest rank at levels spread over trees of this depth; max_rank + 1 for more."""
+        rows, columns = self._shape
+        low = max(0, depth - (rows.bit_length() - 1))
+        high = min(depth, columns.bit_length() - 1)
+        largest = 0
+        middle = (low + high) // 2
+        for level in dict.fromkeys([middle, (low + middle) // 2, (middle + high + 1) // 2]):
+            largest = max(largest, self._rank_at(depth, level))
+            if largest > self._max_rank:
+                break
+        return largest
+
+    def _rank_at(self, depth: int, level: int) -> int:
+        heights, widths = 1 << (depth - level), 1 << level
+        tall, wide = -(-self._shape[0] // heights), -(-self._shape[1] // widths)
+        count = min(_PROBES, heights * widths)
+        pairs = self._rng.choice(heights * widths, count, replace=False)
+        t, v = np.divmod(np.sort(pairs), widths)
+        size = 32
+        while True:
+            rng = self._rng if self._scattered else None
+            i = samples(self._shape[0], heights, min(size, tall), rng)[t]
+            j = samples(self._shape[1], widths, min(size, wide), rng)[v]
+            most = min(i.shape[1], self._max_rank)
+            some = slice(None, max(2, _PROBES * 64 // size))
+            _, _, residuals = _core.interpolate(self._source(i[some], j[some]), most)
+            rank = tolerated_rank(residuals, self._tolerance)
+            whole = size >= min(tall, wide)
+            if rank <= min(size // 2, self._max_rank) or whole or size >= 2 * self._max_rank:
+                self.ranks[tall, wide] = rank
+                return rank
+            size *= 2
+
+    def table(self) -> str:
+        """The measured ranks in words."""
+        return ", ".join(
+            f"{rank if rank <= self._max_rank else f'more than {self._max_rank}'} of "
+            f"{tall} x {wide}"
+            for (tall, wide), rank in sorted(self.ranks.items(), key=lambda item: min(item[0]))
+        )
+
+
+def choose_scheme(
+    shape: tuple[int, int],
+    rank_of_depth: Callable[[int], int],
+    max_rank: int,
+    depth: int | None,
+) -> tuple[Scheme, int] | None:
+    """The scheme of the largest blocks among those with few entries, and the rank to expect.
+
+    A tenth more entries than the fewest are accepted: larger blocks make fewer factors, and
+    products with them run closer to the rate of the memory. Starts from small blocks and goes on
+    while larger ones may pay, unless the depth is given. None if all ranks are too large.
+    """
+    best: tuple[Scheme, int] | None = None
+    fewest = math.inf
+    deepest = min(shape).bit_length() - 1
+    for trees in range(deepest, -1, -1) if depth is None else [depth]:
+        rank = max(1, rank_of_depth(trees))
+        if rank > max_rank:
+            break
+        schemes = (
+            Scheme(shape, trees, first, last)
+            for first in range(trees + 1)
+            for last in range(first, trees + 1)
+        )
+        fitting = [
+            (scheme.entries(rank), scheme)
+            for scheme in schemes
+            if min(scheme.row_leaf, scheme.column_leaf) >= rank
+        ]
+        if not fitting:
+            continue
+        cheapest = min(fitting, key=lambda candidate: candidate[0])
+        fewest = min(fewest, cheapest[0])
+        if cheapest[0] <= max(fewest, min(1.1 * fewest, shape[0] * shape[1] / 2)):
+            best = cheapest[1], rank
+        elif cheapest[0] > 1.3 * fewest:
+            break  # larger blocks cost more and more to measure
+    return best
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The factors, and where the rows and columns of the matrix (in tree order) stand in them."""
+
+    architecture: Architecture
+    values: list[_Array]
+    ranks: list[int]
+    rows: Indices
+    columns: Indices
+
+
+class Builder:
+    """Builds the factors of one scheme, level by level.
+
+    At level l, ``skeletons[v, s]`` are the rows that represent cluster t on the columns of cluster
+    v, s being the bit reversal of t. So clusters 2t and 2t + 1 of the level before stand at s and
+    s + 2**(depth - l): gathering candidates and filling factors is slicing.
+    """
+
+    def __init__(
+        self,
+        source: Entries,
+        scheme: Scheme,
+        dtype: np.dtype[Any],
+        *,
+        tolerance: float,
+        expected_rank: int,
+        max_rank: int,
+        fixed_rank: int | None,
+        scattered: bool,
+        rng: np.random.Generator,
+        reserve: Callable[[int], None],
+        progress: Callable[[float], object] | None,
+    ) -> None:
+        self._source, self._scheme, self._dtype = source, scheme, dtype
+        self._tolerance = tolerance
+        self._expected_rank, self._max_rank = expected_rank, max_rank
+        self._fixed_rank = fixed_rank
+        self._scattered, self._rng = scattered, rng
+        self._reserve, self._progress = reserve, progress
+        self._steps = scheme.last - scheme.first + 2
+
+    def build(self) -> Chain:
+        scheme = self._scheme
+        leaves, real = ranges(scheme.shape[0], 1 << (scheme.depth - scheme.first))
+        reversal = bit_reversal(len(leaves))
+        leaves, real = leaves[reversal], real[reversal]
+        values: list[_Array] = []
+        ranks: list[int] = []
+        skeletons: Indices | None = None
+        for level in range(scheme.first, scheme.last + 1):
+            if skeletons is None:
+                candidates = np.broadcast_to(leaves, (1 << level, *leaves.shape))
+            else:
+                candidates = _pairs(skeletons)
+            factor, skeletons = self._level(level, candidates, ranks)
+            values.append(factor)
+        values[0][0].transpose(2, 0, 1)[~real] = 0  # rows that only fill up their cluster
+        assert skeletons is not None
+        last, columns = self._last(skeletons)
+        values.append(last)
+        heights = len(leaves)
+        rows = np.empty(scheme.shape[0], np.int64)
+        slots = np.arange(leaves.shape[1]) * heights + np.arange(heights)[:, None]
+        rows[leaves[real]] = slots[real]
+        return Chain(scheme.architecture(ranks), values, ranks, rows, columns)
+
+    def _level(self, level: int, candidates: Indices, ranks: list[int]) -> tuple[_Array, Indices]:
+        """The factor of one level and its skeletons; appends the level's rank."""
+        scheme = self._scheme
+        widths, heights, most = candidates.shape
+        wide = -(-scheme.shape[1] // widths)
+        allowed = min(most, self._max_rank)
+        expected = min(self._fixed_rank or self._expected_rank, allowed)
+        rank = expected if self._fixed_rank else self._pilot_rank(level, candidates, expected)
+        while True:
+            if rank > allowed:
+                if most > self._max_rank:
+                    raise IncompressibleError(
+                        f"the rank at level {level} of {scheme.depth} is more than max_rank = "
+                        f"{self._max_rank} (levels before: {ranks}): blocks of "
+                        f"{-(-scheme.shape[0] // heights)} x {wide} entries"
+                    )
+                rank = allowed
+            columns = self._samples(widths, rank)
+            factor = self._allocate(level, rank, ranks)
+            target = _by_cluster(factor, level == scheme.first, rank)
+            skeletons = np.empty((widths, heights, rank), np.int64)
+            before = after = 0.0
+            for v, s in _batches(widths, heights, most * columns.shape[1]):
+                rows = candidates[v, s].reshape(-1, most)
+                j = np.repeat(columns[v], s.stop - s.start, axis=0)
+                pivots, weights, residuals = _core.interpolate(self._source(rows, j), rank)
+                count = v.stop - v.start, s.stop - s.start
+                skeletons[v, s] = np.take_along_axis(rows, pivots, 1).reshape(*count, rank)
+                weights = weights.reshape(*count, *target(0).shape[1:])
+                for n in range(count[0]):
+                    target(v.start + n)[s] = weights[n]
+                before += float(residuals[:, 0].sum())
+                after += float(residuals[:, -1].sum())
+                self._report(level - scheme.first, v, s, widths, heights)
+            # A level of pilots that were too smooth is built again with more.
+            if self._fixed_rank or rank == allowed or after <= 4 * self._tolerance**2 * before:
+                ranks.append(rank)
+                return factor, skeletons
+            self._reserve(-factor.nbytes)
+            del factor, target
+            rank += 1 + rank // 8
+
+    def _pilot_rank(self, level: int, candidates: Indices, expected: int) -> int:
+        """The rank that leaves `tolerance` of some blocks of the level."""
+        widths, heights, most = candidates.shape
+        count = min(_PILOTS, widths * heights)
+        v, s = np.divmod(self._rng.choice(widths * heights, count, replace=False), heights)
+        rows = candidates[v, s]
+        guess = expected
+        while True:
+            columns = self._samples(widths, guess)[v]
+            limit = min(most, columns.shape[1], self._max_rank)
+            _, _, residuals = _core.interpolate(self._source(rows, columns), limit)
+            rank = tolerated_rank(residuals, self._tolerance)
+            enough = rank <= guess or columns.shape[1] >= -(-self._scheme.shape[1] // widths)
+            if enough or guess >= min(most, self._max_rank):
+                return max(1, rank)
+            guess = min(2 * guess, most, self._max_rank)
+
+    def _samples(self, widths: int, rank: int) -> Indices:
+        """Columns of each cluster on which rows are compared."""
+        rng = self._rng if self._scattered else None
+        return samples(self._scheme.shape[1], widths, 3 * rank, rng)
+
+    def _allocate(self, level: int, rank: int, ranks: list[int]) -> _Array:
+        scheme = self._scheme
+        if level == scheme.first:
+            shape = (1, scheme.row_leaf, rank << level, 1 << (scheme.depth - level))
+        else:
+            shape = (1 << (level - 1), 2 * ranks[-1], 2 * rank, 1 << (scheme.depth - level))
+        return self._empty(shape)
+
+    def _empty(self, shape: tuple[int, int, int, int]) -> _Array:
+        self._reserve(int(np.prod(shape)) * self._dtype.itemsize)
+        return np.empty(shape, self._dtype)
+
+    def _last(self, skeletons: Indices) -> tuple[_Array, Indices]:
+        """The last factor: the entries of the skeletons in their columns, as they are."""
+        scheme = self._scheme
+        widths, heights, rank = skeletons.shape
+        leaves, real = ranges(scheme.shape[1], widths)
+        size = leaves.shape[1]
+        factor = self._empty((widths, rank * heights, size, 1))
+        target = factor.reshape(widths, rank, heights, size).transpose(0, 2, 1, 3)
+        for v, s in _batches(widths, heights, rank * size):
+            rows = skeletons[v, s].reshape(-1, rank)
+            j = np.repeat(leaves[v], s.stop - s.start, axis=0)
+            count = v.stop - v.start, s.stop - s.start
+            target[v, s] = self._source(rows, j).reshape(*count, rank, size)
+            self._report(self._steps - 1, v, s, widths, heights)
+        factor[..., 0].transpose(0, 2, 1)[~real] = 0
+        columns = np.empty(scheme.shape[1], np.int64)
+        columns[leaves[real]] = np.arange(widths * size).reshape(widths, size)[real]
+        return factor, columns
+
+    def _report(self, step: int, v: slice, s: slice, widths: int, heights: int) -> None:
+        if self._progress is not None:
+            done = (v.start * heights + (v.stop - v.start) * s.stop) / (widths * heights)
+            self._progress((step + done) / self._steps)
+
+
+def _pairs(skeletons: Indices) -> Indices:
+    """What the next level chooses from: the skeletons of both halves of each row cluster."""
+    widths, heights, rank = skeletons.shape
+    halves = skeletons.reshape(widths, 2, heights // 2, rank).transpose(0, 2, 1, 3)
+    return np.repeat(halves.reshape(widths, heights // 2, 2 * rank), 2, axis=0)
+
+
+def _by_cluster(factor: _Array, is_first: bool, rank: int) -> Callable[[int], _Array]:
+    """Views of a factor: for column cluster v, the weights (s, candidates..., rank)."""
+    a, b, c, d = factor.shape
+    if is_first:
+        leaf = factor.reshape(b, c // rank, rank, d)
+        return lambda v: leaf[:, v].transpose(2, 0, 1)
+    inner = factor.reshape(a, b // 2, 2, 2, rank, d)
+    return lambda v: inner[v // 2, :, :, v % 2].transpose(3, 1, 0, 2)
+
+
+def _batches(widths: int, heights: int, entries: int) -> Iterator[tuple[slice, slice]]:
+    """All pairs of clusters in batches of about BLOCK_BYTES: some v with all s, or one v."""
+    pairs = max(1, BLOCK_BYTES // (16 * entries))
+    if pairs >= heights:
+        step = pairs // heights
+        for v in range(0, widths, step):
+            yield slice(v, min(v + step, widths)), slice(0, heights)
+        return
+    for v in range(widths):
+        for s in range(0, heights, pairs):
+            yield slice(v, v + 1), slice(s, min(s + pairs, heights))
+
+
+def product_entries(
+    architecture: Architecture, values: list[_Array], rows: Indices, columns: Indices
+) -> _Array:
+    """Entries ``[rows[p], columns[p]]`` of the product of a dense chainable chain's factors.
+
+    All paths from a row to a column meet in r nodes of each interface (docs/guarantees.md): a
+    vector of that length goes from left to right. In double precision.
+    """
+    height, width = architecture.shape
+    patterns, inner = list(architecture), [1, *architecture.ranks, 1]
+    result = np.empty(len(rows), np.result_type(values[0].dtype, np.float64))
+    step = max(1, BLOCK_BYTES // (16 * max(inner) ** 2))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        row, column = rows[part], columns[part]
+        vector = np.ones((len(row), 1), result.dtype)
+        for n, (p, factor) in enumerate(zip(patterns, values, strict=True)):
+            # The a, d and the parts of b and c that the row and the column fix.
+            left, right = inner[n], inner[n + 1]
+            row_radix, column_radix = p.b // left, p.c // right
+            i = column // (width // p.a)
+            f = column // (width // (p.a * column_radix)) % column_radix
+            e = row // p.d % row_radix
+            j = np.arange(left) * row_radix + e[:, None]
+            k = f[:, None] * right + np.arange(right)
+            blocks = factor[
+                i[:, None, None], j[:, :, None], k[:, None, :], (row % p.d)[:, None, None]
+            ]
+            vector = np.einsum("pj,pjk->pk", vector, blocks)
+        result[part] = vector[:, 0]
+    assert height == patterns[0].b * patterns[0].d
+    return result

@@ -1,0 +1,577 @@
+"""compress against dense matrices: errors, ranks, shapes, types; its parts against NumPy."""
+
+import ctypes
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.sparse.linalg as sla
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import LowLevelCallable
+
+import papilio as pp
+from papilio import _core, kernels
+from papilio.clustering import bounds, ranges, samples, tree_order
+from papilio.compress import ratio_of_means
+from papilio.interpolation import product_entries
+from strategies import DTYPES, random_array, random_chainable, random_factors
+
+
+def error_of(F, A):
+    return float(np.linalg.norm(F.toarray() - A) / np.linalg.norm(A))
+
+
+def points(n, seed=0):
+    return np.random.default_rng(seed).uniform(-np.pi, np.pi, n)
+
+
+def low_rank_blocks(rng, count, rows, cols, rank, dtype):
+    left = random_array(rng, (count, rows, rank), dtype)
+    return np.ascontiguousarray(left @ random_array(rng, (count, rank, cols), dtype))
+
+
+# ---------------------------------------------------------------- the parts
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_interpolation_is_exact_at_the_rank_and_the_identity_on_its_pivots(dtype):
+    rng = np.random.default_rng(0)
+    eps = np.finfo(dtype).eps
+    for rows, cols, rank in [(11, 9, 4), (8, 20, 8), (3, 1, 1), (40, 33, 17)]:
+        blocks = low_rank_blocks(rng, 5, rows, cols, rank, dtype)
+        pivots, weights, residuals = _core.interpolate(blocks, rank)
+        chosen = np.take_along_axis(blocks, pivots[:, :, None], axis=1)
+        assert weights.dtype == dtype
+        assert np.linalg.norm(weights @ chosen - blocks) < 200 * eps * np.linalg.norm(blocks)
+        identity = np.take_along_axis(weights, pivots[:, :, None], axis=1)
+        assert np.array_equal(identity, np.broadcast_to(np.eye(rank), identity.shape))
+        assert np.allclose(residuals[:, 0], np.linalg.norm(blocks, axis=(1, 2)) ** 2, rtol=1e-5)
+        assert (residuals[:, -1] < (100 * eps) ** 2 * residuals[:, 0]).all()
+
+
+def test_interpolation_residuals_are_those_of_pivoted_gram_schmidt():
+    rng = np.random.default_rng(1)
+    block = random_array(rng, (12, 10), np.complex128)
+    pivots, _, residuals = _core.interpolate(block[None], 10)
+    left = block.copy()
+    for k in range(10):
+        sizes = np.linalg.norm(left, axis=1)
+        assert np.isclose(residuals[0, k], (sizes**2).sum())
+        assert pivots[0, k] == np.argmax(sizes)
+        q = left[pivots[0, k]] / sizes[pivots[0, k]]
+        left -= np.outer(left @ q.conj(), q)
+
+
+def test_interpolation_of_fewer_independent_rows_than_the_rank_repeats_a_pivot():
+    block = np.zeros((1, 5, 4))
+    block[0, 2], block[0, 4] = 1.0, 2.0
+    pivots, weights, residuals = _core.interpolate(block, 3)
+    assert pivots.tolist() == [[4, 4, 4]]
+    assert weights[0, :, 0].tolist() == [0, 0, 0.5, 0, 1]
+    assert not weights[0, :, 1:].any()
+    assert residuals.tolist() == [[20, 0, 0, 0]]
+    pivots, weights, _ = _core.interpolate(np.zeros((2, 3, 3)), 2)
+    assert not pivots.any()
+    assert not weights.any()
+
+
+def test_interpolation_refuses_wrong_arguments():
+    with pytest.raises(ValueError, match="rank is 4, expected 0..3"):
+        _core.interpolate(np.zeros((1, 3, 5)), 4)
+    with pytest.raises(ValueError, match="three axes"):
+        _core.interpolate(np.zeros((3, 5)), 1)
+    with pytest.raises(TypeError, match="int64"):
+        _core.interpolate(np.zeros((1, 3, 5), int), 1)
+
+
+def test_interpolation_is_the_same_for_any_number_of_threads(threads):
+    blocks = random_array(np.random.default_rng(2), (200, 20, 30), np.complex64)
+    threads(1)
+    expected = _core.interpolate(blocks, 12)
+    for count in (2, 3, 4):
+        threads(count)
+        for x, y in zip(expected, _core.interpolate(blocks, 12), strict=True):
+            assert np.array_equal(x, y)
+
+
+@pytest.mark.parametrize("isa", _core.available_isas())
+def test_interpolation_is_right_under_every_instruction_set(isa):
+    script = """
+import numpy as np
+from papilio import _core
+rng = np.random.default_rng(0)
+for rows, cols, rank in [(7, 9, 3), (40, 33, 17)]:
+    real = rng.standard_normal((3, rows, rank)) @ rng.standard_normal((3, rank, cols))
+    for blocks in (real, real + 1j * real[:, ::-1]):
+        limit = min(rows, 2 * rank)
+        pivots, weights, _ = _core.interpolate(blocks, limit)
+        chosen = np.take_along_axis(blocks, pivots[:, :, None], axis=1)
+        assert np.linalg.norm(weights @ chosen - blocks) < 1e-12 * np.linalg.norm(blocks)
+print(_core.isa())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PAPILIO_ISA": isa},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == isa, done.stderr
+
+
+def test_waves_are_those_of_numpy():
+    rng = np.random.default_rng(3)
+    turns = np.concatenate(
+        [rng.uniform(-1, 1, 5000), rng.uniform(-1e6, 1e6, 5000), [0, 0.5, -0.25]]
+    )
+    expected = np.exp(2j * np.pi * (turns - np.rint(turns)))
+    assert np.abs(_core.wave(turns) - expected).max() < 1e-15
+    assert np.isnan(_core.wave(np.array([np.nan, np.inf, -np.inf]))).all()
+
+
+@given(st.integers(1, 500), st.integers(0, 8), st.integers(1, 40))
+def test_ranges_nest_and_samples_lie_inside_and_differ(size, level, width):
+    count = min(1 << level, size)
+    limits = bounds(size, count)
+    assert limits[0] == 0
+    assert limits[-1] == size
+    assert np.array_equal(bounds(size, 2 * count)[::2], limits)
+    index, real = ranges(size, count)
+    assert np.array_equal(index[real], np.arange(size))
+    for rng in (None, np.random.default_rng(0)):
+        chosen = samples(size, count, width, rng)
+        assert (chosen >= limits[:-1, None]).all()
+        assert (chosen < limits[1:, None]).all()
+        if rng is None and width <= np.diff(limits).min():
+            assert all(len(set(row)) == width for row in chosen.tolist())
+
+
+def test_tree_order_puts_clusters_of_a_grid_into_boxes():
+    grid = np.stack(np.meshgrid(np.arange(16), np.arange(16)), -1).reshape(-1, 2)
+    shuffled = np.random.default_rng(0).permutation(grid)
+    order = tree_order(shuffled, 256, "points")
+    assert np.array_equal(np.sort(order), np.arange(256))
+    for count, area in ((4, 64), (16, 16), (64, 4)):
+        for cluster in np.split(shuffled[order], count):
+            assert np.prod(np.ptp(cluster, axis=0) + 1) == area
+
+
+def test_entries_of_products_are_those_of_the_dense_product():
+    rng = np.random.default_rng(4)
+    for dtype in DTYPES:
+        for _ in range(10):
+            architecture = random_chainable(rng)
+            F = pp.Butterfly(random_factors(rng, architecture, dtype))
+            i, j = (rng.integers(size, size=50) for size in F.shape)
+            found = product_entries(architecture, list(F.factors), i, j)
+            exact = pp.Butterfly([v.astype(np.complex128) for v in F.factors]).toarray()
+            assert np.allclose(found, exact[i, j], rtol=1e-12, atol=1e-12 * np.abs(exact).max())
+
+
+def test_the_bound_of_an_estimate_holds_in_99_of_100_samples():
+    rng = np.random.default_rng(5)
+    errors, sizes = rng.exponential(size=100000), rng.uniform(0.5, 1.5, 100000)
+    exact = np.sqrt(errors.mean() / sizes.mean())
+    held = 0
+    for _ in range(400):
+        some = rng.integers(100000, size=1000)
+        estimate, bound, count = ratio_of_means(errors[some], sizes[some])
+        assert count == 1000
+        assert abs(estimate / exact - 1) < 0.2
+        held += bound >= exact
+    assert held >= 390
+
+
+# ---------------------------------------------------------------- from entries
+
+CASES = {
+    "nudft 1": lambda n: kernels.nudft(1, points(n), n),
+    "nudft 2": lambda n: kernels.nudft(2, points(n), n),
+    "nudft 3": lambda n: kernels.nudft(3, points(n), frequencies=points(n, 1) * n / 7),
+    "fio 1": lambda n: kernels.fio(n, 1),
+    "fio 2": lambda n: kernels.fio(n, 2),
+    "hankel": kernels.hankel,
+    "bessel": kernels.bessel,
+    "fractional": lambda n: kernels.fractional_fourier(n, 0.5),
+    "laplace": lambda n: kernels.laplace(np.linspace(0, 9, n), points(n) + np.pi),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_error_is_below_the_tolerance_and_the_report_knows_it(name):
+    kernel = CASES[name](256 if name == "hankel" else 512)  # SciPy's Hankel functions are slow
+    A = kernel.toarray()
+    for tol in (1e-3, 1e-8):
+        F = pp.compress(kernel, tol=tol)
+        report = F.report
+        exact = error_of(F, A)
+        assert exact <= tol
+        assert report.reached
+        assert report.relative_error <= report.error_bound <= tol
+        assert 0.5 * exact < report.relative_error < 2 * exact
+        assert F.dtype == kernel.dtype
+        assert F.nnz < A.size
+        assert report.nbytes == F.nbytes
+        assert F.architecture.ranks == report.ranks
+
+
+# THEORY E.5: errors at n = 1024 of a two-sided variant with these ranks (alpha = n / 2**depth).
+MEASURED = [
+    ("dft", 2, 8, 2.6e-5), ("dft", 2, 12, 8e-10), ("dft", 2, 16, 7e-14),
+    ("fio 1", 2, 8, 9e-4), ("fio 1", 2, 12, 1.7e-7), ("fio 1", 2, 16, 1e-11),
+    ("hankel", 2, 8, 6.5e-7), ("hankel", 2, 12, 6e-12),
+    ("bessel", 2, 12, 6.5e-6), ("bessel", 2, 16, 1e-8),
+    ("dft", 4, 12, 2.7e-6), ("dft", 4, 16, 5e-10), ("dft", 4, 20, 9e-14),
+    ("fio 1", 4, 16, 7e-7), ("fio 1", 4, 20, 8e-10),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["dft", "fio 1", "hankel", "bessel"])
+def test_errors_at_1024_are_no_larger_than_the_published_ones_at_the_same_ranks(name):
+    n = 1024
+    uniform = 2 * np.pi * np.arange(n) / n
+    kernel = kernels.nudft(2, uniform, n) if name == "dft" else CASES[name](n)
+    A = kernel.toarray()
+    for case, alpha, rank, published in MEASURED:
+        if case != name:
+            continue
+        depth = (n // alpha).bit_length() - 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pp.CompressionWarning)
+            F = pp.compress(A, rank=rank, depth=depth)
+        assert set(F.report.ranks) == {rank}
+        assert F.report.scheme.depth == depth
+        assert error_of(F, A) <= published
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_factors_have_the_dtype_asked_for(dtype):
+    n = 256
+    real = np.dtype(dtype).kind == "f"
+    kernel = kernels.bessel(n) if real else CASES["nudft 2"](n)
+    F = pp.compress(kernel, tol=1e-4, dtype=dtype)
+    assert F.dtype == dtype
+    assert error_of(F, kernel.toarray()) <= 1e-4
+    given = pp.compress(lambda i, j: kernel(i, j).astype(dtype), (n, n), 1e-4)
+    assert given.dtype == dtype
+
+
+@settings(max_examples=15)
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 10**6))
+def test_any_shape_is_compressed_and_looks_like_the_matrix(m, n, seed):
+    rng = np.random.default_rng(seed)
+    x, k = rng.random(m), rng.uniform(-n / 2, n / 2, n)
+    kernel = kernels.nudft(3, k, frequencies=2 * np.pi * x)
+    F = pp.compress(kernel, tol=1e-6)
+    A = kernel.toarray()
+    assert F.shape == (m, n)
+    assert error_of(F, A) <= 1e-6
+    X = random_array(rng, (n, 3), np.complex128)
+    assert np.allclose(F @ X, F.toarray() @ X)
+    assert np.allclose(F.H @ A[:, :2], A.conj().T @ A[:, :2], atol=1e-4 * m)
+
+
+def test_powers_of_two_give_a_butterfly_and_other_sizes_a_section():
+    assert isinstance(pp.compress(CASES["fio 1"](256)), pp.Butterfly)
+    F = pp.compress(lambda i, j: np.exp(2j * np.pi * i * j / 331), (331, 257))
+    assert isinstance(F, pp.Section)
+    assert F.report.shape == (331, 257)
+
+
+def test_points_in_two_dimensions_are_clustered():
+    rng = np.random.default_rng(6)
+    targets, sources = rng.random((700, 2)), rng.random((600, 2)) + np.array([2.0, 0.0])
+    kernel = kernels.helmholtz(targets, sources, 5.0)
+    F = pp.compress(kernel, tol=1e-5)
+    assert error_of(F, kernel.toarray()) <= 1e-5
+    assert F.nnz < 0.3 * 700 * 600
+    plain = pp.compress(kernel.function, (700, 600), 1e-5, row_points=targets,
+                        column_points=sources)  # fmt: skip
+    assert np.array_equal(plain.toarray(), F.toarray())
+
+
+def test_entries_asked_for_grow_as_n_log_n():
+    per_row = [
+        pp.compress(CASES["fio 2"](n), tol=1e-4, rounding=False).report.entries / n
+        for n in (1024, 8192)
+    ]
+    assert per_row[1] < 2 * per_row[0]
+
+
+def test_rounding_lowers_ranks_and_keeps_the_tolerance():
+    kernel = CASES["nudft 3"](1024)
+    A = kernel.toarray()
+    plain, rounded = (pp.compress(kernel, rounding=flag) for flag in (False, True))
+    assert rounded.nnz < plain.nnz
+    assert error_of(rounded, A) <= 1e-6
+    assert rounded.report.reached
+
+
+def test_a_dense_array_is_read_in_place():
+    A = CASES["nudft 2"](300).toarray()
+    F = pp.compress(A, row_points=points(300))
+    assert error_of(F, A) <= 1e-6
+    assert pp.compress(np.eye(8)).toarray().tolist() == np.eye(8).tolist()
+
+
+def test_a_zero_matrix_is_compressed_exactly():
+    F = pp.compress(lambda i, j: 0.0 * (i + j), (512, 512))
+    assert not F.toarray().any()
+    assert F.report.relative_error == 0
+    assert F.report.reached
+
+
+# ---------------------------------------------------------------- C functions
+
+SIGNATURE = ctypes.CFUNCTYPE(
+    None, ctypes.c_int64, ctypes.c_int64, ctypes.POINTER(ctypes.c_int64),
+    ctypes.POINTER(ctypes.c_int64), ctypes.c_void_p, ctypes.c_void_p,
+)  # fmt: skip
+
+
+@SIGNATURE
+def decay(rows, columns, i, j, out, user_data):
+    values = ctypes.cast(out, ctypes.POINTER(ctypes.c_double))
+    rate = ctypes.cast(user_data, ctypes.POINTER(ctypes.c_double))[0]
+    for a in range(rows):
+        for b in range(columns):
+            values[a * columns + b] = 1 / (rate + i[a] + 2 * j[b])
+
+
+def test_c_functions_are_called_with_their_data(threads):
+    rate = ctypes.c_double(40.0)
+    function = LowLevelCallable(decay, ctypes.cast(ctypes.pointer(rate), ctypes.c_void_p))
+    threads(2)
+    F = pp.compress(function, (128, 96), 1e-5, dtype=np.float64)
+    i, j = np.arange(128)[:, None], np.arange(96)
+    assert error_of(F, 1 / (40 + i + 2 * j)) <= 1e-5
+    with pytest.raises(ValueError, match="dtype is None"):
+        pp.compress(function, (128, 96))
+    with pytest.raises(ValueError, match="C signature"):
+        other = ctypes.CFUNCTYPE(None, ctypes.c_double)(lambda x: None)
+        pp.compress(LowLevelCallable(other), (8, 8), dtype=np.float64)
+
+
+# ---------------------------------------------------------------- operators
+
+
+def test_operators_are_compressed_from_about_sqrt_n_products():
+    n = 1024
+    x = points(n)
+    A = CASES["nudft 2"](n).toarray()
+    F = pp.compress(sla.aslinearoperator(A), row_points=x)
+    assert error_of(F, A) <= 1e-6
+    assert F.report.reached
+    assert F.report.entries > 0
+    assert F.report.products < 1024
+    smaller = pp.compress(sla.aslinearoperator(A[:256, :256]), row_points=x[:256])
+    assert F.report.products < 3 * smaller.report.products
+
+
+def test_sums_products_butterflies_pairs_and_sparse_matrices_are_operators():
+    n = 256
+    dft = pp.transforms.dft(n)
+    D = dft.toarray()
+    assert error_of(pp.compress(dft, tol=1e-8), D) <= 1e-8
+    twice = dft + dft @ pp.Butterfly([np.ones((1, 1, 1, n))])
+    assert error_of(pp.compress(twice, tol=1e-5), 2 * D) <= 1e-5
+    real = pp.compress(
+        (lambda v: D[:200].real @ v, lambda v: D[:200].real.T @ v), (200, n), tol=1e-5
+    )
+    assert real.dtype == np.float64
+    assert error_of(real, D[:200].real) <= 1e-5
+    sparse = scipy.sparse.csr_array(np.outer(np.arange(64.0), np.ones(48)))
+    assert error_of(pp.compress(sparse), sparse.toarray()) <= 1e-6
+
+
+def test_what_operators_return_is_checked():
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        pp.compress((lambda v: v * np.nan, lambda v: v), (64, 64))
+    with pytest.raises(ValueError, match="shape is None"):
+        pp.compress((np.copy, np.copy))
+    with pytest.raises(TypeError, match="pair"):
+        pp.compress((np.copy, 3), (4, 4))
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def hashed(i, j):
+    """Entries without any structure."""
+    return np.cos((i * 1237.1 + j * 777.7 + (i * j % 1013) ** 2) % 1e3)
+
+
+def test_matrices_without_structure_are_refused_with_their_ranks_from_few_entries():
+    seen = 0
+
+    def entries(i, j):
+        nonlocal seen
+        seen += np.broadcast(i, j).size
+        return hashed(i, j)
+
+    for n in (512, 1 << 17):
+        seen = 0
+        with pytest.raises(pp.IncompressibleError, match="Ranks of blocks to .* of ") as caught:
+            pp.compress(entries, (n, n))
+        assert isinstance(caught.value, ValueError)
+        assert seen < 5_000_000
+    rng = np.random.default_rng(0)
+    with pytest.raises(pp.IncompressibleError, match="ranks up to"):
+        pp.compress(sla.aslinearoperator(rng.standard_normal((1024, 1024))))
+
+
+def test_small_matrices_without_structure_are_returned_dense():
+    A = np.random.default_rng(0).standard_normal((40, 30))
+    F = pp.compress(A)
+    assert np.array_equal(F.toarray(), A)
+    assert len(F.architecture) == 1
+
+
+def test_the_memory_limit_is_kept():
+    kernel = CASES["fio 1"](1024)
+    needed = pp.compress(kernel, rounding=False).report.nbytes
+    assert pp.compress(kernel, max_memory=2 * needed).report.nbytes == needed
+    with pytest.raises(MemoryError, match="max_memory is"):
+        pp.compress(kernel, max_memory=2 * needed, rounding=True)
+    with pytest.raises(MemoryError, match="max_memory is"):
+        pp.compress(kernel, max_memory=needed / 2)
+    with pytest.raises(MemoryError, match="max_memory is"):
+        pp.compress(pp.transforms.dft(256), max_memory=1e4)
+
+
+def test_a_missed_tolerance_is_reported_and_warned_of():
+    with pytest.warns(pp.CompressionWarning, match="the rank is fixed"):
+        F = pp.compress(CASES["fio 1"](512), rank=5, depth=7)
+    assert not F.report.reached
+    assert "NOT reached" in str(F.report)
+    with pytest.warns(pp.CompressionWarning, match="float32"):
+        pp.compress(CASES["fio 1"](512), tol=1e-9, dtype="complex64")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ({"tol": 0}, ValueError, "tol is 0"),
+        ({"tol": "small"}, TypeError, "tol is 'small'"),
+        ({"max_rank": 0}, ValueError, "max_rank is 0"),
+        ({"rank": 300}, ValueError, "rank is 300"),
+        ({"depth": 7}, ValueError, "depth is 7"),
+        ({"seed": -1}, ValueError, "seed is -1"),
+        ({"max_memory": 0}, ValueError, "max_memory is 0"),
+        ({"shape": (64, 60)}, ValueError, "shape is"),
+        ({"dtype": "int32"}, TypeError, "dtype is int32"),
+        ({"dtype": "float64"}, TypeError, "entries are complex128"),
+        ({"row_points": np.zeros(3)}, ValueError, "row_points has shape"),
+        ({"column_points": np.full(64, np.nan)}, ValueError, r"column_points\[0\] is nan"),
+        ({"row_points": np.zeros(64, complex)}, TypeError, "row_points has dtype"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, kind, message):
+    with pytest.raises(kind, match=message):
+        pp.compress(CASES["fio 1"](64), **arguments)
+
+
+def test_wrong_entries_are_named():
+    with pytest.raises(ValueError, match="shape is None"):
+        pp.compress(hashed)
+    with pytest.raises(TypeError, match="source is 3"):
+        pp.compress(3, (4, 4))
+    with pytest.raises(ValueError, match=r"returned shape \(1, 2\).*expected \(1, 2, 2\)"):
+        pp.compress(lambda i, j: i[:, :, 0], (64, 64))
+    with pytest.raises(TypeError, match="what entries"):
+        pp.compress(lambda i, j: np.full(np.broadcast(i, j).shape, "x"), (64, 64))
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        pp.compress(lambda i, j: raising(), (64, 64))
+    with pytest.raises(ValueError, match=r"entries\(\d+, \d+\) is nan"):
+        pp.compress(lambda i, j: np.where((i > 300) & (j > 300), np.nan, 1.0), (512, 512))
+    with pytest.raises(ValueError, match=r"entries\(0, 0\) is inf"):
+        pp.compress(lambda i, j: np.where(i + j == 0, np.inf, 1.0 + 0 * j), (512, 512))
+
+
+def raising():
+    raise ZeroDivisionError("mine")
+
+
+# ---------------------------------------------------------------- conduct
+
+
+def test_results_are_the_same_for_a_seed_and_any_number_of_threads(threads):
+    kernel = CASES["nudft 2"](512)
+    results = []
+    for count in (1, 2, 4):
+        threads(count)
+        results.append(pp.compress(kernel, seed=3))
+        for x, y in zip(results[0].factors, results[-1].factors, strict=True):
+            assert np.array_equal(x, y)
+    assert results[0].report.relative_error == results[-1].report.relative_error
+    other = pp.compress(kernel, seed=4).report
+    assert other.relative_error != results[0].report.relative_error
+
+
+def test_progress_rises_to_one_and_may_stop_the_work():
+    seen = []
+    pp.compress(CASES["fio 1"](512), progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+
+    def stop(fraction):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pp.compress(CASES["fio 1"](512), progress=stop)
+
+
+def test_results_survive_pickling():
+    for kernel in (CASES["fio 1"](256), kernels.laplace(points(301) + 4, points(290) + 4)):
+        F = pp.compress(kernel)
+        G = pickle.loads(pickle.dumps(F))
+        assert np.array_equal(F.toarray(), G.toarray())
+        assert G.report == F.report
+
+
+# ---------------------------------------------------------------- sections
+
+
+@pytest.fixture(params=DTYPES)
+def section(request):
+    rng = np.random.default_rng(7)
+    architecture = pp.Architecture.mixed_radix([4, 3, 2], [2, 5, 3], 2)
+    return pp.Section(pp.Butterfly(random_factors(rng, architecture, request.param)), (19, 23))
+
+
+def test_sections_multiply_as_the_leading_part_of_the_matrix(section):
+    D = section.butterfly.toarray()[:19, :23]
+    rng = np.random.default_rng(8)
+    x, y = (random_array(rng, (n,), section.dtype) for n in section.shape[::-1])
+    X, Y = (random_array(rng, (2, n, 4), section.dtype) for n in section.shape[::-1])
+    tolerance = {"rtol": 1e-3, "atol": 1e-3} if D.itemsize < 16 and D.dtype != float else {}
+    assert np.allclose(section.toarray(), D, **tolerance)
+    for found, expected in [
+        (section @ x, D @ x), (section @ X, D @ X), (y @ section, y @ D),
+        (Y.swapaxes(1, 2) @ section, Y.swapaxes(1, 2) @ D), (section.T @ y, D.T @ y),
+        (section.H @ y, D.conj().T @ y), (section.conj() @ x, D.conj() @ x),
+        (section.matvec(x), D @ x), (section.rmatvec(y), D.conj().T @ y),
+        (section.matmat(X[0]), D @ X[0]), (section.rmatmat(Y[0]), D.conj().T @ Y[0]),
+        (section.matvec(x[:, None]), (D @ x)[:, None]),
+        (section.apply(X, axis=1), D @ X), ((2 * section) @ x, 2 * (D @ x)),
+    ]:  # fmt: skip
+        assert found.shape == expected.shape
+        assert np.allclose(found, expected, **tolerance)
+
+
+def test_sections_refuse_what_does_not_fit(section):
+    for shape in ((25, 23), (19, 31), (0, 3)):
+        with pytest.raises(ValueError, match="shape"):
+            pp.Section(section.butterfly, shape)
+    with pytest.raises(TypeError, match="butterfly is"):
+        pp.Section(np.eye(3), (2, 2))
+    with pytest.raises(ValueError, match="expected length 23"):
+        section @ np.ones(24)
+    with pytest.raises(ValueError, match="axis is 3"):
+        section.apply(np.ones((23, 2)), axis=3)

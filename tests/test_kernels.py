@@ -1,0 +1,157 @@
+"""The ready kernels against the formulas written out, or the integrals that they stand for."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.special
+
+import papilio as pp
+from papilio import kernels
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(-np.pi, np.pi, 7)
+XX = RNG.uniform(-np.pi, np.pi, (6, 2))
+
+
+def dense(rows, columns, entry):
+    return np.array([[entry(i, j) for j in range(columns)] for i in range(rows)])
+
+
+def test_nonuniform_fourier_transforms_in_one_dimension():
+    k = np.arange(-4, 4)
+    forward = np.exp(-1j * np.outer(X, k))
+    assert np.allclose(kernels.nudft(2, X, 8).toarray(), forward)
+    assert np.allclose(kernels.nudft(1, X, 8, sign=1).toarray(), forward.conj().T)
+    s = RNG.uniform(-50, 50, 5)
+    third = kernels.nudft(3, X, frequencies=s).toarray()
+    assert np.allclose(third, np.exp(-1j * np.outer(s, X)))
+    assert kernels.nudft(2, X, 7).toarray().shape == (7, 7)
+    assert np.allclose(
+        kernels.nudft(2, X, 7).toarray(), np.exp(-1j * np.outer(X, np.arange(-3, 4)))
+    )
+
+
+def test_nonuniform_fourier_transforms_in_two_dimensions():
+    modes = np.array(list(itertools.product(range(-2, 2), range(-1, 2))))
+    matrix = np.exp(1j * XX @ modes.T)
+    assert np.allclose(kernels.nudft(2, XX, (4, 3), sign=1).toarray(), matrix)
+    assert np.allclose(kernels.nudft(1, XX, (4, 3), sign=1).toarray(), matrix.T)
+    s = RNG.uniform(-5, 5, (5, 2))
+    assert np.allclose(kernels.nudft(3, XX, frequencies=s).toarray(), np.exp(-1j * s @ XX.T))
+
+
+def test_fourier_integral_operators():
+    n = 12
+    x, k = np.arange(n)[:, None] / n, np.arange(n) - n / 2
+    first = np.exp(2j * np.pi * (x * k + (2 + np.sin(2 * np.pi * x)) / 8 * abs(k)))
+    assert np.allclose(kernels.fio(n).toarray(), first)
+    amplitude = 1 + np.sin(x / 2) * np.cos(k / (2 * n)) / 16
+    phase = x * k + (2 + 0.2 * np.sin(2 * np.pi * x)) / 16 * abs(k)
+    assert np.allclose(kernels.fio(n, 2).toarray(), amplitude * np.exp(2j * np.pi * phase))
+
+
+def test_fourier_integral_operator_in_two_dimensions():
+    n = 4
+
+    def entry(i, j):
+        x1, x2, k1, k2 = i // n / n, i % n / n, j // n - n / 2, j % n - n / 2
+        s = (2 + np.sin(2 * np.pi * x1) * np.sin(2 * np.pi * x2)) / 32
+        c = (2 + np.cos(2 * np.pi * x1) * np.cos(2 * np.pi * x2)) / 32
+        return np.exp(2j * np.pi * (x1 * k1 + x2 * k2 + np.hypot(s * k1, c * k2)))
+
+    assert np.allclose(kernels.fio2d(n).toarray(), dense(n * n, n * n, entry))
+
+
+def test_bessel_functions():
+    n = 6
+    expected = dense(n, n, lambda i, j: scipy.special.hankel1(j, n + 2 * np.pi / 3 * i))
+    assert np.allclose(kernels.hankel(n).toarray(), expected)
+    for order in (0, 1.5):
+        expected = dense(n, n, lambda i, j, m=order: scipy.special.jv(m, i / n * (j + 1) * np.pi))
+        assert np.allclose(kernels.bessel(n, order).toarray(), expected)
+
+
+@pytest.mark.parametrize("order", [0, 1, 5, 80])
+def test_legendre_functions_are_orthonormal_and_those_of_scipy(order):
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    A = kernels.legendre(np.arccos(nodes), 30, order).toarray()
+    assert np.allclose(A.T @ (weights[:, None] * A), np.eye(30), atol=1e-9)
+    if order <= 5:
+        cosine = np.cos(0.3)
+        value = kernels.legendre([0.3], 4, order).toarray()[0, 3]
+        l = order + 3
+        ratio = scipy.special.factorial(l - order) / scipy.special.factorial(l + order)
+        plain = scipy.special.lpmv(order, l, cosine) * np.sqrt((l + 0.5) * ratio)
+        assert np.isclose(value, (-1) ** order * plain)
+
+
+def test_helmholtz_solves_its_equation():
+    k, h = 3.0, 1e-3
+    for dimensions in (2, 3):
+        source = np.zeros((1, dimensions))
+        centre = np.full(dimensions, 0.6)
+        steps = np.concatenate([np.zeros((1, dimensions)), h * np.eye(dimensions),
+                                -h * np.eye(dimensions)])  # fmt: skip
+        u = kernels.helmholtz(centre + steps, source, k).toarray()[:, 0]
+        laplacian = (u[1:].sum() - 2 * dimensions * u[0]) / h**2
+        assert abs(laplacian + k**2 * u[0]) < 1e-4 * k**2 * abs(u[0])
+    together = kernels.helmholtz(XX, XX, 1.0).toarray()
+    assert not np.diag(together).any()
+    assert np.allclose(together, together.T)
+
+
+def test_radon_fractional_fourier_and_laplace():
+    n = 3
+
+    def entry(i, j):
+        tau, p, w, h = (i // n + 0.5) / n, (i % n + 0.5) / n, j // n, (j % n + 0.5) / n
+        return np.exp(2j * np.pi * w * np.hypot(tau, p * h))
+
+    assert np.allclose(kernels.radon(n).toarray(), dense(n * n, n * n, entry))
+    # Orders add, up to the edges of the window: a Gaussian is an eigenfunction of all orders.
+    m = 64
+    u = (np.arange(m) - m / 2) / np.sqrt(m)
+    gauss = np.exp(-np.pi * u**2)
+    assert np.allclose(kernels.fractional_fourier(m, 0.7).toarray() @ gauss, gauss, atol=1e-10)
+    s, t = np.array([0.0, 2.0]), np.array([1.0, 3.0, 5.0])
+    assert np.allclose(kernels.laplace(s, t).toarray(), np.exp(-np.outer(s, t)))
+
+
+def test_kernels_take_any_index_arrays_that_broadcast():
+    A = kernels.fio(16)
+    D = A.toarray()
+    i, j = RNG.integers(16, size=(5, 3, 1)), RNG.integers(16, size=(5, 1, 4))
+    assert np.allclose(A(i, j), D[i, j])
+    assert np.allclose(A(3, 4), D[3, 4])
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: kernels.nudft(4, X, 8), ValueError, "kind is 4"),
+        (lambda: kernels.nudft(2, X), ValueError, "modes is None"),
+        (lambda: kernels.nudft(3, X), ValueError, "frequencies is None"),
+        (lambda: kernels.nudft(2, XX, 8), ValueError, "modes is 8"),
+        (lambda: kernels.nudft(2, X, 8, sign=0), ValueError, "sign is 0"),
+        (lambda: kernels.nudft(2, [np.nan], 8), ValueError, "points has NaN"),
+        (lambda: kernels.nudft(2, [1j], 8), TypeError, "points has dtype"),
+        (lambda: kernels.fio(8, 3), ValueError, "variant is 3"),
+        (lambda: kernels.fio(0), ValueError, "n is 0"),
+        (lambda: kernels.bessel(8, -1), ValueError, "order is -1"),
+        (lambda: kernels.legendre([4.0], 8), ValueError, "theta"),
+        (lambda: kernels.legendre([1.0], 8, 81), ValueError, "order is 81"),
+        (lambda: kernels.helmholtz(X, X, 1.0), ValueError, "targets has shape"),
+        (lambda: kernels.helmholtz(XX, XX, 0.0), ValueError, "wavenumber is 0"),
+        (lambda: kernels.fractional_fourier(8, 2), ValueError, "order is 2"),
+        (lambda: kernels.laplace([-1.0], [1.0]), ValueError, "must not be negative"),
+    ],
+)
+def test_wrong_arguments_are_named(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
+
+
+def test_kernels_are_public_and_named():
+    assert pp.kernels is kernels
+    assert "fio variant 1 8x8 complex128" in repr(kernels.fio(8))
