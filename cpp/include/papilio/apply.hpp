@@ -119,6 +119,7 @@ class Planner {
   std::shared_ptr<const Program> program(bool transpose, Lanes lanes, Index radix);
   const std::vector<std::optional<Structure>>& structures();
   std::vector<Plan> candidates(bool transpose, const BatchClass& batch, bool all_radices);
+  void forget_large_losers();
   Plan make_plan(bool transpose, const BatchClass& batch, const Choice& choice);
 
   Chain chain_;

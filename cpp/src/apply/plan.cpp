@@ -270,7 +270,9 @@ std::vector<Plan> Planner::candidates(bool transpose, const BatchClass& batch, b
   // Structured stages hold more in registers, because no weights are there.
   const bool structured =
       std::any_of(structures().begin(), structures().end(), [](const auto& s) { return bool(s); });
-  for (const Lanes lanes : {Lanes::columns, Lanes::rows})
+  for (const Lanes lanes : {Lanes::columns, Lanes::rows}) {
+    // One vector fills one lane of those along the batch.
+    if (lanes == Lanes::columns && batch.vectors == 1 && !for_tuning) continue;
     for (const Index radix : {4, 2, 8, 16}) {
       if (radix == 16 && !structured) continue;
       if (radix != (structured ? 16 : 4) && !for_tuning) continue;
@@ -285,6 +287,7 @@ std::vector<Plan> Planner::candidates(bool transpose, const BatchClass& batch, b
         if (!known) plans.push_back(std::move(plan));
       }
     }
+  }
   std::stable_sort(plans.begin(), plans.end(),
                    [](const Plan& x, const Plan& y) { return x.predicted < y.predicted; });
   return plans;
@@ -293,8 +296,24 @@ std::vector<Plan> Planner::candidates(bool transpose, const BatchClass& batch, b
 std::shared_ptr<const Plan> Planner::plan(bool transpose, const BatchClass& batch) {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::shared_ptr<const Plan>& known = plans_[{transpose, batch}];
-  if (!known) known = std::make_shared<const Plan>(candidates(transpose, batch, false).front());
+  if (!known) {
+    known = std::make_shared<const Plan>(candidates(transpose, batch, false).front());
+    forget_large_losers();
+  }
   return known;
+}
+
+/// Packed weights that no plan uses may be used by the next one, and are kept unless they are
+/// large.
+void Planner::forget_large_losers() {
+  constexpr double large = 64 << 20;
+  double bytes = 0;
+  for (const auto& entry : programs_) bytes += entry.second->weight_bytes;
+  if (bytes < large) return;
+  for (auto entry = programs_.begin(); entry != programs_.end();)
+    entry = entry->second.use_count() == 1 ? programs_.erase(entry) : std::next(entry);
+  for (auto entry = weights_.begin(); entry != weights_.end();)
+    entry = entry->second.use_count() == 1 ? weights_.erase(entry) : std::next(entry);
 }
 
 std::shared_ptr<const Plan> Planner::force(bool transpose, const BatchClass& batch,
