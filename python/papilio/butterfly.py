@@ -71,7 +71,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     is the same for any number of threads, bit for bit. Memory: the first product of each kind (one
     vector or few, many; the operator or its transpose) keeps a copy of the values as its kernels
     read them (neighbouring factors multiplied, weights packed), together at most about three times
-    `nbytes`; each thread keeps tiles of at most 8 MiB. `plan` tells what a product does.
+    `nbytes`, and of structured factors the twiddles in double precision; each thread keeps tiles
+    of at most 8 MiB. `plan` tells what a product does.
 
     Examples
     --------
@@ -209,7 +210,10 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
 
     @property
     def report(self) -> Report | None:
-        """What `factorize` found out; None for an operator made in another way."""
+        """What `factorize` or `round` found out; None for an operator made in another way.
+
+        `compress` leaves its own, a `CompressionReport`.
+        """
         return self._report
 
     @property
