@@ -105,3 +105,19 @@ def test_block_diagonal_products_count_what_lies_outside():
     A[:16, :16] += np.outer(np.arange(16), np.ones(16))
     F = pp.factorize(A, arch, tol=0.1)
     assert np.linalg.norm(F.toarray() - A) <= 0.1 * np.linalg.norm(A)
+
+
+def test_the_report_draws_its_tails():
+    pytest.importorskip("matplotlib").use("Agg")
+    report = pp.factorize(smooth(64), [4, 4, 4], tol=1e-4).report
+    ax = report.plot()
+    assert [line.get_label() for line in ax.lines] == [
+        "split 1",
+        "split 2",
+        "error",
+        "lower bound",
+        "tolerance",
+    ]
+    assert list(ax.lines[0].get_ydata()) == pytest.approx(
+        [max(t, 1e-307) for t in report.split_tails[0]], rel=0.1
+    )

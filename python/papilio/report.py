@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .plotting import new_axes
+
 
 @dataclass(frozen=True)
 class Report:
@@ -123,12 +125,12 @@ class Report:
                 )
         return "\n".join(lines)
 
-    def plot(self, axes: Any = None) -> Any:
+    def plot(self, ax: Any = None) -> Any:
         """Draw the tails of the singular values at each split, the error and its lower bound.
 
         Parameters
         ----------
-        axes : matplotlib Axes, optional
+        ax : matplotlib Axes, optional
             Where to draw; a new figure otherwise.
 
         Returns
@@ -146,27 +148,20 @@ class Report:
         >>> import papilio as pp
         >>> A = np.random.default_rng(0).standard_normal((16, 16))
         >>> report = pp.factorize(A, pp.Architecture.square_dyadic(16)).report
-        >>> axes = report.plot()  # doctest: +SKIP
+        >>> ax = report.plot()  # doctest: +SKIP
         """
-        try:
-            from matplotlib import pyplot
-        except ImportError:
-            raise ImportError("plot needs Matplotlib: pip install 'papilio[plot]'") from None
-        if axes is None:
-            _, axes = pyplot.subplots()
+        ax = new_axes(ax)
         floor = float(np.finfo(float).tiny)
         for split, tails in enumerate(self.split_tails, 1):
             if tails:
-                axes.semilogy(
+                ax.semilogy(
                     range(len(tails)), [max(t, floor) for t in tails], "o-", label=f"split {split}"
                 )
-        axes.axhline(max(self.relative_error, floor), color="black", label="error")
-        axes.axhline(
-            max(self.lower_bound, floor), color="black", linestyle="--", label="lower bound"
-        )
+        ax.axhline(max(self.relative_error, floor), color="black", label="error")
+        ax.axhline(max(self.lower_bound, floor), color="black", linestyle="--", label="lower bound")
         if self.tolerance is not None:
-            axes.axhline(self.tolerance, color="red", linestyle=":", label="tolerance")
-        axes.set(xlabel="rank", ylabel="discarded, relative to the norm")
-        axes.grid(True, alpha=0.3)
-        axes.legend()
-        return axes
+            ax.axhline(self.tolerance, color="red", linestyle=":", label="tolerance")
+        ax.set(xlabel="rank", ylabel="discarded, relative to the norm")
+        ax.grid(True, alpha=0.3)
+        ax.legend()
+        return ax

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from .dtypes import as_array
 from .pattern import Pattern
+from .plotting import new_axes
 
 Support = Any  # a Pattern, a scipy.sparse matrix or array of any format, or an array_like
 Kind = Literal["disjoint", "complete", "open"]
@@ -315,18 +316,14 @@ class SupportReport:
 
         Examples
         --------
-        >>> import matplotlib
-        >>> matplotlib.use("Agg")
         >>> import papilio as pp
         >>> report = pp.analyze_supports(*pp.Architecture.monarch((16, 16), 4, 4))
-        >>> report.plot().get_title()
+        >>> report.plot().get_title()  # doctest: +SKIP
         '16 classes, disjoint'
         """
+        ax = new_axes(ax)
         from matplotlib import colormaps
-        from matplotlib import pyplot as plt
 
-        if ax is None:
-            _, ax = plt.subplots()
         height, width = (min(size, 512) for size in self.shape)
         light = np.ones((height, width, 3))
         colours = colormaps["tab20"]
