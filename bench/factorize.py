@@ -1,21 +1,25 @@
 """factorize against copies of the matrix, other implementations and NumPy's SVD.
 
-    python bench/factorize.py [--quick] [--only targets noise memory scaling] [--json PATH]
-                              [--plot PATH]
+    python bench/factorize.py [--quick] [--only targets noise memory interrupt scaling]
+                              [--json PATH] [--plot PATH]
 
 targets: what papilio is built to be fast at, as ratios to one copy of the matrix (read and write)
     or to the reference named, with peers at equal or better error.
 noise: error / noise of noisy butterflies, with and without orthonormalization, and whether the
     certificate holds (lower bound <= error <= guarantee * noise).
 memory: peak memory beyond A, measured in processes of their own.
+interrupt: seconds from Ctrl-C (SIGINT) to the KeyboardInterrupt.
 scaling: every matrix and size against lazylinop and pyfaust.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -127,6 +131,7 @@ def matrix(title: str, n: int) -> tuple[Any, Any]:
     raise ValueError(title)
 
 
+PARTS = ["targets", "noise", "memory", "interrupt", "scaling"]
 TITLES = (
     "hadamard",
     "dft, bit reversed",
@@ -300,6 +305,38 @@ def memory(n: int) -> list[dict[str, Any]]:
     return results
 
 
+def interrupt(n: int) -> list[dict[str, Any]]:
+    """How long Ctrl-C takes, at several moments of a run."""
+    import papilio as pp
+
+    results: list[dict[str, Any]] = []
+    for title in ("butterfly + 1 %", "random, monarch", "rank 4 + 1 %"):
+        A, architecture = matrix(title, n)
+        began = time.perf_counter()
+        pp.factorize(A, architecture)
+        whole = time.perf_counter() - began
+        latencies = []
+        for share in (0.1, 0.3, 0.5, 0.7):
+            sent: list[float] = []
+
+            def send(sent: list[float] = sent) -> None:
+                sent.append(time.perf_counter())
+                os.kill(os.getpid(), signal.SIGINT)
+
+            timer = threading.Timer(share * whole, send)
+            timer.start()
+            try:
+                while True:  # a run that ends before the signal is followed by another
+                    pp.factorize(A, architecture)
+            except KeyboardInterrupt:
+                latencies.append(time.perf_counter() - sent[0])
+            timer.join()
+        results.append(
+            {"what": "interrupt", "n": n, "work": title, "worst": max(latencies), "run": whole}
+        )
+    return results
+
+
 def scaling(sizes: list[int], peer_limit: int, seconds: float) -> list[dict[str, Any]]:
     import numpy as np
 
@@ -346,7 +383,7 @@ def scaling(sizes: list[int], peer_limit: int, seconds: float) -> list[dict[str,
 def main() -> None:
     start_fair()
     parser = options(__doc__ or "")
-    parser.add_argument("--only", nargs="+", choices=["targets", "noise", "memory", "scaling"])
+    parser.add_argument("--only", nargs="+", choices=PARTS)
     parser.add_argument("--sizes", type=int, nargs="+", help="powers of two, for scaling")
     parser.add_argument("--target-size", type=int, default=4096, help="n of targets and memory")
     parser.add_argument("--peer-limit", type=int, default=1024, help="no peers above this size")
@@ -356,7 +393,7 @@ def main() -> None:
 
     if chosen.threads:
         pp.set_num_threads(chosen.threads)
-    parts = chosen.only or ["targets", "noise", "memory", "scaling"]
+    parts = chosen.only or PARTS
     quick = chosen.quick
     n = 512 if quick else chosen.target_size
     seconds = 0.2 if quick else 1.0
@@ -388,6 +425,15 @@ def main() -> None:
         for r in found:
             rows.append(
                 (r["work"], str(r["n"]), r["order"], str(r["overwrite"]), f"{r['of A']:.2f}")
+            )
+        print_table(rows)
+        results += found
+    if "interrupt" in parts:
+        found = interrupt(n)
+        rows = [("matrix", "n", "worst wait after Ctrl-C", "whole run")]
+        for r in found:
+            rows.append(
+                (r["work"], str(r["n"]), f"{r['worst'] * 1e3:.0f} ms", f"{r['run'] * 1e3:.0f} ms")
             )
         print_table(rows)
         results += found

@@ -236,7 +236,9 @@ void run_columns(const Work& work) {
     for (Index task = begin; task < end; ++task) {
       const auto [first, last] = tiles.range(task % tiles.count);
       const Index columns = last - first;
-      const auto [from, to] = work.at(task / tiles.count, first);
+      const auto place = work.at(task / tiles.count, first);
+      const char* from = place.first;
+      char* to = place.second;
       Prefetch next{};
       if (prefetching && task + 1 < end) {
         const auto [next_first, next_last] = tiles.range((task + 1) % tiles.count);

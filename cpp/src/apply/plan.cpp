@@ -350,7 +350,7 @@ std::string Planner::describe(bool transpose, const BatchClass& batch) {
     else
       add("  stage %zu: factors %zu to %zu of %zu", n + 1, stage.first + 1, stage.last, count);
     if (stage.kind == Stage::Kind::within)
-      add(", all within SIMD vectors, in registers\n");
+      words += ", all within SIMD vectors, in registers\n";
     else if (stage.has_butterflies())
       add(" as %s butterflies of radix %lld%s%s, a = %lld, d = %lld, %s\n",
           stage.real || !holds_complex(program.dtype) ? "Hadamard" : "Fourier", number(p.b),

@@ -90,7 +90,7 @@ void pass(const Interface& blocks, Index length, Index other, bool conjugated, c
         auto work = std::make_shared<Work>(
             Work{Qr<T>(length, rank), std::vector<T>(elements(length * rank)),
                  std::vector<T>(elements(rank * rank)), std::vector<T>(elements(rank))});
-        return [=, &blocks](Index n, double*) {
+        return [=](Index n, double*) {
           const Strided<T> x = from(n), y = into(n);
           copy(x, length, rank, work->q.data());
           if (conjugated)

@@ -8,12 +8,6 @@ namespace papilio {
 namespace kernels {
 namespace {
 
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int registers = 32;
-#else
-constexpr int registers = 16;
-#endif
-
 PAPILIO_INLINE float root(float x) { return __builtin_sqrtf(x); }
 PAPILIO_INLINE double root(double x) { return __builtin_sqrt(x); }
 template <class R>
@@ -640,9 +634,6 @@ template <class A>
 constexpr BlockKernels kernels_of() {
   return {A::lanes, cross<A>, residual<A>, hermitian<A>};
 }
-
-#define PAPILIO_JOIN_OF(x, y) x##y
-#define PAPILIO_JOIN(x, y) PAPILIO_JOIN_OF(x, y)
 
 constexpr BlockTable table = {{kernels_of<Real<float>>(), kernels_of<Real<double>>(),
                                kernels_of<Complex<float>>(), kernels_of<Complex<double>>()}};

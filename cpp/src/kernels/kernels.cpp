@@ -10,12 +10,6 @@ namespace papilio {
 namespace kernels {
 namespace {
 
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int registers = 32;
-#else
-constexpr int registers = 16;
-#endif
-
 enum class Axis { columns, rows, outputs };
 
 /// The weights of one position for all lanes.
@@ -566,8 +560,6 @@ constexpr Kernels kernels_of() {
 
 #define PAPILIO_STRING_OF(x) #x
 #define PAPILIO_STRING(x) PAPILIO_STRING_OF(x)
-#define PAPILIO_JOIN_OF(x, y) x##y
-#define PAPILIO_JOIN(x, y) PAPILIO_JOIN_OF(x, y)
 
 #if defined(__AVX512F__)
 constexpr double multiply_adds = 3.5;  // one unit of 512 bits

@@ -23,9 +23,19 @@
 #define PAPILIO_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+// The name of a function that carries the instruction set's.
+#define PAPILIO_JOIN_OF(x, y) x##y
+#define PAPILIO_JOIN(x, y) PAPILIO_JOIN_OF(x, y)
+
 namespace papilio {
 namespace kernels {
 namespace {
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int registers = 32;
+#else
+constexpr int registers = 16;
+#endif
 
 template <class T>
 struct batch {
