@@ -68,6 +68,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   papilio::register_config(module);  // first: a bad PAPILIO_ISA must fail the import
   papilio::register_pattern(module);
   papilio::register_operator(module);
+  papilio::register_composition(module);
   papilio::register_factorize(module);
   papilio::register_fixed_support(module);
   papilio::register_compress(module);

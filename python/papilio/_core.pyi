@@ -33,15 +33,23 @@ class Operator:
     def plan(self, transpose: bool, batch: _Batch, /) -> tuple[str, _Choice, float]: ...
     def tune(self, transpose: bool, batch: _Batch, /) -> list[tuple[_Choice, float, float]]: ...
     def force(self, transpose: bool, batch: _Batch, choice: _Choice, /) -> None: ...
-    def apply(
+    def apply(self, x: NDArray[Any], out: NDArray[Any], axis: int, side: int, /) -> None: ...
+
+_SparseStep = tuple[NDArray[Any], NDArray[Any], NDArray[Any], int]
+_ButterflyStep = tuple[Operator, int, int]
+
+class Composition:
+    def __init__(
         self,
-        x: NDArray[Any],
-        out: NDArray[Any],
-        axis: int,
-        transpose: bool,
-        conjugate: bool,
+        dtype: np.dtype[Any],
+        complex_input: bool,
+        complex_output: bool,
+        steps: Sequence[_SparseStep | _ButterflyStep],
         /,
     ) -> None: ...
+    def multiplier(self, side: int, /) -> Callable[[Any], NDArray[Any] | None]: ...
+    def multiply_into(self, x: object, out: object, axis: object, side: int, /) -> bool: ...
+    def apply(self, x: NDArray[Any], out: NDArray[Any], axis: int, side: int, /) -> None: ...
 
 def factorize(
     matrix: NDArray[Any],

@@ -763,7 +763,7 @@ def _check_out(out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any]
     if not out.flags.writeable:
         raise ValueError("out is read-only, expected a writable array")
     repeats = any(step == 0 and n > 1 for step, n in zip(out.strides, out.shape, strict=True))
-    if out.size and (repeats or not _readable_in_place(out)):
+    if out.size and (repeats or not readable_in_place(out)):
         raise ValueError(
             f"out has strides {out.strides}, expected aligned non-zero multiples of {out.itemsize}"
         )
@@ -818,7 +818,8 @@ def _overlap(x: _Array, y: _Array) -> bool:
         return True  # too entangled to tell: treat it as an overlap
 
 
-def _readable_in_place(x: _Array) -> bool:
+def readable_in_place(x: _Array) -> bool:
+    """Whether the core can read (or write) x where it is."""
     return bool(x.flags.aligned) and not any(step % x.itemsize for step in x.strides)
 
 
@@ -826,8 +827,8 @@ def _multiply(
     F: Butterfly, x: _Array, out: _Array, axis: int, transpose: bool, conjugate: bool
 ) -> None:
     """``out = op(K) x`` for the factors of F as they are stored; converts what must be."""
-    if x.dtype == F.dtype == out.dtype and _readable_in_place(x):
-        F._data.operator.apply(x, out, axis, transpose, conjugate)
+    if x.dtype == F.dtype == out.dtype and readable_in_place(x):
+        F._data.operator.apply(x, out, axis, transpose + 2 * conjugate)
     elif F.dtype.kind == "f" and x.dtype.kind == "c":
         # A real operator acts on real and imaginary parts, which lie in the array as they are.
         _multiply(F, x.real, out.real, axis, transpose, conjugate)
@@ -837,7 +838,7 @@ def _multiply(
     else:
         for part, target in chunks(x, out, axis):
             copy = np.array(part, dtype=out.dtype, order="C", copy=True)  # aligned, too
-            F._data.operator.apply(copy, target, axis, transpose, conjugate)
+            F._data.operator.apply(copy, target, axis, transpose + 2 * conjugate)
 
 
 def chunks(x: _Array, out: _Array, axis: int) -> Iterator[tuple[_Array, _Array]]:

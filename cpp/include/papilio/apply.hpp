@@ -39,10 +39,13 @@ struct BatchAxis {
   Index size, in_stride, out_stride;
 };
 
-/// Where the vectors lie: the stride along a vector and the batch axes around it.
+/// Where the vectors lie: the stride along a vector and the batch axes around it. Split complex
+/// numbers come in groups of as many as a SIMD vector has real lanes, real parts first; only where
+/// splits_of allows it, for a single batch axis of whole groups with strides of 1.
 struct Layout {
   Index in_stride, out_stride;
   std::vector<BatchAxis> batch;
+  bool in_split = false, out_split = false;
 };
 
 /// Which neighbours are contiguous: the same entry of all vectors, the entries of a vector, none.
@@ -129,6 +132,12 @@ class Planner {
   std::map<std::tuple<bool, Lanes, Index>, std::shared_ptr<const Program>> programs_;
   std::map<WeightsKey, std::shared_ptr<const void>> weights_;
 };
+
+/// Whether a plan can read split complex numbers, and whether it can write them.
+struct Splits {
+  bool in, out;
+};
+Splits splits_of(const Plan& plan);
 
 /// The class of a batch.
 BatchClass classify(const Layout& layout);

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "apply/batch.hpp"
 #include "apply/program.hpp"
 #include "apply/workspace.hpp"
 #include "kernels/dispatch.hpp"
@@ -25,27 +26,6 @@ const Index* index_or_null(const std::vector<Index>& index) {
   return index.empty() ? nullptr : index.data();
 }
 
-/// The batch with as few axes as possible, the innermost (smallest strides) last; at least one.
-std::vector<BatchAxis> coalesce(std::vector<BatchAxis> axes) {
-  axes.erase(std::remove_if(axes.begin(), axes.end(),
-                            [](const BatchAxis& axis) { return axis.size == 1; }),
-             axes.end());
-  std::sort(axes.begin(), axes.end(), [](const BatchAxis& x, const BatchAxis& y) {
-    return std::abs(x.in_stride) + std::abs(x.out_stride) >
-           std::abs(y.in_stride) + std::abs(y.out_stride);
-  });
-  std::vector<BatchAxis> merged;
-  for (const BatchAxis& axis : axes) {
-    if (!merged.empty() && merged.back().in_stride == axis.size * axis.in_stride &&
-        merged.back().out_stride == axis.size * axis.out_stride)
-      merged.back() = {merged.back().size * axis.size, axis.in_stride, axis.out_stride};
-    else
-      merged.push_back(axis);
-  }
-  if (merged.empty()) merged.push_back({1, 0, 0});
-  return merged;
-}
-
 /// A product under way: the plan, its kernels and the data.
 struct Work {
   const Plan& plan;
@@ -53,17 +33,14 @@ struct Work {
   const Kernels& kernels;
   Index element;
   bool conjugate;
+  bool in_split, out_split;
   Index in_stride, out_stride;
   std::vector<BatchAxis> outer;  // all batch axes but the innermost
   BatchAxis inner;
   const char* in;
   char* out;
 
-  Index outer_size() const {
-    Index size = 1;
-    for (const BatchAxis& axis : outer) size *= axis.size;
-    return size;
-  }
+  Index outer_size() const { return papilio::size_of(outer); }
   Index vectors() const { return outer_size() * inner.size; }
   bool is_large() const {
     return (program.input_rows + program.output_rows) * vectors() * element > large_bytes;
@@ -75,12 +52,9 @@ struct Work {
   /// The first element of vector `column` of the inner axis at position `position` of the outer
   /// axes, in the input and in the output.
   std::pair<const char*, char*> at(Index position, Index column) const {
-    Index in_offset = column * inner.in_stride, out_offset = column * inner.out_stride;
-    for (auto axis = outer.rbegin(); axis != outer.rend(); ++axis) {
-      in_offset += position % axis->size * axis->in_stride;
-      out_offset += position % axis->size * axis->out_stride;
-      position /= axis->size;
-    }
+    auto [in_offset, out_offset] = offsets_of(outer, position);
+    in_offset += column * inner.in_stride;
+    out_offset += column * inner.out_stride;
     return {in + in_offset * element, out + out_offset * element};
   }
 
@@ -123,7 +97,7 @@ struct Tiles {
   /// of them for all threads that the work is worth.
   Tiles(const Work& work, Index first, Index unit) {
     columns = work.inner.size;
-    width = std::min(work.plan.choice.tile, columns);
+    width = std::min((work.plan.choice.tile + unit - 1) / unit * unit, columns);
     first_width = std::min(first > 0 ? first + width : width, columns);
     const Index units = (columns + unit - 1) / unit;
     const Index threads = threads_for(units * work.outer_size(), work.nanoseconds());
@@ -199,6 +173,8 @@ Prefetch part_of(Prefetch lines, std::size_t n, std::size_t stages, Index blocks
 void run_columns(const Work& work) {
   const Program& program = work.program;
   const Index lanes = work.kernels.lanes, element = work.element;
+  // Butterflies read and write whole vectors of complex numbers, which are two of the others.
+  const Index group = holds_complex(program.dtype) ? 2 * lanes : lanes;
   // Where rows of the output start at multiples of a SIMD vector from each other, tiles that
   // start at such multiples can be stored past the caches.
   const Index vector_bytes = lanes * element;
@@ -209,9 +185,9 @@ void run_columns(const Work& work) {
   // And two threads don't write to one cache line.
   const bool aligns = work.inner.out_stride == 1 && offset && offset % element == 0 &&
                       work.out_stride * element % vector_bytes == 0;
-  const Tiles tiles(work, aligns ? (vector_bytes - offset) / element : 0, lanes);
-  // Butterflies write whole vectors of complex numbers, which are two of the others.
-  const Index group = holds_complex(program.dtype) ? 2 * lanes : lanes;
+  const bool split = work.in_split || work.out_split;
+  const Tiles tiles(work, aligns && !split ? (vector_bytes - offset) / element : 0,
+                    split ? group : lanes);
   const Index pitch = (tiles.widest() + group - 1) / group * group;
   const std::size_t buffer = static_cast<std::size_t>(program.widest * pitch * element);
   // The first stage reads the input and the last one writes the output where rows of the batch
@@ -265,6 +241,8 @@ void run_columns(const Work& work) {
         stage_work.in_row = source_row;
         stage_work.out = to_output ? to : here;
         stage_work.out_row = to_output ? work.out_stride : pitch;
+        stage_work.butterflies.in_split |= n == 0 && work.in_split;
+        stage_work.butterflies.out_split |= to_output && work.out_split;
         if (n == 0 && gathers) stage_work.in_index = program.gather.data();
         if (n + 1 == program.stages.size() && scatters)
           stage_work.out_index = program.scatter_from.data();
@@ -539,6 +517,15 @@ void run_rows(const Work& work) {
 
 }  // namespace
 
+Splits splits_of(const Plan& plan) {
+  const Program& program = *plan.program;
+  const auto splits = [&](const Stage& stage) {
+    return stage.kind == Stage::Kind::column_butterflies && !stage.real &&
+           holds_complex(program.dtype);
+  };
+  return {splits(program.stages.front()), splits(program.stages.back())};
+}
+
 BatchClass classify(const Layout& layout) {
   Index vectors = 1;
   bool columns_in = false, columns_out = false;
@@ -571,18 +558,19 @@ void execute(const Plan& plan, const Layout& layout, bool conjugate, const void*
                                                  });
   const BatchAxis inner = *inner_axis;
   batch.erase(inner_axis);
-  const Work work{
-      plan,
-      program,
-      kernels::kernels_for(program.dtype),
-      static_cast<Index>(size_of(program.dtype)),
-      conjugate && (program.dtype == DType::complex64 || program.dtype == DType::complex128),
-      layout.in_stride,
-      layout.out_stride,
-      std::move(batch),
-      inner,
-      static_cast<const char*>(in),
-      static_cast<char*>(out)};
+  const Work work{plan,
+                  program,
+                  kernels::kernels_for(program.dtype),
+                  static_cast<Index>(size_of(program.dtype)),
+                  conjugate && holds_complex(program.dtype),
+                  layout.in_split,
+                  layout.out_split,
+                  layout.in_stride,
+                  layout.out_stride,
+                  std::move(batch),
+                  inner,
+                  static_cast<const char*>(in),
+                  static_cast<char*>(out)};
   if (program.lanes == Lanes::columns)
     run_columns(work);
   else

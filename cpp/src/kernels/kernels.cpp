@@ -5,6 +5,7 @@
 #include "kernels/butterflies.hpp"
 #include "kernels/prefetcher.hpp"
 #include "kernels/simd.hpp"
+#include "kernels/sparse.hpp"
 
 namespace papilio {
 namespace kernels {
@@ -555,7 +556,8 @@ constexpr Kernels kernels_of() {
           within<A>,
           pack<A>,
           unpack<A>,
-          butterfly_kernels(A{})};
+          butterfly_kernels(A{}),
+          sparse_kernels(A{})};
 }
 
 #define PAPILIO_STRING_OF(x) #x

@@ -91,6 +91,29 @@ struct CopyArguments {
   bool stream;  // unpack: store past the caches
 };
 
+/// Rows [first, last) of a run of `rows` rows of a sparse real matrix that have `length` entries
+/// each; entry k of row r stands at k * rows + r of `columns` and `values`, and the run starts at
+/// row `row` of the matrix. For columns (lanes along the batch) row r of input or output lies at
+/// (r / 2) * pair + (r % 2) * half, so that the parts of split complex numbers are rows; there are
+/// `count` SIMD vectors in a row and `tail` elements after them, which have room for a whole vector
+/// but where in_part or out_part is set. For a vector, only in and out are used, contiguous.
+struct SparseArguments {
+  const int32_t* columns;
+  const void* values;
+  int64_t row, rows, length, first, last;
+  const void* in;
+  void* out;
+  int64_t in_pair, in_half, in_step, out_pair, out_half, out_step;
+  int64_t count, tail;
+  bool in_part, out_part;
+};
+
+/// Rows of complex numbers, `groups` times two SIMD vectors in each; `pitch` scalars from a row to
+/// the next.
+struct TileArguments {
+  int64_t rows, groups, pitch;
+};
+
 /// One step of a pivoted Gram-Schmidt process on the columns of a samples x columns matrix, row by
 /// row, real and imaginary parts apart: for each column m, c = <m, q>, m -= c q, norm = <m, m>.
 /// `columns` is a multiple of the lanes. im, q_im and c_im are unused for real matrices.
@@ -103,6 +126,8 @@ struct DeflateArguments {
 
 typedef void (*DeflateKernel)(const DeflateArguments&);
 typedef void (*StageKernel)(const StageArguments&);
+typedef void (*SparseKernel)(const SparseArguments&);
+typedef void (*TileKernel)(const TileArguments&, void* tile);
 typedef void (*WithinKernel)(const WithinArguments&);
 typedef void (*PackKernel)(const CopyArguments&, const void* matrix, void* tile);
 typedef void (*UnpackKernel)(const CopyArguments&, const void* tile, void* matrix);
@@ -116,6 +141,12 @@ struct ButterflyKernels {
   StageKernel columns, rows, within, permuted;
 };
 
+/// For real types: sparse matrices, and complex numbers in tiles: interleaved to split and back.
+struct SparseKernels {
+  SparseKernel columns, vector;
+  TileKernel split, join;
+};
+
 /// The kernels of one element type.
 struct Kernels {
   int64_t lanes;  // elements in a SIMD vector
@@ -124,6 +155,7 @@ struct Kernels {
   PackKernel pack;
   UnpackKernel unpack;
   ButterflyKernels butterflies;
+  SparseKernels sparse;
 };
 
 /// The kernels of one instruction set, in the order of DType.

@@ -10,8 +10,9 @@ import scipy.fft
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..composition import Composition, Pairs
+from ..composition import Composition
 from ..dtypes import as_array, promoted
+from ..parts import Pairs
 from ..pattern import positive_int
 from .common import chosen_dtype
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse

@@ -12,8 +12,9 @@ from numpy.typing import DTypeLike
 
 from ..architecture import Architecture
 from ..butterfly import Butterfly, from_owned
-from ..composition import Composition, Pairs, Part, Sparse
+from ..composition import Composition
 from ..dtypes import SUPPORTED
+from ..parts import Pairs, Part, Sparse
 from ..pattern import positive_int
 from .common import chosen_dtype, roots_of_unity, scale_of
 

@@ -9,7 +9,9 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import DTypeLike
 
-from ..composition import Composition, Pairs, Part
+from ..composition import Composition
+from ..lowering import complex_rows, real_part
+from ..parts import Pairs, Part
 from ..pattern import positive_int
 from .common import chosen_dtype, roots_of_unity, scale_of
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
@@ -220,9 +222,9 @@ def _cosines_4(n: int, dtype: np.dtype[Any]) -> _Split:
             (2 * roots_of_unity(8 * n, 2 * k + 1), (k, k)), shape=(n, 2 * n)
         )
         return (
-            _real_rows(after),
+            real_part(after),
             [Pairs(butterfly_dft(2 * n, complex_dtype))],
-            _real_columns(before),
+            complex_rows(before),
         )
     half = n // 2
     k = np.arange(half)
@@ -244,28 +246,4 @@ def _cosines_4(n: int, dtype: np.dtype[Any]) -> _Split:
         ),
         shape=(n, half),
     )
-    return _real_rows(after), [Pairs(butterfly_dft(half, complex_dtype))], _real_columns(before)
-
-
-def _real_rows(matrix: Any) -> Any:
-    """Re(M z) for complex z as pairs of real numbers."""
-    m = matrix.tocoo()
-    return scipy.sparse.csr_array(
-        (
-            np.concatenate([m.data.real, -m.data.imag]),
-            (np.concatenate([m.row, m.row]), np.concatenate([2 * m.col, 2 * m.col + 1])),
-        ),
-        shape=(m.shape[0], 2 * m.shape[1]),
-    )
-
-
-def _real_columns(matrix: Any) -> Any:
-    """M x for real x, as pairs of real numbers."""
-    m = matrix.tocoo()
-    return scipy.sparse.csr_array(
-        (
-            np.concatenate([m.data.real, m.data.imag]),
-            (np.concatenate([2 * m.row, 2 * m.row + 1]), np.concatenate([m.col, m.col])),
-        ),
-        shape=(2 * m.shape[0], m.shape[1]),
-    )
+    return real_part(after), [Pairs(butterfly_dft(half, complex_dtype))], complex_rows(before)

@@ -1,0 +1,55 @@
+// A chain of factors as Python holds it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "product.hpp"
+
+namespace papilio {
+
+/// What the Python layer knows of a batch: (vectors, input, output), the contiguity by its name.
+typedef std::tuple<Index, std::string, std::string> BatchTuple;
+/// (lanes, radix, tile).
+typedef std::tuple<std::string, Index, Index> ChoiceTuple;
+
+/// A chain of factors, the arrays that hold its values, and the planner of its products. `side`: 1
+/// transposes, 2 conjugates.
+class Operator : public Product {
+ public:
+  Operator(const std::vector<PatternTuple>& patterns, const std::vector<py::array>& values,
+           const py::object& row_permutation, const py::object& column_permutation);
+
+  Planner& planner() { return planner_; }
+
+  /// (text, choice, predicted seconds) of the plan for such batches.
+  py::tuple plan(bool transpose, const BatchTuple& batch);
+  /// Measures, and keeps the best: [(choice, predicted, measured seconds)], the fastest first.
+  py::list tune(bool transpose, const BatchTuple& batch);
+  void force(bool transpose, const BatchTuple& batch, const ChoiceTuple& choice);
+
+ private:
+  End input(int side) const override { return {planner_.chain().dtype, rows(!(side & 1))}; }
+  End output(int side) const override { return {planner_.chain().dtype, rows(side & 1)}; }
+  Index rows(bool transpose) const {
+    return transpose ? planner_.chain().cols() : planner_.chain().rows();
+  }
+  void run(const Layout& layout, int side, const void* in, void* out) override;
+  void run_vector(int side, const void* in, void* out) override;
+  void execute(const Layout& layout, int side, const void* in, void* out) override;
+
+  /// Under the interpreter's lock, as all that touches vector_plans_.
+  const std::shared_ptr<const Plan>& vector_plan(bool transpose);
+  void forget_vector_plans() { vector_plans_[0] = vector_plans_[1] = nullptr; }
+
+  Chain to_chain(const std::vector<PatternTuple>& patterns, const py::object& row_permutation,
+                 const py::object& column_permutation);
+
+  std::vector<py::array> arrays_;
+  Planner planner_;
+  std::shared_ptr<const Plan> vector_plans_[2];
+};
+
+}  // namespace papilio

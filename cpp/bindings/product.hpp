@@ -1,0 +1,60 @@
+// What products with operators of all kinds share: NumPy arrays in and out.
+#pragma once
+
+#include <initializer_list>
+
+#include "bindings.hpp"
+
+namespace papilio {
+
+/// Something that multiplies arrays of one dtype into arrays of another. `side` says how: 1
+/// transposes, 2 conjugates (as far as the operator knows of it).
+class Product {
+ public:
+  virtual ~Product() = default;
+
+  /// F x for a C-contiguous vector or matrix (vectors along the first axis) of the input's dtype
+  /// as a new array; None for all else, which the Python layer then looks at.
+  py::object multiply(const py::handle& x, int side);
+
+  /// out = F x along `axis` and true, if both are arrays of the right dtypes in separate memory, of
+  /// the right shapes; else false, and nothing is done.
+  bool multiply_into(const py::handle& x, const py::handle& out, const py::handle& axis, int side);
+
+  /// out = F x along `axis`. The arrays were checked by the Python layer; what is checked again
+  /// here is what would make the core read or write out of bounds.
+  void apply(const py::array& x, py::array& out, int axis, int side);
+
+  /// A builtin function of x that calls target's multiply for this side and keeps `self` alive. It
+  /// takes half of the time that pybind11 needs to find its way to a method.
+  static py::object multiplier(const py::object& self, Product* target, int side);
+
+ protected:
+  /// An end of the operator: what its input or its output consists of.
+  struct End {
+    DType dtype;
+    Index rows;
+  };
+
+  /// The dtypes are those of the arrays in question; to be called by constructors.
+  void set_dtypes(const py::dtype& input, const py::dtype& output) {
+    input_ = input;
+    output_ = output;
+  }
+
+  virtual End input(int side) const = 0;
+  virtual End output(int side) const = 0;
+  /// The product; called with the interpreter's lock, which long ones give up for a while.
+  virtual void run(const Layout& layout, int side, const void* in, void* out) = 0;
+  virtual void run_vector(int side, const void* in, void* out) { run({1, 1, {}}, side, in, out); }
+  /// The product; called without the interpreter's lock.
+  virtual void execute(const Layout& layout, int side, const void* in, void* out) = 0;
+
+ private:
+  static bool is_plain(const py::handle& x, const py::dtype& dtype);
+  py::array new_array(std::initializer_list<py::ssize_t> shape) const;
+
+  py::dtype input_, output_;
+};
+
+}  // namespace papilio

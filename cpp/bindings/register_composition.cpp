@@ -1,0 +1,90 @@
+#include <memory>
+
+#include "operator.hpp"
+#include "papilio/composition.hpp"
+
+namespace papilio {
+
+namespace {
+
+/// (start, columns, values, number of columns) of a sparse matrix, or (operator, side, copies).
+typedef std::vector<py::tuple> Steps;
+
+/// The steps of a composition, and the operators that they belong to.
+class CompositionProduct : public Product {
+ public:
+  CompositionProduct(const py::dtype& dtype, bool complex_input, bool complex_output,
+                     const Steps& steps)
+      : composition_(dtype_of(py::array(dtype, std::vector<py::ssize_t>{0}), "values"),
+                     complex_input, complex_output, to_steps(steps)) {
+    const py::dtype complex_dtype(dtype.itemsize() == 4 ? "complex64" : "complex128");
+    set_dtypes(complex_input ? complex_dtype : dtype, complex_output ? complex_dtype : dtype);
+  }
+
+ private:
+  End input(int) const override { return {composition_.input(), composition_.cols()}; }
+  End output(int) const override { return {composition_.output(), composition_.rows()}; }
+
+  void run(const Layout& layout, int side, const void* in, void* out) override {
+    double vectors = 1;
+    for (const BatchAxis& axis : layout.batch) vectors *= static_cast<double>(axis.size);
+    if (vectors * composition_.nanoseconds_per_vector() < 5e3)
+      return execute(layout, side, in, out);
+    const py::gil_scoped_release release;
+    execute(layout, side, in, out);
+  }
+  void execute(const Layout& layout, int, const void* in, void* out) override {
+    composition_.execute(layout, in, out);
+  }
+
+  std::vector<Step> to_steps(const Steps& given) {
+    std::vector<Step> steps;
+    for (const py::tuple& step : given) {
+      if (step.size() == 4) {
+        steps.push_back(to_sparse(step));
+      } else if (step.size() == 3) {
+        owners_.push_back(step[0]);
+        const int side = step[1].cast<int>();
+        const Index copies = step[2].cast<Index>();
+        if (copies < 1) throw py::value_error("copies must be positive");
+        steps.push_back(Multiplication{&step[0].cast<Operator&>().planner(), (side & 1) != 0,
+                                       (side & 2) != 0, copies});
+      } else {
+        throw py::value_error("a step must have three or four entries");
+      }
+    }
+    return steps;
+  }
+
+  static SparseMatrix to_sparse(const py::tuple& step) {
+    typedef py::array_t<Index, py::array::c_style | py::array::forcecast> Indices;
+    const auto start = step[0].cast<Indices>(), columns = step[1].cast<Indices>();
+    const auto values = step[2].cast<py::array>();
+    if (start.ndim() != 1 || start.shape(0) < 2 || columns.ndim() != 1 || values.ndim() != 1 ||
+        columns.shape(0) != values.shape(0) || start.at(start.shape(0) - 1) != values.shape(0) ||
+        !(values.flags() & py::array::c_style))
+      throw py::value_error("a sparse step must have matching vectors");
+    const DType dtype = dtype_of(values, "values");
+    if (holds_complex(dtype)) throw py::type_error("a sparse step must be real");
+    return SparseMatrix(dtype, start.shape(0) - 1, step[3].cast<Index>(), start.data(),
+                        columns.data(), values.data());
+  }
+
+  std::vector<py::object> owners_;
+  Composition composition_;
+};
+
+}  // namespace
+
+void register_composition(py::module_& module) {
+  py::class_<CompositionProduct>(module, "Composition")
+      .def(py::init<const py::dtype&, bool, bool, const Steps&>())
+      .def("multiplier",
+           [](const py::object& self, int side) {
+             return Product::multiplier(self, self.cast<CompositionProduct*>(), side);
+           })
+      .def("multiply_into", &CompositionProduct::multiply_into)
+      .def("apply", &CompositionProduct::apply);
+}
+
+}  // namespace papilio

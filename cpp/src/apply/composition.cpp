@@ -1,0 +1,443 @@
+#include "papilio/composition.hpp"
+
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "apply/batch.hpp"
+#include "apply/program.hpp"
+#include "apply/workspace.hpp"
+#include "kernels/dispatch.hpp"
+#include "papilio/threads.hpp"
+
+namespace papilio {
+
+namespace {
+
+using kernels::Kernels;
+
+// Apart from that of execute(), which runs inside of a tile.
+thread_local Workspace workspace;
+
+Index rounded_up(Index n, Index unit) { return (n + unit - 1) / unit * unit; }
+
+const SparseMatrix* sparse_of(const Step& step) { return std::get_if<SparseMatrix>(&step); }
+const Multiplication* butterfly_of(const Step& step) { return std::get_if<Multiplication>(&step); }
+
+Index rows_of(const Step& step) {
+  return std::visit([](const auto& part) { return part.rows(); }, step);
+}
+Index cols_of(const Step& step) {
+  return std::visit([](const auto& part) { return part.cols(); }, step);
+}
+
+bool is_complex_butterfly(const Step& step) {
+  const Multiplication* part = butterfly_of(step);
+  return part && part->is_complex();
+}
+
+Step identity(DType dtype, Index rows) {
+  const std::size_t size = static_cast<std::size_t>(rows);
+  std::vector<Index> start(size + 1);
+  for (std::size_t row = 0; row <= size; ++row) start[row] = static_cast<Index>(row);
+  return visit(dtype, [&](auto one) {
+    const std::vector<decltype(one)> values(size, 1);
+    return SparseMatrix(dtype, rows, rows, start.data(), start.data(), values.data());
+  });
+}
+
+}  // namespace
+
+SparseMatrix::SparseMatrix(DType dtype, Index rows, Index cols, const Index* start,
+                           const Index* columns, const void* values)
+    : dtype_(dtype), rows_(rows), cols_(cols) {
+  if (rows < 1 || cols < 1 || cols > std::numeric_limits<std::int32_t>::max())
+    throw std::invalid_argument("a sparse part has no rows, no columns or 2^31 columns");
+  const std::size_t element = size_of(dtype);
+  if (start[0] != 0) throw std::invalid_argument("a sparse part's first row doesn't start at 0");
+  for (Index row = 0; row < rows; ++row) {
+    if (start[row + 1] < start[row])
+      throw std::invalid_argument("a sparse part's rows end before they start");
+    for (Index n = start[row]; n < start[row + 1]; ++n)
+      if (columns[n] < 0 || columns[n] >= cols)
+        throw std::invalid_argument("a sparse part has an entry outside of its columns");
+  }
+  columns_.resize(static_cast<std::size_t>(start[rows]));
+  values_.resize(columns_.size() * element);
+  for (Index row = 0; row < rows;) {
+    Run run{row, 0, start[row + 1] - start[row], static_cast<std::size_t>(start[row])};
+    while (row < rows && start[row + 1] - start[row] == run.length) ++row;
+    run.rows = row - run.row;
+    for (Index r = 0; r < run.rows; ++r)
+      for (Index k = 0; k < run.length; ++k) {
+        const std::size_t to = run.first + static_cast<std::size_t>(k * run.rows + r);
+        const Index from = start[run.row + r] + k;
+        columns_[to] = static_cast<std::int32_t>(columns[from]);
+        std::memcpy(values_.data() + to * element,
+                    static_cast<const char*>(values) + static_cast<std::size_t>(from) * element,
+                    element);
+      }
+    runs_.push_back(run);
+  }
+}
+
+Composition::Composition(DType real, bool complex_input, bool complex_output,
+                         std::vector<Step> steps)
+    : real_(real),
+      complex_(real == DType::float32 ? DType::complex64 : DType::complex128),
+      complex_input_(complex_input),
+      complex_output_(complex_output),
+      widest_(0),
+      nanoseconds_(0) {
+  if (steps.empty()) throw std::invalid_argument("a composition has no steps");
+  // In tiles, complex numbers are split for butterflies: what comes from and goes to real rows
+  // passes a sparse matrix.
+  const auto joins = [&](bool left_complex, bool right_complex, Index rows) {
+    if (left_complex != right_complex) steps_.push_back(identity(real, rows));
+  };
+  for (std::size_t n = 0; n < steps.size(); ++n) {
+    if (butterfly_of(steps[n])) {
+      const bool pairs = is_complex_butterfly(steps[n]);
+      if (n == 0)
+        joins(complex_input_, pairs, cols_of(steps[n]));
+      else if (butterfly_of(steps[n - 1]))
+        joins(is_complex_butterfly(steps[n - 1]), pairs, cols_of(steps[n]));
+      vector_steps_.push_back(steps_.size());
+      steps_.push_back(steps[n]);
+      if (n + 1 == steps.size()) joins(pairs, complex_output_, rows_of(steps[n]));
+    } else {
+      vector_steps_.push_back(steps_.size());
+      steps_.push_back(std::move(steps[n]));
+    }
+  }
+  for (std::size_t n = 0; n < steps_.size(); ++n) {
+    const Step& step = steps_[n];
+    if (n > 0 && rows_of(steps_[n - 1]) != cols_of(step))
+      throw std::invalid_argument("steps " + std::to_string(n - 1) + " and " + std::to_string(n) +
+                                  " of a composition don't fit");
+    if (const SparseMatrix* part = sparse_of(step)) {
+      if (part->dtype() != real) throw std::invalid_argument("a sparse part has another dtype");
+      nanoseconds_ += 0.4 * static_cast<double>(part->nnz());
+    } else {
+      const Multiplication& butterfly = *butterfly_of(step);
+      const Chain& chain = butterfly.planner->chain();
+      if (chain.dtype != (holds_complex(chain.dtype) ? complex_ : real))
+        throw std::invalid_argument("a butterfly of a composition has another dtype");
+      nanoseconds_ +=
+          0.15 * static_cast<double>(butterfly.rows()) * static_cast<double>(chain.factors.size());
+    }
+    widest_ = std::max({widest_, rows_of(step), cols_of(step)});
+  }
+  if ((complex_input_ && cols_of(steps_.front()) % 2) ||
+      (complex_output_ && rows_of(steps_.back()) % 2))
+    throw std::invalid_argument("complex vectors need pairs of rows");
+  widest_ = rounded_up(widest_, 2);
+}
+
+Index Composition::rows() const { return rows_of(steps_.back()) / (complex_output_ ? 2 : 1); }
+Index Composition::cols() const { return cols_of(steps_.front()) / (complex_input_ ? 2 : 1); }
+
+/// A batch on its way through the steps of a composition.
+class Passage {
+ public:
+  Passage(const Composition& composition, const Layout& layout, const void* in, void* out)
+      : composition_(composition),
+        layout_(layout),
+        kernels_(kernels::kernels_for(composition.real_)),
+        in_kernels_(kernels::kernels_for(composition.input())),
+        out_kernels_(kernels::kernels_for(composition.output())),
+        element_(static_cast<Index>(size_of(composition.real_))),
+        in_element_(static_cast<Index>(size_of(composition.input()))),
+        out_element_(static_cast<Index>(size_of(composition.output()))),
+        outer_(coalesce(layout.batch)),
+        in_(static_cast<const char*>(in)),
+        out_(static_cast<char*>(out)) {
+    // The innermost axis, unless it is too short for the lanes and another one isn't.
+    auto inner = outer_.end() - 1;
+    if (2 * inner->size < kernels_.lanes)
+      inner =
+          std::max_element(outer_.begin(), outer_.end(),
+                           [](const BatchAxis& x, const BatchAxis& y) { return x.size < y.size; });
+    inner_ = *inner;
+    outer_.erase(inner);
+  }
+
+  void run() const {
+    const Index lanes_bytes = 2 * composition_.widest_ * kernels_.lanes * element_;
+    // Where each vector is contiguous, long ones are better off alone.
+    const bool contiguous = layout_.in_stride == 1 && layout_.out_stride == 1;
+    const Index most = contiguous ? Index{4} << 20 : Index{256} << 20;
+    if (2 * inner_.size >= kernels_.lanes && lanes_bytes <= most)
+      run_tiles();
+    else
+      run_vectors();
+  }
+
+ private:
+  /// A tile of columns between two steps. Row r starts at (r / 2) * pair + (r % 2) * half and goes
+  /// on `step` scalars after each SIMD vector.
+  struct Tile {
+    const char* at;
+    Index pair, half, step;
+    bool part;  // no room for whole SIMD vectors at the end
+  };
+
+  double nanoseconds() const {
+    return composition_.nanoseconds_per_vector() *
+           static_cast<double>(size_of(outer_) * inner_.size);
+  }
+  std::pair<const char*, char*> at(Index position, Index column) const {
+    const auto [in, out] = offsets_of(outer_, position);
+    return {in_ + (in + column * inner_.in_stride) * in_element_,
+            out_ + (out + column * inner_.out_stride) * out_element_};
+  }
+
+  // ------------------------------------------------------------------ lanes along the batch
+
+  bool reads_input() const {
+    return !composition_.complex_input_ && inner_.in_stride == 1 &&
+           sparse_of(composition_.steps_.front());
+  }
+  bool writes_output() const {
+    return !composition_.complex_output_ && inner_.out_stride == 1 &&
+           sparse_of(composition_.steps_.back());
+  }
+
+  void run_tiles() const {
+    const Index lanes = kernels_.lanes;
+    // Two tiles here and one inside of the butterflies share the cache.
+    const Index fitting = l2_bytes() / 3 / (composition_.widest_ * element_) / lanes * lanes;
+    const Index usual = std::max(lanes, std::min(fitting, 16 * lanes));
+    const Index outer = size_of(outer_);
+    const Index threads = threads_for(outer * ((inner_.size + lanes - 1) / lanes), nanoseconds());
+    const Index width =
+        std::min(usual, rounded_up((inner_.size * outer + threads - 1) / threads, lanes));
+    const Index tiles = (inner_.size + width - 1) / width;
+    // The plans are those of the usual width: they don't depend on the threads.
+    const std::vector<std::shared_ptr<const Plan>> plans = plans_of([&](const Multiplication&) {
+      return BatchClass{classify({usual, usual, {{usual, 1, 1}}})};
+    });
+    parallel_for(static_cast<int>(threads), outer * tiles, [&](Index task) {
+      const Index first = task % tiles * width;
+      const auto [from, to] = at(task / tiles, first);
+      run_tile(plans, std::min(width, inner_.size - first), from, to);
+      workspace.trim();
+    });
+  }
+
+  void run_tile(const std::vector<std::shared_ptr<const Plan>>& plans, Index columns,
+                const char* from, char* to) const {
+    const auto& steps = composition_.steps_;
+    const Index lanes = kernels_.lanes, width = rounded_up(columns, lanes);
+    const std::size_t bytes = static_cast<std::size_t>(composition_.widest_ * width * element_);
+    char* const memory = static_cast<char*>(workspace.reserve(2 * bytes));
+    int next = 0;  // the buffer that the next step writes
+    const auto whole = [&](char* buffer) { return Tile{buffer, 2 * width, width, lanes, false}; };
+    const auto split = [&](char* buffer) {
+      return Tile{buffer, 2 * width, lanes, 2 * lanes, false};
+    };
+    const bool reads = reads_input(), writes = writes_output();
+    Tile tile;
+    if (reads) {
+      tile = {from, 2 * layout_.in_stride, layout_.in_stride, lanes, true};
+    } else {
+      char* buffer = memory;
+      next = 1;
+      in_kernels_.pack({composition_.cols(), columns, layout_.in_stride, inner_.in_stride, width,
+                        nullptr, nullptr, false},
+                       from, buffer);
+      tile = composition_.complex_input_ ? split(buffer) : whole(buffer);
+      if (composition_.complex_input_)
+        kernels_.sparse.split({composition_.cols(), width / lanes, 2 * width}, buffer);
+    }
+    for (std::size_t n = 0; n < steps.size(); ++n) {
+      char* const buffer = memory + static_cast<std::size_t>(next) * bytes;
+      const bool last = n + 1 == steps.size();
+      if (const SparseMatrix* part = sparse_of(steps[n])) {
+        const bool pairs = last ? composition_.complex_output_ : is_complex_butterfly(steps[n + 1]);
+        const Tile target = last && writes
+                                ? Tile{to, 2 * layout_.out_stride, layout_.out_stride, lanes, true}
+                            : pairs ? split(buffer)
+                                    : whole(buffer);
+        multiply(*part, tile, target, columns);
+        tile = target;
+      } else {
+        const Multiplication& butterfly = *butterfly_of(steps[n]);
+        multiply(butterfly, *plans[n], width, const_cast<char*>(tile.at), buffer);
+        tile = butterfly.is_complex() ? split(buffer) : whole(buffer);
+      }
+      next = 1 - next;
+    }
+    if (writes) return;
+    char* const result = const_cast<char*>(tile.at);
+    if (composition_.complex_output_)
+      kernels_.sparse.join({composition_.rows(), width / lanes, 2 * width}, result);
+    out_kernels_.unpack({composition_.rows(), columns, layout_.out_stride, inner_.out_stride, width,
+                         nullptr, nullptr, false},
+                        result, to);
+  }
+
+  void multiply(const SparseMatrix& part, const Tile& from, const Tile& to, Index columns) const {
+    kernels::SparseArguments work{};
+    work.in = from.at;
+    work.in_pair = from.pair;
+    work.in_half = from.half;
+    work.in_step = from.step;
+    work.in_part = from.part;
+    work.out = const_cast<char*>(to.at);
+    work.out_pair = to.pair;
+    work.out_half = to.half;
+    work.out_step = to.step;
+    work.out_part = to.part;
+    work.count = columns / kernels_.lanes;
+    work.tail = columns % kernels_.lanes;
+    for (const SparseMatrix::Run& run : part.runs()) {
+      set_run(work, part, run);
+      work.first = 0;
+      work.last = run.rows;
+      kernels_.sparse.columns(work);
+    }
+  }
+
+  /// `from` and `to` are tiles of `width` columns; what is past the batch's end is computed too.
+  void multiply(const Multiplication& butterfly, const Plan& plan, Index width, char* from,
+                char* to) const {
+    const Index in_copy = butterfly.cols() / butterfly.copies * width * element_;
+    const Index out_copy = butterfly.rows() / butterfly.copies * width * element_;
+    for (Index copy = 0; copy < butterfly.copies; ++copy, from += in_copy, to += out_copy) {
+      Layout layout{width, width, {{width, 1, 1}}};
+      if (butterfly.is_complex()) {
+        const Splits splits = splits_of(plan);
+        layout.in_split = splits.in;
+        layout.out_split = splits.out;
+        if (!splits.in)
+          kernels_.sparse.join(
+              {butterfly.cols() / butterfly.copies / 2, width / kernels_.lanes, 2 * width}, from);
+      }
+      papilio::execute(plan, layout, butterfly.conjugate, from, to);
+      if (butterfly.is_complex() && !layout.out_split)
+        kernels_.sparse.split(
+            {butterfly.rows() / butterfly.copies / 2, width / kernels_.lanes, 2 * width}, to);
+    }
+  }
+
+  // ------------------------------------------------------------------ one vector after the other
+
+  void run_vectors() const {
+    const Index outer = size_of(outer_), vectors = outer * inner_.size;
+    const auto plans = plans_of(
+        [&](const Multiplication& butterfly) { return classify(vector_layout(butterfly)); });
+    auto run_vector = [&](Index vector) {
+      const auto [from, to] = at(vector / inner_.size, vector % inner_.size);
+      this->run_vector(plans, from, to);
+    };
+    if (vectors == 1) return run_vector(0);
+    // Many vectors are shared out; of a few, each is worked on by all threads.
+    const int threads = threads_for(vectors, nanoseconds());
+    if (vectors >= 2 * threads)
+      parallel_for(threads, vectors, run_vector);
+    else
+      for (Index vector = 0; vector < vectors; ++vector) run_vector(vector);
+  }
+
+  static Layout vector_layout(const Multiplication& butterfly) {
+    const Index parts = butterfly.copies * (butterfly.is_complex() ? 2 : 1);
+    Layout layout{1, 1, {}};
+    if (butterfly.copies > 1)
+      layout.batch.push_back(
+          {butterfly.copies, butterfly.cols() / parts, butterfly.rows() / parts});
+    return layout;
+  }
+
+  void run_vector(const std::vector<std::shared_ptr<const Plan>>& plans, const char* from,
+                  char* to) const {
+    const auto& steps = composition_.steps_;
+    const std::size_t bytes =
+        static_cast<std::size_t>(rounded_up(composition_.widest_ * element_, 64));
+    char* const memory = static_cast<char*>(workspace.reserve(2 * bytes));
+    int next = 0;
+    const char* vector = from;
+    if (layout_.in_stride != 1) {
+      in_kernels_.pack({1, composition_.cols(), 0, layout_.in_stride, 0, nullptr, nullptr, false},
+                       from, memory);
+      vector = memory;
+      next = 1;
+    }
+    const std::size_t last = composition_.vector_steps_.back();
+    for (const std::size_t n : composition_.vector_steps_) {
+      char* const target = n == last && layout_.out_stride == 1
+                               ? to
+                               : memory + static_cast<std::size_t>(next) * bytes;
+      if (const SparseMatrix* part = sparse_of(steps[n])) {
+        multiply(*part, vector, target);
+      } else {
+        const Multiplication& butterfly = *butterfly_of(steps[n]);
+        papilio::execute(*plans[n], vector_layout(butterfly), butterfly.conjugate, vector, target);
+      }
+      vector = target;
+      next = 1 - next;
+    }
+    if (layout_.out_stride != 1)
+      out_kernels_.unpack(
+          {1, composition_.rows(), 0, layout_.out_stride, 0, nullptr, nullptr, false}, vector, to);
+    workspace.trim();
+  }
+
+  void multiply(const SparseMatrix& part, const char* from, char* to) const {
+    kernels::SparseArguments work{};
+    work.in = from;
+    work.out = to;
+    for (const SparseMatrix::Run& run : part.runs()) {
+      set_run(work, part, run);
+      const Index shares =
+          threads_for((run.rows + 1023) / 1024, static_cast<double>(run.rows * (run.length + 1)));
+      parallel_for(static_cast<int>(shares), shares, [&](Index share) {
+        kernels::SparseArguments own = work;
+        own.first = run.rows * share / shares;
+        own.last = run.rows * (share + 1) / shares;
+        kernels_.sparse.vector(own);
+      });
+    }
+  }
+
+  // ------------------------------------------------------------------ both
+
+  static void set_run(kernels::SparseArguments& work, const SparseMatrix& part,
+                      const SparseMatrix::Run& run) {
+    work.columns = part.columns(run);
+    work.values = part.values(run);
+    work.row = run.row;
+    work.rows = run.rows;
+    work.length = run.length;
+  }
+
+  template <class BatchOf>
+  std::vector<std::shared_ptr<const Plan>> plans_of(BatchOf batch_of) const {
+    std::vector<std::shared_ptr<const Plan>> plans;
+    for (const Step& step : composition_.steps_) {
+      const Multiplication* butterfly = butterfly_of(step);
+      plans.push_back(butterfly
+                          ? butterfly->planner->plan(butterfly->transpose, batch_of(*butterfly))
+                          : nullptr);
+    }
+    return plans;
+  }
+
+  const Composition& composition_;
+  const Layout& layout_;
+  const Kernels &kernels_, &in_kernels_, &out_kernels_;
+  const Index element_, in_element_, out_element_;
+  std::vector<BatchAxis> outer_;  // all batch axes but the innermost
+  BatchAxis inner_;
+  const char* in_;
+  char* out_;
+};
+
+void Composition::execute(const Layout& layout, const void* in, void* out) const {
+  for (const BatchAxis& axis : layout.batch)
+    if (axis.size == 0) return;
+  Passage(*this, layout, in, out).run();
+}
+
+}  // namespace papilio

@@ -1,0 +1,135 @@
+// Kernels for sparse real matrices between butterflies, and for the two ways in which a tile holds
+// complex numbers.
+#pragma once
+
+#include "kernels/butterflies.hpp"
+#include "kernels/kernels.hpp"
+#include "kernels/simd.hpp"
+
+namespace papilio {
+namespace kernels {
+namespace {
+
+/// Rows of K entries (K = 0: of work.length), lanes along the batch.
+template <class T, int K>
+void sparse_columns_of(const SparseArguments& work) {
+  typedef batch<T> V;
+  const T* values = static_cast<const T*>(work.values);
+  const int64_t length = K ? K : work.length;
+  const auto place = [](int64_t row, int64_t pair, int64_t half) {
+    return (row >> 1) * pair + (row & 1) * half;
+  };
+  for (int64_t r = work.first; r < work.last; ++r) {
+    const T* in = static_cast<const T*>(work.in);
+    T* out = static_cast<T*>(work.out) + place(work.row + r, work.out_pair, work.out_half);
+    const T* from[K ? K : 1];
+    V weight[K ? K : 1];
+    PAPILIO_UNROLL
+    for (int k = 0; k < K; ++k) {
+      from[k] = in + place(work.columns[k * work.rows + r], work.in_pair, work.in_half);
+      weight[k] = V::broadcast(values[k * work.rows + r]);
+    }
+    const int64_t vectors = work.count + (work.tail > 0);
+    for (int64_t u = 0; u < vectors; ++u) {
+      const bool part = u == work.count;
+      const auto input = [&](const T* row) {
+        const T* at = row + u * work.in_step;
+        return part && work.in_part ? V::load_part(at, work.tail) : V::load(at);
+      };
+      V sum = {typename V::native{}};
+      if constexpr (K > 0) {
+        sum = weight[0] * input(from[0]);
+        PAPILIO_UNROLL
+        for (int k = 1; k < K; ++k) sum = weight[k] * input(from[k]) + sum;
+      } else {
+        for (int64_t k = 0; k < length; ++k)
+          sum = V::broadcast(values[k * work.rows + r]) *
+                    input(in + place(work.columns[k * work.rows + r], work.in_pair, work.in_half)) +
+                sum;
+      }
+      T* at = out + u * work.out_step;
+      part&& work.out_part ? sum.store_part(at, work.tail) : sum.store(at);
+    }
+  }
+}
+
+/// Rows of K entries applied to one contiguous vector.
+template <class T, int K>
+void sparse_vector_of(const SparseArguments& work) {
+  const T* __restrict values = static_cast<const T*>(work.values);
+  const int32_t* __restrict columns = work.columns;
+  const T* __restrict in = static_cast<const T*>(work.in);
+  T* __restrict out = static_cast<T*>(work.out) + work.row;
+  const int64_t rows = work.rows;
+  for (int64_t r = work.first; r < work.last; ++r) {
+    T sum = K ? values[r] * in[columns[r]] : 0;
+    if constexpr (K > 0) {
+      PAPILIO_UNROLL
+      for (int k = 1; k < K; ++k) sum += values[k * rows + r] * in[columns[k * rows + r]];
+    } else {
+      for (int64_t k = 0; k < work.length; ++k)
+        sum += values[k * rows + r] * in[columns[k * rows + r]];
+    }
+    out[r] = sum;
+  }
+}
+
+template <class T>
+void sparse_columns(const SparseArguments& work) {
+  switch (work.length) {
+    case 1:
+      return sparse_columns_of<T, 1>(work);
+    case 2:
+      return sparse_columns_of<T, 2>(work);
+    case 3:
+      return sparse_columns_of<T, 3>(work);
+    case 4:
+      return sparse_columns_of<T, 4>(work);
+    default:
+      return sparse_columns_of<T, 0>(work);
+  }
+}
+
+template <class T>
+void sparse_vector(const SparseArguments& work) {
+  switch (work.length) {
+    case 1:
+      return sparse_vector_of<T, 1>(work);
+    case 2:
+      return sparse_vector_of<T, 2>(work);
+    case 3:
+      return sparse_vector_of<T, 3>(work);
+    case 4:
+      return sparse_vector_of<T, 4>(work);
+    default:
+      return sparse_vector_of<T, 0>(work);
+  }
+}
+
+/// Parts the interleaved complex numbers of a tile, in place, or joins them again.
+template <class T, bool join>
+void part_tile(const TileArguments& work, void* tile) {
+  typedef ComplexLanes<T> X;
+  for (int64_t row = 0; row < work.rows; ++row) {
+    T* at = static_cast<T*>(tile) + row * work.pitch;
+    for (int64_t group = 0; group < work.groups; ++group, at += 2 * X::lanes) {
+      if constexpr (join)
+        X::load(at).store_interleaved(at, at + X::lanes);
+      else
+        X::load_interleaved(at, at + X::lanes).store(at);
+    }
+  }
+}
+
+template <class T>
+constexpr SparseKernels sparse_kernels(Real<T>) {
+  return {sparse_columns<T>, sparse_vector<T>, part_tile<T, false>, part_tile<T, true>};
+}
+template <class T>
+constexpr SparseKernels sparse_kernels(Complex<T>) {
+  return {nullptr, nullptr, nullptr, nullptr};
+}
+
+}  // namespace
+}  // namespace kernels
+}  // namespace papilio

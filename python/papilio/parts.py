@@ -1,0 +1,81 @@
+"""What compositions are made of, besides butterflies."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.sparse
+
+_Array = np.ndarray[Any, Any]
+
+
+class Part(Protocol):
+    """What a composition is made of."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def T(self) -> Part: ...
+    def conj(self) -> Part: ...
+    def astype(self, dtype: Any) -> Part: ...
+    def apply(self, x: _Array, *, axis: int) -> _Array: ...
+
+
+class Sparse:
+    """A sparse matrix as a part: diagonals, selections, paddings, sums of a few entries."""
+
+    def __init__(self, matrix: Any) -> None:
+        self.matrix = scipy.sparse.csr_array(matrix)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        rows, cols = self.matrix.shape
+        return (rows, cols)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = np.dtype(self.matrix.dtype)
+        return dtype
+
+    @property
+    def T(self) -> Sparse:
+        return Sparse(self.matrix.T)
+
+    def conj(self) -> Sparse:
+        return Sparse(self.matrix.conj())
+
+    def astype(self, dtype: Any) -> Sparse:
+        complex_values = self.dtype.kind == "c"
+        return Sparse(
+            self.matrix.astype(np.result_type(dtype, np.complex64 if complex_values else dtype))
+        )
+
+
+class Pairs:
+    """A complex butterfly as a real part: entries 2 j and 2 j + 1 are real and imaginary part."""
+
+    def __init__(self, butterfly: Butterfly) -> None:
+        self.butterfly = butterfly
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        rows, cols = self.butterfly.shape
+        return 2 * rows, 2 * cols
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = np.dtype(self.butterfly.dtype.char.lower())
+        return dtype
+
+    @property
+    def T(self) -> Pairs:
+        return Pairs(self.butterfly.H)
+
+    def conj(self) -> Pairs:
+        return self
+
+    def astype(self, dtype: Any) -> Pairs:
+        return Pairs(self.butterfly.astype(np.result_type(dtype, np.complex64)))
