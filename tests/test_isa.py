@@ -12,6 +12,7 @@ from papilio import _core
 PROGRAM = """
 import sys
 import numpy as np
+import scipy.fft
 import scipy.linalg
 sys.path.insert(0, sys.argv[1])
 from reference import dense
@@ -44,6 +45,16 @@ for number in range(60):
     assert np.linalg.norm((dense(G) - D).astype(complex)) <= tolerance * np.linalg.norm(
         D.astype(complex)
     )
+for real in (np.float32, np.float64):
+    for F, D in (
+        (pp.transforms.dct(60, dtype=real), scipy.fft.dct(np.eye(60), axis=0)),
+        (pp.transforms.dft(31, np.result_type(real, np.complex64)), np.fft.fft(np.eye(31))),
+        (pp.transforms.toeplitz(np.arange(9, dtype=real)), scipy.linalg.toeplitz(np.arange(9))),
+    ):
+        for columns in (1, 3, 16, 37):
+            X = random_array(rng, (F.shape[1], columns), F.dtype)
+            for actual in (F @ X, F.apply(np.ascontiguousarray(X.T), axis=1).T, F.T.T @ X):
+                assert np.abs(actual - D @ X).max() <= TOLERANCE[F.dtype] * np.abs(D @ X).max()
 for number, n in enumerate((64, 128, 360, 1024)):
     for dtype in DTYPES:
         complex_values = np.dtype(dtype).kind == "c"

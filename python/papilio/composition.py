@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse
@@ -14,7 +14,7 @@ from scipy.sparse.linalg import LinearOperator
 from .butterfly import Butterfly, chunks, prepared_product, readable_in_place
 from .dtypes import promoted
 from .lowering import lower
-from .parts import Pairs, Part, Sparse
+from .parts import Applied, Pairs, Part, Sparse
 
 _Array = np.ndarray[Any, Any]
 
@@ -43,7 +43,7 @@ class Run:
             if self.gives_complex:
                 for part, target in chunks(x, out, axis):
                     self.apply(part.real, axis=axis, out=target)
-                    target += 1j * self.apply(part.imag, axis=axis)
+                    np.add(target, 1j * self.apply(part.imag, axis=axis), out=target)
             else:
                 self.apply(x.real, axis=axis, out=out.real)
                 self.apply(x.imag, axis=axis, out=out.imag)
@@ -109,7 +109,7 @@ class Composition(LinearOperator):  # type: ignore[misc]
     _parts: tuple[Part, ...]
     _inverse: Callable[[], Butterfly | Composition] | None
     _multiply: Callable[[Any], _Array | None]
-    _runs: tuple[Run | Part, ...]
+    _runs: tuple[Run | Applied, ...]
     _variants: dict[Any, Composition]
 
     def __init__(
@@ -182,10 +182,10 @@ class Composition(LinearOperator):  # type: ignore[misc]
             target[...] = value
         return result
 
-    def _compiled(self) -> tuple[Run | Part, ...]:
+    def _compiled(self) -> tuple[Run | Applied, ...]:
         """The parts, left to right, with those that the core knows in runs; made once."""
         if not hasattr(self, "_runs"):
-            runs: list[Run | Part] = []
+            runs: list[Run | Applied] = []
             known: list[Part] = []
             for part in (*self._parts, None):
                 if isinstance(part, Butterfly | Sparse | Pairs):
@@ -195,7 +195,7 @@ class Composition(LinearOperator):  # type: ignore[misc]
                     runs.append(Run(known, self.dtype))
                     known = []
                 if part is not None:
-                    runs.append(part)
+                    runs.append(cast(Applied, part))
             self._runs = tuple(runs)
             if len(runs) == 1 and isinstance(runs[0], Run):
                 self._multiply = runs[0].compiled.multiplier(0)

@@ -12,7 +12,7 @@ from . import _core
 from .butterfly import Butterfly
 from .parts import Sparse
 
-_Matrix = scipy.sparse.csr_array
+_Matrix: Any = scipy.sparse.csr_array
 
 
 def lower(parts: Sequence[Any], dtype: np.dtype[Any]) -> tuple[_core.Composition, bool, bool]:
@@ -78,7 +78,7 @@ class _Steps:
         self.made.append(matrix)
 
 
-def complex_rows(matrix: Any) -> _Matrix:
+def complex_rows(matrix: Any) -> Any:
     """M x for real x, as pairs of real numbers."""
     m = matrix.tocoo()
     return _real(
@@ -89,7 +89,7 @@ def complex_rows(matrix: Any) -> _Matrix:
     )
 
 
-def real_part(matrix: Any) -> _Matrix:
+def real_part(matrix: Any) -> Any:
     """Re(M z) for complex z as pairs of real numbers."""
     m = matrix.tocoo()
     return _real(
@@ -100,7 +100,7 @@ def real_part(matrix: Any) -> _Matrix:
     )
 
 
-def complex_as_real(matrix: Any) -> _Matrix:
+def complex_as_real(matrix: Any) -> Any:
     """M z for complex z, both as pairs of real numbers."""
     m = matrix.tocoo()
     return _real(
@@ -111,7 +111,7 @@ def complex_as_real(matrix: Any) -> _Matrix:
     )
 
 
-def _real(values: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> _Matrix:
+def _real(values: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
     coordinates = (np.concatenate(rows), np.concatenate(columns))
     return _Matrix((np.concatenate(values), coordinates), shape=shape)
 
@@ -123,16 +123,14 @@ def _takes_complex(parts: Sequence[Any]) -> bool:
     return False
 
 
-def _parted(size: int) -> _Matrix:
+def _parted(size: int) -> Any:
     """The permutation of `size` pairs to all first and then all second numbers."""
     k = np.arange(size)
     order = np.concatenate([2 * k, 2 * k + 1])
-    return _Matrix(
-        (np.ones(2 * size), (np.arange(2 * size), order)), shape=(2 * size, 2 * size)
-    )
+    return _Matrix((np.ones(2 * size), (np.arange(2 * size), order)), shape=(2 * size, 2 * size))
 
 
-def _arrays(matrix: _Matrix, dtype: np.dtype[Any]) -> tuple[Any, Any, Any, int]:
+def _arrays(matrix: Any, dtype: np.dtype[Any]) -> tuple[Any, Any, Any, int]:
     if not matrix.has_canonical_format:
         matrix = matrix.copy()  # the user's, perhaps
         matrix.sum_duplicates()

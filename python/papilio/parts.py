@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import scipy.sparse
+
+if TYPE_CHECKING:
+    from .butterfly import Butterfly
+    from .composition import Composition
 
 _Array = np.ndarray[Any, Any]
 
@@ -21,6 +25,11 @@ class Part(Protocol):
     def T(self) -> Part: ...
     def conj(self) -> Part: ...
     def astype(self, dtype: Any) -> Part: ...
+
+
+class Applied(Part, Protocol):
+    """A part that multiplies by itself, in Python."""
+
     def apply(self, x: _Array, *, axis: int) -> _Array: ...
 
 
@@ -55,9 +64,9 @@ class Sparse:
 
 
 class Pairs:
-    """A complex butterfly as a real part: entries 2 j and 2 j + 1 are real and imaginary part."""
+    """A complex operator as a real part: entries 2 j and 2 j + 1 are real and imaginary part."""
 
-    def __init__(self, butterfly: Butterfly) -> None:
+    def __init__(self, butterfly: Butterfly | Composition) -> None:
         self.butterfly = butterfly
 
     @property

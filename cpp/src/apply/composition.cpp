@@ -206,9 +206,11 @@ class Passage {
 
   void run_tiles() const {
     const Index lanes = kernels_.lanes;
-    // Two tiles here and one inside of the butterflies share the cache.
+    // Two tiles here and one inside of the butterflies share the cache; but pieces of columns that
+    // are shorter than some cache lines cost more than what leaves it.
     const Index fitting = l2_bytes() / 3 / (composition_.widest_ * element_) / lanes * lanes;
-    const Index usual = std::max(lanes, std::min(fitting, 16 * lanes));
+    const Index least = inner_.in_stride == 1 && inner_.out_stride == 1 ? 4 * lanes : lanes;
+    const Index usual = std::max(least, std::min(fitting, 16 * lanes));
     const Index outer = size_of(outer_);
     const Index threads = threads_for(outer * ((inner_.size + lanes - 1) / lanes), nanoseconds());
     const Index width =
