@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <variant>
 #include <vector>
 
@@ -85,6 +86,7 @@ class Composition {
 
  private:
   friend class Passage;
+  typedef std::vector<std::shared_ptr<const Plan>> Plans;  // null for sparse matrices
 
   DType real_, complex_;
   bool complex_input_, complex_output_;
@@ -92,6 +94,7 @@ class Composition {
   std::vector<std::size_t> vector_steps_;  // those that one vector needs
   Index widest_;  // rows of real numbers before, between or after the steps, rounded up to pairs
   double nanoseconds_;
+  mutable std::shared_ptr<const Plans> vector_plans_;  // of single vectors, once they are known
 };
 
 }  // namespace papilio

@@ -11,6 +11,7 @@ namespace papilio {
 
 /// The batch with as few axes as possible, the innermost (smallest strides) last; at least one.
 inline std::vector<BatchAxis> coalesce(std::vector<BatchAxis> axes) {
+  if (axes.empty()) return {{1, 0, 0}};
   axes.erase(std::remove_if(axes.begin(), axes.end(),
                             [](const BatchAxis& axis) { return axis.size == 1; }),
              axes.end());

@@ -175,6 +175,8 @@ class Passage {
   }
 
  private:
+  typedef Composition::Plans Plans;
+
   /// A tile of columns between two steps. Row r starts at (r / 2) * pair + (r % 2) * half and goes
   /// on `step` scalars after each SIMD vector.
   struct Tile {
@@ -217,7 +219,7 @@ class Passage {
         std::min(usual, rounded_up((inner_.size * outer + threads - 1) / threads, lanes));
     const Index tiles = (inner_.size + width - 1) / width;
     // The plans are those of the usual width: they don't depend on the threads.
-    const std::vector<std::shared_ptr<const Plan>> plans = plans_of([&](const Multiplication&) {
+    const Plans plans = plans_of([&](const Multiplication&) {
       return BatchClass{classify({usual, usual, {{usual, 1, 1}}})};
     });
     parallel_for(static_cast<int>(threads), outer * tiles, [&](Index task) {
@@ -228,8 +230,7 @@ class Passage {
     });
   }
 
-  void run_tile(const std::vector<std::shared_ptr<const Plan>>& plans, Index columns,
-                const char* from, char* to) const {
+  void run_tile(const Plans& plans, Index columns, const char* from, char* to) const {
     const auto& steps = composition_.steps_;
     const Index lanes = kernels_.lanes, width = rounded_up(columns, lanes);
     const std::size_t bytes = static_cast<std::size_t>(composition_.widest_ * width * element_);
@@ -352,8 +353,7 @@ class Passage {
     return layout;
   }
 
-  void run_vector(const std::vector<std::shared_ptr<const Plan>>& plans, const char* from,
-                  char* to) const {
+  void run_vector(const Plans& plans, const char* from, char* to) const {
     const auto& steps = composition_.steps_;
     const std::size_t bytes =
         static_cast<std::size_t>(rounded_up(composition_.widest_ * element_, 64));
@@ -415,8 +415,8 @@ class Passage {
   }
 
   template <class BatchOf>
-  std::vector<std::shared_ptr<const Plan>> plans_of(BatchOf batch_of) const {
-    std::vector<std::shared_ptr<const Plan>> plans;
+  Plans plans_of(BatchOf batch_of) const {
+    Plans plans;
     for (const Step& step : composition_.steps_) {
       const Multiplication* butterfly = butterfly_of(step);
       plans.push_back(butterfly

@@ -333,6 +333,7 @@ class RowSteps {
     // Buffers change after a stage that doesn't work in place.
     const auto& stages = work.program.stages;
     int buffer = 0;
+    target_.reserve(stages.size());
     for (std::size_t n = 0; n < stages.size(); ++n) {
       const bool in_place =
           stages[n].in_registers || stages[n].kind == Stage::Kind::within || (n == 0 && read_);

@@ -29,26 +29,30 @@ void sparse_columns_of(const SparseArguments& work) {
       from[k] = in + place(work.columns[k * work.rows + r], work.in_pair, work.in_half);
       weight[k] = V::broadcast(values[k * work.rows + r]);
     }
-    const int64_t vectors = work.count + (work.tail > 0);
-    for (int64_t u = 0; u < vectors; ++u) {
-      const bool part = u == work.count;
-      const auto input = [&](const T* row) {
-        const T* at = row + u * work.in_step;
-        return part && work.in_part ? V::load_part(at, work.tail) : V::load(at);
-      };
+    const auto sum_of = [&](auto load, int64_t u) {
       V sum = {typename V::native{}};
       if constexpr (K > 0) {
-        sum = weight[0] * input(from[0]);
+        sum = weight[0] * load(from[0] + u * work.in_step);
         PAPILIO_UNROLL
-        for (int k = 1; k < K; ++k) sum = weight[k] * input(from[k]) + sum;
+        for (int k = 1; k < K; ++k) sum = weight[k] * load(from[k] + u * work.in_step) + sum;
       } else {
-        for (int64_t k = 0; k < length; ++k)
-          sum = V::broadcast(values[k * work.rows + r]) *
-                    input(in + place(work.columns[k * work.rows + r], work.in_pair, work.in_half)) +
-                sum;
+        for (int64_t k = 0; k < length; ++k) {
+          const int64_t at = k * work.rows + r;
+          const T* row = in + place(work.columns[at], work.in_pair, work.in_half);
+          sum = V::broadcast(values[at]) * load(row + u * work.in_step) + sum;
+        }
       }
-      T* at = out + u * work.out_step;
-      part&& work.out_part ? sum.store_part(at, work.tail) : sum.store(at);
+      return sum;
+    };
+    const auto whole = [](const T* at) { return V::load(at); };
+    for (int64_t u = 0; u < work.count; ++u) sum_of(whole, u).store(out + u * work.out_step);
+    if (work.tail) {
+      const auto part = [&](const T* at) {
+        return work.in_part ? V::load_part(at, work.tail) : V::load(at);
+      };
+      const V sum = sum_of(part, work.count);
+      T* at = out + work.count * work.out_step;
+      work.out_part ? sum.store_part(at, work.tail) : sum.store(at);
     }
   }
 }

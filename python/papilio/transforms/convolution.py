@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
+import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..butterfly import Butterfly
 from ..composition import Composition
 from ..dtypes import as_array, promoted
 from ..parts import Pairs
@@ -65,7 +67,8 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
     Returns
     -------
     Composition
-        Equal to ``scipy.linalg.toeplitz(c, r)``: a part of a circulant matrix of a fast length.
+        Equal to ``scipy.linalg.toeplitz(c, r)``: a part of a circulant matrix of a fast length, or
+        the matrix itself as one factor where it is so small that this is less work.
 
     Raises
     ------
@@ -84,6 +87,9 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
     m, n = len(column), len(row)
     dtype = np.result_type(column, row)
     size = _fast_length(m + n - 1)
+    if m * n <= 5 * size * np.log2(size):  # multiply-adds of the transforms and between them
+        block = scipy.linalg.toeplitz(column, row).astype(dtype)
+        return Composition([Butterfly([block[None, :, :, None]])])
     values = np.zeros(size, dtype)
     values[:m] = column
     if n > 1:
