@@ -212,7 +212,7 @@ class Passage {
     // are shorter than some cache lines cost more than what leaves it.
     const Index fitting = l2_bytes() / 3 / (composition_.widest_ * element_) / lanes * lanes;
     const Index least = inner_.in_stride == 1 && inner_.out_stride == 1 ? 4 * lanes : lanes;
-    const Index usual = std::max(least, std::min(fitting, 16 * lanes));
+    const Index usual = std::max(least, std::min(fitting, 8 * lanes));
     const Index outer = size_of(outer_);
     const Index threads = threads_for(outer * ((inner_.size + lanes - 1) / lanes), nanoseconds());
     const Index width =
