@@ -5,8 +5,10 @@
 dft: complex transforms of batches of 256 in both layouts and of single vectors, powers of two and
     composite lengths.
 hadamard: the same for float32 Hadamard transforms.
-others: one transform of each kind against the dense product.
-accuracy: the relative error against long double, beside scipy.fft's.
+others: one transform of each kind against the dense product, and scipy.fft's real transforms in
+    both layouts.
+accuracy: the relative error against long double, beside scipy.fft's; that of long double itself
+    against mpmath where that is installed.
 
 Each line has the median time of papilio (into an array that is there; as "F @ x" with a new array
 for the result, as scipy.fft makes one), its ratio to scipy.fft (or for Hadamard transforms to the
@@ -16,6 +18,7 @@ fastest peer) and each peer's time, all from interleaved runs in one process.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import transform_peers
@@ -141,36 +144,49 @@ def hadamard(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
 
 def others(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
     import numpy as np
+    import scipy.fft
 
     import papilio as pp
 
     t = pp.transforms
-    for n in (32,) if quick else (32, 256, 1024):
+    for n in (32,) if quick else (32, 64, 256, 1024, 4096):
         c = np.random.default_rng(0).standard_normal(n)
         operators = {
-            "hadamard": t.hadamard(n),
-            "haar": t.haar(n),
-            "dft": t.dft(n),
-            "rdft": t.rdft(n),
-            "hartley": t.hartley(n),
-            "dct": t.dct(n),
-            "dst type 4": t.dst(n, 4),
-            "circulant": t.circulant(c),
-            "toeplitz": t.toeplitz(c),
+            "hadamard": (t.hadamard(n), None),
+            "haar": (t.haar(n), None),
+            "dft": (t.dft(n), scipy.fft.fft),
+            "rdft": (t.rdft(n), scipy.fft.rfft),
+            "hartley": (t.hartley(n), None),
+            "dct": (t.dct(n), scipy.fft.dct),
+            "dct type 1": (t.dct(n, 1), partial(scipy.fft.dct, type=1)),
+            "dst type 4": (t.dst(n, 4), partial(scipy.fft.dst, type=4)),
+            "circulant": (t.circulant(c), None),
+            "toeplitz": (t.toeplitz(c), None),
         }
-        for name, F in operators.items():
+        for name, (F, peer) in operators.items():
             A = F.toarray()
             for batch in (1, 256):
                 x = random((n, batch) if batch > 1 else n, "float64")
                 if name == "dft":
                     x = x.astype(complex)
-                row(
-                    results,
-                    f"{name}, n={n}, B={batch}",
-                    {"papilio": lambda F=F, x=x: F @ x, "dense": lambda A=A, x=x: A @ x},
-                    ("dense",),
-                    0.08,
-                )
+                # As dense products want it: a complex matrix times real vectors converts them.
+                dense_x = x.astype(A.dtype)
+                calls = {
+                    "papilio": lambda F=F, x=x: F @ x,
+                    "dense": lambda A=A, x=dense_x: A @ x,
+                }
+                if peer:
+                    calls["scipy.fft"] = lambda peer=peer, x=x: peer(x, axis=0, workers=threads)
+                title = f"{name}, n={n}, B={batch}, columns, {threads} thread(s)"
+                row(results, title, calls, ("dense",), 0.08)
+                if peer and batch > 1:
+                    rows = np.ascontiguousarray(x.T)
+                    calls = {
+                        "papilio": lambda F=F, x=rows: F.apply(x, axis=1),
+                        "scipy.fft": lambda peer=peer, x=rows: peer(x, axis=1, workers=threads),
+                    }
+                    title = f"{name}, n={n}, B={batch}, rows, {threads} thread(s)"
+                    row(results, title, calls, ("scipy.fft",), 0.08)
 
 
 def accuracy(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
@@ -181,6 +197,14 @@ def accuracy(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
 
     def error(y: Any, exact: Any) -> float:
         return float(np.linalg.norm(y - exact) / np.linalg.norm(exact))
+
+    try:
+        x = random(128, "complex128").astype(np.clongdouble)
+        reference = error(scipy.fft.fft(x), by_mpmath(x))
+        print(f"accuracy of the long double reference, n=128, against mpmath: {reference:.2e}")
+        results.append({"work": "accuracy of long double, n=128", "what": "error", "is": reference})
+    except ImportError as problem:
+        skipped("mpmath", problem)
 
     for n in (64, 1000, 1024, 4096, 10080, 16384, 2**18):
         for dtype in ("complex128", "complex64"):
@@ -196,6 +220,22 @@ def accuracy(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
                 results.append(
                     {"work": title, "what": "error", "papilio": ours, "scipy.fft": theirs}
                 )
+
+
+def by_mpmath(x: Any) -> Any:
+    """The transform of x from its definition with 40 digits, rounded to long double."""
+    import mpmath
+    import numpy as np
+
+    def long_double(z: Any) -> Any:
+        return np.longdouble(mpmath.nstr(z.real, 30)) + 1j * np.longdouble(mpmath.nstr(z.imag, 30))
+
+    with mpmath.workdps(40):
+        n = len(x)
+        roots = [mpmath.expjpi(mpmath.mpf(-2 * k) / n) for k in range(n)]
+        entries = [mpmath.mpc(complex(entry)) for entry in x]
+        sums = (mpmath.fsum(roots[j * k % n] * entries[j] for j in range(n)) for k in range(n))
+        return np.array([long_double(total) for total in sums], np.clongdouble)
 
 
 def main() -> None:
