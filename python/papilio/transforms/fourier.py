@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from ..architecture import Architecture
 from ..butterfly import Butterfly, from_owned
-from ..composition import Composition, Pairs, Part, Sparse
+from ..composition import Composition, Pairs, Sparse
 from ..dtypes import SUPPORTED
 from .common import Axes, Shape, chosen_dtype, over_axes, roots_of_unity, scale_of
 
@@ -197,8 +197,8 @@ def _hartley(n: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> C
     )
 
 
-def half_spectrum(n: int, dtype: np.dtype[Any]) -> tuple[Any, list[Part]]:
-    """``(S, parts)`` with ``dft(n) = S @ product(parts)``, parts real and S sparse.
+def half_spectrum(n: int, dtype: np.dtype[Any]) -> tuple[Any, list[Any]]:
+    """``(S, parts)`` with ``dft(n) = S @ product(parts)``, parts real (first `Pairs`), S sparse.
 
     For even n: z = dft(n/2) of the pairs x[2 j] + i x[2 j + 1] has Z_k = E_k + i O_k, E and O being
     the transforms of the even and the odd entries, so that E_k = (Z_k + conj Z_-k) / 2,
@@ -221,9 +221,9 @@ def half_spectrum(n: int, dtype: np.dtype[Any]) -> tuple[Any, list[Part]]:
     return _rows(values, columns, n), [Pairs(butterfly_dft(half, complex_dtype))]
 
 
-def butterfly_dft(n: int, dtype: np.dtype[Any], inverse: bool = False) -> Any:
-    """`dft` or `idft` of checked arguments, for use inside of compositions."""
-    return _fourier(n, dtype, None, inverse)
+def butterfly_dft(n: int, dtype: np.dtype[Any]) -> Any:
+    """`dft` of checked arguments, for use inside of compositions."""
+    return _fourier(n, dtype, None, False)
 
 
 def sparse(matrix: Any, dtype: np.dtype[Any]) -> Sparse:
@@ -248,12 +248,14 @@ def _fourier(
     architecture = Architecture.mixed_radix(radices)
     values = []
     digits = np.zeros(1, np.int64)
+    roots = roots_of_unity(n)
+    if inverse:
+        roots = roots.conj()
     for pattern in architecture:
         p, d = pattern.b, pattern.d
         j, k, l = np.ogrid[:p, :p, :d]
         # exp(-2 pi i (j d + l) k / (p d)), the twiddle of (k, l) times the root of (j, k)
-        block = roots_of_unity(p * d, (j * d + l) * k)[None]
-        values.append(block.conj() if inverse else block)
+        values.append(roots[None, (j * d + l) * k % (p * d) * (n // (p * d))])
     # Row of the permuted input: digits of the column reversed.
     for p in radices:
         digits = (digits[:, None] + len(digits) * np.arange(p)).ravel()
@@ -293,12 +295,13 @@ def _bluestein(
     kernel[:n] = chirp.conj()
     kernel[m - n + 1 :] = chirp[:0:-1].conj()
     select = scipy.sparse.csr_array((chirp, (k, k)), shape=(n, m))
+    transform = butterfly_dft(m, dtype)
     return Composition(
         [
             sparse(select * scale, dtype),
-            butterfly_dft(m, dtype, inverse=True),
-            sparse(scipy.sparse.diags_array(scipy.fft.fft(kernel)), dtype),
-            butterfly_dft(m, dtype),
+            transform.conj(),
+            sparse(scipy.sparse.diags_array(scipy.fft.fft(kernel) / m), dtype),
+            transform,
             sparse(select.T, dtype),
         ],
         partial(_fourier, n, dtype, norm, not inverse),
