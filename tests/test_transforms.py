@@ -58,12 +58,18 @@ def test_hadamard_is_scipys_exactly(n):
     assert np.array_equal(F.inv().toarray(), scipy.linalg.hadamard(n) / n)
 
 
-@pytest.mark.parametrize("n", [12, 20, 24, 28, 40, 56, 80, 96])
-def test_other_hadamard_matrices_are_orthogonal_signs(n):
+@pytest.mark.parametrize("twos", [1, 2, 4, 8])
+@pytest.mark.parametrize("m", [12, 20, 28, 40])
+def test_other_hadamard_matrices_are_orthogonal_signs_in_natural_order(m, twos):
+    n = m * twos
     H = T.hadamard(n).toarray()
     assert np.array_equal(np.abs(H), np.ones((n, n)))
     assert np.array_equal(H @ H.T, n * np.eye(n))
+    assert np.array_equal(H, np.kron(scipy.linalg.hadamard(twos), T.hadamard(m).toarray()))
     assert_operator(T.hadamard(n, norm="ortho"), H / n**0.5)
+    for order in ("dyadic", "sequency"):
+        with pytest.raises(ValueError, match=f"order is '{order}', which is for powers of two"):
+            T.hadamard(n, order=order)
 
 
 @pytest.mark.parametrize("n", [1, 2, 8, 64])

@@ -11,6 +11,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
+from .along_axis import AlongAxis
 from .butterfly import Butterfly, chunks, prepared_product, readable_in_place
 from .dtypes import promoted
 from .lowering import lower
@@ -125,7 +126,7 @@ class Composition(LinearOperator):  # type: ignore[misc]
                 made.extend(part._parts)
             elif scipy.sparse.issparse(part):
                 made.append(Sparse(part))
-            elif isinstance(part, Butterfly | Sparse | Pairs):
+            elif isinstance(part, Butterfly | Sparse | Pairs | AlongAxis):
                 made.append(part)
             else:
                 raise TypeError(

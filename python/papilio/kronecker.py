@@ -1,41 +1,49 @@
-"""kron: the Kronecker product of operators as one butterfly."""
+"""kron: the Kronecker product of operators, and operators along axes of flattened arrays."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .along_axis import AlongAxis
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
+from .composition import Composition
 from .dtypes import as_array
 
 _Array = np.ndarray[Any, Any]
+Operator = Butterfly | Composition
 
 
-def kron(*operators: Butterfly | ArrayLike) -> Butterfly:
-    """Return the Kronecker product of butterflies and small dense matrices as one butterfly.
+def kron(*operators: Operator | ArrayLike) -> Operator:
+    """Return the Kronecker product of butterflies, compositions and small dense matrices.
 
     For C-contiguous arrays, ``kron(F1, F2) @ X.ravel()`` is ``(F1 @ X @ F2.T).ravel()``: a
     transform of both axes. Nothing of the product's size is formed but permutations.
 
     Parameters
     ----------
-    *operators : Butterfly or array_like
+    *operators : Butterfly, Composition or array_like
         At least one. A dense matrix becomes a single factor.
 
     Returns
     -------
-    Butterfly
-        ``F1 (x) F2 (x) ...``, in the common dtype. Its factors are those of all operators; values
-        of left operators repeat along d, those of right ones along a, and are stored once where
-        the factor is tied there or has one entry along that axis; others are repeated.
+    Butterfly or Composition
+        ``F1 (x) F2 (x) ...``, in the common dtype: one Butterfly if no operator is a Composition.
+        Its factors are those of all operators; values of left operators repeat along d, those of
+        right ones along a, and are stored once where the factor is tied there or has one entry
+        along that axis; others are repeated. A Composition multiplies along one axis after the
+        other, the last one first, and repeats nothing. Its ``inv()`` is that of the operators.
 
     Raises
     ------
     TypeError, ValueError
-        For no operators, or something that is neither a Butterfly nor a numeric matrix.
+        For no operators, or something that is neither an operator of papilio nor a numeric matrix.
 
     Examples
     --------
@@ -46,18 +54,38 @@ def kron(*operators: Butterfly | ArrayLike) -> Butterfly:
     >>> bool(np.allclose(F @ X.ravel(), np.kron(pp.transforms.hadamard(4).toarray(),
     ...                                         [[1, 2], [3, 4]]) @ X.ravel()))
     True
+    >>> pp.kron(pp.transforms.dct(8), pp.transforms.hadamard(4)).shape
+    (32, 32)
     """
     if not operators:
         raise ValueError("kron got no operators, expected at least one")
-    factors = [_as_butterfly(given, f"operators[{n}]") for n, given in enumerate(operators)]
-    product = factors[0]
-    for factor in factors[1:]:
-        product = _pair(product, factor)
-    return product
+    factors = [_as_operator(given, f"operators[{n}]") for n, given in enumerate(operators)]
+    return along_axes([F.shape[1] for F in factors], list(enumerate(factors)))
 
 
-def _as_butterfly(given: Any, name: str) -> Butterfly:
-    if isinstance(given, Butterfly):
+def along_axes(shape: Sequence[int], operators: Sequence[tuple[int, Operator]]) -> Operator:
+    """Operators along different axes of arrays of this shape, flattened; the last acts first."""
+    if len(shape) == 1:
+        return operators[0][1]
+    sizes = list(shape)
+    parts = []
+    for axis, F in reversed(operators):
+        parts.append(AlongAxis(F, math.prod(sizes[:axis]), math.prod(sizes[axis + 1 :])))
+        sizes[axis] = F.shape[0]
+    parts.reverse()
+    butterflies = [(axis, F) for axis, F in operators if isinstance(F, Butterfly)]
+    if len(butterflies) == len(operators):
+        return _butterfly(shape, sizes, butterflies, parts)
+    square = all(F.shape[0] == F.shape[1] for _, F in operators)
+    return Composition(parts, partial(_inverse, shape, operators) if square else None)
+
+
+def _inverse(shape: Sequence[int], operators: Sequence[tuple[int, Operator]]) -> Operator:
+    return along_axes(shape, [(axis, F.inv()) for axis, F in reversed(operators)])
+
+
+def _as_operator(given: Any, name: str) -> Operator:
+    if isinstance(given, Butterfly | Composition):
         return given
     matrix = as_array(given, name)
     if matrix.ndim != 2 or matrix.size == 0:
@@ -65,33 +93,40 @@ def _as_butterfly(given: Any, name: str) -> Butterfly:
     return Butterfly([matrix[None, :, :, None]])
 
 
-def _pair(left: Butterfly, right: Butterfly) -> Butterfly:
-    """``(left (x) I) (I (x) right)``."""
-    dtype = np.result_type(left.dtype, right.dtype)
-    rows, cols = right.shape[0], left.shape[1]
+def _butterfly(
+    columns: Sequence[int],
+    rows: Sequence[int],
+    operators: Sequence[tuple[int, Butterfly]],
+    parts: Sequence[AlongAxis],
+) -> Butterfly:
+    """One chain of all factors; the permutations of one axis commute with the rest."""
+    dtype = np.result_type(*(F.dtype for _, F in operators))
     patterns, values = [], []
-    for pattern, array in zip(left.architecture, left.factors, strict=True):
-        patterns.append((pattern.a, pattern.b, pattern.c, pattern.d * rows))
-        # Along l = (l of the factor, row of the identity).
-        repeats = 1 if array.shape[3] == 1 else rows
-        values.append(np.repeat(array.astype(dtype), repeats, axis=3))
-    for pattern, array in zip(right.architecture, right.factors, strict=True):
-        patterns.append((pattern.a * cols, pattern.b, pattern.c, pattern.d))
-        repeats = 1 if array.shape[0] == 1 else cols
-        values.append(np.tile(array.astype(dtype), (repeats, 1, 1, 1)))
+    for part in parts:
+        before, after = part.before, part.after
+        F: Butterfly = part.operator
+        for (a, b, c, d), array in zip(F.architecture, F.factors, strict=True):
+            patterns.append((a * before, b, c, d * after))
+            # Along i = (index of the identity, i of the factor), l = (l of the factor, index).
+            copies = 1 if array.shape[0] == 1 else before, 1, 1, 1
+            repeated = np.repeat(array, 1 if array.shape[3] == 1 else after, axis=3)
+            values.append(np.tile(repeated, copies).astype(dtype, order="C"))
     return from_owned(
         Architecture(patterns),
-        [np.ascontiguousarray(array) for array in values],
-        _permutation(left.row_permutation, right.row_permutation, left.shape[0], rows),
-        _permutation(left.column_permutation, right.column_permutation, cols, right.shape[1]),
+        values,
+        _permutation(rows, {axis: F.row_permutation for axis, F in operators}),
+        _permutation(columns, {axis: F.column_permutation for axis, F in operators}),
     )
 
 
 def _permutation(
-    left: NDArray[np.int64] | None, right: NDArray[np.int64] | None, outer: int, inner: int
+    shape: Sequence[int], of_axes: dict[int, NDArray[np.int64] | None]
 ) -> NDArray[np.int64] | None:
-    if left is None and right is None:
+    """The flat index of what the permutations of the axes put at each place."""
+    if all(permutation is None for permutation in of_axes.values()):
         return None
-    left = np.arange(outer) if left is None else left
-    right = np.arange(inner) if right is None else right
-    return (left[:, None] * inner + right).ravel()
+    index = np.arange(math.prod(shape)).reshape(shape)
+    for axis, permutation in of_axes.items():
+        if permutation is not None:
+            index = index.take(permutation, axis)
+    return np.ascontiguousarray(index.ravel())

@@ -7,9 +7,11 @@ only, ``"forward"`` the transform only, ``"ortho"`` both by the square root.
 from .convolution import circulant, convolution, shift, toeplitz
 from .fourier import dft, hartley, idft, rdft
 from .hadamard import haar, hadamard
+from .polynomials import chebyshev_to_legendre, legendre_to_chebyshev
 from .trigonometric import dct, dst
 
 __all__ = [
+    "chebyshev_to_legendre",
     "circulant",
     "convolution",
     "dct",
@@ -19,6 +21,7 @@ __all__ = [
     "hadamard",
     "hartley",
     "idft",
+    "legendre_to_chebyshev",
     "rdft",
     "shift",
     "toeplitz",

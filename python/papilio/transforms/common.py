@@ -1,11 +1,20 @@
-"""What the transforms share: arguments, roots of unity, the scale that `norm` names."""
+"""What the transforms share: arguments, axes, roots of unity, the scale that `norm` names."""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
+
+from ..kronecker import along_axes
+from ..pattern import positive_int
+
+Shape = int | Sequence[int]  # a length, or the shape of arrays that are held as vectors
+Axes = int | Sequence[int] | None
 
 _NORMS = ("backward", "ortho", "forward")
 
@@ -16,6 +25,42 @@ def chosen_dtype(dtype: DTypeLike, allowed: tuple[np.dtype[Any], ...]) -> np.dty
     if chosen not in allowed:
         names = ", ".join(str(candidate) for candidate in allowed)
         raise TypeError(f"dtype is {chosen}, expected one of {names}")
+    return chosen
+
+
+def over_axes(
+    n: Shape, axes: Axes, make: Callable[[int], Any], make_last: Callable[[int], Any] | None = None
+) -> Any:
+    """Return ``make(length)`` along each of the axes (default: all) of flattened arrays.
+
+    n is their shape, or the length of vectors. `make_last` is for the last of the axes, which is
+    done first; `make` is called once for each length.
+    """
+    make = cache(make)
+    if isinstance(n, Sequence | np.ndarray) and not isinstance(n, str):
+        shape = [positive_int(length, f"n[{axis}]") for axis, length in enumerate(n)]
+        if not shape:
+            raise ValueError("n is empty, expected a length or the lengths of the axes")
+    else:
+        shape = [positive_int(n, "n")]
+    *others, last = _checked_axes(axes, len(shape))
+    operators = [(axis, make(shape[axis])) for axis in others]
+    return along_axes(shape, [*operators, (last, (make_last or make)(shape[last]))])
+
+
+def _checked_axes(axes: Axes, ndim: int) -> list[int]:
+    """All axes for None; else those given, counted from 0, in the order given."""
+    if axes is None:
+        return list(range(ndim))
+    try:
+        given = [operator.index(axis) for axis in (axes if np.iterable(axes) else [axes])]
+    except TypeError:
+        raise TypeError(f"axes is {axes!r}, expected whole numbers") from None
+    if not given or any(not -ndim <= axis < ndim for axis in given):
+        raise ValueError(f"axes is {axes!r}, expected at least one of the {ndim} axes of n")
+    chosen = [axis % ndim for axis in given]
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"axes is {axes!r}, expected each axis once")
     return chosen
 
 

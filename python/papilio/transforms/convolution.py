@@ -209,31 +209,22 @@ def _fast_length(n: int) -> int:
 
 
 def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any]) -> Composition:
-    """``idft @ diag(spectrum) @ dft``, whose result is real if dtype is."""
+    """``dft.H @ diag(spectrum / n) @ dft``, whose result is real if dtype is."""
     n = len(spectrum)
-    complex_dtype = np.result_type(dtype, np.complex64)
     inverse = None
     if np.all(np.abs(spectrum) > np.finfo(dtype).eps * np.abs(spectrum).max()):
         inverse = partial(_diagonal_in_fourier, 1 / spectrum, dtype)
-    diagonal = scipy.sparse.diags_array(spectrum)
+    diagonal = scipy.sparse.diags_array(spectrum / n)
     if dtype.kind == "c":
-        return Composition(
-            [
-                butterfly_dft(n, dtype, inverse=True),
-                sparse(diagonal, dtype),
-                butterfly_dft(n, dtype),
-            ],
-            inverse,
-        )
+        transform = butterfly_dft(n, dtype)
+        return Composition([transform.conj(), sparse(diagonal, dtype), transform], inverse)
     # dft = S R with R real (a transform of pairs) and S.H S = 2 I, or for odd n S a sum of pairs.
     S, parts = half_spectrum(n, dtype)
+    back = Pairs(parts[0].butterfly.conj())
     if n % 2:
-        selection = parts[1].T
         pairs = scipy.sparse.csr_array(_as_pairs(diagonal))
-        back = Pairs(butterfly_dft(n, complex_dtype, inverse=True))
-        return Composition([selection, back, sparse(pairs, dtype), *parts], inverse)
-    between = (S.conj().T @ diagonal @ S).real / 2
-    back = Pairs(butterfly_dft(n // 2, complex_dtype, inverse=True))
+        return Composition([parts[1].T, back, sparse(pairs, dtype), *parts], inverse)
+    between = (S.conj().T @ diagonal @ S).real
     return Composition([back, sparse(between, dtype), *parts], inverse)
 
 

@@ -14,40 +14,44 @@ from ..architecture import Architecture
 from ..butterfly import Butterfly, from_owned
 from ..composition import Composition
 from ..dtypes import SUPPORTED
-from ..parts import Pairs, Part, Sparse
-from ..pattern import positive_int
-from .common import chosen_dtype, roots_of_unity, scale_of
+from ..parts import Pairs, Sparse
+from .common import Axes, Shape, chosen_dtype, over_axes, roots_of_unity, scale_of
 
 _LARGEST_RADIX = 13
 REAL, COMPLEX = SUPPORTED[:2], SUPPORTED[2:]
 
 
 def dft(
-    n: int, dtype: DTypeLike = np.complex128, *, norm: str | None = None
+    n: Shape, dtype: DTypeLike = np.complex128, *, axes: Axes = None, norm: str | None = None
 ) -> Butterfly | Composition:
     """Return the discrete Fourier transform of length n: ``exp(-2 pi i j k / n)``.
 
     Parameters
     ----------
-    n : int
-        Any length. Where its prime factors are at most 13 the result is a Butterfly.
+    n : int or sequence of int
+        Any length; or the shape of arrays, which are held as vectors in C order. Where the prime
+        factors of all lengths are at most 13 the result is a Butterfly.
     dtype : dtype_like, default complex128
         complex64 or complex128.
+    axes : int or sequence of int, optional
+        Which axes of a shape n are transformed, as in `scipy.fft.fftn`. Default: all.
     norm : {"backward", "ortho", "forward"}, default "backward"
         As in `scipy.fft.fft`: forward scales by 1/n, ortho by 1/sqrt(n).
 
     Returns
     -------
     Butterfly or Composition
-        ``dft(n) @ x`` equals ``scipy.fft.fft(x, norm=norm)``. A Butterfly has its columns permuted
-        by digit reversal; its factors are tied along a, where the Cooley-Tukey twiddles repeat.
-        With a prime factor above 13 it is Bluestein's composition of two transforms of a power of
-        two.
+        ``dft(n) @ x`` equals ``scipy.fft.fft(x, norm=norm)``, or for a shape n
+        ``scipy.fft.fftn(x.reshape(n), axes=axes, norm=norm).ravel()``. A Butterfly has its columns
+        permuted by digit reversal; its factors are tied along a, where the Cooley-Tukey twiddles
+        repeat. A length with a prime factor above 13 takes Bluestein's composition of two
+        transforms of a power of two.
 
     Raises
     ------
     TypeError, ValueError
-        For an n that isn't a positive whole number, another dtype or an unknown norm.
+        For lengths that aren't positive whole numbers, axes that n doesn't have, another dtype or
+        an unknown norm.
 
     Examples
     --------
@@ -56,12 +60,14 @@ def dft(
     >>> x = np.arange(12.0)
     >>> bool(np.allclose(pp.transforms.dft(12) @ x, np.fft.fft(x)))
     True
+    >>> bool(np.allclose(pp.transforms.dft((3, 4)) @ x, np.fft.fft2(x.reshape(3, 4)).ravel()))
+    True
     """
-    return _fourier(n, dtype, norm, inverse=False)
+    return _fourier_of(n, dtype, axes, norm, inverse=False)
 
 
 def idft(
-    n: int, dtype: DTypeLike = np.complex128, *, norm: str | None = None
+    n: Shape, dtype: DTypeLike = np.complex128, *, axes: Axes = None, norm: str | None = None
 ) -> Butterfly | Composition:
     """Return the inverse discrete Fourier transform: ``exp(2 pi i j k / n) / n``.
 
@@ -76,26 +82,42 @@ def idft(
     >>> bool(np.allclose(pp.transforms.idft(8) @ (pp.transforms.dft(8) @ x), x))
     True
     """
-    return _fourier(n, dtype, norm, inverse=True)
+    return _fourier_of(n, dtype, axes, norm, inverse=True)
 
 
-def rdft(n: int, dtype: DTypeLike = np.float64, *, norm: str | None = None) -> Composition:
+def _fourier_of(
+    n: Any, dtype: Any, axes: Axes, norm: Any, inverse: bool
+) -> Butterfly | Composition:
+    chosen = chosen_dtype(dtype, COMPLEX)
+    transform: Butterfly | Composition = over_axes(
+        n, axes, lambda length: _fourier(length, chosen, norm, inverse)
+    )
+    return transform
+
+
+def rdft(
+    n: Shape, dtype: DTypeLike = np.float64, *, axes: Axes = None, norm: str | None = None
+) -> Composition:
     """Return the Fourier transform of real vectors: the first ``n // 2 + 1`` rows of `dft`.
 
     Parameters
     ----------
-    n : int
-        Any length.
+    n : int or sequence of int
+        Any length, or the shape of arrays, which are held as vectors in C order.
     dtype : dtype_like, default float64
         float32 or float64: of the real part of the work. The operator itself is complex.
+    axes : int or sequence of int, optional
+        As in `scipy.fft.rfftn`: the last of them (default: the last of all) is halved, the others
+        get the complex transform.
     norm : {"backward", "ortho", "forward"}, default "backward"
         As in `scipy.fft.rfft`.
 
     Returns
     -------
     Composition
-        ``rdft(n) @ x`` equals ``scipy.fft.rfft(x, norm=norm)``. For even n it runs a complex
-        transform of half the length on pairs of real numbers.
+        ``rdft(n) @ x`` equals ``scipy.fft.rfft(x, norm=norm)``, or ``rfftn`` flattened. For even n
+        it runs a complex transform of half the length on pairs of real numbers. It has no linear
+        inverse: that is real-linear only.
 
     Raises
     ------
@@ -110,22 +132,34 @@ def rdft(n: int, dtype: DTypeLike = np.float64, *, norm: str | None = None) -> C
     >>> bool(np.allclose(pp.transforms.rdft(8) @ x, np.fft.rfft(x)))
     True
     """
-    n = positive_int(n, "n")
     chosen = chosen_dtype(dtype, REAL)
-    spectrum, parts = half_spectrum(n, chosen)
-    rows = spectrum[: n // 2 + 1] * scale_of(norm, n, False)
-    return Composition([sparse(rows, chosen), *parts])
+    complex_dtype = np.result_type(chosen, np.complex64)
+
+    def halved(length: int) -> Composition:
+        spectrum, parts = half_spectrum(length, chosen)
+        rows = spectrum[: length // 2 + 1] * scale_of(norm, length, False)
+        return Composition([sparse(rows, chosen), *parts])
+
+    transform: Composition = over_axes(
+        n, axes, lambda length: _fourier(length, complex_dtype, norm, False), halved
+    )
+    return transform
 
 
-def hartley(n: int, dtype: DTypeLike = np.float64, *, norm: str | None = None) -> Composition:
+def hartley(
+    n: Shape, dtype: DTypeLike = np.float64, *, axes: Axes = None, norm: str | None = None
+) -> Composition:
     """Return the Hartley transform of length n: ``cos(2 pi j k / n) + sin(2 pi j k / n)``.
 
     Parameters
     ----------
-    n : int
-        Any length.
+    n : int or sequence of int
+        Any length, or the shape of arrays, which are held as vectors in C order.
     dtype : dtype_like, default float64
         float32 or float64.
+    axes : int or sequence of int, optional
+        Which axes of a shape n are transformed, one after the other (the product of the kernels of
+        all axes). Default: all.
     norm : {"backward", "ortho", "forward"}, default "backward"
         The inverse is the transform divided by n (backward).
 
@@ -149,7 +183,11 @@ def hartley(n: int, dtype: DTypeLike = np.float64, *, norm: str | None = None) -
     >>> bool(np.allclose(pp.transforms.hartley(6) @ x, f.real - f.imag))
     True
     """
-    return _hartley(positive_int(n, "n"), chosen_dtype(dtype, REAL), norm, False)
+    chosen = chosen_dtype(dtype, REAL)
+    transform: Composition = over_axes(
+        n, axes, lambda length: _hartley(length, chosen, norm, False)
+    )
+    return transform
 
 
 def _hartley(n: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> Composition:
@@ -160,8 +198,8 @@ def _hartley(n: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> C
     )
 
 
-def half_spectrum(n: int, dtype: np.dtype[Any]) -> tuple[Any, list[Part]]:
-    """``(S, parts)`` with ``dft(n) = S @ product(parts)``, parts real and S sparse.
+def half_spectrum(n: int, dtype: np.dtype[Any]) -> tuple[Any, list[Any]]:
+    """``(S, parts)`` with ``dft(n) = S @ product(parts)``, parts real (first `Pairs`), S sparse.
 
     For even n: z = dft(n/2) of the pairs x[2 j] + i x[2 j + 1] has Z_k = E_k + i O_k, E and O being
     the transforms of the even and the odd entries, so that E_k = (Z_k + conj Z_-k) / 2,
@@ -184,9 +222,9 @@ def half_spectrum(n: int, dtype: np.dtype[Any]) -> tuple[Any, list[Part]]:
     return _rows(values, columns, n), [Pairs(butterfly_dft(half, complex_dtype))]
 
 
-def butterfly_dft(n: int, dtype: np.dtype[Any], inverse: bool = False) -> Any:
-    """`dft` or `idft` of checked arguments, for use inside of compositions."""
-    return _fourier(n, dtype, None, inverse)
+def butterfly_dft(n: int, dtype: np.dtype[Any]) -> Any:
+    """`dft` of checked arguments, for use inside of compositions."""
+    return _fourier(n, dtype, None, False)
 
 
 def sparse(matrix: Any, dtype: np.dtype[Any]) -> Sparse:
@@ -200,22 +238,25 @@ def _rows(values: Any, columns: Any, width: int) -> Any:
     return scipy.sparse.csr_array((values.ravel(), coordinates), shape=(len(values), width))
 
 
-def _fourier(n: int, dtype: DTypeLike, norm: str | None, inverse: bool) -> Butterfly | Composition:
-    n = positive_int(n, "n")
-    chosen = chosen_dtype(dtype, COMPLEX)
+def _fourier(
+    n: int, dtype: np.dtype[Any], norm: str | None, inverse: bool
+) -> Butterfly | Composition:
+    """`dft` or `idft` of one length, of checked arguments."""
     scale = scale_of(norm, n, inverse)
     radices = prime_factors(n)
     if max(radices) > _LARGEST_RADIX:
-        return _bluestein(n, chosen, norm, inverse, scale)
+        return _bluestein(n, dtype, norm, inverse, scale)
     architecture = Architecture.mixed_radix(radices)
     values = []
     digits = np.zeros(1, np.int64)
+    roots = roots_of_unity(n)
+    if inverse:
+        roots = roots.conj()
     for pattern in architecture:
         p, d = pattern.b, pattern.d
         j, k, l = np.ogrid[:p, :p, :d]
         # exp(-2 pi i (j d + l) k / (p d)), the twiddle of (k, l) times the root of (j, k)
-        block = roots_of_unity(p * d, (j * d + l) * k)[None]
-        values.append(block.conj() if inverse else block)
+        values.append(roots[None, (j * d + l) * k % (p * d) * (n // (p * d))])
     # Row of the permuted input: digits of the column reversed.
     for p in radices:
         digits = (digits[:, None] + len(digits) * np.arange(p)).ravel()
@@ -224,7 +265,7 @@ def _fourier(n: int, dtype: DTypeLike, norm: str | None, inverse: bool) -> Butte
     reversal[digits] = np.arange(n)
     return from_owned(
         architecture,
-        [block.astype(chosen) for block in values],
+        [block.astype(dtype) for block in values],
         None,
         None if len(radices) == 1 else reversal,
     )
@@ -255,12 +296,13 @@ def _bluestein(
     kernel[:n] = chirp.conj()
     kernel[m - n + 1 :] = chirp[:0:-1].conj()
     select = scipy.sparse.csr_array((chirp, (k, k)), shape=(n, m))
+    transform = butterfly_dft(m, dtype)
     return Composition(
         [
             sparse(select * scale, dtype),
-            butterfly_dft(m, dtype, inverse=True),
-            sparse(scipy.sparse.diags_array(scipy.fft.fft(kernel)), dtype),
-            butterfly_dft(m, dtype),
+            transform.conj(),
+            sparse(scipy.sparse.diags_array(scipy.fft.fft(kernel) / m), dtype),
+            transform,
             sparse(select.T, dtype),
         ],
         partial(_fourier, n, dtype, norm, not inverse),

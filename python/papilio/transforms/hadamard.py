@@ -10,24 +10,32 @@ from numpy.typing import DTypeLike
 from ..architecture import Architecture
 from ..butterfly import Butterfly, from_owned
 from ..dtypes import SUPPORTED
-from ..pattern import positive_int, power_of_two
+from ..pattern import power_of_two
 from ..permutations import bit_reversal
-from .common import chosen_dtype, scale_of
+from .common import Axes, Shape, chosen_dtype, over_axes, scale_of
 
 _ORDERS = ("natural", "dyadic", "sequency")
 
 
 def hadamard(
-    n: int, dtype: DTypeLike = np.float64, *, order: str = "natural", norm: str | None = None
+    n: Shape,
+    dtype: DTypeLike = np.float64,
+    *,
+    axes: Axes = None,
+    order: str = "natural",
+    norm: str | None = None,
 ) -> Butterfly:
     """Return the Hadamard matrix of order n.
 
     Parameters
     ----------
-    n : int
-        A power of two, or 12, 20 or 28 times one.
+    n : int or sequence of int
+        A power of two, or 12, 20 (and so 40) or 28 times one; or the shape of arrays, which are
+        held as vectors in C order.
     dtype : dtype_like, default float64
         float32, float64, complex64 or complex128.
+    axes : int or sequence of int, optional
+        Which axes of a shape n are transformed. Default: all.
     order : {"natural", "dyadic", "sequency"}, default "natural"
         Of the rows, for powers of two: natural (Sylvester's), dyadic (Paley's: natural rows in
         bit-reversed order) or sequency (Walsh's: by the number of sign changes).
@@ -61,10 +69,14 @@ def hadamard(
     >>> pp.transforms.hadamard(4, order="sequency").toarray()[1]
     array([ 1.,  1., -1., -1.])
     """
-    n = positive_int(n, "n")
     chosen = chosen_dtype(dtype, SUPPORTED)
     if order not in _ORDERS:
         raise ValueError(f"order is {order!r}, expected 'natural', 'dyadic' or 'sequency'")
+    transform: Butterfly = over_axes(n, axes, lambda length: _hadamard(length, chosen, order, norm))
+    return transform
+
+
+def _hadamard(n: int, dtype: np.dtype[Any], order: str, norm: str | None) -> Butterfly:
     twos = n & -n
     odd = n // twos
     if odd not in (1, 3, 5, 7) or (odd > 1 and twos < 4):
@@ -72,10 +84,10 @@ def hadamard(
     if odd > 1 and order != "natural":
         raise ValueError(f"order is {order!r}, which is for powers of two, but n is {n}")
     radices = [2] * ((twos if odd == 1 else twos // 4).bit_length() - 1)
-    blocks = [np.array([[1, 1], [1, -1]], chosen)] * len(radices)
+    blocks = [np.array([[1, 1], [1, -1]], dtype)] * len(radices)
     if odd > 1 or n == 1:
         radices.append(4 * odd if odd > 1 else 1)
-        blocks.append(_paley(4 * odd).astype(chosen) if odd > 1 else np.ones((1, 1), chosen))
+        blocks.append(_paley(4 * odd).astype(dtype) if odd > 1 else np.ones((1, 1), dtype))
     values = [block[None, :, :, None].copy() for block in blocks]
     scale = scale_of(norm, n, False)
     if scale != 1:
@@ -106,15 +118,17 @@ def _paley(m: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.kron(border, [[1, 1], [1, -1]]) + np.kron(np.eye(q + 1), [[1, -1], [-1, -1]])
 
 
-def haar(n: int, dtype: DTypeLike = np.float64) -> Butterfly:
+def haar(n: Shape, dtype: DTypeLike = np.float64, *, axes: Axes = None) -> Butterfly:
     """Return the orthonormal discrete Haar transform of length n.
 
     Parameters
     ----------
-    n : int
-        A power of two.
+    n : int or sequence of int
+        A power of two; or the shape of arrays, which are held as vectors in C order.
     dtype : dtype_like, default float64
         float32, float64, complex64 or complex128.
+    axes : int or sequence of int, optional
+        Which axes of a shape n are transformed, each completely. Default: all.
 
     Returns
     -------
@@ -136,16 +150,21 @@ def haar(n: int, dtype: DTypeLike = np.float64) -> Butterfly:
            [ 0.707, -0.707,  0.   ,  0.   ],
            [ 0.   ,  0.   ,  0.707, -0.707]])
     """
-    n = power_of_two(n, "n")
     chosen = chosen_dtype(dtype, SUPPORTED)
+    transform: Butterfly = over_axes(n, axes, lambda length: _haar(length, chosen))
+    return transform
+
+
+def _haar(n: int, dtype: np.dtype[Any]) -> Butterfly:
+    power_of_two(n, "n")
     architecture = Architecture.square_dyadic(n)
     if n == 1:
-        return from_owned(architecture, [np.ones((1, 1, 1, 1), chosen)], None, None)
+        return from_owned(architecture, [np.ones((1, 1, 1, 1), dtype)], None, None)
     values = []
     rows = np.zeros(n, np.int64)
     for pattern in architecture:
         # In place: the mean of each block stays at its start, the detail goes to its middle.
-        block = np.zeros((1, 2, 2, pattern.d), chosen)
+        block = np.zeros((1, 2, 2, pattern.d), dtype)
         block[0, 0, 0] = block[0, 1, 1] = 1
         block[0, :, :, 0] = np.array([[1, 1], [1, -1]]) * 0.5**0.5
         values.append(block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,26 +13,33 @@ from numpy.typing import DTypeLike
 from ..composition import Composition
 from ..lowering import complex_rows, real_part
 from ..parts import Pairs, Part
-from ..pattern import positive_int
-from .common import chosen_dtype, roots_of_unity, scale_of
+from .common import Axes, Shape, chosen_dtype, over_axes, roots_of_unity, scale_of
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 
 _INVERSE_TYPE = {1: 1, 2: 3, 3: 2, 4: 4}
 
 
 def dct(
-    n: int, type: int = 2, dtype: DTypeLike = np.float64, *, norm: str | None = None
+    n: Shape,
+    type: int = 2,
+    dtype: DTypeLike = np.float64,
+    *,
+    axes: Axes = None,
+    norm: str | None = None,
 ) -> Composition:
     """Return the discrete cosine transform of length n.
 
     Parameters
     ----------
-    n : int
-        The length; at least 2 for type 1.
+    n : int or sequence of int
+        The length, at least 2 for type 1; or the shape of arrays, which are held as vectors in C
+        order.
     type : {1, 2, 3, 4}, default 2
         As in `scipy.fft.dct`.
     dtype : dtype_like, default float64
         float32 or float64.
+    axes : int or sequence of int, optional
+        Which axes of a shape n are transformed, as in `scipy.fft.dctn`. Default: all.
     norm : {"backward", "ortho", "forward"}, default "backward"
         As in `scipy.fft.dct`; ortho makes the matrix orthogonal.
 
@@ -59,23 +67,29 @@ def dct(
     >>> bool(np.allclose(pp.transforms.dct(8) @ x, scipy.fft.dct(x)))
     True
     """
-    n, kind, chosen = _checked(n, type, dtype, least=2 if type == 1 else 1)
-    return _dct(n, kind, chosen, norm, False)
+    return _of_type(_dct, n, type, dtype, axes, norm)
 
 
 def dst(
-    n: int, type: int = 2, dtype: DTypeLike = np.float64, *, norm: str | None = None
+    n: Shape,
+    type: int = 2,
+    dtype: DTypeLike = np.float64,
+    *,
+    axes: Axes = None,
+    norm: str | None = None,
 ) -> Composition:
     """Return the discrete sine transform of length n.
 
     Parameters
     ----------
-    n : int
-        The length.
+    n : int or sequence of int
+        The length; or the shape of arrays, which are held as vectors in C order.
     type : {1, 2, 3, 4}, default 2
         As in `scipy.fft.dst`.
     dtype : dtype_like, default float64
         float32 or float64.
+    axes : int or sequence of int, optional
+        Which axes of a shape n are transformed, as in `scipy.fft.dstn`. Default: all.
     norm : {"backward", "ortho", "forward"}, default "backward"
         As in `scipy.fft.dst`; ortho makes the matrix orthogonal.
 
@@ -98,20 +112,24 @@ def dst(
     >>> bool(np.allclose(pp.transforms.dst(8) @ x, scipy.fft.dst(x)))
     True
     """
-    n, kind, chosen = _checked(n, type, dtype, least=1)
-    return _dst(n, kind, chosen, norm, False)
+    return _of_type(_dst, n, type, dtype, axes, norm)
 
 
-def _checked(n: Any, kind: Any, dtype: Any, least: int) -> tuple[int, int, np.dtype[Any]]:
-    n = positive_int(n, "n")
+def _of_type(
+    make: Callable[..., Composition], n: Any, kind: Any, dtype: Any, axes: Axes, norm: Any
+) -> Composition:
     if kind not in _INVERSE_TYPE:
         raise ValueError(f"type is {kind!r}, expected 1, 2, 3 or 4")
-    if n < least:
-        raise ValueError(f"n is {n}, expected at least {least} for type {kind}")
-    return n, int(kind), chosen_dtype(dtype, REAL)
+    chosen = chosen_dtype(dtype, REAL)
+    transform: Composition = over_axes(
+        n, axes, lambda length: make(length, int(kind), chosen, norm, False)
+    )
+    return transform
 
 
 def _dct(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> Composition:
+    if n == kind == 1:
+        raise ValueError("n is 1, expected at least 2 for type 1")
     left, parts, right = {1: _cosines_1, 2: _cosines_2, 3: _cosines_3, 4: _cosines_4}[kind](
         n, dtype
     )

@@ -1,0 +1,205 @@
+"""Changes between the bases of Legendre and Chebyshev polynomials."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import scipy.sparse
+from numpy.typing import DTypeLike
+
+from ..butterfly import Butterfly
+from ..composition import Composition
+from ..compress import compress
+from ..factorization import Progress
+from ..interpolation import IncompressibleError
+from ..legendre import Angles, legendre_polynomials
+from ..pattern import finite_number
+from .common import Axes, Shape, chosen_dtype, over_axes
+from .fourier import REAL, sparse
+from .trigonometric import dct
+
+_Array = np.ndarray[Any, Any]
+
+
+def legendre_to_chebyshev(
+    n: Shape,
+    tol: float | None = None,
+    dtype: DTypeLike = np.float64,
+    *,
+    axes: Axes = None,
+    progress: Progress = False,
+) -> Composition:
+    """Return the change from Legendre to Chebyshev coefficients of polynomials.
+
+    The c of ``sum c[k] P_k(x)`` becomes the a of ``sum a[m] T_m(x)``, k and m below n.
+
+    Parameters
+    ----------
+    n : int or sequence of int
+        Number of coefficients, of degrees up to n - 1; or the shape of arrays of coefficients of
+        polynomials in several variables, which are held as vectors in C order.
+    tol : float, optional
+        Error of the operator relative to its Frobenius norm, and of its `inv()` relative to its
+        own, as far as the sampled error of `compress` tells (99 % confidence), besides rounding
+        errors. Default: 1e-12 for float64, 1e-6 for float32.
+    dtype : dtype_like, default float64
+        float32 or float64. It is built in float64.
+    axes : int or sequence of int, optional
+        Which axes of a shape n are transformed. Default: all.
+    progress : bool or callable, default False
+        As in `compress`.
+
+    Returns
+    -------
+    Composition
+        The values ``P_k(cos theta[j])`` at n Chebyshev points, compressed to a butterfly (below
+        n of about 1000, where that would be no smaller, the dense matrix), and a cosine transform.
+        ``inv()`` is `chebyshev_to_legendre` with the same butterfly.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an n that isn't a positive whole number, a tol that isn't a positive number, other axes
+        or another dtype.
+
+    Warns
+    -----
+    CompressionWarning
+        If the butterfly misses what tol asks of it: ``tol / (10 + 2.3 log n)`` or a little less.
+
+    Notes
+    -----
+    docs/transforms.md has the bounds, the time and the memory.
+
+    References
+    ----------
+    M. O'Neil, F. Woolfe, V. Rokhlin, "An algorithm for the rapid evaluation of special function
+    transforms", Appl. Comput. Harmon. Anal. 2010; B. K. Alpert, V. Rokhlin, "A fast algorithm for
+    the evaluation of Legendre expansions", SIAM J. Sci. Stat. Comput. 1991.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> F = pp.transforms.legendre_to_chebyshev(3)
+    >>> F.toarray().round(12)  # P_2 = 1/4 T_0 + 3/4 T_2
+    array([[1.  , 0.  , 0.25],
+           [0.  , 1.  , 0.  ],
+           [0.  , 0.  , 0.75]])
+    """
+    return _change(n, tol, dtype, axes, progress, _to_chebyshev)
+
+
+def chebyshev_to_legendre(
+    n: Shape,
+    tol: float | None = None,
+    dtype: DTypeLike = np.float64,
+    *,
+    axes: Axes = None,
+    progress: Progress = False,
+) -> Composition:
+    """Return the change from Chebyshev to Legendre coefficients of polynomials.
+
+    The a of ``sum a[m] T_m(x)`` becomes the c of ``sum c[k] P_k(x)``, k and m below n. Parameters
+    and errors are those of `legendre_to_chebyshev`, whose inverse it is; it takes three more cosine
+    transforms and the transpose of the same butterfly.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> F = pp.transforms.chebyshev_to_legendre(3)
+    >>> bool(np.allclose(F.toarray()[:, 2], [-1 / 3, 0, 4 / 3]))  # T_2 = 4/3 P_2 - 1/3 P_0
+    True
+    """
+    return _change(n, tol, dtype, axes, progress, _to_legendre)
+
+
+def _change(
+    n: Any, tol: float | None, dtype: Any, axes: Axes, progress: Progress, make: Any
+) -> Composition:
+    chosen = chosen_dtype(dtype, REAL)
+    if tol is None:
+        tol = 1e-12 if chosen == np.float64 else 1e-6
+    tol = finite_number(tol, "tol", positive=True)
+    change: Composition = over_axes(
+        n, axes, lambda length: make(_values(length, tol, progress).astype(chosen))
+    )
+    return change
+
+
+def _values(n: int, tol: float, progress: Progress) -> Composition:
+    """``P_k(cos theta[j])`` at the n Chebyshev points, to what both changes need for `tol`."""
+    angles = Angles.chebyshev(n)
+
+    def entries(j: _Array, k: _Array) -> _Array:
+        return legendre_polynomials(k, angles[j])
+
+    try:
+        # Rounding would take as long again for a few per cent of the memory.
+        F = compress(
+            entries, (n, n), min(tol / _amplification(n), 0.5), rounding=False, progress=progress
+        )
+    except IncompressibleError:
+        j, k = np.ogrid[:n, :n]
+        F = Butterfly([entries(j, k)[None, :, :, None]])
+    if isinstance(F, Butterfly):
+        return Composition([F])
+    select = scipy.sparse.eye_array(n, F.butterfly.shape[0])
+    padding = scipy.sparse.eye_array(F.butterfly.shape[1], n)
+    return Composition([select, F.butterfly, padding])
+
+
+def _amplification(n: int) -> float:
+    """How much larger the relative error of either change may be than that of the values."""
+    size = 1 + (1 + math.log(n)) / math.pi  # at least the norm of the values / sqrt(n)
+    back = math.pi * math.sqrt(2) * (n - 0.5) * size / math.sqrt(1 + math.pi / 8 * n * (n - 1))
+    return max(math.sqrt(2), back)
+
+
+def _to_chebyshev(values: Composition) -> Composition:
+    return Composition([_interpolation(values), values], partial(_to_legendre, values))
+
+
+def _to_legendre(values: Composition) -> Composition:
+    """``c[k] = (k + 1/2) integral P_k f`` by quadrature, f and P_k from their coefficients."""
+    n, dtype = values.shape[0], values.dtype
+    halves = np.full(n, 0.5)
+    halves[0] = 1
+    padding = scipy.sparse.csr_array((halves, (np.arange(n), np.arange(n))), shape=(2 * n, n))
+    evaluation = Composition([dct(2 * n, 3, dtype), sparse(padding, dtype)])
+    weights = scipy.sparse.diags_array(_fejer_weights(2 * n))
+    degrees = scipy.sparse.diags_array(np.arange(n) + 0.5)
+    return Composition(
+        [
+            sparse(degrees, dtype),
+            values.T,
+            _interpolation(values).T,
+            evaluation.T,
+            sparse(weights, dtype),
+            evaluation,
+        ],
+        partial(_to_chebyshev, values),
+    )
+
+
+def _interpolation(values: Composition) -> Composition:
+    """From values at the n Chebyshev points to Chebyshev coefficients."""
+    n, dtype = values.shape[0], values.dtype
+    doubled = np.full(n, 2.0)
+    doubled[0] = 1
+    return Composition(
+        [sparse(scipy.sparse.diags_array(doubled), dtype), dct(n, 2, dtype, norm="forward")]
+    )
+
+
+def _fejer_weights(points: int) -> _Array:
+    """Of the rule at the Chebyshev points that is exact for polynomials of less degree."""
+    moments = np.zeros(points)  # of the Chebyshev polynomials
+    moments[::2] = 2 / (1 - np.arange(0.0, points, 2) ** 2)
+    weights: _Array = scipy.fft.dct(moments, 3) / points
+    return weights

@@ -1,0 +1,155 @@
+"""Transforms along axes of flattened arrays, and Kronecker products, of butterflies and others."""
+
+import itertools
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.fft
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import papilio as pp
+from strategies import random_array
+
+T = pp.transforms
+NORMS = ["backward", "ortho", "forward"]
+SHAPES = [(6,), (4, 3, 2), (3, 1, 4), (2, 17)]
+
+
+def choices_of_axes(shape):
+    for count in range(1, len(shape) + 1):
+        yield from itertools.permutations(range(len(shape)), count)
+
+
+def assert_equal(F, x, expected, tolerance=1e-13):
+    y = F @ x.ravel()
+    assert y.dtype == expected.dtype
+    assert np.abs(y.reshape(expected.shape) - expected).max() <= tolerance * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_transforms_of_any_axes_are_scipys(shape, norm):
+    rng = np.random.default_rng(0)
+    x, z = random_array(rng, shape, np.float64), random_array(rng, shape, np.complex128)
+    for axes in choices_of_axes(shape):
+        given = {"axes": axes, "norm": norm}
+        assert_equal(T.dft(shape, **given), z, scipy.fft.fftn(z, **given))
+        assert_equal(T.idft(shape, **given), z, scipy.fft.ifftn(z, **given))
+        assert_equal(T.rdft(shape, **given), x, scipy.fft.rfftn(x, **given))
+        for kind in (2, 3, 4):
+            assert_equal(T.dct(shape, kind, **given), x, scipy.fft.dctn(x, kind, **given))
+            assert_equal(T.dst(shape, kind, **given), x, scipy.fft.dstn(x, kind, **given))
+        for F in (T.dft(shape, **given), T.dct(shape, **given), T.hartley(shape, **given)):
+            v = z if F.dtype.kind == "c" else x
+            np.testing.assert_allclose(F.inv() @ (F @ v.ravel()), v.ravel(), atol=1e-13)
+    assert_equal(T.dft(shape, norm=norm), z, scipy.fft.fftn(z, norm=norm))
+    assert_equal(T.dct(shape, axes=-1), x, scipy.fft.dct(x))
+
+
+def test_real_butterflies_act_on_axes():
+    x = random_array(np.random.default_rng(1), (4, 3, 8), np.float64)
+    for make in (T.hadamard, T.haar, T.hartley):
+        first, last = make(4).toarray(), make(8).toarray()
+        expected = np.einsum("ai,ijk,bk->ajb", first, x, last)
+        assert_equal(make((4, 3, 8), axes=(0, 2)), x, expected)
+        assert_equal(make(4, axes=0), x[:, 0, 0], first @ x[:, 0, 0])
+    sequency = T.hadamard((4, 3, 8), axes=2, order="sequency")
+    assert_equal(sequency, x, x @ T.hadamard(8, order="sequency").toarray())
+
+
+def test_axes_of_butterflies_are_a_butterfly_that_shares_what_repeats():
+    for F in (T.dft((4, 3, 5), axes=(2, 0)), T.hadamard((4, 3, 5), axes=0), T.haar((4, 2))):
+        assert isinstance(F, pp.Butterfly)
+    assert T.hadamard((64, 1000, 32), axes=(0, 2)).nbytes == 11 * 4 * 8
+    # Along the last axis twiddles are tied; along others they repeat for each later index.
+    assert T.dft((1000, 64), axes=1).nbytes == T.dft(64).nbytes
+    assert T.dft((64, 10), axes=0).nbytes == 10 * T.dft(64).nbytes - 9 * 4 * 16
+    assert isinstance(T.dft((4, 17)), pp.Composition)
+    tracemalloc.start()
+    F = T.hadamard((1024, 1024))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert F.shape == (1 << 20, 1 << 20)
+    assert peak < 1 << 20
+
+
+def test_one_length_is_built_once(monkeypatch):
+    built = []
+    original = T.polynomials._values
+    monkeypatch.setattr(
+        T.polynomials, "_values", lambda n, *rest: built.append(n) or original(n, *rest)
+    )
+    T.legendre_to_chebyshev((4, 5, 4))
+    assert sorted(built) == [4, 5]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from(["dct", "dft", "hadamard", "rdft", "matrix"]), min_size=1,
+                max_size=3), st.integers(0, 1000))  # fmt: skip
+def test_kronecker_products_of_anything_are_numpys(names, seed):
+    rng = np.random.default_rng(seed)
+    makers = {
+        "dct": lambda: T.dct(3), "dft": lambda: T.dft(4), "hadamard": lambda: T.hadamard(2),
+        "rdft": lambda: T.rdft(4), "matrix": lambda: rng.standard_normal((2, 3)),
+    }  # fmt: skip
+    operators = [makers[name]() for name in names]
+    F = pp.kron(*operators)
+    expected = np.eye(1)
+    for operator in operators:
+        dense = operator if isinstance(operator, np.ndarray) else operator.toarray()
+        expected = np.kron(expected, dense)
+    composed = {"dct", "rdft"} & set(names)
+    assert isinstance(F, pp.Composition if composed else pp.Butterfly)
+    assert F.dtype == expected.dtype
+    X = random_array(rng, (2, F.shape[1], 3), np.float64)
+    Y = random_array(rng, (2, F.shape[0]), np.complex128)
+    for found, wanted in (
+        (F.toarray(), expected),
+        (F.apply(X, axis=1), expected @ X),
+        (F.apply(X.T, axis=1), np.moveaxis(expected @ X, 0, 2).swapaxes(0, 1)),
+        (F @ X, expected @ X),
+        (Y @ F, Y @ expected),
+        (F.T @ Y.T, expected.T @ Y.T),
+        (F.H @ Y[0], expected.conj().T @ Y[0]),
+        (F.conj() @ X[0], expected.conj() @ X[0]),
+        (pickle.loads(pickle.dumps(F)) @ X, expected @ X),
+    ):
+        np.testing.assert_allclose(found, wanted, atol=1e-12)
+    single = F.astype(np.complex64 if F.dtype.kind == "c" else np.float32)
+    np.testing.assert_allclose(single @ X.astype(np.float32), expected @ X, rtol=1e-3, atol=1e-4)
+    assert (single @ X.astype(np.float32)).dtype == single.dtype
+
+
+def test_kronecker_products_have_the_inverse_of_their_operators():
+    F = pp.kron(T.dct(3), T.dft(4))
+    np.testing.assert_allclose(F.inv().toarray(), np.linalg.inv(F.toarray()), atol=1e-13)
+    np.testing.assert_allclose(F.T.inv().toarray(), np.linalg.inv(F.toarray()).T, atol=1e-13)
+    with pytest.raises(ValueError, match="no exact inverse"):
+        pp.kron(T.toeplitz([1.0, 2.0]), T.dft(2)).inv()
+    with pytest.raises(ValueError, match="no exact inverse"):
+        pp.kron(T.rdft(4), T.dft(2)).inv()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: T.dft((4, 0)), ValueError, r"n\[1\] is 0"),
+        (lambda: T.dct((4, 2.0)), TypeError, r"n\[1\] is 2\.0"),
+        (lambda: T.dft(()), ValueError, "n is empty"),
+        (lambda: T.dft("4"), TypeError, "n is '4'"),
+        (lambda: T.dft((4, 4), axes=2), ValueError, "axes is 2, expected at least one of the 2"),
+        (lambda: T.dst((4, 4), axes=(0, -3)), ValueError, "axes is"),
+        (lambda: T.hadamard((4, 4), axes=(0, -2)), ValueError, "each axis once"),
+        (lambda: T.haar((4, 4), axes=()), ValueError, "axes is"),
+        (lambda: T.rdft((4, 4), axes=0.5), TypeError, "axes is 0.5"),
+        (lambda: T.hadamard((4, 6)), ValueError, "n is 6"),
+        (lambda: T.dct((4, 1), 1), ValueError, "n is 1"),
+        (lambda: pp.kron(T.dct(4), "x"), TypeError, r"operators\[1\] has dtype"),
+    ],
+)
+def test_bad_shapes_and_axes_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

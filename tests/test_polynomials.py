@@ -1,0 +1,142 @@
+"""Legendre polynomials of any degree, and the changes between Legendre and Chebyshev bases."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import scipy.special
+from numpy.polynomial import chebyshev, legendre
+
+import papilio as pp
+from papilio.legendre import Angles, legendre_polynomials
+
+T = pp.transforms
+
+
+def recurrence(degrees, theta):
+    """P_0 .. P_degrees at cos theta, from differences in long double; theta at most pi / 2."""
+    step = 2 * np.sin(theta / 2) ** 2
+    values = [np.ones_like(theta)]
+    difference = np.zeros_like(theta)
+    for k in range(degrees):
+        difference = (k * difference - (2 * k + 1) * step * values[-1]) / (k + 1)
+        values.append(values[-1] + difference)
+    return np.stack(values)
+
+
+def test_legendre_polynomials_of_degree_1e5_are_right_to_a_few_rounding_errors():
+    degrees = n = 100_000
+    j = np.unique(np.geomspace(1, n // 2, 24).astype(int)) - 1
+    pi = np.longdouble("3.14159265358979323846264338327950288")
+    exact = recurrence(degrees, pi * (2 * j + 1) / (2 * n))
+    k = np.arange(degrees + 1)[:, None]
+    for places, signs in ((j, 1), (n - 1 - j, 1 - 2 * (k % 2))):
+        values = legendre_polynomials(k, Angles.chebyshev(n)[places])
+        assert np.abs(values - signs * exact).max() < 3e-15
+
+
+def test_legendre_polynomials_at_angles_in_double_precision():
+    theta = np.concatenate([[0, 1e-9, np.pi / 2], np.random.default_rng(0).uniform(0, 1.57, 40)])
+    k = np.arange(5001)[:, None]
+    exact = recurrence(5000, theta.astype(np.longdouble))
+    assert np.abs(legendre_polynomials(k, Angles.of(theta)) - exact).max() < 3e-15
+    small = legendre_polynomials(k[:40], Angles.of(np.pi - theta))
+    assert np.abs(small - scipy.special.eval_legendre(k[:40], -np.cos(theta))).max() < 1e-13
+    assert legendre_polynomials(np.arange(3), Angles.of(np.float64(np.pi))).tolist() == [1, -1, 1]
+
+
+def exact_changes(n):
+    """Alpert and Rokhlin's entries; p_l = binomial(2 l, l) / 4^l are their Gamma functions."""
+    l = np.arange(1, n + 1)
+    p = np.concatenate([[1], np.cumprod((2 * l - 1) / (2 * l))])
+    to_chebyshev, to_legendre = np.zeros((2, n, n))
+    for k in range(n):
+        m = np.arange(k % 2, k + 1, 2)
+        to_chebyshev[m, k] = 2 * p[(k - m) // 2] * p[(k + m) // 2]
+        m, half = m[:-1], (k + m[:-1]) // 2
+        to_legendre[m, k] = -k * (m + 0.5) / ((k - m) * (k + m + 1))
+        to_legendre[m, k] *= p[(k - m - 2) // 2] / (half * p[half])
+        to_legendre[k, k] = 1 / (2 * p[k]) if k else 1
+    to_chebyshev[0] /= 2
+    return to_chebyshev, to_legendre
+
+
+def relative_error(F, exact):
+    return np.linalg.norm(F.toarray() - exact) / np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 16, 61, 256, 300])
+def test_small_changes_of_basis_are_exact(n):
+    forward, back = exact_changes(n)
+    F = T.legendre_to_chebyshev(n)
+    assert F.shape == (n, n)
+    assert F.dtype == np.float64
+    for G, exact in ((F, forward), (F.inv(), back), (T.chebyshev_to_legendre(n), back)):
+        assert relative_error(G, exact) <= 2e-15 * n**0.5
+        assert relative_error(G.T, exact.T) <= 2e-15 * n**0.5
+    assert relative_error(F.T.inv(), back.T) <= 2e-15 * n**0.5
+
+
+@pytest.fixture(scope="module")
+def compressed():
+    n = 1100
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pp.CompressionWarning)
+        return {
+            (tol, dtype): T.legendre_to_chebyshev(n, tol, dtype)
+            for tol, dtype in ((1e-12, np.float64), (1e-4, np.float64), (None, np.float32))
+        }
+
+
+def test_compressed_changes_of_basis_meet_the_tolerance(compressed):
+    forward, back = exact_changes(1100)
+    for (tol, dtype), F in compressed.items():
+        assert any(isinstance(part, pp.Butterfly) and len(part.factors) > 1 for part in F.parts)
+        assert F.dtype == F.inv().dtype == dtype
+        wanted = 1e-6 if tol is None else tol
+        assert relative_error(F, forward) <= wanted
+        assert relative_error(F.inv(), back) <= wanted
+
+
+def test_values_of_polynomials_stay_and_round_trips_return(compressed):
+    F = compressed[1e-12, np.float64]
+    rng = np.random.default_rng(0)
+    c = rng.standard_normal((1100, 3))
+    x = np.cos(rng.uniform(0, np.pi, 50))
+    a = F @ c
+    values = legendre.legval(x, c)
+    assert np.abs(chebyshev.chebval(x, a) - values).max() <= 1e-11 * np.abs(values).max()
+    assert np.linalg.norm(F.inv() @ a - c) <= 1e-11 * np.linalg.norm(c)
+    assert np.linalg.norm(F @ (F.inv() @ c) - c) <= 1e-11 * np.linalg.norm(c)
+    assert np.linalg.norm(F.apply(c.T, axis=1) - a.T) <= 1e-12 * np.linalg.norm(a)
+    again = pickle.loads(pickle.dumps(F))
+    assert np.array_equal(again @ c, a)
+    assert np.array_equal(again.inv() @ c, F.inv() @ c)
+
+
+def test_polynomials_in_several_variables():
+    C = np.random.default_rng(1).standard_normal((5, 7))
+    F = T.legendre_to_chebyshev((5, 7))
+    x, y = np.linspace(-1, 1, 6), np.linspace(0, 1, 6)
+    A = (F @ C.ravel()).reshape(C.shape)
+    assert np.allclose(chebyshev.chebval2d(x, y, A), legendre.legval2d(x, y, C), atol=1e-13)
+    assert np.allclose(F.inv() @ A.ravel(), C.ravel(), atol=1e-13)
+    rows = T.chebyshev_to_legendre((5, 7), axes=0) @ C.ravel()
+    assert np.allclose(rows.reshape(C.shape), T.chebyshev_to_legendre(5) @ C, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((0,), ValueError, "n is 0"),
+        ((4.0,), TypeError, r"n is 4\.0"),
+        ((4, 0), ValueError, r"tol is 0\.0"),
+        ((4, "x"), TypeError, "tol is 'x'"),
+        ((4, None, np.complex128), TypeError, "dtype is complex128"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, error, message):
+    for make in (T.legendre_to_chebyshev, T.chebyshev_to_legendre):
+        with pytest.raises(error, match=message):
+            make(*arguments)
