@@ -464,6 +464,8 @@ def test_a_missed_tolerance_is_reported_and_warned_of():
         ({"depth": 7}, ValueError, "depth is 7"),
         ({"seed": -1}, ValueError, "seed is -1"),
         ({"max_memory": 0}, ValueError, "max_memory is 0"),
+        ({"max_memory": "4 GiB"}, TypeError, "max_memory is '4 GiB'"),
+        ({"rounding": "yes"}, TypeError, "rounding is 'yes'"),
         ({"shape": (64, 60)}, ValueError, "shape is"),
         ({"dtype": "int32"}, TypeError, "dtype is int32"),
         ({"dtype": "float64"}, TypeError, "entries are complex128"),
@@ -486,8 +488,11 @@ def test_wrong_entries_are_named():
         pp.compress(lambda i, j: i[:, :, 0], (64, 64))
     with pytest.raises(TypeError, match="what entries"):
         pp.compress(lambda i, j: np.full(np.broadcast(i, j).shape, "x"), (64, 64))
-    with pytest.raises(ZeroDivisionError, match="mine"):
+    with pytest.raises(ZeroDivisionError, match="mine") as caught:
         pp.compress(lambda i, j: raising(), (64, 64))
+    assert "for i of shape (1, 2, 1) between 0 and 63, j of" in caught.value.__notes__[0]
+    with pytest.raises(TypeError, match="complex128 for i from .* real numbers for others"):
+        pp.compress(lambda i, j: (1j if i.size > 9 else 1.0) * np.cos(i * j / 64), (64, 64))
     with pytest.raises(ValueError, match=r"entries\(\d+, \d+\) is nan"):
         pp.compress(lambda i, j: np.where((i > 300) & (j > 300), np.nan, 1.0), (512, 512))
     with pytest.raises(ValueError, match=r"entries\(0, 0\) is inf"):
