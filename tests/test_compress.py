@@ -356,6 +356,11 @@ def test_c_functions_are_called_with_their_data(threads):
     with pytest.raises(ValueError, match="C signature"):
         other = ctypes.CFUNCTYPE(None, ctypes.c_double)(lambda x: None)
         pp.compress(LowLevelCallable(other), (8, 8), dtype=np.float64)
+    typed = ctypes.CFUNCTYPE(
+        None, *SIGNATURE._argtypes_[:4], ctypes.POINTER(ctypes.c_double), ctypes.c_void_p
+    )(lambda rows, columns, i, j, out, data: None)
+    with pytest.raises(ValueError, match=r"entries writes double \*, but dtype is float32"):
+        pp.compress(LowLevelCallable(typed), (8, 8), dtype=np.float32)
 
 
 # ---------------------------------------------------------------- operators
