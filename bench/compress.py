@@ -287,6 +287,7 @@ def main() -> None:
     sizes = chosen.sizes or ([1024, 4096] if chosen.quick else [1 << k for k in range(10, 21, 2)])
     info = machine()
     print_machine(info)
+    old = chosen.json if chosen.add else None
     results: list[dict[str, Any]] = []
     print_table([HEADING])
     for name, (_, largest) in kernels().items():
@@ -300,11 +301,12 @@ def main() -> None:
             command += ["--threads", str(chosen.threads)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                skipped(f"{name} at {n}", done.stderr.strip().splitlines()[-1:])
+                skipped(f"{name} at {n}", done.stderr.strip().rpartition("\n")[2])
                 continue
             results.append(json.loads(done.stdout.strip().splitlines()[-1]))
             print("  ".join(table_row(results[-1])), flush=True)
-    everything = merged(chosen.json if chosen.add else None, results)
+            write_json(chosen.json, info, merged(old, results))
+    everything = merged(old, results)
     print_table([HEADING, *map(table_row, everything)])
     for name in dict.fromkeys(r["kernel"] for r in everything):
         slopes = {key: exponent(everything, name, key)

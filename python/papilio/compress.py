@@ -259,7 +259,7 @@ def compress(
     rng = np.random.default_rng(int(seed))
     operator = _as_operator(source, shape)
     inside = _shape_of(source if operator is None else operator, shape)
-    if depth is not None and 1 << depth > min(inside):
+    if depth is not None and depth >= min(inside).bit_length():
         raise ValueError(
             f"depth is {depth}, expected at most log2 of {min(inside)} rows or columns"
         )
