@@ -1,6 +1,7 @@
 """compress: time, entries, memory, ranks and errors against n; products against dense and FINUFFT.
 
-python bench/compress.py [--quick] [--kernels NAME ...] [--sizes N ...] [--json PATH] [--plot PATH]
+python bench/compress.py [--quick] [--kernels [NAME ...]] [--sizes N ...] [--json PATH] [--add]
+                          [--plot PATH]
 
 Each case runs in a process of its own, so that the peak of its memory is its own. The dense product
 is measured up to n = 8192 and extrapolated beyond: n^2 entries at the best rate at which the BLAS
@@ -152,8 +153,6 @@ def run_case(name: str, n: int, dtype: str, rounding: bool, seconds: float) -> d
     with tempfile.TemporaryDirectory() as folder:
         if F.nbytes > LARGE:
             F = on_disk(F, folder)
-            # One plan only; choosing among plans packs the weights for each.
-            F._data.operator.force(False, (1, "rows", "rows"), ("rows", 4, 1))
         calls: dict[str, Callable[[], Any]] = {"apply": partial(operator.matmul, F, x)}
         exact_rows = rng.integers(rows, size=20)
         exact = kernel(exact_rows[:, None], np.arange(columns)) @ x.astype(kernel.dtype)
@@ -173,8 +172,9 @@ def run_case(name: str, n: int, dtype: str, rounding: bool, seconds: float) -> d
             result[f"{what}_product_error"] = float(
                 np.linalg.norm(y - exact) / np.linalg.norm(exact)
             )
-        for what, samples in interleaved(calls, seconds, 5).items():
-            result[f"{what}_seconds"] = sorted(samples)[2]
+        for what, call in calls.items():
+            time.sleep(0.3)  # threads of other libraries spin until then
+            result[f"{what}_seconds"] = sorted(interleaved({what: call}, seconds, 5)[what])[2]
     rate = reading_rate()
     result["bytes_per_second"] = rate
     for kind in ("single", "double"):
@@ -226,14 +226,15 @@ def plot(path: str, info: Any, results: list[dict[str, Any]]) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, 3, figsize=(15, 5))
+    figure, axes = plt.subplots(1, 3, figsize=(15, 5.5))
     panels = [("build_seconds", "construction, s"), ("bytes", "factors, bytes"),
               ("apply_seconds", "one product, s")]  # fmt: skip
     names = list(dict.fromkeys(r["kernel"] for r in results))
     for axis, (key, title) in zip(axes, panels, strict=True):
-        for name in names:
+        for number, name in enumerate(names):
             points = sorted((r["n"], r[key]) for r in results if r["kernel"] == name)
-            axis.loglog(*zip(*points, strict=True), "o-", markersize=3, label=name)
+            color = plt.get_cmap("tab20")(number)
+            axis.loglog(*zip(*points, strict=True), "o-", color=color, markersize=3, label=name)
         if key == "apply_seconds":
             floor = sorted({(r["n"], r["dense_floor_single"]) for r in results
                             if r["dtype"] == "complex64"})  # fmt: skip
@@ -253,18 +254,19 @@ def plot(path: str, info: Any, results: list[dict[str, Any]]) -> None:
 
 
 def merged(path: str | None, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """New results beside those that the file has of other cases."""
-    if path is None or not Path(path).exists():
-        return results
-    new = {(r["kernel"], r["n"]) for r in results}
-    old = json.loads(Path(path).read_text())["results"]
-    return [r for r in old if (r["kernel"], r["n"]) not in new] + results
+    """New results beside those that the file has of other cases, in order."""
+    cases = {}
+    if path is not None and Path(path).exists():
+        cases = {(r["kernel"], r["n"]): r for r in json.loads(Path(path).read_text())["results"]}
+    cases |= {(r["kernel"], r["n"]): r for r in results}
+    names = list(kernels())
+    return [cases[key] for key in sorted(cases, key=lambda key: (names.index(key[0]), key[1]))]
 
 
 def main() -> None:
     start_fair()
     parser = options(__doc__ or "")
-    parser.add_argument("--kernels", nargs="+", help="names (default: all)")
+    parser.add_argument("--kernels", nargs="*", help="names (none: only what --add keeps)")
     parser.add_argument("--sizes", type=int, nargs="+", help="powers of four for 2-D kernels")
     parser.add_argument("--dtype", choices=["single", "double"], default="single")
     parser.add_argument("--rounding", action="store_true", help="with Butterfly.round")
@@ -285,10 +287,11 @@ def main() -> None:
     sizes = chosen.sizes or ([1024, 4096] if chosen.quick else [1 << k for k in range(10, 21, 2)])
     info = machine()
     print_machine(info)
+    old = chosen.json if chosen.add else None
     results: list[dict[str, Any]] = []
     print_table([HEADING])
     for name, (_, largest) in kernels().items():
-        if chosen.kernels and name not in chosen.kernels:
+        if chosen.kernels is not None and name not in chosen.kernels:
             continue
         for n in sizes:
             if n > largest:
@@ -298,11 +301,12 @@ def main() -> None:
             command += ["--threads", str(chosen.threads)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                skipped(f"{name} at {n}", done.stderr.strip().splitlines()[-1:])
+                skipped(f"{name} at {n}", done.stderr.strip().rpartition("\n")[2])
                 continue
             results.append(json.loads(done.stdout.strip().splitlines()[-1]))
             print("  ".join(table_row(results[-1])), flush=True)
-    everything = merged(chosen.json if chosen.add else None, results)
+            write_json(chosen.json, info, merged(old, results))
+    everything = merged(old, results)
     print_table([HEADING, *map(table_row, everything)])
     for name in dict.fromkeys(r["kernel"] for r in everything):
         slopes = {key: exponent(everything, name, key)

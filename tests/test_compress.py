@@ -356,6 +356,11 @@ def test_c_functions_are_called_with_their_data(threads):
     with pytest.raises(ValueError, match="C signature"):
         other = ctypes.CFUNCTYPE(None, ctypes.c_double)(lambda x: None)
         pp.compress(LowLevelCallable(other), (8, 8), dtype=np.float64)
+    typed = ctypes.CFUNCTYPE(
+        None, *SIGNATURE._argtypes_[:4], ctypes.POINTER(ctypes.c_double), ctypes.c_void_p
+    )(lambda rows, columns, i, j, out, data: None)
+    with pytest.raises(ValueError, match=r"entries writes double \*, but dtype is float32"):
+        pp.compress(LowLevelCallable(typed), (8, 8), dtype=np.float32)
 
 
 # ---------------------------------------------------------------- operators
@@ -464,6 +469,8 @@ def test_a_missed_tolerance_is_reported_and_warned_of():
         ({"depth": 7}, ValueError, "depth is 7"),
         ({"seed": -1}, ValueError, "seed is -1"),
         ({"max_memory": 0}, ValueError, "max_memory is 0"),
+        ({"max_memory": "4 GiB"}, TypeError, "max_memory is '4 GiB'"),
+        ({"rounding": "yes"}, TypeError, "rounding is 'yes'"),
         ({"shape": (64, 60)}, ValueError, "shape is"),
         ({"dtype": "int32"}, TypeError, "dtype is int32"),
         ({"dtype": "float64"}, TypeError, "entries are complex128"),
@@ -486,8 +493,11 @@ def test_wrong_entries_are_named():
         pp.compress(lambda i, j: i[:, :, 0], (64, 64))
     with pytest.raises(TypeError, match="what entries"):
         pp.compress(lambda i, j: np.full(np.broadcast(i, j).shape, "x"), (64, 64))
-    with pytest.raises(ZeroDivisionError, match="mine"):
+    with pytest.raises(ZeroDivisionError, match="mine") as caught:
         pp.compress(lambda i, j: raising(), (64, 64))
+    assert "for i of shape (1, 2, 1) between 0 and 63, j of" in caught.value.__notes__[0]
+    with pytest.raises(TypeError, match="complex128 for i from .* real numbers for others"):
+        pp.compress(lambda i, j: (1j if i.size > 9 else 1.0) * np.cos(i * j / 64), (64, 64))
     with pytest.raises(ValueError, match=r"entries\(\d+, \d+\) is nan"):
         pp.compress(lambda i, j: np.where((i > 300) & (j > 300), np.nan, 1.0), (512, 512))
     with pytest.raises(ValueError, match=r"entries\(0, 0\) is inf"):

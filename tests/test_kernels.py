@@ -127,6 +127,29 @@ def test_kernels_take_any_index_arrays_that_broadcast():
 
 
 @pytest.mark.parametrize(
+    "kernel",
+    [
+        kernels.nudft(2, XX, (2, 3)),
+        kernels.fio(6),
+        kernels.fio(6, 2),
+        kernels.fio2d(3),
+        kernels.hankel(6),
+        kernels.bessel(6),
+        kernels.bessel(6, 1.5),
+        kernels.legendre(abs(X), 6, 3),
+        kernels.helmholtz(XX, XX, 2.0),
+        kernels.radon(3),
+        kernels.fractional_fourier(6, 0.5),
+        kernels.laplace(abs(X), abs(X)),
+    ],
+    ids=lambda kernel: kernel.name,
+)
+def test_a_single_entry_is_that_of_the_matrix(kernel):
+    assert np.isclose(kernel(1, 2), kernel.toarray()[1, 2], rtol=1e-13)
+    assert np.ndim(kernel(1, 2)) == 0
+
+
+@pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
         (lambda: kernels.nudft(4, X, 8), ValueError, "kind is 4"),

@@ -52,3 +52,30 @@ def test_peak_memory_beyond_the_matrix(architecture, arguments, limit):
     )
     assert result.returncode == 0, result.stderr
     assert float(result.stdout) <= limit
+
+
+PLANS = """
+import numpy as np
+import papilio as pp
+
+def kib(name):
+    return [int(l.split()[1]) for l in open("/proc/self/status") if l.startswith(name)][0]
+
+rng = np.random.default_rng(0)
+F = pp.Butterfly([rng.random((512, 32, 32, 32), np.float32)])
+x = np.ones((F.shape[1], 64), np.float32)
+y = np.ones((F.shape[0], 64), np.float32)
+pp.transforms.dft(64) @ np.ones(64)  # threads
+before = kib("VmRSS")
+F.apply(x, out=y)
+print((kib("VmRSS") - before) * 1024 / F.nbytes)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_only_the_plan_that_runs_packs_its_weights():
+    result = subprocess.run(
+        [sys.executable, "-c", PLANS], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert float(result.stdout) <= 1.3

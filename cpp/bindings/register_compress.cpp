@@ -38,12 +38,17 @@ void evaluate_blocks(const py::object& function, const Indices& i, const Indices
   if (!PyCapsule_CheckExact(function.ptr())) throw py::type_error("function must be a capsule");
   const char* signature = PyCapsule_GetName(function.ptr());
   static const std::regex known(
-      R"(void \(((int64_t|long|long long), ){2}((const )?(int64_t|long|long long|void) \*, ){2})"
-      R"(\w+ \*, void \*\))");
-  if (!signature || !std::regex_match(signature, known))
+      R"(void \((?:(?:int64_t|long|long long), ){2})"
+      R"((?:(?:const )?(?:int64_t|long|long long|void) (?:const )?\*, ){2}(\w+) \*, void \*\))");
+  std::cmatch found;
+  if (!signature || !std::regex_match(signature, found, known))
     throw py::value_error(
         "entries has the C signature '" + std::string(signature ? signature : "") +
         "', expected 'void (int64_t, int64_t, int64_t *, int64_t *, void *, void *)'");
+  const bool single = out.dtype().char_() == 'f' || out.dtype().char_() == 'F';
+  if (found[1] == (single ? "double" : "float"))
+    throw py::value_error("entries writes " + found[1].str() + " *, but dtype is " +
+                          std::string(py::str(out.dtype())));
   if (i.ndim() != 2 || j.ndim() != 2 || out.ndim() != 3 || i.shape(0) != j.shape(0) ||
       out.shape(0) != i.shape(0) || out.shape(1) != i.shape(1) || out.shape(2) != j.shape(1) ||
       !(out.flags() & py::array::c_style))

@@ -248,14 +248,18 @@ def compress(
         raise ValueError(f"rank is {fixed_rank}, expected at most max_rank = {max_rank}")
     if depth is not None:
         depth = positive_int(depth, "depth")
-    if max_memory is not None and not max_memory > 0:
-        raise ValueError(f"max_memory is {max_memory!r}, expected a positive number of bytes")
+    if max_memory is not None:
+        max_memory = _number(max_memory, "max_memory")
+        if not max_memory > 0:
+            raise ValueError(f"max_memory is {max_memory!r}, expected a positive number of bytes")
+    if rounding not in (None, True, False):
+        raise TypeError(f"rounding is {rounding!r}, expected True, False or None")
     if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed is {seed!r}, expected a whole number of at least 0")
     rng = np.random.default_rng(int(seed))
     operator = _as_operator(source, shape)
     inside = _shape_of(source if operator is None else operator, shape)
-    if depth is not None and 1 << depth > min(inside):
+    if depth is not None and depth >= min(inside).bit_length():
         raise ValueError(
             f"depth is {depth}, expected at most log2 of {min(inside)} rows or columns"
         )
@@ -301,11 +305,15 @@ def compress(
     return _assemble(chain, inside, orders, report)
 
 
-def _tolerance(tol: Any) -> float:
+def _number(value: Any, name: str) -> float:
     try:
-        number = float(tol)
+        return float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"tol is {tol!r}, expected a number") from None
+        raise TypeError(f"{name} is {value!r}, expected a number") from None
+
+
+def _tolerance(tol: Any) -> float:
+    number = _number(tol, "tol")
     if not 0 < number < 1:
         raise ValueError(f"tol is {tol!r}, expected a number between 0 and 1")
     return number
@@ -388,11 +396,21 @@ def _evaluator(
         promoted(source.dtype, "source")
         if source.ndim != 2:
             raise ValueError(f"source has {source.ndim} axes, expected 2")
-    function = source.__getitem__ if isinstance(source, np.ndarray) else None
+    function: Callable[[Any, Any], Any] = source
+    if isinstance(source, np.ndarray):
+        function = lambda rows, columns: source[rows, columns]  # noqa: E731
+    kinds: list[str] = []
 
     def from_python(i: Indices, j: Indices) -> _Array:
         rows, columns = i[:, :, None], j[:, None, :]
-        found = function((rows, columns)) if function else source(rows, columns)
+        try:
+            found = function(rows, columns)
+        except Exception as error:
+            error.add_note(
+                f"raised by entries(i, j) for i of shape {rows.shape} between {i.min()} and "
+                f"{i.max()}, j of shape {columns.shape} between {j.min()} and {j.max()}"
+            )
+            raise
         blocks = as_array(found, "what entries(i, j) returned")
         if blocks.shape != (*i.shape, j.shape[1]):
             raise ValueError(
@@ -401,6 +419,12 @@ def _evaluator(
                 f"{(*i.shape, j.shape[1])}"
             )
         wanted = promoted(blocks.dtype, "what entries(i, j) returned")
+        if wanted.kind == "c" and kinds == ["f"]:
+            raise TypeError(
+                f"entries(i, j) returned {wanted} for i from {i[0, 0]} and j from {j[0, 0]}, but "
+                "real numbers for others"
+            )
+        kinds[:] = kinds or [wanted.kind]
         return np.ascontiguousarray(blocks, dtype=wanted)
 
     corner = np.array([[0, shape[0] - 1]]), np.array([[0, shape[1] - 1]])
@@ -465,8 +489,9 @@ class _Job:
         # Levels share the tolerance as independent errors do; what one level leaves grows a
         # little on its way through the others.
         levels = max(1, min(self.shape).bit_length() - 4)
+        scheme, expected, measured = self._scheme(self.tol / math.sqrt(levels))
+        levels = 1 if scheme is None else scheme.last - scheme.first + 2
         tolerance = self.tol / math.sqrt(levels)
-        scheme, expected, measured = self._scheme(tolerance)
         kept = self.memory.used
         rounding = scheme is not None and self._wants_rounding(scheme, expected)
         if rounding:

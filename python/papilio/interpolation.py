@@ -23,6 +23,7 @@ from .permutations import bit_reversal
 _Array = np.ndarray[Any, Any]
 BLOCK_BYTES = 1 << 22  # of entries that are asked for at a time
 _PROBES = 8  # pairs of clusters that a rank is measured on before anything is built
+_SIMILAR = 1.02  # times the fewest entries are as good
 _PILOTS = 192  # pairs that choose the rank of a level
 
 
@@ -190,9 +191,9 @@ def choose_scheme(
 ) -> tuple[Scheme, int] | None:
     """The scheme of the largest blocks among those with few entries, and the rank to expect.
 
-    A tenth more entries than the fewest are accepted: larger blocks make fewer factors, and
-    products with them run closer to the rate of the memory. Starts from small blocks and goes on
-    while larger ones may pay, unless the depth is given. None if all ranks are too large.
+    Hardly more entries than the fewest are accepted: larger blocks make fewer factors, but take
+    more arithmetic to build. Starts from small blocks and goes on while larger ones may pay, unless
+    the depth is given. None if all ranks are too large.
     """
     best: tuple[Scheme, int] | None = None
     fewest = math.inf
@@ -215,7 +216,7 @@ def choose_scheme(
             continue
         cheapest = min(fitting, key=lambda candidate: candidate[0])
         fewest = min(fewest, cheapest[0])
-        if cheapest[0] <= max(fewest, min(1.1 * fewest, shape[0] * shape[1] / 2)):
+        if cheapest[0] <= max(fewest, min(_SIMILAR * fewest, shape[0] * shape[1] / 2)):
             best = cheapest[1], rank
         elif cheapest[0] > 1.3 * fewest:
             break  # larger blocks cost more and more to measure
@@ -428,7 +429,7 @@ def product_entries(
     All paths from a row to a column meet in r nodes of each interface (docs/guarantees.md): a
     vector of that length goes from left to right. In double precision.
     """
-    height, width = architecture.shape
+    width = architecture.shape[1]
     patterns, inner = list(architecture), [1, *architecture.ranks, 1]
     result = np.empty(len(rows), np.result_type(values[0].dtype, np.float64))
     step = max(1, BLOCK_BYTES // (16 * max(inner) ** 2))
@@ -450,5 +451,4 @@ def product_entries(
             ]
             vector = np.einsum("pj,pjk->pk", vector, blocks)
         result[part] = vector[:, 0]
-    assert height == patterns[0].b * patterns[0].d
     return result

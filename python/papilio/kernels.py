@@ -70,7 +70,11 @@ class Kernel:
 
     def __call__(self, i: Any, j: Any) -> _Array:
         """Entries in the shape to which the index arrays i and j broadcast."""
-        return self.function(np.asarray(i), np.asarray(j))
+        rows, columns = np.asarray(i), np.asarray(j)
+        if rows.ndim == columns.ndim == 0:
+            entry: _Array = self.function(rows[None], columns[None])[0]
+            return entry
+        return self.function(rows, columns)
 
     def toarray(self) -> _Array:
         """Return the dense matrix: a new array of ``shape[0] * shape[1]`` entries."""

@@ -119,7 +119,8 @@ class Planner {
  private:
   typedef std::tuple<std::size_t, std::size_t, int> WeightsKey;  // first, last factor, layout
 
-  std::shared_ptr<const Program> program(bool transpose, Lanes lanes, Index radix);
+  std::shared_ptr<Program> program(bool transpose, Lanes lanes, Index radix);
+  void pack(bool transpose, const Choice& choice);
   const std::vector<std::optional<Structure>>& structures();
   std::vector<Plan> candidates(bool transpose, const BatchClass& batch, bool all_radices);
   void forget_large_losers();
@@ -129,7 +130,7 @@ class Planner {
   std::mutex mutex_;
   std::shared_ptr<const std::vector<std::optional<Structure>>> structures_;  // of the factors
   std::map<std::tuple<bool, BatchClass>, std::shared_ptr<const Plan>> plans_;
-  std::map<std::tuple<bool, Lanes, Index>, std::shared_ptr<const Program>> programs_;
+  std::map<std::tuple<bool, Lanes, Index>, std::shared_ptr<Program>> programs_;
   std::map<WeightsKey, std::shared_ptr<const void>> weights_;
 };
 

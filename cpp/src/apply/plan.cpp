@@ -123,8 +123,9 @@ const std::vector<std::optional<Structure>>& Planner::structures() {
   return *structures_;
 }
 
-std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_along, Index radix) {
-  std::shared_ptr<const Program>& known = programs_[{transpose, lanes_along, radix}];
+/// All about a program but its weights, which only the one that is chosen needs.
+std::shared_ptr<Program> Planner::program(bool transpose, Lanes lanes_along, Index radix) {
+  std::shared_ptr<Program>& known = programs_[{transpose, lanes_along, radix}];
   if (known) return known;
   const DType dtype = chain_.dtype;
   const Index lanes = kernels::kernels_for(dtype).lanes;
@@ -150,13 +151,9 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
       continue;
     }
     const std::size_t first = piece.first, last = piece.last;
-    const Pattern pattern = [&] {
-      Pattern p = chain_.factors[first].pattern;
-      for (std::size_t s = first + 1; s < last; ++s)
-        p = chain_product(p, chain_.factors[s].pattern);
-      if (transpose) std::swap(p.b, p.c);
-      return p;
-    }();
+    const Factor factor = product_shape(chain_, first, last);
+    Weights weights = weights_of(factor, transpose);
+    const Pattern& pattern = weights.pattern;
     Stage stage{};
     stage.first = first;
     stage.last = last;
@@ -170,30 +167,6 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
                          (pattern.b == 2 || pattern.b == 4 || pattern.b == 8);
 
     stage.rereads = !stage.in_registers && pattern.b * pattern.c >= 64;
-
-    const Product product = multiply(chain_, first, last);
-    const Factor& factor = product.factor;
-    Weights& weights = stage.weights;
-    weights = weights_of(factor, transpose);
-    std::shared_ptr<const void> packed;
-    if (within || outputs) {
-      packed = within ? pack_within(dtype, weights, lanes) : pack_outputs(dtype, weights, lanes);
-    } else if (pattern.d == 1 || factor.tied_d) {
-      // The blocks are contiguous as they are, and one weight serves all l.
-      if (columns || factor.tied_d) packed = product.owner;
-    }
-    const bool as_is = columns ? pattern.d == 1 || factor.tied_d : factor.tied_d && pattern.d > 1;
-    if (!within && !outputs && !as_is) {
-      // Both sides read the same packed memory.
-      std::shared_ptr<const void>& shared =
-          weights_[{first, last, columns ? blocks_layout : lanes_layout}];
-      if (!shared) shared = columns ? pack_blocks(dtype, factor) : pack_lanes(dtype, factor, lanes);
-      packed = shared;
-    }
-    if (packed) {
-      weights.values = packed.get();
-      stage.owners.push_back(packed);
-    }
 
     // Strides of the packed values, before transposition.
     const Pattern& f = factor.pattern;
@@ -209,7 +182,7 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
       weights.k = lanes;
       weights.l = 0;
     } else {
-      if (!columns && !as_is) {
+      if (!columns && !stage.same_l) {
         const Index width = f.d < lanes ? f.d : lanes;
         steps = f.d < lanes ? 1 : (f.d + lanes - 1) / lanes;
         j *= width;
@@ -224,20 +197,22 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
     const Index is = weights.i == 0 ? 1 : pattern.a;
     program->weight_bytes +=
         element * static_cast<double>(factor.tied_d ? is * block : is * f.b * f.c * f.d);
+    stage.weights = weights;
     if (within) {
-      const kernels::WithinStage here{pattern.c, pattern.d, weights.values,
-                                      weights.i == 0 ? 0 : block, false};
+      const kernels::WithinStage here{pattern.c, pattern.d, nullptr, weights.i == 0 ? 0 : block,
+                                      false};
       // Runs of such stages are one pass.
       if (!program->stages.empty() && program->stages.back().kind == Stage::Kind::within) {
         Stage& run = program->stages.back();
+        program->unpacked.push_back({program->stages.size() - 1, run.within.size(), first, last});
         run.within.push_back(here);
-        run.owners.push_back(packed);
         run.first = std::min(run.first, first);
         run.last = std::max(run.last, last);
         continue;
       }
       stage.within.push_back(here);
     }
+    program->unpacked.push_back({program->stages.size(), 0, first, last});
     program->stages.push_back(std::move(stage));
   }
 
@@ -249,6 +224,46 @@ std::shared_ptr<const Program> Planner::program(bool transpose, Lanes lanes_alon
     program->widest = std::max(program->widest, stage.pattern().rows());
   known = program;
   return known;
+}
+
+void Planner::pack(bool transpose, const Choice& choice) {
+  Program& program = *this->program(transpose, choice.lanes, choice.radix);
+  const DType dtype = chain_.dtype;
+  const Index lanes = kernels::kernels_for(dtype).lanes;
+  const bool columns = program.lanes == Lanes::columns;
+  for (const Unpacked& some : program.unpacked) {
+    Stage& stage = program.stages[some.stage];
+    const bool within = stage.kind == Stage::Kind::within;
+    const bool outputs = stage.kind == Stage::Kind::outputs;
+    std::shared_ptr<const void> packed;
+    const void* values = nullptr;
+    if (within || outputs) {
+      const Product product = multiply(chain_, some.first, some.last);
+      const Weights weights = weights_of(product.factor, transpose);
+      packed = within ? pack_within(dtype, weights, lanes) : pack_outputs(dtype, weights, lanes);
+      values = packed.get();
+    } else if (stage.same_l || (columns && stage.pattern().d == 1)) {
+      // The blocks are contiguous as they are, and one weight serves all l.
+      const Product product = multiply(chain_, some.first, some.last);
+      packed = product.owner;
+      values = product.factor.values;
+    } else {
+      // Both sides read the same packed memory.
+      std::shared_ptr<const void>& shared =
+          weights_[{some.first, some.last, columns ? blocks_layout : lanes_layout}];
+      if (!shared) {
+        const Product product = multiply(chain_, some.first, some.last);
+        shared =
+            columns ? pack_blocks(dtype, product.factor) : pack_lanes(dtype, product.factor, lanes);
+      }
+      packed = shared;
+      values = packed.get();
+    }
+    if (within) stage.within[some.within].weights = values;
+    if (some.within == 0) stage.weights.values = values;
+    if (packed) stage.owners.push_back(packed);
+  }
+  program.unpacked.clear();
 }
 
 Plan Planner::make_plan(bool transpose, const BatchClass& batch, const Choice& choice) {
@@ -297,8 +312,9 @@ std::shared_ptr<const Plan> Planner::plan(bool transpose, const BatchClass& batc
   const std::lock_guard<std::mutex> lock(mutex_);
   std::shared_ptr<const Plan>& known = plans_[{transpose, batch}];
   if (!known) {
-    known = std::make_shared<const Plan>(candidates(transpose, batch, false).front());
-    forget_large_losers();
+    const Plan best = candidates(transpose, batch, false).front();
+    pack(transpose, best.choice);
+    known = std::make_shared<const Plan>(best);
   }
   return known;
 }
@@ -308,7 +324,8 @@ std::shared_ptr<const Plan> Planner::plan(bool transpose, const BatchClass& batc
 void Planner::forget_large_losers() {
   constexpr double large = 64 << 20;
   double bytes = 0;
-  for (const auto& entry : programs_) bytes += entry.second->weight_bytes;
+  for (const auto& entry : programs_)
+    if (entry.second->unpacked.empty()) bytes += entry.second->weight_bytes;
   if (bytes < large) return;
   for (auto entry = programs_.begin(); entry != programs_.end();)
     entry = entry->second.use_count() == 1 ? programs_.erase(entry) : std::next(entry);
@@ -321,6 +338,8 @@ std::shared_ptr<const Plan> Planner::force(bool transpose, const BatchClass& bat
   const std::lock_guard<std::mutex> lock(mutex_);
   std::shared_ptr<const Plan>& known = plans_[{transpose, batch}];
   known = std::make_shared<const Plan>(make_plan(transpose, batch, choice));
+  pack(transpose, choice);
+  forget_large_losers();
   return known;
 }
 

@@ -1,5 +1,5 @@
 // A chain compiled for one side and one direction of SIMD lanes: stages in the order in which
-// they run, with their weights packed.
+// they run, with their weights packed (only if it is the one to run).
 #pragma once
 
 #include <memory>
@@ -38,6 +38,12 @@ struct Stage {
   bool has_butterflies() const { return kind >= Kind::column_butterflies; }
 };
 
+/// Weights that a program has no memory for yet: the product of the factors [first, last), for a
+/// stage or for one of the stages within SIMD vectors that make a run.
+struct Unpacked {
+  std::size_t stage, within, first, last;
+};
+
 /// gather[t] is the row of the input that becomes row t of the first stage's input; row i of the
 /// output is row scatter[i] of the last stage's output, and scatter_from is the inverse of scatter.
 /// All empty for the identity.
@@ -49,7 +55,8 @@ struct Program {
   std::vector<Index> gather, scatter, scatter_from;
   Index input_rows, output_rows;
   Index widest;         // rows of the longest vector between, before or after the stages
-  double weight_bytes;  // as packed
+  double weight_bytes;  // once they are packed
+  std::vector<Unpacked> unpacked;
   std::vector<Index> permuted_blocks;  // for Stage::Kind::permuted_butterflies
 };
 

@@ -37,12 +37,13 @@ std::vector<Timing> Planner::tune(bool transpose, const BatchClass& batch) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     plans = candidates(transpose, batch, true);
+    // What the model finds four times as slow as the best won't win.
+    const double limit = 4 * plans.front().predicted;
+    plans.erase(std::remove_if(plans.begin(), plans.end(),
+                               [&](const Plan& plan) { return plan.predicted > limit; }),
+                plans.end());
+    for (const Plan& plan : plans) pack(transpose, plan.choice);
   }
-  // What the model finds four times as slow as the best won't win.
-  const double limit = 4 * plans.front().predicted;
-  plans.erase(std::remove_if(plans.begin(), plans.end(),
-                             [&](const Plan& plan) { return plan.predicted > limit; }),
-              plans.end());
   const Index input = plans.front().program->input_rows;
   const Index output = plans.front().program->output_rows;
   const Layout layout = layout_of(batch, input, output);
@@ -73,6 +74,7 @@ std::vector<Timing> Planner::tune(bool transpose, const BatchClass& batch) {
   }
   std::stable_sort(timings.begin(), timings.end(),
                    [](const Timing& x, const Timing& y) { return x.measured < y.measured; });
+  plans.clear();
   force(transpose, batch, timings.front().choice);
   return timings;
 }

@@ -3,11 +3,35 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <cstring>
 #include <limits>
+#include <new>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include "papilio/threads.hpp"
 
 namespace papilio {
 
 namespace {
+
+#if defined(__linux__)
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+/// Pages of its own, which the system gives when they are first written to, by whichever thread.
+std::shared_ptr<void> map_huge_pages(std::size_t bytes) {
+  const std::size_t size = bytes + huge_page;
+  void* const start =
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) throw std::bad_alloc();
+  void* aligned = start;
+  std::size_t space = size;
+  std::align(huge_page, bytes, aligned, space);
+  madvise(aligned, bytes, MADV_HUGEPAGE);
+  return {aligned, [start, size](void*) { munmap(start, size); }};
+}
+#endif
 
 double magnitude(float x) { return std::abs(static_cast<double>(x)); }
 double magnitude(double x) { return std::abs(x); }
@@ -62,10 +86,13 @@ std::shared_ptr<const void> product_values(const Factor& left, const Factor& rig
   return values;
 }
 
+Factor joined_shape(const Factor& left, const Factor& right) {
+  return {chain_product(left.pattern, right.pattern), nullptr, left.tied_a && right.tied_a,
+          left.tied_d && right.tied_d};
+}
+
 Product multiply(DType dtype, const Product& left, const Factor& right) {
-  Product product{{chain_product(left.factor.pattern, right.pattern), nullptr,
-                   left.factor.tied_a && right.tied_a, left.factor.tied_d && right.tied_d},
-                  nullptr};
+  Product product{joined_shape(left.factor, right), nullptr};
   product.owner = visit(dtype, [&](auto tag) {
     return product_values<decltype(tag)>(left.factor, right, product.factor);
   });
@@ -83,6 +110,17 @@ bool is_worth_it(const Pattern& merged, Index separate_nnz, Index radix) {
 
 }  // namespace
 
+std::shared_ptr<void> allocate_bytes(std::size_t bytes) {
+#if defined(__linux__)
+  if (bytes >= 4 * huge_page) return map_huge_pages(bytes);
+#endif
+  constexpr std::align_val_t line{64};
+  const std::shared_ptr<void> memory(::operator new(bytes, line),
+                                     [](void* values) { ::operator delete(values, line); });
+  std::memset(memory.get(), 0, bytes);
+  return memory;
+}
+
 Weights weights_of(const Factor& factor, bool transpose) {
   const Pattern& p = factor.pattern;
   const Index d = factor.tied_d ? 1 : p.d;
@@ -99,6 +137,13 @@ Weights weights_of(const Factor& factor, bool transpose) {
   return weights;
 }
 
+Factor product_shape(const Chain& chain, std::size_t first, std::size_t last) {
+  Factor shape = chain.factors[first];
+  for (std::size_t s = first + 1; s < last; ++s) shape = joined_shape(shape, chain.factors[s]);
+  shape.values = nullptr;
+  return shape;
+}
+
 Product multiply(const Chain& chain, std::size_t first, std::size_t last) {
   Product product{chain.factors[first], nullptr};
   for (std::size_t s = first + 1; s < last; ++s)
@@ -109,11 +154,10 @@ Product multiply(const Chain& chain, std::size_t first, std::size_t last) {
 std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chain,
                                                                std::size_t begin, std::size_t end,
                                                                Index radix, Index least_d) {
-  std::vector<char> moderate(end);
-  for (std::size_t s = begin; s < end; ++s)
-    moderate[s] = visit(chain.dtype, [&](auto tag) {
-      return has_moderate_values<decltype(tag)>(chain.factors[s]);
-    });
+  const auto is_moderate = [&](std::size_t s) {
+    return visit(chain.dtype,
+                 [&](auto tag) { return has_moderate_values<decltype(tag)>(chain.factors[s]); });
+  };
   std::vector<std::pair<std::size_t, std::size_t>> groups;
   for (std::size_t first = begin; first < end;) {
     // The longest run from here on whose product is worth it.
@@ -122,12 +166,11 @@ std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chai
     Index separate = merged.nnz();
     for (std::size_t s = first + 1; s < end; ++s) {
       const Pattern& next = chain.factors[s].pattern;
-      if (!moderate[s - 1] || !moderate[s] || next.d < least_d ||
-          !chain_failure(merged, next).empty())
-        break;
+      if (next.d < least_d || !chain_failure(merged, next).empty()) break;
       merged = chain_product(merged, next);
       separate += next.nnz();
-      if (std::max(merged.b, merged.c) > radix) break;
+      // All values are read only where they are few to a row.
+      if (std::max(merged.b, merged.c) > radix || !is_moderate(s - 1) || !is_moderate(s)) break;
       if (is_worth_it(merged, separate, radix)) best = s + 1;
     }
     groups.emplace_back(first, best);
@@ -164,11 +207,20 @@ std::shared_ptr<const void> pack_lanes(DType dtype, const Factor& factor, Index 
     }
     const Index vectors = (d + lanes - 1) / lanes;
     const auto packed = allocate<T>(is * vectors * block * lanes);
-    T* to = packed.get();
-    for (Index i = 0; i < is; ++i, from += block * d)
-      for (Index v = 0; v < vectors; ++v)
-        for (Index n = 0; n < block; ++n, to += lanes)
-          std::copy(from + n * d + v * lanes, from + n * d + std::min((v + 1) * lanes, d), to);
+    // Some SIMD vectors of a row at a time, which are neighbours where they come from.
+    constexpr Index together = 8;
+    const Index runs = (vectors + together - 1) / together;
+    const double work = static_cast<double>(is * vectors * block);
+    parallel_for(threads_for(is * runs, work), is * runs, [&](Index task) {
+      const Index i = task / runs, begin = task % runs * together;
+      const Index end = std::min(begin + together, vectors);
+      for (Index n = 0; n < block; ++n) {
+        const T* row = from + (i * block + n) * d;
+        for (Index v = begin; v < end; ++v)
+          std::copy(row + v * lanes, row + std::min((v + 1) * lanes, d),
+                    packed.get() + ((i * vectors + v) * block + n) * lanes);
+      }
+    });
     return packed;
   });
 }

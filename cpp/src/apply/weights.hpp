@@ -2,8 +2,8 @@
 // in which they are used.
 #pragma once
 
+#include <cstddef>
 #include <memory>
-#include <new>
 #include <optional>
 #include <vector>
 
@@ -11,11 +11,13 @@
 
 namespace papilio {
 
-/// Aligned memory for so many entries, all zero.
+/// Aligned memory, all zero; in huge pages where it is large and the system has them.
+std::shared_ptr<void> allocate_bytes(std::size_t bytes);
+
+/// The same for so many entries.
 template <class T>
 std::shared_ptr<T> allocate(Index entries) {
-  return {new (std::align_val_t{64}) T[static_cast<std::size_t>(entries)](),
-          [](T* values) { ::operator delete[](values, std::align_val_t{64}); }};
+  return std::static_pointer_cast<T>(allocate_bytes(static_cast<std::size_t>(entries) * sizeof(T)));
 }
 
 /// A factor, or the product of neighbouring ones, and the memory of its values if it is new.
@@ -23,6 +25,9 @@ struct Product {
   Factor factor;
   std::shared_ptr<const void> owner;
 };
+
+/// The pattern of that product and along which axes it is tied, without its values.
+Factor product_shape(const Chain& chain, std::size_t first, std::size_t last);
 
 /// The product of the factors [first, last) of the chain.
 Product multiply(const Chain& chain, std::size_t first, std::size_t last);

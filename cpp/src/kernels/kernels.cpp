@@ -186,10 +186,12 @@ struct Panel {
 };
 
 /// J x U sums of c products each, held in registers: J outputs (rows j, or SIMD vectors of them),
-/// U SIMD vectors of inputs that share the weights.
+/// U SIMD vectors of inputs that share the weights. One vector alone waits for its weights: those
+/// that come `ahead` elements later are asked for.
 template <class A, Axis axis, int J, int U>
 PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element* w, Panel<A> in,
-                         typename A::element* out, int64_t out_j, int64_t part, int64_t last_part) {
+                         typename A::element* out, int64_t out_j, int64_t part, int64_t last_part,
+                         int64_t ahead) {
   typedef typename A::element element;
   typename A::Sum sum[J][U];
   typename A::Input x[U];
@@ -213,6 +215,8 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
     PAPILIO_UNROLL
     for (int j = 0; j < J; ++j) {
       const typename A::V factor = take<A, axis>(w + j * stage.weight_j, stage.same_l);
+      if (axis != Axis::columns && U == 1)
+        prefetch(reinterpret_cast<const char*>(w + j * stage.weight_j + ahead));
       PAPILIO_UNROLL
       for (int u = 0; u < U; ++u) sum[j][u] = A::multiply_add(sum[j][u], factor, x[u]);
     }
@@ -231,10 +235,11 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
   }
 }
 
-/// All outputs of one block for U SIMD vectors of inputs.
+/// All outputs of one block for U SIMD vectors of inputs. The weights of the block after it are
+/// `next` elements later.
 template <class A, Axis axis, int J, int U>
 inline void all_dots(const StageArguments& stage, const typename A::element* w, Panel<A> in,
-                     typename A::element* out, int64_t part) {
+                     typename A::element* out, int64_t part, int64_t next) {
   typedef typename A::element element;
   // Along (j, l) the outputs are SIMD vectors, of which the last may be a part.
   const int64_t outputs =
@@ -245,14 +250,19 @@ inline void all_dots(const StageArguments& stage, const typename A::element* w, 
   int64_t j = 0;
   const auto from = [&] { return w + j * stage.weight_j; };
   const auto to = [&]() -> element* { return out + j * out_j; };
+  const auto ahead = [&](int64_t rows) {
+    return j + rows < outputs ? rows * stage.weight_j : next - j * stage.weight_j;
+  };
   for (; j + J <= outputs; j += J)
-    dots<A, axis, J, U>(stage, from(), in, to(), out_j, part, j + J == outputs ? last_part : part);
+    dots<A, axis, J, U>(stage, from(), in, to(), out_j, part, j + J == outputs ? last_part : part,
+                        ahead(J));
   if (J > 2)
     for (; j + 2 <= outputs; j += 2)
-      dots<A, axis, 2, U>(stage, from(), in, to(), out_j, part,
-                          j + 2 == outputs ? last_part : part);
+      dots<A, axis, 2, U>(stage, from(), in, to(), out_j, part, j + 2 == outputs ? last_part : part,
+                          ahead(2));
   for (; j < outputs; ++j)
-    dots<A, axis, 1, U>(stage, from(), in, to(), out_j, part, j + 1 == outputs ? last_part : part);
+    dots<A, axis, 1, U>(stage, from(), in, to(), out_j, part, j + 1 == outputs ? last_part : part,
+                        ahead(1));
 }
 
 template <class A, Axis axis>
@@ -265,25 +275,42 @@ void rectangles(const StageArguments& given) {
   const int64_t in_row = axis == Axis::columns ? stage.in_row : 1;
   const int64_t out_row = axis == Axis::columns ? stage.out_row : 1;
   const int64_t l_step = axis == Axis::columns ? 1 : axis == Axis::rows ? A::lanes : stage.d;
+  // Rows far apart compete for the same cache sets. For one vector they are gathered, once for all
+  // outputs.
+  constexpr int64_t most = 256;
+  alignas(64) element gathered[axis == Axis::rows ? most * A::lanes : 1];
+  const bool gathers = axis == Axis::rows && stage.count == 1 && stage.c <= most &&
+                       stage.d > A::lanes && stage.b > 2 * J;
   for (int64_t i = stage.i0; i < stage.i1; ++i)
     for (int64_t l = stage.l0; l < stage.l1; l += l_step) {
-      const element* w = static_cast<const element*>(stage.weights) + i * stage.weight_i +
-                         l / l_step * stage.weight_l;
+      const int64_t step = l / l_step;
+      const element* w =
+          static_cast<const element*>(stage.weights) + i * stage.weight_i + step * stage.weight_l;
+      const int64_t next = l + l_step < stage.l1
+                               ? stage.weight_l
+                               : stage.weight_i + (stage.l0 / l_step - step) * stage.weight_l;
       const element* in =
           static_cast<const element*>(stage.in) + (i * stage.c * stage.d + l) * in_row;
       element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * out_row;
       const int64_t part =
           axis == Axis::rows && stage.l1 - l < A::lanes ? stage.l1 - l : int64_t{0};
-      const Panel<A> panel{in, stage.d * in_row, stage.in_step};
-      const auto at = [&](int64_t u) { return Panel<A>{in + u * panel.u, panel.k, panel.u}; };
+      Panel<A> panel{in, stage.d * in_row, stage.in_step};
+      if (gathers) {
+        for (int64_t k = 0; k < stage.c; ++k)
+          store<A>(gathered + k * A::lanes, take_input<A>(in + k * stage.d, part));
+        panel = {gathered, A::lanes, 0};
+      }
+      const auto at = [&](int64_t u) {
+        return Panel<A>{panel.from + u * panel.u, panel.k, panel.u};
+      };
       int64_t u = 0;
       if (U > 1)
         for (; u + U <= stage.count; u += U)
-          all_dots<A, axis, J, U>(stage, w, at(u), out + u * stage.out_step, part);
+          all_dots<A, axis, J, U>(stage, w, at(u), out + u * stage.out_step, part, 0);
       for (; u < stage.count; ++u)
-        all_dots<A, axis, 2 * J, 1>(stage, w, at(u), out + u * stage.out_step, part);
+        all_dots<A, axis, 2 * J, 1>(stage, w, at(u), out + u * stage.out_step, part, next);
       if (stage.tail)
-        all_dots<A, axis, 2 * J, 1>(stage, w, at(u), out + u * stage.out_step, stage.tail);
+        all_dots<A, axis, 2 * J, 1>(stage, w, at(u), out + u * stage.out_step, stage.tail, 0);
       prefetcher.step();
     }
 }
