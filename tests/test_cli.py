@@ -40,7 +40,7 @@ def test_info_prints_the_configuration():
     assert "isa:" in result.stdout
 
 
-def test_factorize_then_apply_round_trip(tmp_path):
+def test_factorize_then_apply_round_trip(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     D = np.fft.fft(np.eye(64))
     np.save(tmp_path / "A.npy", D)
@@ -53,13 +53,16 @@ def test_factorize_then_apply_round_trip(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "relative error" in result.stdout
     assert "Butterfly 64x64 complex128" in result.stdout
-    for op, expected in (("none", D @ x), ("transpose", D.T @ x), ("adjoint", D.conj().T @ x)):
-        result = run("apply", "F.npz", "x.npy", "-o", "y.npy", "--op", op, cwd=tmp_path)
-        assert result.returncode == 0, result.stderr
-        assert np.allclose(np.load(tmp_path / "y.npy"), expected)
-    np.save(tmp_path / "x.npy", x.T)
-    assert run("apply", "F.npz", "x.npy", "-o", "y.npy", "--axis", 1, cwd=tmp_path).returncode == 0
-    assert np.allclose(np.load(tmp_path / "y.npy"), x.T @ D.T)
+    result = run("apply", "F.npz", "x.npy", "-o", "y.npy", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert np.allclose(np.load(tmp_path / "y.npy"), D @ x)
+    monkeypatch.chdir(tmp_path)
+    for op, expected in (("transpose", D.T @ x), ("adjoint", D.conj().T @ x)):
+        assert main(["apply", "F.npz", "x.npy", "-o", "y.npy", "--op", op]) == 0
+        assert np.allclose(np.load("y.npy"), expected)
+    np.save("x.npy", x.T)
+    assert main(["apply", "F.npz", "x.npy", "-o", "y.npy", "--axis", "1"]) == 0
+    assert np.allclose(np.load("y.npy"), x.T @ D.T)
 
 
 @pytest.mark.parametrize(

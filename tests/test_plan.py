@@ -87,7 +87,7 @@ def test_large_chains_in_every_way(threads, dtype, lanes, radix):
         for layout in ("columns", "rows"):
             force(F, batch, (layout, layout), lanes, radix, tile)
         results = []
-        for count in (1, 2, 3, 4):
+        for count in (1, 2, 3):
             threads(count)
             results.append((F @ X, F.apply(R, axis=1)))
         for columns, rows in results:
@@ -106,7 +106,7 @@ def test_blocks_of_any_size_far_apart(dtype, b, offset):
     architecture = pp.Architecture([(1, b, b + 1, 9), (9, b + 1, b, 1)])
     F = pp.Butterfly(random_factors(rng, architecture, dtype))
     D = fast_dense(F)
-    for batch in (1, 4, 70, 4096):
+    for batch in (1, 4, 70, 1030):
         memory = random_array(rng, F.shape[1] * batch + offset, dtype)[offset:]
         X = memory.reshape(F.shape[1], batch)
         assert_close(F @ X, D @ X)

@@ -66,7 +66,7 @@ def relative_error(F, exact):
     return np.linalg.norm(F.toarray() - exact) / np.linalg.norm(exact)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 16, 61, 256, 300])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 16, 61, 150])
 def test_small_changes_of_basis_are_exact(n):
     forward, back = exact_changes(n)
     F = T.legendre_to_chebyshev(n)
@@ -76,43 +76,45 @@ def test_small_changes_of_basis_are_exact(n):
         assert relative_error(G, exact) <= 2e-15 * n**0.5
         assert relative_error(G.T, exact.T) <= 2e-15 * n**0.5
     assert relative_error(F.T.inv(), back.T) <= 2e-15 * n**0.5
+    assert relative_error(F.inv().inv(), forward) <= 2e-15 * n**0.5
 
 
-@pytest.fixture(scope="module")
-def compressed():
-    n = 1100
+@pytest.mark.parametrize(
+    ("forward", "n", "tol", "dtype"),
+    [
+        (True, 1026, None, np.float64),
+        (True, 900, 1e-4, np.float32),
+        (False, 450, None, np.float64),
+        (False, 450, None, np.float32),
+    ],
+)
+def test_compressed_changes_of_basis_meet_the_tolerance(forward, n, tol, dtype):
+    make = T.legendre_to_chebyshev if forward else T.chebyshev_to_legendre
     with warnings.catch_warnings():
         warnings.simplefilter("error", pp.CompressionWarning)
-        return {
-            (tol, dtype): T.legendre_to_chebyshev(n, tol, dtype)
-            for tol, dtype in ((1e-12, np.float64), (1e-4, np.float64), (None, np.float32))
-        }
+        F = make(n, tol, dtype)
+    assert F.dtype == dtype
+    assert any(isinstance(part, pp.Butterfly) and len(part.factors) > 1 for part in F.parts)
+    wanted = tol or (1e-12 if dtype == np.float64 else 1e-6)
+    assert relative_error(F, exact_changes(n)[0 if forward else 1]) <= wanted
 
 
-def test_compressed_changes_of_basis_meet_the_tolerance(compressed):
-    forward, back = exact_changes(1100)
-    for (tol, dtype), F in compressed.items():
-        assert any(isinstance(part, pp.Butterfly) and len(part.factors) > 1 for part in F.parts)
-        assert F.dtype == F.inv().dtype == dtype
-        wanted = 1e-6 if tol is None else tol
-        assert relative_error(F, forward) <= wanted
-        assert relative_error(F.inv(), back) <= wanted
-
-
-def test_values_of_polynomials_stay_and_round_trips_return(compressed):
-    F = compressed[1e-12, np.float64]
+def test_values_of_polynomials_stay_and_round_trips_return():
+    n = 400
+    F = T.legendre_to_chebyshev(n)
+    G = F.inv()
     rng = np.random.default_rng(0)
-    c = rng.standard_normal((1100, 3))
+    c = rng.standard_normal((n, 3))
     x = np.cos(rng.uniform(0, np.pi, 50))
     a = F @ c
     values = legendre.legval(x, c)
     assert np.abs(chebyshev.chebval(x, a) - values).max() <= 1e-11 * np.abs(values).max()
-    assert np.linalg.norm(F.inv() @ a - c) <= 1e-11 * np.linalg.norm(c)
-    assert np.linalg.norm(F @ (F.inv() @ c) - c) <= 1e-11 * np.linalg.norm(c)
-    assert np.linalg.norm(F.apply(c.T, axis=1) - a.T) <= 1e-12 * np.linalg.norm(a)
+    assert np.linalg.norm(G @ a - c) <= 1e-11 * np.linalg.norm(c)
+    assert np.linalg.norm(F @ (G @ c) - c) <= 1e-11 * np.linalg.norm(c)
+    assert np.linalg.norm(F.apply(c.T, axis=1) - a.T) <= 1e-13 * np.linalg.norm(a)
     again = pickle.loads(pickle.dumps(F))
     assert np.array_equal(again @ c, a)
-    assert np.array_equal(again.inv() @ c, F.inv() @ c)
+    assert np.array_equal(again.inv() @ c, G @ c)
 
 
 def test_polynomials_in_several_variables():

@@ -233,9 +233,12 @@ def sparse(matrix: Any, dtype: np.dtype[Any]) -> Sparse:
 
 
 def _rows(values: Any, columns: Any, width: int) -> Any:
-    rows = np.broadcast_to(np.arange(len(values))[:, None], values.shape)
-    coordinates = (rows.ravel(), columns.ravel())
-    return scipy.sparse.csr_array((values.ravel(), coordinates), shape=(len(values), width))
+    starts = np.arange(0, values.size + 1, values.shape[1])
+    matrix = scipy.sparse.csr_array(
+        (values.ravel(), columns.ravel(), starts), shape=(len(values), width)
+    )
+    matrix.sum_duplicates()
+    return matrix
 
 
 def _fourier(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import scipy.sparse
 from numpy.typing import DTypeLike
 
 from ..butterfly import Butterfly
-from ..composition import Composition
+from ..composition import Composition, Sparse
 from ..compress import compress
 from ..factorization import Progress
 from ..interpolation import IncompressibleError
@@ -43,9 +44,9 @@ def legendre_to_chebyshev(
         Number of coefficients, of degrees up to n - 1; or the shape of arrays of coefficients of
         polynomials in several variables, which are held as vectors in C order.
     tol : float, optional
-        Error of the operator relative to its Frobenius norm, and of its `inv()` relative to its
-        own, as far as the sampled error of `compress` tells (99 % confidence), besides rounding
-        errors. Default: 1e-12 for float64, 1e-6 for float32.
+        Error of the operator relative to its Frobenius norm, as far as the sampled error of
+        `compress` tells (99 % confidence), besides rounding errors. Default: 1e-12 for float64,
+        1e-6 for float32.
     dtype : dtype_like, default float64
         float32 or float64. It is built in float64.
     axes : int or sequence of int, optional
@@ -58,7 +59,7 @@ def legendre_to_chebyshev(
     Composition
         The values ``P_k(cos theta[j])`` at n Chebyshev points, compressed to a butterfly (below
         n of about 1000, where that would be no smaller, the dense matrix), and a cosine transform.
-        ``inv()`` is `chebyshev_to_legendre` with the same butterfly.
+        ``inv()`` builds `chebyshev_to_legendre` for the same tol.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def legendre_to_chebyshev(
     Warns
     -----
     CompressionWarning
-        If the butterfly misses what tol asks of it: ``tol / (10 + 2.3 log n)`` or a little less.
+        If the error of the butterfly is above ``tol / sqrt(2)`` (a third of tol for the inverse).
 
     Notes
     -----
@@ -104,9 +105,10 @@ def chebyshev_to_legendre(
 ) -> Composition:
     """Return the change from Chebyshev to Legendre coefficients of polynomials.
 
-    The a of ``sum a[m] T_m(x)`` becomes the c of ``sum c[k] P_k(x)``, k and m below n. Parameters
-    and errors are those of `legendre_to_chebyshev`, whose inverse it is; it takes three more cosine
-    transforms and the transpose of the same butterfly.
+    The a of ``sum a[m] T_m(x)`` becomes the c of ``sum c[k] P_k(x)``, k and m below n. Parameters,
+    errors and warnings are those of `legendre_to_chebyshev`, which its ``inv()`` builds. It is a
+    cosine transform of 2 n values, which are weighted by Fejer's rule, and the transpose of a
+    butterfly of 2 n x n Legendre polynomials.
 
     Examples
     --------
@@ -127,74 +129,79 @@ def _change(
         tol = 1e-12 if chosen == np.float64 else 1e-6
     tol = finite_number(tol, "tol", positive=True)
     change: Composition = over_axes(
-        n, axes, lambda length: make(_values(length, tol, progress).astype(chosen))
+        n, axes, lambda length: make(length, tol, chosen, progress=progress)
     )
     return change
 
 
-def _values(n: int, tol: float, progress: Progress) -> Composition:
-    """``P_k(cos theta[j])`` at the n Chebyshev points, to what both changes need for `tol`."""
+def _to_chebyshev(
+    n: int, tol: float, dtype: np.dtype[Any], progress: Progress = False
+) -> Composition:
+    """The coefficients of what interpolates the values at the n Chebyshev points."""
     angles = Angles.chebyshev(n)
-
-    def entries(j: _Array, k: _Array) -> _Array:
-        return legendre_polynomials(k, angles[j])
-
-    try:
-        # Rounding would take as long again for a few per cent of the memory.
-        F = compress(
-            entries, (n, n), min(tol / _amplification(n), 0.5), rounding=False, progress=progress
-        )
-    except IncompressibleError:
-        j, k = np.ogrid[:n, :n]
-        F = Butterfly([entries(j, k)[None, :, :, None]])
-    if isinstance(F, Butterfly):
-        return Composition([F])
-    select = scipy.sparse.eye_array(n, F.butterfly.shape[0])
-    padding = scipy.sparse.eye_array(F.butterfly.shape[1], n)
-    return Composition([select, F.butterfly, padding])
-
-
-def _amplification(n: int) -> float:
-    """How much larger the relative error of either change may be than that of the values."""
-    size = 1 + (1 + math.log(n)) / math.pi  # at least the norm of the values / sqrt(n)
-    back = math.pi * math.sqrt(2) * (n - 0.5) * size / math.sqrt(1 + math.pi / 8 * n * (n - 1))
-    return max(math.sqrt(2), back)
-
-
-def _to_chebyshev(values: Composition) -> Composition:
-    return Composition([_interpolation(values), values], partial(_to_legendre, values))
-
-
-def _to_legendre(values: Composition) -> Composition:
-    """``c[k] = (k + 1/2) integral P_k f`` by quadrature, f and P_k from their coefficients."""
-    n, dtype = values.shape[0], values.dtype
-    halves = np.full(n, 0.5)
-    halves[0] = 1
-    padding = scipy.sparse.csr_array((halves, (np.arange(n), np.arange(n))), shape=(2 * n, n))
-    evaluation = Composition([dct(2 * n, 3, dtype), sparse(padding, dtype)])
-    weights = scipy.sparse.diags_array(_fejer_weights(2 * n))
-    degrees = scipy.sparse.diags_array(np.arange(n) + 0.5)
-    return Composition(
-        [
-            sparse(degrees, dtype),
-            values.T,
-            _interpolation(values).T,
-            evaluation.T,
-            sparse(weights, dtype),
-            evaluation,
-        ],
-        partial(_to_chebyshev, values),
+    values = _compressed(
+        lambda j, k: legendre_polynomials(k, angles[j]), (n, n), tol / math.sqrt(2), progress
     )
-
-
-def _interpolation(values: Composition) -> Composition:
-    """From values at the n Chebyshev points to Chebyshev coefficients."""
-    n, dtype = values.shape[0], values.dtype
     doubled = np.full(n, 2.0)
     doubled[0] = 1
     return Composition(
-        [sparse(scipy.sparse.diags_array(doubled), dtype), dct(n, 2, dtype, norm="forward")]
+        [_diagonal(doubled, dtype), dct(n, 2, dtype, norm="forward"), values.astype(dtype)],
+        partial(_to_legendre, n, tol, dtype),
     )
+
+
+def _to_legendre(
+    n: int, tol: float, dtype: np.dtype[Any], progress: Progress = False
+) -> Composition:
+    """``c[k] = (k + 1/2) integral P_k f`` by quadrature at 2 n points.
+
+    The roots of the weights and of k + 1/2 make the columns of the compressed matrix orthonormal.
+    """
+    angles = Angles.chebyshev(2 * n)
+    roots, degrees = np.sqrt(_fejer_weights(2 * n)), np.sqrt(np.arange(n) + 0.5)
+    values = _compressed(
+        lambda j, k: legendre_polynomials(k, angles[j]) * (roots[j] * degrees[k]),
+        (2 * n, n),
+        tol / 3,
+        progress,
+    )
+    halves = np.full(n, 0.5)
+    halves[0] = 1
+    padding = scipy.sparse.csr_array((halves, (np.arange(n), np.arange(n))), shape=(2 * n, n))
+    return Composition(
+        [
+            _diagonal(degrees, dtype),
+            values.astype(dtype).T,
+            _diagonal(roots, dtype),
+            dct(2 * n, 3, dtype),
+            sparse(padding, dtype),
+        ],
+        partial(_to_chebyshev, n, tol, dtype),
+    )
+
+
+def _compressed(
+    entries: Callable[[_Array, _Array], _Array],
+    shape: tuple[int, int],
+    tol: float,
+    progress: Progress,
+) -> Composition:
+    """The butterfly of these entries, or the dense matrix where none is smaller."""
+    try:
+        # Rounding would take as long again for a few per cent of the memory.
+        F = compress(entries, shape, min(tol, 0.5), rounding=False, progress=progress)
+    except IncompressibleError:
+        j, k = np.ogrid[: shape[0], : shape[1]]
+        F = Butterfly([entries(j, k)[None, :, :, None]])
+    if isinstance(F, Butterfly):
+        return Composition([F])
+    select = scipy.sparse.eye_array(shape[0], F.butterfly.shape[0])
+    padding = scipy.sparse.eye_array(F.butterfly.shape[1], shape[1])
+    return Composition([select, F.butterfly, padding])
+
+
+def _diagonal(values: _Array, dtype: np.dtype[Any]) -> Sparse:
+    return sparse(scipy.sparse.diags_array(values), dtype)
 
 
 def _fejer_weights(points: int) -> _Array:
