@@ -10,7 +10,7 @@ import numpy as np
 
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
-from .pattern import Pattern
+from .pattern import Pattern, finite_number
 from .transforms.common import roots_of_unity
 
 _Array = np.ndarray[Any, Any]
@@ -85,14 +85,7 @@ class Simplification:
 def simplify(F: Butterfly, tol: float | None) -> Butterfly:
     """Return `F` with simpler factors; see `Butterfly.simplify`."""
     eps = float(np.finfo(F.dtype).eps)
-    if tol is None:
-        tol = eps**0.75
-    try:
-        tol = float(tol)
-    except (TypeError, ValueError):
-        raise TypeError(f"tol is {tol!r}, expected a number") from None
-    if not (math.isfinite(tol) and tol >= 0):
-        raise ValueError(f"tol is {tol}, expected a finite number of at least 0")
+    tol = eps**0.75 if tol is None else finite_number(tol, "tol")
     architecture = F.architecture
     given = [
         np.broadcast_to(values, tuple(pattern)).astype(np.result_type(F.dtype, np.float64))

@@ -145,11 +145,8 @@ def _dct(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: boo
         elif kind == 3:
             columns[0] = 2**0.5
     rows *= scale_of(norm, size, inverse)
-    diagonal = scipy.sparse.diags_array
-    return Composition(
-        [sparse(diagonal(rows) @ left, dtype), *parts, sparse(right @ diagonal(columns), dtype)],
-        partial(_dct, n, _INVERSE_TYPE[kind], dtype, norm, not inverse),
-    )
+    back = partial(_dct, n, _INVERSE_TYPE[kind], dtype, norm, not inverse)
+    return _weighted(rows, (left, parts, right), columns, dtype, back)
 
 
 def _dst(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> Composition:
@@ -177,14 +174,22 @@ def _dst(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: boo
     elif norm == "ortho" and kind == 3:
         columns[-1] = 2**0.5
     rows *= scale_of(norm, size, inverse)
-    diagonal = scipy.sparse.diags_array
-    return Composition(
-        [sparse(diagonal(rows) @ left, dtype), *parts, sparse(right @ diagonal(columns), dtype)],
-        partial(_dst, n, _INVERSE_TYPE[kind], dtype, norm, not inverse),
-    )
+    back = partial(_dst, n, _INVERSE_TYPE[kind], dtype, norm, not inverse)
+    return _weighted(rows, (left, parts, right), columns, dtype, back)
 
 
 _Split = tuple[Any, list[Part], Any]  # sparse, real parts, sparse
+
+
+def _weighted(
+    rows: Any, split: _Split, columns: Any, dtype: np.dtype[Any], inverse: Any
+) -> Composition:
+    left, parts, right = split
+    diagonal = scipy.sparse.diags_array
+    return Composition(
+        [sparse(diagonal(rows) @ left, dtype), *parts, sparse(right @ diagonal(columns), dtype)],
+        inverse,
+    )
 
 
 def _cosines_1(n: int, dtype: np.dtype[Any]) -> _Split:
