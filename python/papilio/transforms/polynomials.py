@@ -87,7 +87,7 @@ def legendre_to_chebyshev(
     >>> import numpy as np
     >>> import papilio as pp
     >>> F = pp.transforms.legendre_to_chebyshev(3)
-    >>> F.toarray().round(12)  # P_2 = 1/4 T_0 + 3/4 T_2
+    >>> F.toarray().round(12) + 0.0  # P_2 = 1/4 T_0 + 3/4 T_2
     array([[1.  , 0.  , 0.25],
            [0.  , 1.  , 0.  ],
            [0.  , 0.  , 0.75]])
