@@ -97,8 +97,8 @@ class Operator {
     return function;
   }
 
-  /// out = op(F) x along `axis` and true, if both are arrays of the operator's dtype in separate
-  /// memory, of the right shapes; else false, and nothing is done.
+  /// out = op(F) x along `axis` and true, if both are arrays of the operator's dtype, of the right
+  /// shapes, in separate or in the very same memory; else false, and nothing is done.
   bool multiply_into(const py::handle& x, const py::handle& out, const py::handle& axis_object,
                      int side) {
     const bool transpose = side & 1;
@@ -113,9 +113,11 @@ class Operator {
     Layout layout{};
     // The ends of the memory of both arrays.
     Index from_low = 0, from_high = element, to_low = 0, to_high = element;
+    bool same_memory = from.data() == to.data();
     for (Index n = 0; n < axes; ++n) {
       const Index in_stride = from.strides(n), out_stride = to.strides(n);
       const Index in_size = from.shape(n), out_size = to.shape(n);
+      same_memory = same_memory && in_stride == out_stride && in_size == out_size;
       if (in_size == 0 || out_size == 0 || in_stride % element || out_stride % element ||
           (n != axis && in_size != out_size) || (out_size > 1 && out_stride == 0))
         return false;
@@ -130,7 +132,8 @@ class Operator {
     }
     const char* in = static_cast<const char*>(from.data());
     char* result = static_cast<char*>(to.mutable_data());
-    if (in + from_low < result + to_high && result + to_low < in + from_high) return false;
+    if (!same_memory && in + from_low < result + to_high && result + to_low < in + from_high)
+      return false;
     run(*planner_.plan(transpose, classify(layout)), layout, side & 2, in, result);
     return true;
   }

@@ -232,7 +232,10 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
             Any number of axes, of length ``shape[1]`` along `axis`.
         out : ndarray, optional
             Where the result goes: of x's shape but ``shape[0]`` along `axis`, of the result's
-            dtype, writable, any strides, not overlapping x.
+            dtype, writable, any strides. Either it doesn't overlap x, or it is x itself (the same
+            memory and strides) and the operator is square: the result replaces x. No copy of x
+            is made then; where a kernel can't work in place, a tile of about the size of the L2
+            cache (or one vector) is copied at a time.
         axis : int, default 0
             The axis along which the vectors lie.
 
@@ -245,7 +248,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            For a wrong length, axis, shape of out, a read-only or an overlapping out.
+            For a wrong length, axis, shape of out, a read-only out or one that overlaps x in
+            another way than being x.
         TypeError
             For a dtype that isn't numeric, or an out of another dtype than the result's.
 
@@ -257,6 +261,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         >>> x = np.ones((2, 4, 3))
         >>> F.apply(x, axis=1)[0, :, 0]
         array([4., 0., 0., 0.])
+        >>> F.apply(x, out=x, axis=1) is x
+        True
         """
         if out is not None and self._data.operator.multiply_into(x, out, axis, self._side):
             return out
@@ -338,7 +344,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     ) -> _Array:
         """``op(F) x`` along `axis`, with everything about x and out checked."""
         shape = self.shape[::-1] if transpose else self.shape
-        out = _result_of(shape, self.dtype, x, out, axis)
+        out = _result_of(shape, self.dtype, x, out, axis, in_place=True)
         if out.size:
             transpose ^= self._transposed
             conjugate ^= self._conjugated
@@ -753,7 +759,9 @@ def _data_astype(data: _Data, dtype: np.dtype[Any]) -> _Data:
     )
 
 
-def _check_out(out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def _check_out(
+    out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any], in_place: bool
+) -> None:
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out is a {type(out).__name__}, expected an ndarray")
     if out.dtype != dtype:
@@ -767,8 +775,10 @@ def _check_out(out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any]
         raise ValueError(
             f"out has strides {out.strides}, expected aligned non-zero multiples of {out.itemsize}"
         )
-    if _overlap(out, x):
-        raise ValueError("out overlaps x, expected separate memory")
+    if _overlap(out, x) and not (in_place and _same_memory(out, x)):
+        raise ValueError(
+            f"out overlaps x, expected separate memory{' or x itself' if in_place else ''}"
+        )
 
 
 def _checked_axis(x: _Array, axis: Any) -> int:
@@ -782,9 +792,18 @@ def _checked_axis(x: _Array, axis: Any) -> int:
 
 
 def _result_of(
-    shape: tuple[int, int], dtype: np.dtype[Any], x: _Array, out: _Array | None, axis: int
+    shape: tuple[int, int],
+    dtype: np.dtype[Any],
+    x: _Array,
+    out: _Array | None,
+    axis: int,
+    *,
+    in_place: bool,
 ) -> _Array:
-    """`out`, checked, or a new array for the product of an operator of this shape with x."""
+    """`out`, checked, or a new array for the product of an operator of this shape with x.
+
+    With `in_place`, out may be x.
+    """
     rows, cols = shape
     if x.shape[axis] != cols:
         raise ValueError(
@@ -796,7 +815,7 @@ def _result_of(
     if out is None:
         columns_first = x.flags.f_contiguous and not x.flags.c_contiguous
         return np.empty(result_shape, result_dtype, order="F" if columns_first else "C")
-    _check_out(out, x, result_shape, result_dtype)
+    _check_out(out, x, result_shape, result_dtype, in_place)
     return out
 
 
@@ -806,7 +825,12 @@ def prepared_product(
     """Check the arguments of ``F.apply``: x as an array, `out` or a new one, the axis."""
     array = as_array(x, "x")
     axis = _checked_axis(array, axis)
-    return array, _result_of(F.shape, F.dtype, array, out, axis), axis
+    return array, _result_of(F.shape, F.dtype, array, out, axis, in_place=False), axis
+
+
+def _same_memory(x: _Array, y: _Array) -> bool:
+    same_place = x.__array_interface__["data"][0] == y.__array_interface__["data"][0]
+    return same_place and (x.dtype, x.shape, x.strides) == (y.dtype, y.shape, y.strides)
 
 
 def _overlap(x: _Array, y: _Array) -> bool:
