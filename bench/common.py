@@ -53,6 +53,7 @@ def interleaved(
     share = seconds / repetitions / len(calls)
     counts = {}
     for name, call in calls.items():
+        call()  # makes plans and the like: it may take longer than all of the loop below
         # The fastest of a few calls: one that met a thread still spinning in another library
         # would make all samples of this call too short to get past it.
         fastest = float("inf")

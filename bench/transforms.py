@@ -4,15 +4,16 @@
 
 dft: complex transforms of batches of 256 in both layouts and of single vectors, powers of two and
     composite lengths.
-hadamard: the same for float32 Hadamard transforms.
+hadamard: the same for float32 Hadamard transforms, also in place as the peers work.
 others: one transform of each kind against the dense product, and scipy.fft's real transforms in
     both layouts.
 accuracy: the relative error against long double, beside scipy.fft's; that of long double itself
     against mpmath where that is installed.
 
 Each line has the median time of papilio (into an array that is there; as "F @ x" with a new array
-for the result, as scipy.fft makes one), its ratio to scipy.fft (or for Hadamard transforms to the
-fastest peer) and each peer's time, all from interleaved runs in one process.
+for the result, as scipy.fft makes one; "in place" on one array), its ratio to scipy.fft (or for
+Hadamard transforms to the fastest peer) and each peer's time, all from interleaved runs in one
+process.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from common import (
     write_json,
 )
 
+OURS = ("papilio", "F @ x", "in place")
+
 
 def row(
     results: list[dict[str, Any]],
@@ -44,10 +47,12 @@ def row(
     """Measure, print and keep one comparison."""
     reference = next((name for name in references if name in calls), "papilio")
     rows = summary(interleaved(calls, seconds, 11), reference)
-    best = min((r["seconds"], name) for name, r in rows.items() if name not in ("papilio", "F @ x"))
+    best = min((r["seconds"], name) for name, r in rows.items() if name not in OURS)
     ours = rows["papilio"]
     times = ", ".join(f"{name} {1e6 * r['seconds']:.4g}" for name, r in rows.items())
     ratios = f"{ours['ratio']:.2f} x {reference}"
+    if "in place" in rows:
+        ratios += f", in place {rows['in place']['ratio']:.2f}"
     if best[1] != reference:
         ratios += f", {ours['seconds'] / best[0]:.2f} x {best[1]}"
     print(f"{title}: {ratios}  [us: {times}]", flush=True)
@@ -87,6 +92,7 @@ def batches(
     cases: list[tuple[int, int, str]],
     threads: int,
     seconds: float,
+    in_place: bool = False,
 ) -> None:
     import numpy as np
 
@@ -99,6 +105,9 @@ def batches(
             calls = {"papilio": lambda F=F, x=x, out=out, axis=axis: F.apply(x, out=out, axis=axis)}
             if batch == 1:
                 calls["F @ x"] = lambda F=F, x=x: F @ x
+            if in_place:
+                zeros = np.zeros_like(x)  # nothing overflows
+                calls["in place"] = lambda F=F, x=zeros, axis=axis: F.apply(x, out=x, axis=axis)
             calls |= peers_of(peers, x, axis, threads)
             title = f"n={n}, B={batch}, {dtype}, {layout}, {threads} thread(s)"
             row(results, title, calls, reference, seconds)
@@ -139,6 +148,7 @@ def hadamard(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
         cases,
         threads,
         0.25,
+        in_place=True,
     )
 
 

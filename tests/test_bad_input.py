@@ -67,8 +67,6 @@ def test_out_must_fit_be_writable_and_not_overlap():
     frozen.setflags(write=False)
     with pytest.raises(ValueError, match="out is read-only"):
         H8.apply(x, out=frozen)
-    with pytest.raises(ValueError, match="out overlaps x"):
-        H8.apply(x, out=x)
     memory = np.ones(40)
     with pytest.raises(ValueError, match="out overlaps x"):
         H8.apply(memory[:32].reshape(8, 4), out=memory[8:].reshape(8, 4))

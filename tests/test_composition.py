@@ -162,6 +162,23 @@ def test_a_composition_of_one_butterfly_or_one_matrix():
     assert np.array_equal(Composition([E, E]) @ x[:, 0], x[:, 0])
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_the_result_may_replace_the_input(seed):
+    """Of square compositions of one part or of some, by vectors and by tiles."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(2, 40))
+    parts = [random_sparse(rng, size, size, np.complex128 if seed % 3 else np.float64)]
+    if seed % 2:
+        parts += [pp.transforms.dft(size), random_sparse(rng, size, size, np.float64)]
+    F = Composition(parts)
+    for dtype in (F.dtype, np.dtype(complex)):
+        for shape, axis in (((size,), 0), ((size, 40), 0), ((40, size), 1)):
+            x = random_array(rng, shape, dtype)
+            expected = F.apply(x, axis=axis)
+            assert F.apply(x, out=x, axis=axis) is x
+            assert np.array_equal(x, expected)
+
+
 def test_nothing_is_read_outside_of_a_row():
     """An entry that isn't finite reaches only the rows whose matrix rows have an entry there."""
     F = pp.transforms.toeplitz([1.0, 2.0, 3.0])

@@ -86,9 +86,11 @@ bool Product::multiply_into(const py::handle& x, const py::handle& out,
   Layout layout{};
   // The ends of the memory of both arrays.
   Index from_low = 0, from_high = in_element, to_low = 0, to_high = out_element;
+  bool same_memory = from.data() == to.data() && in_element == out_element;
   for (Index n = 0; n < axes; ++n) {
     const Index in_stride = from.strides(n), out_stride = to.strides(n);
     const Index in_size = from.shape(n), out_size = to.shape(n);
+    same_memory = same_memory && in_stride == out_stride && in_size == out_size;
     if (in_size == 0 || out_size == 0 || in_stride % in_element || out_stride % out_element ||
         (n != axis && in_size != out_size) || (out_size > 1 && out_stride == 0))
       return false;
@@ -103,7 +105,8 @@ bool Product::multiply_into(const py::handle& x, const py::handle& out,
   }
   const char* in = static_cast<const char*>(from.data());
   char* result = static_cast<char*>(to.mutable_data());
-  if (in + from_low < result + to_high && result + to_low < in + from_high) return false;
+  if (!same_memory && in + from_low < result + to_high && result + to_low < in + from_high)
+    return false;
   run(layout, side, in, result);
   return true;
 }

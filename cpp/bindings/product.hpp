@@ -17,8 +17,8 @@ class Product {
   /// as a new array; None for all else, which the Python layer then looks at.
   py::object multiply(const py::handle& x, int side);
 
-  /// out = F x along `axis` and true, if both are arrays of the right dtypes in separate memory, of
-  /// the right shapes; else false, and nothing is done.
+  /// out = F x along `axis` and true, if both are arrays of the right dtypes and shapes in separate
+  /// or in the very same memory; else false, and nothing is done.
   bool multiply_into(const py::handle& x, const py::handle& out, const py::handle& axis, int side);
 
   /// out = F x along `axis`. The arrays were checked by the Python layer; what is checked again

@@ -232,7 +232,10 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
             Any number of axes, of length ``shape[1]`` along `axis`.
         out : ndarray, optional
             Where the result goes: of x's shape but ``shape[0]`` along `axis`, of the result's
-            dtype, writable, any strides, not overlapping x.
+            dtype, writable, any strides. Either it doesn't overlap x, or it is x itself (the same
+            memory and strides) and the operator is square: the result replaces x. No copy of x
+            is made then; where a kernel can't work in place, a tile of about the size of the L2
+            cache (or one vector) is copied at a time.
         axis : int, default 0
             The axis along which the vectors lie.
 
@@ -245,7 +248,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            For a wrong length, axis, shape of out, a read-only or an overlapping out.
+            For a wrong length, axis, shape of out, a read-only out or one that overlaps x in
+            another way than being x.
         TypeError
             For a dtype that isn't numeric, or an out of another dtype than the result's.
 
@@ -257,6 +261,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         >>> x = np.ones((2, 4, 3))
         >>> F.apply(x, axis=1)[0, :, 0]
         array([4., 0., 0., 0.])
+        >>> F.apply(x, out=x, axis=1) is x
+        True
         """
         if out is not None and self._data.operator.multiply_into(x, out, axis, self._side):
             return out
@@ -767,8 +773,8 @@ def _check_out(out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any]
         raise ValueError(
             f"out has strides {out.strides}, expected aligned non-zero multiples of {out.itemsize}"
         )
-    if _overlap(out, x):
-        raise ValueError("out overlaps x, expected separate memory")
+    if _overlap(out, x) and not _same_memory(out, x):
+        raise ValueError("out overlaps x, expected separate memory or x itself")
 
 
 def _checked_axis(x: _Array, axis: Any) -> int:
@@ -782,7 +788,11 @@ def _checked_axis(x: _Array, axis: Any) -> int:
 
 
 def _result_of(
-    shape: tuple[int, int], dtype: np.dtype[Any], x: _Array, out: _Array | None, axis: int
+    shape: tuple[int, int],
+    dtype: np.dtype[Any],
+    x: _Array,
+    out: _Array | None,
+    axis: int,
 ) -> _Array:
     """`out`, checked, or a new array for the product of an operator of this shape with x."""
     rows, cols = shape
@@ -807,6 +817,11 @@ def prepared_product(
     array = as_array(x, "x")
     axis = _checked_axis(array, axis)
     return array, _result_of(F.shape, F.dtype, array, out, axis), axis
+
+
+def _same_memory(x: _Array, y: _Array) -> bool:
+    same_place = x.__array_interface__["data"][0] == y.__array_interface__["data"][0]
+    return same_place and (x.dtype, x.shape, x.strides) == (y.dtype, y.shape, y.strides)
 
 
 def _overlap(x: _Array, y: _Array) -> bool:

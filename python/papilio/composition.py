@@ -43,8 +43,8 @@ class Run:
             # Real parts come first: they act on real and imaginary parts.
             if self.gives_complex:
                 for part, target in chunks(x, out, axis):
-                    self.apply(part.real, axis=axis, out=target)
-                    np.add(target, 1j * self.apply(part.imag, axis=axis), out=target)
+                    real, imag = (self.apply(p, axis=axis) for p in (part.real, part.imag))
+                    target[...] = real + 1j * imag  # which may be x
             else:
                 self.apply(x.real, axis=axis, out=out.real)
                 self.apply(x.imag, axis=axis, out=out.imag)

@@ -143,7 +143,9 @@ Splits splits_of(const Plan& plan);
 /// The class of a batch.
 BatchClass classify(const Layout& layout);
 
-/// out = op(F) in for every vector of the batch. in and out don't overlap. Workspace: a tile or
+/// out = op(F) in for every vector of the batch. in and out don't overlap, or are the same memory
+/// with the same strides: then a plan whose stages can't work in place copies a tile at a time into
+/// the workspace. Workspace: a tile or
 /// two for each thread, of about the size of the L2 cache or one vector where that is larger.
 /// The result is the same, bit for bit, for any number of threads.
 void execute(const Plan& plan, const Layout& layout, bool conjugate, const void* in, void* out);

@@ -78,7 +78,8 @@ class Composition {
   /// A rough guess of the time that a vector takes on one thread.
   double nanoseconds_per_vector() const { return nanoseconds_; }
 
-  /// out = F in for every vector of the batch. in and out don't overlap. Workspace: for each thread
+  /// out = F in for every vector of the batch. in and out don't overlap, or are
+  /// the same memory with the same strides. Workspace: for each thread
   /// two tiles of about half of the L2 cache together, or two vectors (or as many as a SIMD vector
   /// has lanes) where those are larger. The result is the same, bit for bit, for any number of
   /// threads.

@@ -185,6 +185,8 @@ class Passage {
     bool part;  // no room for whole SIMD vectors at the end
   };
 
+  /// Whether a step would write what it has still to read.
+  bool needs_copy() const { return in_ == out_ && composition_.vector_steps_.size() == 1; }
   double nanoseconds() const {
     return composition_.nanoseconds_per_vector() *
            static_cast<double>(size_of(outer_) * inner_.size);
@@ -198,7 +200,7 @@ class Passage {
   // ------------------------------------------------------------------ lanes along the batch
 
   bool reads_input() const {
-    return !composition_.complex_input_ && inner_.in_stride == 1 &&
+    return !composition_.complex_input_ && inner_.in_stride == 1 && !needs_copy() &&
            sparse_of(composition_.steps_.front());
   }
   bool writes_output() const {
@@ -360,7 +362,7 @@ class Passage {
     char* const memory = static_cast<char*>(workspace.reserve(2 * bytes));
     int next = 0;
     const char* vector = from;
-    if (layout_.in_stride != 1) {
+    if (layout_.in_stride != 1 || needs_copy()) {
       in_kernels_.pack({1, composition_.cols(), 0, layout_.in_stride, 0, nullptr, nullptr, false},
                        from, memory);
       vector = memory;

@@ -42,11 +42,18 @@ struct Work {
 
   Index outer_size() const { return papilio::size_of(outer); }
   Index vectors() const { return outer_size() * inner.size; }
+  /// Whether the result replaces the input.
+  bool in_place() const { return in == out; }
   bool is_large() const {
     return (program.input_rows + program.output_rows) * vectors() * element > large_bytes;
   }
   double nanoseconds() const {
     return plan.predicted * 1e9;  // for about as many vectors
+  }
+  /// Whether stages would write into the output what they have still to read from the input, which
+  /// is the same memory. Between other stages there is a tile.
+  bool needs_copy(bool first_in_place) const {
+    return in_place() && !first_in_place && plan.spans->front().last == program.stages.size();
   }
 
   /// The first element of vector `column` of the inner axis at position `position` of the outer
@@ -180,8 +187,9 @@ void run_columns(const Work& work) {
   const Index vector_bytes = lanes * element;
   const auto address = reinterpret_cast<std::uintptr_t>(work.out);
   const Index offset = static_cast<Index>(address % static_cast<std::uintptr_t>(vector_bytes));
-  const bool can_stream = work.is_large() && work.inner.out_stride == 1 && work.outer.empty() &&
-                          work.out_stride * element % vector_bytes == 0 && offset % element == 0;
+  const bool can_stream = work.is_large() && !work.in_place() && work.inner.out_stride == 1 &&
+                          work.outer.empty() && work.out_stride * element % vector_bytes == 0 &&
+                          offset % element == 0;
   // And two threads don't write to one cache line.
   const bool aligns = work.inner.out_stride == 1 && offset && offset % element == 0 &&
                       work.out_stride * element % vector_bytes == 0;
@@ -194,13 +202,13 @@ void run_columns(const Work& work) {
   // are contiguous there; stages in registers find permuted rows by their index, but not in place.
   const bool gathers = !program.gather.empty() && program.stages.front().in_registers;
   const bool scatters = !program.scatter.empty() && program.stages.back().in_registers;
-  const bool read = work.inner.in_stride == 1 && (program.gather.empty() || gathers) &&
-                    !program.stages.front().rereads;
-  const bool write = work.inner.out_stride == 1 && (program.scatter.empty() || scatters);
   const auto in_place = [&](std::size_t n) {
     return program.stages[n].in_registers && !(n == 0 && gathers) &&
            !(n + 1 == program.stages.size() && scatters);
   };
+  const bool read = work.inner.in_stride == 1 && (program.gather.empty() || gathers) &&
+                    !program.stages.front().rereads && !work.needs_copy(in_place(0));
+  const bool write = work.inner.out_stride == 1 && (program.scatter.empty() || scatters);
   bool two_buffers = false;
   for (std::size_t n = 0; n < program.stages.size(); ++n)
     two_buffers |= !in_place(n) && !(n == 0 && read) && !(n + 1 == program.stages.size() && write);
@@ -230,15 +238,17 @@ void run_columns(const Work& work) {
         source = here;
         source_row = pitch;
       }
+      std::size_t first_of_span = 0;
       const auto run_stage = [&](std::size_t n, Index part, Index parts) {
         const Stage& stage = program.stages[n];
+        const bool from_span = n == first_of_span;
         const Pattern& p = stage.pattern();
         const bool to_output = n + 1 == program.stages.size() && write;
         StageArguments stage_work = work.arguments(stage);
         stage_work.i0 = p.a / parts * part;
         stage_work.i1 = p.a / parts * (part + 1);
-        stage_work.in = source;
-        stage_work.in_row = source_row;
+        stage_work.in = from_span ? source : here;
+        stage_work.in_row = from_span ? source_row : pitch;
         stage_work.out = to_output ? to : here;
         stage_work.out_row = to_output ? work.out_stride : pitch;
         stage_work.butterflies.in_split |= n == 0 && work.in_split;
@@ -272,18 +282,10 @@ void run_columns(const Work& work) {
         if (source == here && !in_place(span.first) &&
             !(span.first + 1 == program.stages.size() && write))
           std::swap(here, there);
-        const char* const span_source = source;
-        const Index span_row = source_row;
-        for (Index part = 0; part < span.parts; ++part) {
-          source = span_source;
-          source_row = span_row;
-          for (std::size_t n = span.first; n < span.last; ++n) {
-            run_stage(n, part, span.parts);
-            const bool to_output = n + 1 == program.stages.size() && write;
-            source = to_output ? to : here;
-            source_row = to_output ? work.out_stride : pitch;
-          }
-        }
+        first_of_span = span.first;
+        span.for_stages(0, span.parts, run_stage);
+        source = here;
+        source_row = pitch;
       }
       if (!write)
         work.kernels.unpack(
@@ -328,24 +330,26 @@ class RowSteps {
                  !work.program.stages.front().butterflies.transposed),
         scatters_(is_permuted(work.program.stages.back()) &&
                   work.program.stages.back().butterflies.transposed),
-        read_(work.in_stride == 1 && (gathers_ || work.program.gather.empty())),
+        read_(work.in_stride == 1 && (gathers_ || work.program.gather.empty()) &&
+              !work.needs_copy(works_in_place(work.program.stages.front()))),
         write_(work.out_stride == 1 && (scatters_ || work.program.scatter.empty())) {
     // Buffers change after a stage that doesn't work in place.
     const auto& stages = work.program.stages;
     int buffer = 0;
     target_.reserve(stages.size());
     for (std::size_t n = 0; n < stages.size(); ++n) {
-      const bool in_place =
-          stages[n].in_registers || stages[n].kind == Stage::Kind::within || (n == 0 && read_);
-      if (!in_place) {
+      if (!works_in_place(stages[n]) && !(n == 0 && read_)) {
         buffer = 1 - buffer;
         two_buffers_ = true;
       }
       target_.push_back(buffer);
     }
-    // A long vector between stages takes less of the caches where its result will be.
+    // A long vector between stages takes less of the caches where its result will be, and so does
+    // any that is there already.
     const Index bytes = work.program.output_rows * work.element;
-    in_output_ = read_ && write_ && !two_buffers_ && bytes >= l2_bytes() / 4 &&
+    const bool worth_it =
+        work.in_place() ? works_in_place(stages.front()) : bytes >= l2_bytes() / 4;
+    in_output_ = read_ && write_ && !two_buffers_ && worth_it &&
                  work.program.widest == work.program.output_rows;
   }
 
@@ -376,14 +380,18 @@ class RowSteps {
     }
     const Span& span = (*work_.plan.spans)[n];
     if (span.parts == 1) return run_stage(tile, span.first, share, shares, false);
-    for (Index part = span.parts * share / shares; part < span.parts * (share + 1) / shares; ++part)
-      for (std::size_t s = span.first; s < span.last; ++s)
-        run_stage(tile, s, part, span.parts, true);
+    span.for_stages(span.parts * share / shares, span.parts * (share + 1) / shares,
+                    [&](std::size_t stage, Index part, Index parts) {
+                      run_stage(tile, stage, part, parts, true);
+                    });
   }
 
  private:
   static bool is_permuted(const Stage& stage) {
     return stage.kind == Stage::Kind::permuted_butterflies;
+  }
+  static bool works_in_place(const Stage& stage) {
+    return stage.in_registers || stage.kind == Stage::Kind::within;
   }
 
   /// A stage, or one of the parts or shares that it is divided into. A part is one of blocks i.

@@ -88,16 +88,29 @@ class Divider {
     return true;
   }
 
-  /// Divides the factors [begin, end) evenly into stages of at most `most` levels, the larger ones
-  /// at the right end.
+  /// How many of `most` levels a stage may have whose last factor is s. Lines that are a multiple
+  /// of a page apart share a set of the nearest cache, which holds 8 of them or a few more.
+  Index limit(std::size_t s, Index most, Stage::Kind kind) const {
+    constexpr Index page = 4096, page_levels = 3;
+    const Index bytes = chain_.factors[s].pattern.d * static_cast<Index>(size_of(chain_.dtype));
+    const bool shares = kind == Stage::Kind::row_butterflies && bytes % page == 0;
+    return shares ? std::min(most, page_levels) : most;
+  }
+
+  /// Divides the factors [begin, end) evenly into as few stages as the limit of levels allows, the
+  /// larger ones at the right end.
   bool add_evenly(std::size_t begin, std::size_t end, Index most, Stage::Kind kind) {
-    const Index levels = static_cast<Index>(end - begin);
-    const Index count = (levels + most - 1) / most;
-    for (Index n = count; n > 0; --n) {
-      const Index left = static_cast<Index>(end - begin);
-      const Index some = left / n;  // rounded down: the smaller ones come first
-      if (!add(begin, some, kind)) return false;
-      begin += static_cast<std::size_t>(some);
+    Index count = 0;
+    for (std::size_t last = end; last > begin; ++count)
+      last -= std::min(last - begin, static_cast<std::size_t>(limit(last - 1, most, kind)));
+    std::vector<Index> stages;
+    for (std::size_t last = end; count > 0; --count) {
+      stages.push_back((static_cast<Index>(last - begin) + count - 1) / count);
+      last -= static_cast<std::size_t>(stages.back());
+    }
+    for (auto levels = stages.rbegin(); levels != stages.rend(); ++levels) {
+      if (!add(begin, *levels, kind)) return false;
+      begin += static_cast<std::size_t>(*levels);
     }
     return true;
   }

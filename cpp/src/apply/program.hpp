@@ -61,10 +61,24 @@ struct Program {
 };
 
 /// Stages [first, last) that work on `parts` parts of the rows one after the other, so that a part
-/// stays in the nearest cache from stage to stage.
+/// stays in a cache from stage to stage; a part in turn may go through `inner` spans, whose parts
+/// stay in a nearer cache. Without inner spans it goes through stage after stage.
 struct Span {
   std::size_t first, last;
   Index parts;
+  std::vector<Span> inner;
+
+  /// visit(n, part, parts) for all stages n, in order, and their parts of the span's parts
+  /// [begin, end).
+  template <class Visit>
+  void for_stages(Index begin, Index end, const Visit& visit) const {
+    for (Index part = begin; part < end; ++part) {
+      for (const Span& span : inner)
+        span.for_stages(span.parts / parts * part, span.parts / parts * (part + 1), visit);
+      if (inner.empty())
+        for (std::size_t n = first; n < last; ++n) visit(n, part, parts);
+    }
+  }
 };
 
 /// The spans of a program whose rows have so many bytes in a tile.

@@ -108,11 +108,13 @@ MatrixKind kind_of(const Structure& s) {
       const Complex entry = s.matrix[static_cast<std::size_t>(j * n + k)];
       Index ones = 0;
       for (Index bits = j & k; bits; bits &= bits - 1) ++ones;
-      const Index power = s.outputs ? bit_reversed(j, n) * k : j * bit_reversed(k, n);
       constexpr double close = 1e-5;  // the matrices are far from each other
-      real &= std::abs(entry - (ones % 2 ? -1.0 : 1.0)) < close;
-      forward &= std::abs(entry - root_of_unity(power, n)) < close;
-      backward &= std::abs(entry - std::conj(root_of_unity(power, n))) < close;
+      real = real && std::abs(entry - (ones % 2 ? -1.0 : 1.0)) < close;
+      if (!forward && !backward) continue;
+      const Index power = s.outputs ? bit_reversed(j, n) * k : j * bit_reversed(k, n);
+      const Complex root = root_of_unity(power, n);
+      forward = forward && std::abs(entry - root) < close;
+      backward = backward && std::abs(entry - std::conj(root)) < close;
     }
   return real       ? MatrixKind::hadamard
          : forward  ? MatrixKind::fourier

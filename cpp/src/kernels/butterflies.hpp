@@ -107,15 +107,24 @@ struct ComplexLanes {
 struct Hadamard {
   template <class X, int R>
   PAPILIO_INLINE static void run(X (&x)[R], bool) {
-    PAPILIO_UNROLL
-    for (int half = 1; half < R; half *= 2) {
+    levels<1>(x);
+  }
+
+ private:
+  /// The levels from distance `half` on. A template for each, and loops without conditions: what
+  /// the compiler can't unroll at once goes through memory.
+  template <int half, class X, int R>
+  PAPILIO_INLINE static void levels(X (&x)[R]) {
+    if constexpr (half < R) {
       PAPILIO_UNROLL
-      for (int n = 0; n < R; ++n) {
-        if (n & half) continue;
-        const X sum = x[n] + x[n + half];
-        x[n + half] = x[n] - x[n + half];
-        x[n] = sum;
+      for (int n = 0; n < R / 2; ++n) {
+        X& low = x[n / half * 2 * half + n % half];
+        X& high = x[n / half * 2 * half + n % half + half];
+        const X sum = low + high;
+        high = low - high;
+        low = sum;
       }
+      levels<2 * half>(x);
     }
   }
 };
@@ -265,9 +274,10 @@ struct Fourier {
   }
 };
 
-/// Twiddles, constant matrix, scale: what happens to a block in registers.
-template <class X, class Matrix, int R>
-PAPILIO_INLINE void butterfly(const StageArguments& stage, X (&x)[R], const X (&twiddle)[R],
+/// Twiddles, constant matrix, scale: what happens to a block in registers. twiddle(k) is read where
+/// it is used: the registers are full.
+template <class X, class Matrix, int R, class Twiddle>
+PAPILIO_INLINE void butterfly(const StageArguments& stage, X (&x)[R], Twiddle twiddle,
                               typename X::V scale) {
   const Butterflies& how = stage.butterflies;
   if (how.swap) {
@@ -278,12 +288,12 @@ PAPILIO_INLINE void butterfly(const StageArguments& stage, X (&x)[R], const X (&
     Matrix::run(x, true);
     if (stage.weights) {
       PAPILIO_UNROLL
-      for (int k = 1; k < R; ++k) x[k] = x[k] * twiddle[k];
+      for (int k = 1; k < R; ++k) x[k] = x[k] * twiddle(k);
     }
   } else {
     if (stage.weights) {
       PAPILIO_UNROLL
-      for (int k = 1; k < R; ++k) x[k] = x[k] * twiddle[k];
+      for (int k = 1; k < R; ++k) x[k] = x[k] * twiddle(k);
     }
     Matrix::run(x, false);
   }
@@ -318,12 +328,13 @@ void butterfly_columns(const StageArguments& given) {
         out[k] = static_cast<T*>(stage.out) +
                  (stage.out_index ? stage.out_index[row] : row) * stage.out_row * P;
       }
-      X twiddle[R] = {};
+      X twiddles[R] = {};
       if (stage.weights) {
         const T* w = static_cast<const T*>(stage.weights) + i * stage.weight_i + l * stage.weight_l;
         PAPILIO_UNROLL
-        for (int k = 1; k < R; ++k) twiddle[k] = X::broadcast(w + (k - 1) * P);
+        for (int k = 1; k < R; ++k) twiddles[k] = X::broadcast(w + (k - 1) * P);
       }
+      const auto twiddle = [&](int k) __attribute__((always_inline)) { return twiddles[k]; };
       X x[R];
       int64_t at = 0;
       for (int64_t u = 0; u < stage.count; ++u, at += step) {
@@ -378,13 +389,12 @@ void butterfly_rows(const StageArguments& given) {
     for (int64_t i = stage.i0; i < stage.i1; i += blocks)
       for (int64_t l = stage.l0; l < stage.l1; l += L) {
         const int64_t at = (i * R * stage.d + l) * P, row = stage.d * P;
-        X x[R], twiddle[R] = {};
-        if (stage.weights) {
-          const T* w =
-              static_cast<const T*>(stage.weights) + i * stage.weight_i + l / L * stage.weight_l;
-          PAPILIO_UNROLL
-          for (int k = 1; k < R; ++k) twiddle[k] = X::load(w + (k - 1) * P * L);
-        }
+        X x[R];
+        const T* w =
+            static_cast<const T*>(stage.weights) + i * stage.weight_i + l / L * stage.weight_l;
+        const auto twiddle = [&](int k) __attribute__((always_inline)) {
+          return X::load(w + (k - 1) * P * L);
+        };
         if (how.in_split) {
           PAPILIO_UNROLL
           for (int k = 0; k < R; ++k) x[k] = X::load(in + at + k * row);
@@ -428,7 +438,7 @@ void butterfly_permuted(const StageArguments& given) {
       const int64_t* blocks = how.blocks + i;
       const int64_t* base = index + blocks[0] * R;
       X x[R];
-      const X none[R] = {};
+      const auto none = [](int) __attribute__((always_inline)) { return X{}; };
       typename X::V y[2][R];
       if (last) {
         PAPILIO_UNROLL
@@ -479,13 +489,27 @@ void butterfly_permuted(const StageArguments& given) {
   }
 }
 
+/// The Hadamard levels at distances `distance`, ..., lanes / 2 of the lanes of each vector.
+template <int distance, class T, int V>
+PAPILIO_INLINE void exchange_lanes(RealLanes<T> (&x)[V]) {
+  if constexpr (distance < batch<T>::lanes) {
+    batch<T> sign;
+    for (int s = 0; s < batch<T>::lanes; ++s) sign.v[s] = s & distance ? -1 : 1;
+    PAPILIO_UNROLL
+    for (int n = 0; n < V; ++n)
+      x[n].re = x[n].re * sign + permute(x[n].re, [](int s) { return s ^ distance; });
+    exchange_lanes<2 * distance>(x);
+  }
+}
+
 /// The Hadamard matrix of order V * lanes / d within each run of V contiguous SIMD vectors: levels
 /// at distances d, 2d, ... exchange lanes, the others are between vectors.
-template <class T, int V>
+template <class T, int d, int V>
 void hadamard_lanes(const StageArguments& given) {
   typedef batch<T> X;
   constexpr int L = X::lanes;
   const StageArguments stage = given;
+  const bool scaled = stage.butterflies.scale != 1;
   const X scale = X::broadcast(static_cast<T>(stage.butterflies.scale));
   Prefetcher prefetcher(stage.prefetch);
   for (int64_t v = 0; v < stage.count; ++v) {
@@ -495,26 +519,15 @@ void hadamard_lanes(const StageArguments& given) {
       RealLanes<T> x[V];
       PAPILIO_UNROLL
       for (int n = 0; n < V; ++n) x[n] = RealLanes<T>::load(in + (i * V + n) * L);
-#define PAPILIO_LEVEL(distance)                                                                \
-  if (distance < L && distance >= stage.d) {                                                   \
-    X sign;                                                                                    \
-    for (int s = 0; s < L; ++s) sign.v[s] = s & (distance) ? -1 : 1;                           \
-    PAPILIO_UNROLL                                                                             \
-    for (int n = 0; n < V; ++n)                                                                \
-      x[n].re = x[n].re * sign + permute(x[n].re, [](int s) { return s ^ ((distance) % L); }); \
-  }
-      PAPILIO_LEVEL(1)
-      PAPILIO_LEVEL(2)
-      PAPILIO_LEVEL(4)
-      PAPILIO_LEVEL(8)
-#undef PAPILIO_LEVEL
+      exchange_lanes<d>(x);
       Hadamard::run(x, false);
-      if (stage.butterflies.scale != 1) {
+      if (scaled) {
         PAPILIO_UNROLL
-        for (int n = 0; n < V; ++n) x[n].re = x[n].re * scale;
+        for (int n = 0; n < V; ++n) x[n].scaled(scale).store(out + (i * V + n) * L);
+      } else {
+        PAPILIO_UNROLL
+        for (int n = 0; n < V; ++n) x[n].store(out + (i * V + n) * L);
       }
-      PAPILIO_UNROLL
-      for (int n = 0; n < V; ++n) x[n].store(out + (i * V + n) * L);
       prefetcher.step();
     }
   }
@@ -550,19 +563,34 @@ void hadamard_rows(const StageArguments& stage) {
   }
 }
 
-template <class T>
-void hadamard_within(const StageArguments& stage) {
+template <class T, int d>
+void hadamard_within_from(const StageArguments& stage) {
   switch (stage.b * stage.d / batch<T>::lanes) {
     case 1:
-      return hadamard_lanes<T, 1>(stage);
+      return hadamard_lanes<T, d, 1>(stage);
     case 2:
-      return hadamard_lanes<T, 2>(stage);
+      return hadamard_lanes<T, d, 2>(stage);
     case 4:
-      return hadamard_lanes<T, 4>(stage);
+      return hadamard_lanes<T, d, 4>(stage);
     case 8:
-      return hadamard_lanes<T, 8>(stage);
+      return hadamard_lanes<T, d, 8>(stage);
     default:
-      return hadamard_lanes<T, 16>(stage);
+      return hadamard_lanes<T, d, 16>(stage);
+  }
+}
+
+template <class T>
+void hadamard_within(const StageArguments& stage) {
+  constexpr int half = batch<T>::lanes / 2;  // d is smaller than a vector
+  switch (stage.d) {
+    case 1:
+      return hadamard_within_from<T, 1>(stage);
+    case 2:
+      return hadamard_within_from<T, (half < 2 ? half : 2)>(stage);
+    case 4:
+      return hadamard_within_from<T, (half < 4 ? half : 4)>(stage);
+    default:
+      return hadamard_within_from<T, (half < 8 ? half : 8)>(stage);
   }
 }
 
