@@ -207,6 +207,7 @@ def table_row(r: dict[str, Any]) -> tuple[str, ...]:
         r["kernel"], f"2^{math.log2(r['n']):.3g}", r["dtype"], duration(r["build_seconds"]),
         f"{r['entries'] / r['n']:.0f}", f"{min(ranks)}-{max(ranks)}", f"{r['error_bound']:.1e}",
         f"{r['bytes'] / 2**20:.4g}", f"{r['peak_bytes'] / 2**20:.4g}", duration(apply),
+        f"{r['bytes'] / apply / 1e9:.3g}", f"{r['bytes_per_second'] / 1e9:.3g}",
         f"{r[f'dense_floor_{kind}'] / apply:.3g}",
         f"{r['dense_floor_double'] / apply:.3g}",
         f"{r['dense_seconds'] / apply:.3g}" if "dense_seconds" in r else "",
@@ -216,7 +217,7 @@ def table_row(r: dict[str, Any]) -> tuple[str, ...]:
 
 HEADING = (
     "kernel", "n", "dtype", "build", "entries/n", "ranks", "error <", "MiB", "peak MiB", "apply",
-    "floor / apply", "double floor / apply", "dense / apply", "finufft / apply",
+    "GB/s", "BLAS GB/s", "floor/apply", "double floor/apply", "dense/apply", "finufft/apply",
 )  # fmt: skip
 
 
@@ -226,7 +227,7 @@ def plot(path: str, info: Any, results: list[dict[str, Any]]) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, 3, figsize=(15, 5.5))
+    figure, axes = plt.subplots(1, 3, figsize=(16, 5))
     panels = [("build_seconds", "construction, s"), ("bytes", "factors, bytes"),
               ("apply_seconds", "one product, s")]  # fmt: skip
     names = list(dict.fromkeys(r["kernel"] for r in results))
@@ -236,19 +237,23 @@ def plot(path: str, info: Any, results: list[dict[str, Any]]) -> None:
             color = plt.get_cmap("tab20")(number)
             axis.loglog(*zip(*points, strict=True), "o-", color=color, markersize=3, label=name)
         if key == "apply_seconds":
-            floor = sorted({(r["n"], r["dense_floor_single"]) for r in results
-                            if r["dtype"] == "complex64"})  # fmt: skip
-            if floor:
-                axis.loglog(*zip(*floor, strict=True), "k--", label="dense floor (extrapolated)")
+            floors: dict[int, float] = {}
+            for r in results:
+                if r["dtype"] == "complex64":
+                    least = floors.get(r["n"], math.inf)
+                    floors[r["n"]] = min(least, r["dense_floor_single"])
+            if floors:
+                axis.loglog(*zip(*sorted(floors.items()), strict=True), "k--",
+                            label="dense floor (extrapolated)")  # fmt: skip
             fast = [(r["n"], r["finufft_seconds"]) for r in results if "finufft_seconds" in r]
             if fast:
                 axis.loglog(*zip(*sorted(fast), strict=True), "k:", label="finufft")
         axis.set_xscale("log", base=2)
         axis.set(title=title, xlabel="n")
         axis.grid(True, which="both", alpha=0.3)
-    axes[2].legend(fontsize=7)
+    figure.legend(*axes[2].get_legend_handles_labels(), fontsize=8, loc="center right")
     figure.suptitle(f"tol {TOL:g}; {info['cpu']}, {info['threads']} threads, {info['date']}")
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 0.86, 1))
     figure.savefig(path, dpi=90)
     plt.close(figure)
 
