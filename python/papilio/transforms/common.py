@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..butterfly import Butterfly
+from ..composition import Composition
 from ..kronecker import along_axes
+from ..parts import Pairs, Sparse
 from ..pattern import positive_int
 
 Shape = int | Sequence[int]  # a length, or the shape of arrays that are held as vectors
 Axes = int | Sequence[int] | None
 
+_LARGEST_DENSE = 128**2
 _NORMS = ("backward", "ortho", "forward")
 
 
@@ -62,6 +66,28 @@ def _checked_axes(axes: Axes, ndim: int) -> list[int]:
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"axes is {axes!r}, expected each axis once")
     return chosen
+
+
+def or_dense(F: Composition, matrix: Callable[[], Any] | None = None) -> Composition:
+    """Return F, or its matrix as one factor if F is short and that takes fewer multiply-adds."""
+    rows, cols = F.shape
+    if rows * cols > _LARGEST_DENSE or _work(F) < rows * cols * (4 if F.dtype.kind == "c" else 1):
+        return F
+    block = (matrix or F.toarray)().astype(F.dtype)
+    return Composition([Butterfly([block[None, :, :, None]])], F._inverse)
+
+
+def _work(part: Any) -> float:
+    """About how many real multiply-adds a product takes."""
+    is_complex = part.dtype.kind == "c"
+    if isinstance(part, Sparse):
+        return float(part.matrix.nnz) * (4 if is_complex else 1)
+    if isinstance(part, Pairs):
+        return _work(part.butterfly)
+    if isinstance(part, Butterfly):
+        # Complex ones are those of Fourier transforms, most entries of which cost additions only.
+        return part.nnz * (2.5 if is_complex else 1)
+    return sum(_work(inner) for inner in part.parts)
 
 
 def scale_of(norm: Any, size: float, inverse: bool) -> float:

@@ -11,12 +11,11 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..butterfly import Butterfly
 from ..composition import Composition
 from ..dtypes import as_array, promoted
 from ..parts import Pairs
 from ..pattern import positive_int
-from .common import chosen_dtype
+from .common import chosen_dtype, or_dense
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 
 
@@ -51,7 +50,8 @@ def circulant(c: ArrayLike) -> Composition:
     """
     values = _vector(c, "c")
     wide = np.complex128 if values.dtype.kind == "c" else np.float64
-    return _diagonal_in_fourier(scipy.fft.fft(values.astype(wide)), values.dtype)
+    F = _diagonal_in_fourier(scipy.fft.fft(values.astype(wide)), values.dtype)
+    return or_dense(F, partial(scipy.linalg.circulant, values))
 
 
 def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
@@ -87,9 +87,6 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
     m, n = len(column), len(row)
     dtype = np.result_type(column, row)
     size = _fast_length(m + n - 1)
-    if m * n <= 5 * size * np.log2(size):  # multiply-adds of the transforms and between them
-        block = scipy.linalg.toeplitz(column, row).astype(dtype)
-        return Composition([Butterfly([block[None, :, :, None]])])
     values = np.zeros(size, dtype)
     values[:m] = column
     if n > 1:
@@ -97,7 +94,8 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
     padding = scipy.sparse.eye_array(size, n, format="csr")
     selection = scipy.sparse.eye_array(m, size, format="csr")
     real = np.dtype(dtype.char.lower())
-    return Composition([sparse(selection, real), circulant(values), sparse(padding, real)])
+    F = Composition([sparse(selection, real), circulant(values), sparse(padding, real)])
+    return or_dense(F, partial(scipy.linalg.toeplitz, column, row))
 
 
 def convolution(h: ArrayLike, n: int, mode: str = "full") -> Composition:

@@ -15,7 +15,7 @@ from ..butterfly import Butterfly, from_owned
 from ..composition import Composition
 from ..dtypes import SUPPORTED
 from ..parts import Pairs, Sparse
-from .common import Axes, Shape, chosen_dtype, over_axes, roots_of_unity, scale_of
+from .common import Axes, Shape, chosen_dtype, or_dense, over_axes, roots_of_unity, scale_of
 
 _LARGEST_RADIX = 13
 REAL, COMPLEX = SUPPORTED[:2], SUPPORTED[2:]
@@ -193,9 +193,8 @@ def hartley(
 def _hartley(n: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> Composition:
     spectrum, parts = half_spectrum(n, dtype)
     rows = (spectrum.real - spectrum.imag) * scale_of(norm, n, inverse)
-    return Composition(
-        [sparse(rows, dtype), *parts], partial(_hartley, n, dtype, norm, not inverse)
-    )
+    back = partial(_hartley, n, dtype, norm, not inverse)
+    return or_dense(Composition([sparse(rows, dtype), *parts], back))
 
 
 def half_spectrum(n: int, dtype: np.dtype[Any]) -> tuple[Any, list[Any]]:
@@ -300,15 +299,17 @@ def _bluestein(
     kernel[m - n + 1 :] = chirp[:0:-1].conj()
     select = scipy.sparse.csr_array((chirp, (k, k)), shape=(n, m))
     transform = butterfly_dft(m, dtype)
-    return Composition(
-        [
-            sparse(select * scale, dtype),
-            transform.conj(),
-            sparse(scipy.sparse.diags_array(scipy.fft.fft(kernel) / m), dtype),
-            transform,
-            sparse(select.T, dtype),
-        ],
-        partial(_fourier, n, dtype, norm, not inverse),
+    return or_dense(
+        Composition(
+            [
+                sparse(select * scale, dtype),
+                transform.conj(),
+                sparse(scipy.sparse.diags_array(scipy.fft.fft(kernel) / m), dtype),
+                transform,
+                sparse(select.T, dtype),
+            ],
+            partial(_fourier, n, dtype, norm, not inverse),
+        )
     )
 
 

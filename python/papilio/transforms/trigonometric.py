@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from ..composition import Composition
 from ..lowering import complex_rows, real_part
 from ..parts import Pairs, Part
-from .common import Axes, Shape, chosen_dtype, over_axes, roots_of_unity, scale_of
+from .common import Axes, Shape, chosen_dtype, or_dense, over_axes, roots_of_unity, scale_of
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 
 _INVERSE_TYPE = {1: 1, 2: 3, 3: 2, 4: 4}
@@ -48,7 +48,7 @@ def dct(
     Composition
         ``dct(n, type) @ x`` equals ``scipy.fft.dct(x, type, norm=norm)``: one complex transform of
         half the length (types 2 to 4, n even) or of n - 1 (type 1), in real arithmetic, between
-        sparse matrices. ``inv()`` is the transform of the inverse type.
+        sparse matrices; or the matrix as one factor where n is so small that this is less work. ``inv()`` is the transform of the inverse type.
 
     Raises
     ------
@@ -186,10 +186,8 @@ def _weighted(
 ) -> Composition:
     left, parts, right = split
     diagonal = scipy.sparse.diags_array
-    return Composition(
-        [sparse(diagonal(rows) @ left, dtype), *parts, sparse(right @ diagonal(columns), dtype)],
-        inverse,
-    )
+    factors = [sparse(diagonal(rows) @ left, dtype), *parts]
+    return or_dense(Composition([*factors, sparse(right @ diagonal(columns), dtype)], inverse))
 
 
 def _cosines_1(n: int, dtype: np.dtype[Any]) -> _Split:
