@@ -136,14 +136,9 @@ def write_json(path: str | None, info: Mapping[str, Any], results: list[dict[str
 
 
 @cache
-_skipped: set[str] = set()
-
-
 def skipped(peer: str, reason: object) -> None:
     """Say, once, that a peer is missing."""
-    if peer not in _skipped:
-        print(f"skipped {peer}: {reason}")
-    _skipped.add(peer)
+    print(f"skipped {peer}: {reason}")
 
 
 def plot_times(

@@ -70,7 +70,7 @@ def peers_of(
             calls[name] = peer(x, axis, threads)
             calls[name]()
         except ImportError as error:
-            skipped(name, error)
+            skipped(name, str(error))
     return calls
 
 
@@ -214,7 +214,7 @@ def accuracy(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
         print(f"accuracy of the long double reference, n=128, against mpmath: {reference:.2e}")
         results.append({"work": "accuracy of long double, n=128", "what": "error", "is": reference})
     except ImportError as problem:
-        skipped("mpmath", problem)
+        skipped("mpmath", str(problem))
 
     for n in (64, 1000, 1024, 4096, 10080, 16384, 2**18):
         for dtype in ("complex128", "complex64"):

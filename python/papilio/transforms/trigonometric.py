@@ -48,7 +48,8 @@ def dct(
     Composition
         ``dct(n, type) @ x`` equals ``scipy.fft.dct(x, type, norm=norm)``: one complex transform of
         half the length (types 2 to 4, n even) or of n - 1 (type 1), in real arithmetic, between
-        sparse matrices; or the matrix as one factor where n is so small that this is less work. ``inv()`` is the transform of the inverse type.
+        sparse matrices; or the matrix as one factor where n is so small that this is less work.
+        ``inv()`` is the transform of the inverse type.
 
     Raises
     ------
