@@ -17,7 +17,9 @@ from ..dtypes import SUPPORTED
 from ..parts import Pairs, Sparse
 from .common import Axes, Shape, chosen_dtype, or_dense, over_axes, roots_of_unity, scale_of
 
+# Radices whose factors have no structure that the planner knows: p n values are read.
 _LARGEST_RADIX = 13
+_LARGEST_SHORT_RADIX, _SHORT = 31, 1 << 14
 REAL, COMPLEX = SUPPORTED[:2], SUPPORTED[2:]
 
 
@@ -30,7 +32,7 @@ def dft(
     ----------
     n : int or sequence of int
         Any length; or the shape of arrays, which are held as vectors in C order. Where the prime
-        factors of all lengths are at most 13 the result is a Butterfly.
+        factors of all lengths are at most 13 (short lengths: 31) the result is a Butterfly.
     dtype : dtype_like, default complex128
         complex64 or complex128.
     axes : int or sequence of int, optional
@@ -44,8 +46,8 @@ def dft(
         ``dft(n) @ x`` equals ``scipy.fft.fft(x, norm=norm)``, or for a shape n
         ``scipy.fft.fftn(x.reshape(n), axes=axes, norm=norm).ravel()``. A Butterfly has its columns
         permuted by digit reversal; its factors are tied along a, where the Cooley-Tukey twiddles
-        repeat. A length with a prime factor above 13 takes Bluestein's composition of two
-        transforms of a power of two.
+        repeat. A length with a larger prime factor takes Bluestein's composition of two
+        transforms of a power of two, or a short one the matrix as one factor.
 
     Raises
     ------
@@ -246,7 +248,9 @@ def _fourier(
     """`dft` or `idft` of one length, of checked arguments."""
     scale = scale_of(norm, n, inverse)
     radices = prime_factors(n)
-    if max(radices) > _LARGEST_RADIX:
+    largest = max(radices)
+    short = largest <= _LARGEST_SHORT_RADIX and largest * n <= _SHORT
+    if largest > _LARGEST_RADIX and not short:
         return _bluestein(n, dtype, norm, inverse, scale)
     architecture = Architecture.mixed_radix(radices)
     values = []
