@@ -72,7 +72,7 @@ def kernels() -> dict[str, tuple[Callable[[int], Any], int]]:
         "fractional Fourier": (lambda n: k.fractional_fourier(n, 0.5), 1 << 17),
         "bessel": (k.bessel, 1 << 16),
         "hankel": (k.hankel, 1 << 12),
-        "legendre order 0": (lambda n: k.legendre((np.arange(n) + 0.5) * np.pi / n, n), 1 << 12),
+        "legendre order 0": (lambda n: k.legendre((np.arange(n) + 0.5) * np.pi / n, n), 1 << 20),
         "helmholtz circles": (
             lambda n: k.helmholtz(circle(n, 1.0), circle(n, 1.0, 3.0), n / 8),
             1 << 17,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "papilio/apply.hpp"
+#include "papilio/composition.hpp"
 #include "papilio/config.hpp"
 #include "papilio/factorize.hpp"
 #include "papilio/threads.hpp"
@@ -156,6 +157,49 @@ void test_products(DType dtype) {
   }
 }
 
+/// A sparse matrix from (start, columns, values).
+SparseMatrix sparse(Index cols, const std::vector<Index>& start, const std::vector<Index>& columns,
+                    const std::vector<double>& values) {
+  return SparseMatrix(DType::float64, static_cast<Index>(start.size()) - 1, cols, start.data(),
+                      columns.data(), values.data());
+}
+
+void test_compositions() {
+  // [[1, 2], [0, 0], [0, 3]] after a Hadamard butterfly of order 2: runs of 2, 0 and 1 entries.
+  const std::vector<double> hadamard{1, 1, 1, -1};
+  Planner planner({DType::float64, {{{1, 2, 2, 1}, hadamard.data(), false, false}}, {}, {}});
+  const SparseMatrix last = sparse(2, {0, 2, 2, 3}, {0, 1, 1}, {1, 2, 3});
+  check(last.runs().size() == 3, "rows of equal length are runs");
+  const Composition composition(DType::float64, false, false,
+                                {Multiplication{&planner, false, false, 1}, last});
+  for (const Index batch : {1, 3, 40}) {
+    const std::size_t size = static_cast<std::size_t>(batch);
+    std::vector<double> x(2 * size), y(3 * size);
+    for (std::size_t n = 0; n < x.size(); ++n) x[n] = static_cast<double>(n * n % 7);
+    composition.execute({batch, batch, {{batch, 1, 1}}}, x.data(), y.data());
+    bool same = true;
+    for (std::size_t n = 0; n < size; ++n) {
+      const double sum = x[n] + x[size + n], difference = x[n] - x[size + n];
+      same &= y[n] == sum + 2 * difference && y[size + n] == 0 && y[2 * size + n] == 3 * difference;
+    }
+    check(same, "a composition of a butterfly and a sparse matrix");
+  }
+  check_throws<std::invalid_argument>([] { sparse(2, {0, 1}, {2}, {1}); },
+                                      "an entry outside of the columns throws");
+  check_throws<std::invalid_argument>([] { sparse(2, {0, 1, 0}, {0}, {1}); },
+                                      "rows that end before they start throw");
+  check_throws<std::invalid_argument>(
+      [&] {
+        Composition(DType::float64, false, false,
+                    {last, Multiplication{&planner, false, false, 1}});
+      },
+      "steps that don't fit throw");
+  check_throws<std::invalid_argument>([&] { Composition(DType::float64, false, true, {last}); },
+                                      "complex output needs pairs of rows");
+  check_throws<std::invalid_argument>([] { Composition(DType::float64, false, false, {}); },
+                                      "no steps throw");
+}
+
 void test_factorize_needs_lapack() {
   const double matrix[4] = {1, 2, 3, 4};
   const MatrixView view{DType::float64, matrix, 2, 2, 2, 1, {}, {}};
@@ -183,6 +227,7 @@ int main() {
   test_products<double>(DType::float64);
   test_products<std::complex<float>>(DType::complex64);
   test_products<std::complex<double>>(DType::complex128);
+  test_compositions();
   test_factorize_needs_lapack();
   if (!failures) std::printf("all good on %s\n", active_isa().c_str());
   return failures ? 1 : 0;

@@ -221,9 +221,8 @@ class Passage {
         std::min(usual, rounded_up((inner_.size * outer + threads - 1) / threads, lanes));
     const Index tiles = (inner_.size + width - 1) / width;
     // The plans are those of the usual width: they don't depend on the threads.
-    const Plans plans = plans_of([&](const Multiplication&) {
-      return BatchClass{classify({usual, usual, {{usual, 1, 1}}})};
-    });
+    const Plans plans =
+        plans_of([&](const Multiplication&) { return classify({usual, usual, {{usual, 1, 1}}}); });
     parallel_for(static_cast<int>(threads), outer * tiles, [&](Index task) {
       const Index first = task % tiles * width;
       const auto [from, to] = at(task / tiles, first);
