@@ -271,7 +271,7 @@ def merged(path: str | None, results: list[dict[str, Any]]) -> list[dict[str, An
 def main() -> None:
     start_fair()
     parser = options(__doc__ or "")
-    parser.add_argument("--kernels", nargs="*", help="names (none: only what --add keeps)")
+    parser.add_argument("--kernels", nargs="*", help="names (none: only what --json has)")
     parser.add_argument("--sizes", type=int, nargs="+", help="powers of four for 2-D kernels")
     parser.add_argument("--dtype", choices=["single", "double"], default="single")
     parser.add_argument("--rounding", action="store_true", help="with Butterfly.round")
@@ -292,7 +292,7 @@ def main() -> None:
     sizes = chosen.sizes or ([1024, 4096] if chosen.quick else [1 << k for k in range(10, 21, 2)])
     info = machine()
     print_machine(info)
-    old = chosen.json if chosen.add else None
+    old = chosen.json if chosen.add or chosen.kernels == [] else None
     results: list[dict[str, Any]] = []
     print_table([HEADING])
     for name, (_, largest) in kernels().items():
@@ -319,7 +319,8 @@ def main() -> None:
         if all(slope is not None for slope in slopes.values()):
             words = ", ".join(f"{key} n^{slope:.2f}" for key, slope in slopes.items())
             print(f"{name}, from 2^14 on: {words}")
-    write_json(chosen.json, info, everything)
+    if results:
+        write_json(chosen.json, info, everything)
     if chosen.plot:
         plot(chosen.plot, info, everything)
 
