@@ -275,12 +275,6 @@ void rectangles(const StageArguments& given) {
   const int64_t in_row = axis == Axis::columns ? stage.in_row : 1;
   const int64_t out_row = axis == Axis::columns ? stage.out_row : 1;
   const int64_t l_step = axis == Axis::columns ? 1 : axis == Axis::rows ? A::lanes : stage.d;
-  // Rows far apart compete for the same cache sets. For one vector they are gathered, once for all
-  // outputs.
-  constexpr int64_t most = 256;
-  alignas(64) element gathered[axis == Axis::rows ? most * A::lanes : 1];
-  const bool gathers = axis == Axis::rows && stage.count == 1 && stage.c <= most &&
-                       stage.d > A::lanes && stage.b > 2 * J;
   for (int64_t i = stage.i0; i < stage.i1; ++i)
     for (int64_t l = stage.l0; l < stage.l1; l += l_step) {
       const int64_t step = l / l_step;
@@ -294,15 +288,21 @@ void rectangles(const StageArguments& given) {
       element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * out_row;
       const int64_t part =
           axis == Axis::rows && stage.l1 - l < A::lanes ? stage.l1 - l : int64_t{0};
-      Panel<A> panel{in, stage.d * in_row, stage.in_step};
-      if (gathers) {
-        for (int64_t k = 0; k < stage.c; ++k)
-          store<A>(gathered + k * A::lanes, take_input<A>(in + k * stage.d, part));
-        panel = {gathered, A::lanes, 0};
+      if constexpr (axis == Axis::rows) {
+        // Rows far apart compete for the same cache sets. For one vector they are gathered, once
+        // for all outputs.
+        constexpr int64_t most = 256;
+        if (stage.count == 1 && stage.c <= most && stage.d > A::lanes && stage.b > 2 * J) {
+          alignas(64) element gathered[most * A::lanes];
+          for (int64_t k = 0; k < stage.c; ++k)
+            store<A>(gathered + k * A::lanes, take_input<A>(in + k * stage.d, part));
+          all_dots<A, axis, 2 * J, 1>(stage, w, Panel<A>{gathered, A::lanes, 0}, out, part, next);
+          prefetcher.step();
+          continue;
+        }
       }
-      const auto at = [&](int64_t u) {
-        return Panel<A>{panel.from + u * panel.u, panel.k, panel.u};
-      };
+      const Panel<A> panel{in, stage.d * in_row, stage.in_step};
+      const auto at = [&](int64_t u) { return Panel<A>{in + u * panel.u, panel.k, panel.u}; };
       int64_t u = 0;
       if (U > 1)
         for (; u + U <= stage.count; u += U)
