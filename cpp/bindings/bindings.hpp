@@ -27,6 +27,9 @@ inline Patterns to_patterns(const std::vector<PatternTuple>& tuples) {
   return patterns;
 }
 
+/// The DType that a NumPy dtype is; TypeError for any other element type or byte order.
+DType dtype_of(const py::dtype& dtype, const char* name);
+
 /// The DType of an array; TypeError for any other element type or byte order, ValueError for
 /// misaligned data.
 DType dtype_of(const py::array& array, const char* name);

@@ -3,10 +3,7 @@
 
 namespace papilio {
 
-DType dtype_of(const py::array& array, const char* name) {
-  if (!(array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_))
-    throw py::value_error(std::string(name) + " is not aligned");
-  const py::dtype dtype = array.dtype();
+DType dtype_of(const py::dtype& dtype, const char* name) {
   const char kind = dtype.kind();
   const auto size = dtype.itemsize();
   const char order = dtype.byteorder();
@@ -18,6 +15,12 @@ DType dtype_of(const py::array& array, const char* name) {
   }
   throw py::type_error(std::string(name) + " has dtype " + std::string(py::str(dtype)) +
                        ", expected native float32, float64, complex64 or complex128");
+}
+
+DType dtype_of(const py::array& array, const char* name) {
+  if (!(array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_))
+    throw py::value_error(std::string(name) + " is not aligned");
+  return dtype_of(array.dtype(), name);
 }
 
 Index element_stride(const py::array& array, int axis, const char* name) {

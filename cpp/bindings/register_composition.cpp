@@ -15,8 +15,7 @@ class CompositionProduct : public Product {
  public:
   CompositionProduct(const py::dtype& dtype, bool complex_input, bool complex_output,
                      const Steps& steps)
-      : composition_(dtype_of(py::array(dtype, std::vector<py::ssize_t>{0}), "values"),
-                     complex_input, complex_output, to_steps(steps)) {
+      : composition_(dtype_of(dtype, "values"), complex_input, complex_output, to_steps(steps)) {
     const py::dtype complex_dtype(dtype.itemsize() == 4 ? "complex64" : "complex128");
     set_dtypes(complex_input ? complex_dtype : dtype, complex_output ? complex_dtype : dtype);
   }
@@ -28,10 +27,8 @@ class CompositionProduct : public Product {
   void run(const Layout& layout, int side, const void* in, void* out) override {
     double vectors = 1;
     for (const BatchAxis& axis : layout.batch) vectors *= static_cast<double>(axis.size);
-    if (vectors * composition_.nanoseconds_per_vector() < 5e3)
-      return execute(layout, side, in, out);
-    const py::gil_scoped_release release;
-    execute(layout, side, in, out);
+    released(1e-9 * vectors * composition_.nanoseconds_per_vector(),
+             [&] { execute(layout, side, in, out); });
   }
   void execute(const Layout& layout, int, const void* in, void* out) override {
     composition_.execute(layout, in, out);

@@ -23,13 +23,6 @@ ChoiceTuple to_tuple(const Choice& choice) {
   return {choice.lanes == Lanes::columns ? "columns" : "rows", choice.radix, choice.tile};
 }
 
-void run_plan(const Plan& plan, const Layout& layout, int side, const void* in, void* out) {
-  // Giving the interpreter to others for less than some microseconds costs more than it brings.
-  if (plan.predicted < 5e-6) return execute(plan, layout, side & 2, in, out);
-  const py::gil_scoped_release release;
-  execute(plan, layout, side & 2, in, out);
-}
-
 }  // namespace
 
 Operator::Operator(const std::vector<PatternTuple>& patterns, const std::vector<py::array>& values,
@@ -39,11 +32,13 @@ Operator::Operator(const std::vector<PatternTuple>& patterns, const std::vector<
 }
 
 void Operator::run(const Layout& layout, int side, const void* in, void* out) {
-  run_plan(*planner_.plan(side & 1, classify(layout)), layout, side, in, out);
+  const std::shared_ptr<const Plan> plan = planner_.plan(side & 1, classify(layout));
+  released(plan->predicted, [&] { papilio::execute(*plan, layout, side & 2, in, out); });
 }
 
 void Operator::run_vector(int side, const void* in, void* out) {
-  run_plan(*vector_plan(side & 1), {1, 1, {}}, side, in, out);
+  const Plan& plan = *vector_plan(side & 1);
+  released(plan.predicted, [&] { papilio::execute(plan, {1, 1, {}}, side & 2, in, out); });
 }
 
 void Operator::execute(const Layout& layout, int side, const void* in, void* out) {

@@ -14,7 +14,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from . import _core
 from .architecture import Architecture
-from .dtypes import as_array, promoted
+from .dtypes import as_array, converted, promoted
 from .permutations import as_permutation
 from .planning import Plan, plan
 from .rounding import add, can_add, frobenius_norm, orthonormalized, round_ranks
@@ -488,13 +488,9 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         >>> pp.transforms.hadamard(8).astype("float32").dtype
         dtype('float32')
         """
-        wanted = np.dtype(dtype)
-        if promoted(wanted, "dtype") != wanted:
-            raise TypeError(f"dtype is {wanted}, expected a float or complex type of papilio")
+        wanted = converted(self.dtype, dtype)
         if wanted == self.dtype:
             return self
-        if not np.can_cast(self.dtype, wanted, "same_kind"):
-            raise TypeError(f"dtype is {wanted}, but the operator's values are {self.dtype}")
         data = _data_astype(self._data, wanted)
         # Without the report: rounded values have another error than the one it certifies.
         return _wrap(data, self._transposed, self._conjugated)

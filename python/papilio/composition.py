@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .along_axis import AlongAxis
 from .butterfly import Butterfly, chunks, prepared_product, readable_in_place
-from .dtypes import promoted
+from .dtypes import converted
 from .lowering import lower
 from .parts import Applied, Pairs, Part, Sparse
 
@@ -24,21 +24,18 @@ class Run:
     """Neighbouring parts that the compiled core multiplies by in one go."""
 
     def __init__(self, parts: Sequence[Part], dtype: np.dtype[Any]) -> None:
-        self.real = np.dtype(dtype.char.lower())
-        pairs = np.result_type(self.real, np.complex64)
+        real = np.dtype(dtype.char.lower())
+        self.dtypes = (real, np.result_type(real, np.complex64))
         self.shape = (parts[0].shape[0], parts[-1].shape[1])
         self.compiled, self.takes_complex, self.gives_complex = lower(
-            [part.astype(pairs if part.dtype.kind == "c" else self.real) for part in parts],
-            self.real,
+            [part.astype(self.dtypes[part.dtype.kind == "c"]) for part in parts], real
         )
 
     def apply(self, x: _Array, *, axis: int, out: _Array | None = None) -> _Array:
         """Multiply x along `axis`; only `out` (of the result's dtype) may be of any strides."""
-        pairs = np.result_type(self.real, np.complex64)
-        dtypes = [self.real, pairs]
         if out is None:
             shape = (*x.shape[:axis], self.shape[0], *x.shape[axis + 1 :])
-            out = np.empty(shape, dtypes[self.gives_complex or x.dtype.kind == "c"])
+            out = np.empty(shape, self.dtypes[self.gives_complex or x.dtype.kind == "c"])
         if x.dtype.kind == "c" and not self.takes_complex:
             # Real parts come first: they act on real and imaginary parts.
             if self.gives_complex:
@@ -48,11 +45,11 @@ class Run:
             else:
                 self.apply(x.real, axis=axis, out=out.real)
                 self.apply(x.imag, axis=axis, out=out.imag)
-        elif x.dtype == dtypes[self.takes_complex] and readable_in_place(x):
+        elif x.dtype == self.dtypes[self.takes_complex] and readable_in_place(x):
             self.compiled.apply(x, out, axis, 0)
         else:
             for part, target in chunks(x, out, axis):
-                copy = np.array(part, dtypes[self.takes_complex], order="C")  # aligned, too
+                copy = np.array(part, self.dtypes[self.takes_complex], order="C")  # aligned, too
                 self.compiled.apply(copy, target, axis, 0)
         return out
 
@@ -63,6 +60,10 @@ def _derived(
     """The inverse of a transpose, a conjugate, another dtype; picklable in a partial."""
     operator: Butterfly | Composition = getattr(inverse(), method)(*arguments)
     return operator
+
+
+def _not_plain(x: Any) -> None:
+    """What `multiplier` returns for arrays that it leaves to Python; here for all."""
 
 
 class Composition(LinearOperator):  # type: ignore[misc]
@@ -109,8 +110,8 @@ class Composition(LinearOperator):  # type: ignore[misc]
 
     _parts: tuple[Part, ...]
     _inverse: Callable[[], Butterfly | Composition] | None
-    _multiply: Callable[[Any], _Array | None]
-    _runs: tuple[Run | Applied, ...]
+    _runs: tuple[Run | Applied, ...]  # the parts, left to right, once they are compiled
+    _multiply: Callable[[Any], _Array | None] | None
     _variants: dict[Any, Composition]
 
     def __init__(
@@ -143,7 +144,7 @@ class Composition(LinearOperator):  # type: ignore[misc]
                 )
         self._parts = tuple(made)
         self._inverse = inverse
-        self._multiply = self._multiply_first
+        self._multiply = None
         self._variants = {}
         super().__init__(
             np.result_type(*(part.dtype for part in made)), (made[0].shape[0], made[-1].shape[1])
@@ -164,7 +165,9 @@ class Composition(LinearOperator):  # type: ignore[misc]
         >>> pp.transforms.dct(4).apply(np.ones((2, 4)), axis=1)[0].round(12)
         array([8., 0., 0., 0.])
         """
-        runs = self._compiled()
+        if self._multiply is None:
+            self._compile()
+        runs = self._runs
         only = runs[0] if len(runs) == 1 and isinstance(runs[0], Run) else None
         if only and out is not None and only.compiled.multiply_into(x, out, axis, 0):
             return out
@@ -183,30 +186,27 @@ class Composition(LinearOperator):  # type: ignore[misc]
             target[...] = value
         return result
 
-    def _compiled(self) -> tuple[Run | Applied, ...]:
-        """The parts, left to right, with those that the core knows in runs; made once."""
-        if not hasattr(self, "_runs"):
-            runs: list[Run | Applied] = []
-            known: list[Part] = []
-            for part in (*self._parts, None):
-                if isinstance(part, Butterfly | Sparse | Pairs):
-                    known.append(part)
-                    continue
-                if known:
-                    runs.append(Run(known, self.dtype))
-                    known = []
-                if part is not None:
-                    runs.append(cast(Applied, part))
-            self._runs = tuple(runs)
-            if len(runs) == 1 and isinstance(runs[0], Run):
-                self._multiply = runs[0].compiled.multiplier(0)
-            else:
-                self._multiply = lambda x: None
-        return self._runs
-
-    def _multiply_first(self, x: Any) -> _Array | None:
-        self._compiled()
-        return self._multiply(x)
+    def _compile(self) -> Callable[[Any], _Array | None]:
+        """Make runs of the parts that the core knows, and what multiplies plain arrays."""
+        runs: list[Run | Applied] = []
+        known: list[Part] = []
+        for part in (*self._parts, None):
+            if isinstance(part, Butterfly | Sparse | Pairs):
+                known.append(part)
+                continue
+            if known:
+                runs.append(Run(known, self.dtype))
+                known = []
+            if part is not None:
+                runs.append(cast(Applied, part))
+        self._runs = tuple(runs)
+        multiply: Callable[[Any], _Array | None]
+        if len(runs) == 1 and isinstance(runs[0], Run):
+            multiply = runs[0].compiled.multiplier(0)
+        else:
+            multiply = _not_plain
+        self._multiply = multiply
+        return multiply
 
     def _in_precision(self, real: np.dtype[Any]) -> Composition:
         """The operator in another precision, made once."""
@@ -217,7 +217,7 @@ class Composition(LinearOperator):  # type: ignore[misc]
 
     def __matmul__(self, x: Any) -> Any:
         """Return ``F @ x``: x a vector, or vectors along the last axis but one."""
-        product = self._multiply(x)
+        product = (self._multiply or self._compile())(x)
         if product is not None:  # x was a plain vector or matrix
             return product
         if isinstance(x, LinearOperator) or np.isscalar(x):
@@ -310,7 +310,7 @@ class Composition(LinearOperator):  # type: ignore[misc]
         return self.apply(np.eye(self.shape[1], dtype=self.dtype))
 
     def astype(self, dtype: Any) -> Composition:
-        """Return the operator with values of the precision of `dtype`.
+        """Return the operator with values of the precision of `dtype` (itself if it is the same).
 
         Raises
         ------
@@ -323,11 +323,9 @@ class Composition(LinearOperator):  # type: ignore[misc]
         >>> pp.transforms.dct(8).astype("float32").dtype
         dtype('float32')
         """
-        wanted = np.dtype(dtype)
-        if promoted(wanted, "dtype") != wanted:
-            raise TypeError(f"dtype is {wanted}, expected a float or complex type of papilio")
-        if not np.can_cast(self.dtype, wanted, "same_kind"):
-            raise TypeError(f"dtype is {wanted}, but the operator's values are {self.dtype}")
+        wanted = converted(self.dtype, dtype)
+        if wanted == self.dtype:
+            return self
         real = np.dtype(wanted.char.lower())
         inverse = self._inverse
         return Composition(

@@ -37,3 +37,13 @@ def as_array(values: Any, name: str) -> np.ndarray[Any, Any]:
         raise ValueError(f"{name} is not an array: {error}") from None
     promoted(array.dtype, name)
     return array
+
+
+def converted(own: np.dtype[Any], dtype: Any) -> np.dtype[Any]:
+    """Return the dtype that values of dtype `own` are to be converted to, or raise a TypeError."""
+    wanted: np.dtype[Any] = np.dtype(dtype)
+    if promoted(wanted, "dtype") != wanted:
+        raise TypeError(f"dtype is {wanted}, expected a float or complex type of papilio")
+    if not np.can_cast(own, wanted, "same_kind"):
+        raise TypeError(f"dtype is {wanted}, but the operator's values are {own}")
+    return wanted

@@ -78,36 +78,36 @@ void sparse_vector_of(const SparseArguments& work) {
   }
 }
 
-template <class T>
-void sparse_columns(const SparseArguments& work) {
-  switch (work.length) {
+template <int K>
+struct Length {
+  static constexpr int value = K;
+};
+
+/// Calls with the length as a constant where rows are short, else with 0.
+template <class Call>
+PAPILIO_INLINE void with_length(int64_t length, Call call) {
+  switch (length) {
     case 1:
-      return sparse_columns_of<T, 1>(work);
+      return call(Length<1>{});
     case 2:
-      return sparse_columns_of<T, 2>(work);
+      return call(Length<2>{});
     case 3:
-      return sparse_columns_of<T, 3>(work);
+      return call(Length<3>{});
     case 4:
-      return sparse_columns_of<T, 4>(work);
+      return call(Length<4>{});
     default:
-      return sparse_columns_of<T, 0>(work);
+      return call(Length<0>{});
   }
 }
 
 template <class T>
+void sparse_columns(const SparseArguments& work) {
+  with_length(work.length, [&](auto k) { sparse_columns_of<T, decltype(k)::value>(work); });
+}
+
+template <class T>
 void sparse_vector(const SparseArguments& work) {
-  switch (work.length) {
-    case 1:
-      return sparse_vector_of<T, 1>(work);
-    case 2:
-      return sparse_vector_of<T, 2>(work);
-    case 3:
-      return sparse_vector_of<T, 3>(work);
-    case 4:
-      return sparse_vector_of<T, 4>(work);
-    default:
-      return sparse_vector_of<T, 0>(work);
-  }
+  with_length(work.length, [&](auto k) { sparse_vector_of<T, decltype(k)::value>(work); });
 }
 
 /// Parts the interleaved complex numbers of a tile, in place, or joins them again.
