@@ -37,19 +37,13 @@ class Operator : public Product {
     return transpose ? planner_.chain().cols() : planner_.chain().rows();
   }
   void run(const Layout& layout, int side, const void* in, void* out) override;
-  void run_vector(int side, const void* in, void* out) override;
   void execute(const Layout& layout, int side, const void* in, void* out) override;
-
-  /// Under the interpreter's lock, as all that touches vector_plans_.
-  const std::shared_ptr<const Plan>& vector_plan(bool transpose);
-  void forget_vector_plans() { vector_plans_[0] = vector_plans_[1] = nullptr; }
 
   Chain to_chain(const std::vector<PatternTuple>& patterns, const py::object& row_permutation,
                  const py::object& column_permutation);
 
   std::vector<py::array> arrays_;
   Planner planner_;
-  std::shared_ptr<const Plan> vector_plans_[2];
 };
 
 }  // namespace papilio

@@ -31,7 +31,7 @@ py::object Product::multiply(const py::handle& x, int side) {
     return py::none();
   if (axes == 1) {
     py::array out = new_array({output(side).rows});
-    run_vector(side, array.data(), out.mutable_data());
+    run({1, 1, {}}, side, array.data(), out.mutable_data());
     return std::move(out);
   }
   const Index batch = array.shape(1);
@@ -128,8 +128,7 @@ void Product::apply(const py::array& x, py::array& out, int axis, int side) {
   }
   const void* from = x.data();
   void* to = out.mutable_data();
-  const py::gil_scoped_release release;
-  execute(layout, side, from, to);
+  without_lock([&] { execute(layout, side, from, to); });
 }
 
 }  // namespace papilio

@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "bindings.hpp"
+#include "gil.hpp"
 
 namespace papilio {
 
@@ -46,14 +47,11 @@ class Product {
   virtual End output(int side) const = 0;
   /// The product; called with the interpreter's lock, which long ones give up for a while.
   virtual void run(const Layout& layout, int side, const void* in, void* out) = 0;
-  virtual void run_vector(int side, const void* in, void* out) { run({1, 1, {}}, side, in, out); }
   /// Calls what takes about so many seconds; without the interpreter's lock, unless giving it to
   /// others costs more than it brings.
   template <class Call>
   static void released(double seconds, const Call& call) {
-    if (seconds < 5e-6) return call();
-    const py::gil_scoped_release release;
-    call();
+    seconds < 5e-6 ? call() : without_lock(call);
   }
   /// The product; called without the interpreter's lock.
   virtual void execute(const Layout& layout, int side, const void* in, void* out) = 0;

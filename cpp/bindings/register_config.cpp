@@ -1,5 +1,8 @@
 #include "bindings.hpp"
+#include "gil.hpp"
+#include "papilio/apply.hpp"
 #include "papilio/config.hpp"
+#include "papilio/interruption.hpp"
 #include "papilio/threads.hpp"
 
 namespace papilio {
@@ -16,6 +19,13 @@ std::string compiler() {
 #endif
 }
 
+/// Long work ends where a signal handler raises.
+void check_signals() {
+  with_lock([] {
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  });
+}
+
 }  // namespace
 
 void register_config(py::module_& module) {
@@ -25,11 +35,16 @@ void register_config(py::module_& module) {
   } catch (const std::invalid_argument& error) {
     throw py::import_error(error.what());
   }
+  set_interruption(&check_signals);
   module.def("isa", &active_isa);
   module.def("available_isas", &available_isas);
   module.def("cpu", &cpu_name);
   module.def("get_num_threads", &num_threads);
   module.def("set_num_threads", &set_num_threads);
+  module.def("set_thresholds", [](double worth_a_thread, Index large_bytes) {
+    set_worth_a_thread(worth_a_thread);
+    set_large_bytes(large_bytes);
+  });
   module.def("build_info", [] {
     return std::map<std::string, std::string>{{"version", PAPILIO_VERSION},
                                               {"compiler", compiler()},

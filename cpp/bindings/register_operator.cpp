@@ -32,13 +32,13 @@ Operator::Operator(const std::vector<PatternTuple>& patterns, const std::vector<
 }
 
 void Operator::run(const Layout& layout, int side, const void* in, void* out) {
-  const std::shared_ptr<const Plan> plan = planner_.plan(side & 1, classify(layout));
-  released(plan->predicted, [&] { papilio::execute(*plan, layout, side & 2, in, out); });
-}
-
-void Operator::run_vector(int side, const void* in, void* out) {
-  const Plan& plan = *vector_plan(side & 1);
-  released(plan.predicted, [&] { papilio::execute(plan, {1, 1, {}}, side & 2, in, out); });
+  const BatchClass batch = classify(layout);
+  // Kept: another thread may force another plan meanwhile.
+  const std::shared_ptr<const Plan> plan = planner_.known_plan(side & 1, batch);
+  if (plan)
+    released(plan->predicted, [&] { papilio::execute(*plan, layout, side & 2, in, out); });
+  else
+    without_lock([&] { execute(layout, side, in, out); });
 }
 
 void Operator::execute(const Layout& layout, int side, const void* in, void* out) {
@@ -47,19 +47,19 @@ void Operator::execute(const Layout& layout, int side, const void* in, void* out
 
 py::tuple Operator::plan(bool transpose, const BatchTuple& batch) {
   const BatchClass wanted = to_batch(batch);
-  const std::shared_ptr<const Plan> plan = planner_.plan(transpose, wanted);
-  return py::make_tuple(planner_.describe(transpose, wanted), to_tuple(plan->choice),
-                        plan->predicted);
+  std::shared_ptr<const Plan> plan;
+  std::string words;
+  without_lock([&] {
+    plan = planner_.plan(transpose, wanted);
+    words = planner_.describe(transpose, wanted);
+  });
+  return py::make_tuple(words, to_tuple(plan->choice), plan->predicted);
 }
 
 py::list Operator::tune(bool transpose, const BatchTuple& batch) {
   const BatchClass wanted = to_batch(batch);
   std::vector<Timing> timings;
-  {
-    const py::gil_scoped_release release;
-    timings = planner_.tune(transpose, wanted);
-  }
-  forget_vector_plans();
+  without_lock([&] { timings = planner_.tune(transpose, wanted); });
   py::list rows;
   for (const Timing& timing : timings)
     rows.append(py::make_tuple(to_tuple(timing.choice), timing.predicted, timing.measured));
@@ -71,15 +71,9 @@ void Operator::force(bool transpose, const BatchTuple& batch, const ChoiceTuple&
   if (lanes != "columns" && lanes != "rows")
     throw py::value_error("lanes is '" + lanes + "', expected 'columns' or 'rows'");
   if (radix < 1 || tile < 1) throw py::value_error("radix and tile must be positive");
-  planner_.force(transpose, to_batch(batch),
-                 {lanes == "columns" ? Lanes::columns : Lanes::rows, radix, tile});
-  forget_vector_plans();
-}
-
-const std::shared_ptr<const Plan>& Operator::vector_plan(bool transpose) {
-  std::shared_ptr<const Plan>& plan = vector_plans_[transpose];
-  if (!plan) plan = planner_.plan(transpose, {1, Contiguous::rows, Contiguous::rows});
-  return plan;
+  const BatchClass wanted = to_batch(batch);
+  const Choice forced{lanes == "columns" ? Lanes::columns : Lanes::rows, radix, tile};
+  without_lock([&] { planner_.force(transpose, wanted, forced); });
 }
 
 Chain Operator::to_chain(const std::vector<PatternTuple>& patterns,

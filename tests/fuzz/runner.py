@@ -45,6 +45,22 @@ def outcome(case: Case) -> str | None:
     return None
 
 
+def smallest(case: Case, words: str, check: Callable[[Case], str | None]) -> Failure:
+    """The smallest case found that fails in the same way."""
+    kind = words.split(":", maxsplit=1)[0]
+    failure = Failure(case, words)
+
+    def failing(other: Case) -> bool:
+        found = check(other)
+        if not found or found.split(":", maxsplit=1)[0] != kind:
+            return False
+        failure.case, failure.words = other, found
+        return True
+
+    shrunk(case, failing)
+    return failure
+
+
 def _serve(pipe: multiprocessing.connection.Connection) -> None:
     """Check the cases that come, until None comes."""
     while (case := pipe.recv()) is not None:
@@ -123,8 +139,7 @@ def run(
             counts[family.family] += 1
             if words is None:
                 continue
-            small = shrunk(case, lambda other: bool(check(other)))
-            failures.append(Failure(small, check(small) or words))
+            failures.append(smallest(case, words, check))
             report(failures[-1])
     finally:
         if worker:

@@ -2,9 +2,7 @@
 // each kind of batch, and keeps what it decided), Plan (the decision), execute (do it).
 #pragma once
 
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -59,6 +57,9 @@ struct BatchClass {
   friend bool operator<(const BatchClass& x, const BatchClass& y) {
     return std::tie(x.vectors, x.in, x.out) < std::tie(y.vectors, y.in, y.out);
   }
+  friend bool operator==(const BatchClass& x, const BatchClass& y) {
+    return x.vectors == y.vectors && x.in == y.in && x.out == y.out;
+  }
 };
 
 /// What SIMD lanes run along: the batch, or each vector.
@@ -93,17 +94,24 @@ struct Timing {
   double predicted, measured;  // seconds; measured with all threads
 };
 
-/// Plans the products of one chain, and keeps the plans. Safe for many threads.
+/// Plans the products of one chain, and keeps the plans. Safe for many threads, and in a child
+/// forked while another thread plans.
 class Planner {
  public:
   /// The chain's values must outlive the planner.
-  explicit Planner(Chain chain) : chain_(std::move(chain)) {}
+  explicit Planner(Chain chain);
+  ~Planner();
+  Planner(const Planner&) = delete;
+  Planner& operator=(const Planner&) = delete;
 
   const Chain& chain() const { return chain_; }
 
+  /// The plan for such batches, or null if there is none yet. Never waits for work.
+  std::shared_ptr<const Plan> known_plan(bool transpose, const BatchClass& batch) const;
+
   /// The plan for such batches: the cheapest by the cost model, unless tune() or force() set one.
-  /// It depends on the CPU's instruction set, never on the number of threads. The reference stays
-  /// valid; plans are replaced by others, not changed.
+  /// It depends on the CPU's instruction set, never on the number of threads. May poll for
+  /// interruption: not to be called with a lock that who is asked could need.
   std::shared_ptr<const Plan> plan(bool transpose, const BatchClass& batch);
 
   /// Runs the most promising candidates on made-up data and keeps the fastest. Memory: one batch
@@ -116,22 +124,23 @@ class Planner {
   /// What the plan does and costs, in words.
   std::string describe(bool transpose, const BatchClass& batch);
 
+  /// In the child, after a fork: what another thread was about to change is abandoned.
+  void survive_fork();
+
  private:
-  typedef std::tuple<std::size_t, std::size_t, int> WeightsKey;  // first, last factor, layout
+  struct State;
 
   std::shared_ptr<Program> program(bool transpose, Lanes lanes, Index radix);
-  void pack(bool transpose, const Choice& choice);
+  /// The plan's program with its weights packed.
+  std::shared_ptr<const Program> packed(bool transpose, const Choice& choice);
   const std::vector<std::optional<Structure>>& structures();
   std::vector<Plan> candidates(bool transpose, const BatchClass& batch, bool all_radices);
   void forget_large_losers();
   Plan make_plan(bool transpose, const BatchClass& batch, const Choice& choice);
+  std::shared_ptr<const Plan> publish(bool transpose, const BatchClass& batch, Plan plan);
 
   Chain chain_;
-  std::mutex mutex_;
-  std::shared_ptr<const std::vector<std::optional<Structure>>> structures_;  // of the factors
-  std::map<std::tuple<bool, BatchClass>, std::shared_ptr<const Plan>> plans_;
-  std::map<std::tuple<bool, Lanes, Index>, std::shared_ptr<Program>> programs_;
-  std::map<WeightsKey, std::shared_ptr<const void>> weights_;
+  std::unique_ptr<State> state_;
 };
 
 /// Whether a plan can read split complex numbers, and whether it can write them.
@@ -139,6 +148,10 @@ struct Splits {
   bool in, out;
 };
 Splits splits_of(const Plan& plan);
+
+/// From how many bytes on a batch is taken to leave the caches, so that it is prefetched and stored
+/// past them; 0 for the usual. So that tests with small batches see that, too.
+void set_large_bytes(Index bytes);
 
 /// The class of a batch.
 BatchClass classify(const Layout& layout);

@@ -78,6 +78,9 @@ class Composition {
   /// A rough guess of the time that a vector takes on one thread.
   double nanoseconds_per_vector() const { return nanoseconds_; }
 
+  /// Whether all plans for such batches are made, so that execute() never waits for work.
+  bool is_planned(const Layout& layout) const;
+
   /// out = F in for every vector of the batch. in and out don't overlap, or are
   /// the same memory with the same strides. Workspace: for each thread
   /// two tiles of about half of the L2 cache together, or two vectors (or as many as a SIMD vector
@@ -95,7 +98,6 @@ class Composition {
   std::vector<std::size_t> vector_steps_;  // those that one vector needs
   Index widest_;  // rows of real numbers before, between or after the steps, rounded up to pairs
   double nanoseconds_;
-  mutable std::shared_ptr<const Plans> vector_plans_;  // of single vectors, once they are known
 };
 
 }  // namespace papilio

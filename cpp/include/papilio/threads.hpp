@@ -10,10 +10,14 @@ namespace papilio {
 /// The number of threads that papilio may use: set_num_threads, else PAPILIO_NUM_THREADS, else
 /// what OpenMP would use. One inside an OpenMP region of somebody else or one of our own tasks.
 int num_threads();
-void set_num_threads(int threads);  // throws std::invalid_argument below 1
+void set_num_threads(int threads);  // throws std::invalid_argument outside of 1 to 4096
 
 /// How many threads `work` (in nanoseconds or so on one thread) is worth, at most `tasks`.
 int threads_for(Index tasks, double work);
+
+/// How much work (in nanoseconds) is worth a thread; 0 for the usual. So that tests with little
+/// work run on several threads, too.
+void set_worth_a_thread(double work);
 
 /// "pool; OpenMP 4.5" and the like.
 const char* threading_layer();
@@ -22,7 +26,9 @@ const char* threading_layer();
 /// helpers of the pool. A phase starts when the one before has ended. Tasks are handed out in
 /// order to whoever is free, and the caller waits only for helpers that took one: a helper that
 /// the system doesn't start in time (another library's threads may hold its core) costs nothing.
-/// What a body throws is thrown here, after all ended; with several phases it must not throw.
+/// The first that a body throws is thrown here, after all ended: no task starts after it. The
+/// caller polls for interruption (interruption.hpp) between tasks; bodies that take longer than
+/// some milliseconds do so themselves.
 void run_tasks(int threads, Index phases, Index tasks, void (*body)(void*, Index, Index),
                void* context);
 

@@ -17,9 +17,6 @@ namespace {
 
 using kernels::Kernels;
 
-// Apart from that of execute(), which runs inside of a tile.
-thread_local Workspace workspace;
-
 Index rounded_up(Index n, Index unit) { return (n + unit - 1) / unit * unit; }
 
 const SparseMatrix* sparse_of(const Step& step) { return std::get_if<SparseMatrix>(&step); }
@@ -163,19 +160,42 @@ class Passage {
     outer_.erase(inner);
   }
 
-  void run() const {
+  bool is_planned() const {
+    const auto& steps = composition_.steps_;
+    return std::all_of(steps.begin(), steps.end(), [&](const Step& step) {
+      const Multiplication* part = butterfly_of(step);
+      return !part || part->planner->known_plan(part->transpose, batch_of(*part));
+    });
+  }
+
+  void run() const { in_tiles() ? run_tiles() : run_vectors(); }
+
+ private:
+  typedef Composition::Plans Plans;
+
+  bool in_tiles() const {
     const Index lanes_bytes = 2 * composition_.widest_ * kernels_.lanes * element_;
     // Where each vector is contiguous, long ones are better off alone.
     const bool contiguous = layout_.in_stride == 1 && layout_.out_stride == 1;
     const Index most = contiguous ? Index{4} << 20 : Index{256} << 20;
-    if (2 * inner_.size >= kernels_.lanes && lanes_bytes <= most)
-      run_tiles();
-    else
-      run_vectors();
+    return 2 * inner_.size >= kernels_.lanes && lanes_bytes <= most;
   }
 
- private:
-  typedef Composition::Plans Plans;
+  /// Columns of a tile, where threads don't ask for narrower ones.
+  Index usual_width() const {
+    const Index lanes = kernels_.lanes;
+    // Two tiles here and one inside of the butterflies share the cache; but pieces of columns that
+    // are shorter than some cache lines cost more than what leaves it.
+    const Index fitting = l2_bytes() / 3 / (composition_.widest_ * element_) / lanes * lanes;
+    const Index least = inner_.in_stride == 1 && inner_.out_stride == 1 ? 4 * lanes : lanes;
+    return std::max(least, std::min(fitting, 8 * lanes));
+  }
+
+  /// The batches whose plans a butterfly runs by; they don't depend on the threads.
+  BatchClass batch_of(const Multiplication& butterfly) const {
+    const Index usual = usual_width();
+    return classify(in_tiles() ? Layout{usual, usual, {{usual, 1, 1}}} : vector_layout(butterfly));
+  }
 
   /// A tile of columns between two steps. Row r starts at (r / 2) * pair + (r % 2) * half and goes
   /// on `step` scalars after each SIMD vector.
@@ -210,24 +230,17 @@ class Passage {
 
   void run_tiles() const {
     const Index lanes = kernels_.lanes;
-    // Two tiles here and one inside of the butterflies share the cache; but pieces of columns that
-    // are shorter than some cache lines cost more than what leaves it.
-    const Index fitting = l2_bytes() / 3 / (composition_.widest_ * element_) / lanes * lanes;
-    const Index least = inner_.in_stride == 1 && inner_.out_stride == 1 ? 4 * lanes : lanes;
-    const Index usual = std::max(least, std::min(fitting, 8 * lanes));
+    const Index usual = usual_width();
     const Index outer = size_of(outer_);
     const Index threads = threads_for(outer * ((inner_.size + lanes - 1) / lanes), nanoseconds());
     const Index width =
         std::min(usual, rounded_up((inner_.size * outer + threads - 1) / threads, lanes));
     const Index tiles = (inner_.size + width - 1) / width;
-    // The plans are those of the usual width: they don't depend on the threads.
-    const Plans plans =
-        plans_of([&](const Multiplication&) { return classify({usual, usual, {{usual, 1, 1}}}); });
+    const Plans plans = this->plans();
     parallel_for(static_cast<int>(threads), outer * tiles, [&](Index task) {
       const Index first = task % tiles * width;
       const auto [from, to] = at(task / tiles, first);
       run_tile(plans, std::min(width, inner_.size - first), from, to);
-      workspace.trim();
     });
   }
 
@@ -235,6 +248,7 @@ class Passage {
     const auto& steps = composition_.steps_;
     const Index lanes = kernels_.lanes, width = rounded_up(columns, lanes);
     const std::size_t bytes = static_cast<std::size_t>(composition_.widest_ * width * element_);
+    Lease workspace;
     char* const memory = static_cast<char*>(workspace.reserve(2 * bytes));
     int next = 0;  // the buffer that the next step writes
     const auto whole = [&](char* buffer) { return Tile{buffer, 2 * width, width, lanes, false}; };
@@ -330,8 +344,7 @@ class Passage {
 
   void run_vectors() const {
     const Index outer = size_of(outer_), vectors = outer * inner_.size;
-    const auto plans = plans_of(
-        [&](const Multiplication& butterfly) { return classify(vector_layout(butterfly)); });
+    const Plans plans = this->plans();
     auto run_vector = [&](Index vector) {
       const auto [from, to] = at(vector / inner_.size, vector % inner_.size);
       this->run_vector(plans, from, to);
@@ -358,6 +371,7 @@ class Passage {
     const auto& steps = composition_.steps_;
     const std::size_t bytes =
         static_cast<std::size_t>(rounded_up(composition_.widest_ * element_, 64));
+    Lease workspace;
     char* const memory = static_cast<char*>(workspace.reserve(2 * bytes));
     int next = 0;
     const char* vector = from;
@@ -384,7 +398,6 @@ class Passage {
     if (layout_.out_stride != 1)
       out_kernels_.unpack(
           {1, composition_.rows(), 0, layout_.out_stride, 0, nullptr, nullptr, false}, vector, to);
-    workspace.trim();
   }
 
   void multiply(const SparseMatrix& part, const char* from, char* to) const {
@@ -415,14 +428,11 @@ class Passage {
     work.length = run.length;
   }
 
-  template <class BatchOf>
-  Plans plans_of(BatchOf batch_of) const {
+  Plans plans() const {
     Plans plans;
     for (const Step& step : composition_.steps_) {
-      const Multiplication* butterfly = butterfly_of(step);
-      plans.push_back(butterfly
-                          ? butterfly->planner->plan(butterfly->transpose, batch_of(*butterfly))
-                          : nullptr);
+      const Multiplication* part = butterfly_of(step);
+      plans.push_back(part ? part->planner->plan(part->transpose, batch_of(*part)) : nullptr);
     }
     return plans;
   }
@@ -436,6 +446,10 @@ class Passage {
   const char* in_;
   char* out_;
 };
+
+bool Composition::is_planned(const Layout& layout) const {
+  return Passage(*this, layout, nullptr, nullptr).is_planned();
+}
 
 void Composition::execute(const Layout& layout, const void* in, void* out) const {
   for (const BatchAxis& axis : layout.batch)

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cassert>
 #include <cstdlib>
 
 #include "apply/batch.hpp"
@@ -7,6 +9,7 @@
 #include "apply/workspace.hpp"
 #include "kernels/dispatch.hpp"
 #include "papilio/apply.hpp"
+#include "papilio/interruption.hpp"
 #include "papilio/threads.hpp"
 
 namespace papilio {
@@ -17,10 +20,9 @@ using kernels::Kernels;
 using kernels::Prefetch;
 using kernels::StageArguments;
 
-thread_local Workspace workspace;
-
 /// Batches above this leave the caches while they are worked on.
-constexpr Index large_bytes = Index{6} << 20;
+constexpr Index usual_large_bytes = Index{6} << 20;
+std::atomic<Index> large_bytes{usual_large_bytes};
 
 const Index* index_or_null(const std::vector<Index>& index) {
   return index.empty() ? nullptr : index.data();
@@ -45,7 +47,12 @@ struct Work {
   /// Whether the result replaces the input.
   bool in_place() const { return in == out; }
   bool is_large() const {
-    return (program.input_rows + program.output_rows) * vectors() * element > large_bytes;
+    return (program.input_rows + program.output_rows) * vectors() * element >
+           large_bytes.load(std::memory_order_relaxed);
+  }
+  /// Polls for interruption, where that costs nothing beside the work.
+  void poll() const {
+    if (nanoseconds() > 1e5) poll_interruption();
   }
   double nanoseconds() const {
     return plan.predicted * 1e9;  // for about as many vectors
@@ -136,10 +143,8 @@ template <class Run>
 void for_runs(const Work& work, Index tasks, Run run) {
   const int threads = threads_for(tasks, work.nanoseconds());
   const Index runs = threads == 1 ? 1 : std::min(tasks, Index{4} * threads);
-  parallel_for(threads, runs, [&](Index number) {
-    run(tasks * number / runs, tasks * (number + 1) / runs);
-    workspace.trim();
-  });
+  parallel_for(threads, runs,
+               [&](Index number) { run(tasks * number / runs, tasks * (number + 1) / runs); });
 }
 
 /// What a tile reads, as rows of cache lines.
@@ -173,6 +178,13 @@ Prefetch part_of(Prefetch lines, std::size_t n, std::size_t stages, Index blocks
   lines.lines = all * static_cast<Index>(n + 1) / count - first;
   lines.per_block = (lines.lines + blocks - 1) / std::max(blocks, Index{1});
   return lines;
+}
+
+/// Limits a stage to one of `parts` equal parts of its blocks i.
+void take_part(StageArguments& work, const Stage& stage, Index part, Index parts) {
+  assert(stage.pattern().a % stage.unit == 0 && stage.units() % parts == 0);
+  work.i0 = stage.units() / parts * part * stage.unit;
+  work.i1 = stage.units() / parts * (part + 1) * stage.unit;
 }
 
 /// SIMD lanes along the batch: tiles of columns go through all stages while they stay in cache.
@@ -215,9 +227,11 @@ void run_columns(const Work& work) {
   const bool prefetching = work.is_large();
   const Index tasks = work.outer_size() * tiles.count;
   for_runs(work, tasks, [&](Index begin, Index end) {
+    Lease workspace;
     char* here = static_cast<char*>(workspace.reserve((two_buffers ? 2 : 1) * buffer));
     char* there = two_buffers ? here + buffer : here;
     for (Index task = begin; task < end; ++task) {
+      work.poll();
       const auto [first, last] = tiles.range(task % tiles.count);
       const Index columns = last - first;
       const auto place = work.at(task / tiles.count, first);
@@ -245,8 +259,7 @@ void run_columns(const Work& work) {
         const Pattern& p = stage.pattern();
         const bool to_output = n + 1 == program.stages.size() && write;
         StageArguments stage_work = work.arguments(stage);
-        stage_work.i0 = p.a / parts * part;
-        stage_work.i1 = p.a / parts * (part + 1);
+        take_part(stage_work, stage, part, parts);
         stage_work.in = from_span ? source : here;
         stage_work.in_row = from_span ? source_row : pitch;
         stage_work.out = to_output ? to : here;
@@ -297,13 +310,14 @@ void run_columns(const Work& work) {
 }
 
 /// Limits a stage to one of `shares` shares: blocks i where there are enough of them, else ranges
-/// of l that start at whole SIMD vectors. Blocks that share SIMD vectors (`unit` of them) stay
-/// together.
-void share_stage(StageArguments& work, Stage::Kind kind, const Pattern& p, Index lanes, Index unit,
-                 Index share, Index shares) {
-  if (p.a >= unit * shares || (kind != Stage::Kind::rows && kind != Stage::Kind::row_butterflies)) {
-    work.i0 = p.a / unit * share / shares * unit;
-    work.i1 = share + 1 == shares ? p.a : p.a / unit * (share + 1) / shares * unit;
+/// of l that start at whole SIMD vectors.
+void take_share(StageArguments& work, const Stage& stage, Index lanes, Index share, Index shares) {
+  const Pattern& p = stage.pattern();
+  const bool along_l =
+      stage.kind == Stage::Kind::rows || stage.kind == Stage::Kind::row_butterflies;
+  if (stage.units() >= shares || !along_l) {
+    work.i0 = stage.units() * share / shares * stage.unit;
+    work.i1 = stage.units() * (share + 1) / shares * stage.unit;
   } else {
     const Index vectors = (p.d + lanes - 1) / lanes;
     work.l0 = std::min(vectors * share / shares * lanes, p.d);
@@ -436,15 +450,10 @@ class RowSteps {
     work.count = tile.vectors;
     const bool complex_lanes = stage.has_butterflies() && holds_complex(program.dtype);
     const Index simd = complex_lanes ? 2 * lanes : lanes;
-    const Index unit = is_permuted(stage)                           ? simd
-                       : complex_lanes && !stage.real && p.d < simd ? simd / p.d
-                                                                    : 1;
-    if (part) {
-      work.i0 = p.a / shares * share;
-      work.i1 = p.a / shares * (share + 1);
-    } else if (shares > 1) {
-      share_stage(work, stage.kind, p, simd, unit, share, shares);
-    }
+    if (part)
+      take_part(work, stage, share, shares);
+    else if (shares > 1)
+      take_share(work, stage, simd, share, shares);
     const Prefetch lines = part_of(part_of(tile.next, n, count, 1), static_cast<std::size_t>(share),
                                    static_cast<std::size_t>(shares), 1);
     const auto asking_for = [&](Index blocks) { return part_of(lines, 0, 1, blocks); };
@@ -454,7 +463,7 @@ class RowSteps {
       return work_.kernels.outputs(work);
     }
     work.prefetch = asking_for(is_permuted(stage) ? blocks_i / simd
-                                                  : (blocks_i + unit - 1) / unit *
+                                                  : blocks_i / stage.unit *
                                                         ((work.l1 - work.l0 + simd - 1) / simd));
     if (stage.kind == Stage::Kind::rows) return work_.kernels.rows(work);
     const kernels::ButterflyKernels& kernels = work_.kernels_of(stage).butterflies;
@@ -498,22 +507,23 @@ void run_rows(const Work& work) {
     // single step that must be worth it.
     const int sharing = threads_for(
         work.program.widest, work.nanoseconds() / static_cast<double>(8 * steps.steps() * tasks));
+    Lease workspace;
     char* memory = static_cast<char*>(workspace.reserve(memory_bytes));
     for (Index task = 0; task < tasks; ++task) {
       const RowTile tile = make_tile(task, memory);
-      if (sharing == 1)
-        for (Index step = 0; step < steps.steps(); ++step) steps.run(tile, step, 0, 1);
-      else
-        parallel_phases(sharing, steps.steps(), sharing,
-                        [&](Index step, Index share) { steps.run(tile, step, share, sharing); });
+      parallel_phases(sharing, steps.steps(), sharing, [&](Index step, Index share) {
+        work.poll();
+        steps.run(tile, step, share, sharing);
+      });
     }
-    workspace.trim();
     return;
   }
   const bool prefetching = work.is_large();
   for_runs(work, tasks, [&](Index begin, Index end) {
+    Lease workspace;
     char* memory = static_cast<char*>(workspace.reserve(memory_bytes));
     for (Index task = begin; task < end; ++task) {
+      work.poll();
       RowTile tile = make_tile(task, memory);
       if (prefetching && task + 1 < end) {
         const RowTile next = make_tile(task + 1, memory);
@@ -525,6 +535,8 @@ void run_rows(const Work& work) {
 }
 
 }  // namespace
+
+void set_large_bytes(Index bytes) { large_bytes.store(bytes > 0 ? bytes : usual_large_bytes); }
 
 Splits splits_of(const Plan& plan) {
   const Program& program = *plan.program;

@@ -2,9 +2,15 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <mutex>
 #include <numeric>
+#include <unordered_set>
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 #include "apply/pieces.hpp"
+#include "apply/planner_state.hpp"
 #include "apply/program.hpp"
 #include "kernels/dispatch.hpp"
 
@@ -13,6 +19,40 @@ namespace papilio {
 namespace {
 
 enum WeightsLayout { blocks_layout, lanes_layout };
+
+/// The batch of most calls, whose plan is found at once.
+constexpr BatchClass single_vector{1, Contiguous::rows, Contiguous::rows};
+
+/// All planners, for forked children. Never destroyed: planners may outlive static objects.
+class Planners {
+ public:
+  void add(Planner* planner) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    planners_.insert(planner);
+  }
+  void remove(Planner* planner) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    planners_.erase(planner);
+  }
+  static Planners& all() {
+    static Planners* const planners = [] {
+      static Planners* const made = new Planners;
+#if defined(__unix__) || defined(__APPLE__)
+      pthread_atfork([] { made->mutex_.lock(); }, [] { made->mutex_.unlock(); },
+                     [] {
+                       for (Planner* planner : made->planners_) planner->survive_fork();
+                       made->mutex_.unlock();
+                     });
+#endif
+      return made;
+    }();
+    return *planners;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_set<Planner*> planners_;
+};
 
 bool is_power_of_two(Index n) { return (n & (n - 1)) == 0; }
 
@@ -63,6 +103,15 @@ Stage butterfly_stage(DType dtype, const Piece& piece, bool transpose) {
   return stage;
 }
 
+/// How many blocks i of a stage share SIMD vectors of so many lanes (of real numbers).
+Index unit_of(const Stage& stage, DType dtype, Index real_lanes) {
+  if (stage.kind == Stage::Kind::permuted_butterflies) return real_lanes;
+  const bool in_two_vectors = holds_complex(dtype) && !stage.real;
+  if (stage.kind == Stage::Kind::row_butterflies && in_two_vectors)
+    return std::max(real_lanes / stage.pattern().d, Index{1});
+  return 1;
+}
+
 /// What neighbouring stages agree on: where complex numbers stay split between them, and that the
 /// last stage scales for all. `lanes` are those of a real SIMD vector.
 void join_butterflies(Program& program, Index lanes) {
@@ -76,14 +125,18 @@ void join_butterflies(Program& program, Index lanes) {
     stages[n - 1].butterflies.out_split = stages[n].butterflies.in_split =
         splits(stages[n - 1]) && splits(stages[n]);
   Stage* last = nullptr;
-  double scale = 1;
+  double scale = 1, smallest = 1, largest = 1;
   for (Stage& stage : stages)
     if (stage.has_butterflies()) {
       scale *= stage.butterflies.scale;
+      smallest = std::min(smallest, std::abs(scale));
+      largest = std::max(largest, std::abs(scale));
       last = &stage;
     }
-  // The product must be a number that keeps the precision of the dtype.
-  if (!last || !(std::abs(scale) > 1e-30 && std::abs(scale) < 1e30)) return;
+  // What lies between the stages grows or shrinks by what isn't scaled yet: not by much, or it
+  // could overflow or vanish where the factors one after the other would not.
+  constexpr double most = 1 << 24;
+  if (!last || !(smallest >= 1 / most && largest <= most)) return;
   for (Stage& stage : stages)
     if (stage.has_butterflies()) stage.butterflies.scale = 1;
   last->butterflies.scale = scale;
@@ -98,9 +151,9 @@ std::vector<Span> divide_stages(const Program& program, Index row_bytes, std::si
   const auto& stages = program.stages;
   while (first < end) {
     Span span{first, first + 1, outer, {}};
-    Index parts = stages[first].pattern().a;
+    Index parts = stages[first].units();
     for (std::size_t n = first; n < end && stages[n].in_registers; ++n) {
-      parts = std::gcd(parts, stages[n].pattern().a);
+      parts = std::gcd(parts, stages[n].units());
       if (parts == 1 || stages[first].pattern().rows() / parts * row_bytes > *cache) break;
       // A permutation may lead from one part to another.
       if (n > first && n + 1 == stages.size() && !program.scatter.empty()) break;
@@ -120,6 +173,23 @@ std::vector<Span> divide_stages(const Program& program, Index row_bytes, std::si
 
 }  // namespace
 
+Planner::Planner(Chain chain) : chain_(std::move(chain)), state_(std::make_unique<State>()) {
+  Planners::all().add(this);
+}
+Planner::~Planner() { Planners::all().remove(this); }
+
+void Planner::survive_fork() {
+  const bool usable = state_->publishing.try_lock();
+  if (usable && state_->planning.try_lock()) {
+    state_->planning.unlock();
+    state_->publishing.unlock();
+    return;
+  }
+  // Held by a thread that the child doesn't have, in any state: left alone, never freed.
+  static_cast<void>(state_.release());
+  state_ = std::make_unique<State>();
+}
+
 std::vector<Span> spans_of(const Program& program, Index row_bytes) {
   const Index caches[] = {l2_bytes() / 2, 24 << 10};
   return divide_stages(program, row_bytes, 0, program.stages.size(), 1, std::begin(caches),
@@ -127,17 +197,18 @@ std::vector<Span> spans_of(const Program& program, Index row_bytes) {
 }
 
 const std::vector<std::optional<Structure>>& Planner::structures() {
-  if (!structures_) {
+  if (!state_->structures) {
     std::vector<std::optional<Structure>> found;
     for (const Factor& factor : chain_.factors) found.push_back(analyse(chain_.dtype, factor));
-    structures_ = std::make_shared<const std::vector<std::optional<Structure>>>(std::move(found));
+    state_->structures =
+        std::make_shared<const std::vector<std::optional<Structure>>>(std::move(found));
   }
-  return *structures_;
+  return *state_->structures;
 }
 
 /// All about a program but its weights, which only the one that is chosen needs.
 std::shared_ptr<Program> Planner::program(bool transpose, Lanes lanes_along, Index radix) {
-  std::shared_ptr<Program>& known = programs_[{transpose, lanes_along, radix}];
+  std::shared_ptr<Program>& known = state_->programs[{transpose, lanes_along, radix}];
   if (known) return known;
   const DType dtype = chain_.dtype;
   const Index lanes = kernels::kernels_for(dtype).lanes;
@@ -228,6 +299,8 @@ std::shared_ptr<Program> Planner::program(bool transpose, Lanes lanes_along, Ind
     program->stages.push_back(std::move(stage));
   }
 
+  for (Stage& stage : program->stages)
+    stage.unit = unit_of(stage, dtype, holds_complex(dtype) ? 2 * lanes : lanes);
   join_butterflies(*program, 2 * lanes);
   program->input_rows = program->stages.front().pattern().cols();
   program->output_rows = program->stages.back().pattern().rows();
@@ -238,8 +311,12 @@ std::shared_ptr<Program> Planner::program(bool transpose, Lanes lanes_along, Ind
   return known;
 }
 
-void Planner::pack(bool transpose, const Choice& choice) {
-  Program& program = *this->program(transpose, choice.lanes, choice.radix);
+std::shared_ptr<const Program> Planner::packed(bool transpose, const Choice& choice) {
+  std::shared_ptr<Program> known = program(transpose, choice.lanes, choice.radix);
+  if (known->unpacked.empty()) return known;
+  // A copy: who finds the program before this is done, or if it fails, finds it as it was.
+  const auto result = std::make_shared<Program>(*known);
+  Program& program = *result;
   const DType dtype = chain_.dtype;
   const Index lanes = kernels::kernels_for(dtype).lanes;
   const bool columns = program.lanes == Lanes::columns;
@@ -261,14 +338,14 @@ void Planner::pack(bool transpose, const Choice& choice) {
       values = product.factor.values;
     } else {
       // Both sides read the same packed memory.
-      std::shared_ptr<const void>& shared =
-          weights_[{some.first, some.last, columns ? blocks_layout : lanes_layout}];
-      if (!shared) {
+      const WeightsKey key{some.first, some.last, columns ? blocks_layout : lanes_layout};
+      packed = state_->weights[key];
+      if (!packed) {
         const Product product = multiply(chain_, some.first, some.last);
-        shared =
+        packed =
             columns ? pack_blocks(dtype, product.factor) : pack_lanes(dtype, product.factor, lanes);
+        state_->weights[key] = packed;
       }
-      packed = shared;
       values = packed.get();
     }
     if (within) stage.within[some.within].weights = values;
@@ -276,6 +353,8 @@ void Planner::pack(bool transpose, const Choice& choice) {
     if (packed) stage.owners.push_back(packed);
   }
   program.unpacked.clear();
+  state_->programs[{transpose, choice.lanes, choice.radix}] = result;
+  return result;
 }
 
 Plan Planner::make_plan(bool transpose, const BatchClass& batch, const Choice& choice) {
@@ -320,39 +399,56 @@ std::vector<Plan> Planner::candidates(bool transpose, const BatchClass& batch, b
   return plans;
 }
 
+std::shared_ptr<const Plan> Planner::known_plan(bool transpose, const BatchClass& batch) const {
+  const std::lock_guard<std::mutex> lock(state_->publishing);
+  if (batch == single_vector) return state_->vector_plans[transpose];
+  const auto found = state_->plans.find({transpose, batch});
+  return found == state_->plans.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<const Plan> Planner::publish(bool transpose, const BatchClass& batch, Plan plan) {
+  auto published = std::make_shared<const Plan>(std::move(plan));
+  const std::lock_guard<std::mutex> lock(state_->publishing);
+  if (batch == single_vector)
+    state_->vector_plans[transpose] = published;
+  else
+    state_->plans[{transpose, batch}] = published;
+  return published;
+}
+
 std::shared_ptr<const Plan> Planner::plan(bool transpose, const BatchClass& batch) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  std::shared_ptr<const Plan>& known = plans_[{transpose, batch}];
-  if (!known) {
-    const Plan best = candidates(transpose, batch, false).front();
-    pack(transpose, best.choice);
-    known = std::make_shared<const Plan>(best);
-  }
-  return known;
+  if (auto known = known_plan(transpose, batch)) return known;
+  const std::lock_guard<std::recursive_mutex> lock(state_->planning);
+  if (auto known = known_plan(transpose, batch)) return known;
+  Plan best = candidates(transpose, batch, false).front();
+  best.program = packed(transpose, best.choice);
+  return publish(transpose, batch, std::move(best));
 }
 
 /// Packed weights that no plan uses may be used by the next one, and are kept unless they are
 /// large.
 void Planner::forget_large_losers() {
   constexpr double large = 64 << 20;
+  auto& programs = state_->programs;
+  auto& weights = state_->weights;
   double bytes = 0;
-  for (const auto& entry : programs_)
+  for (const auto& entry : programs)
     if (entry.second->unpacked.empty()) bytes += entry.second->weight_bytes;
   if (bytes < large) return;
-  for (auto entry = programs_.begin(); entry != programs_.end();)
-    entry = entry->second.use_count() == 1 ? programs_.erase(entry) : std::next(entry);
-  for (auto entry = weights_.begin(); entry != weights_.end();)
-    entry = entry->second.use_count() == 1 ? weights_.erase(entry) : std::next(entry);
+  for (auto entry = programs.begin(); entry != programs.end();)
+    entry = entry->second.use_count() == 1 ? programs.erase(entry) : std::next(entry);
+  for (auto entry = weights.begin(); entry != weights.end();)
+    entry = entry->second.use_count() == 1 ? weights.erase(entry) : std::next(entry);
 }
 
 std::shared_ptr<const Plan> Planner::force(bool transpose, const BatchClass& batch,
                                            const Choice& choice) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  std::shared_ptr<const Plan>& known = plans_[{transpose, batch}];
-  known = std::make_shared<const Plan>(make_plan(transpose, batch, choice));
-  pack(transpose, choice);
+  const std::lock_guard<std::recursive_mutex> lock(state_->planning);
+  Plan plan = make_plan(transpose, batch, choice);
+  plan.program = packed(transpose, plan.choice);
+  auto published = publish(transpose, batch, std::move(plan));
   forget_large_losers();
-  return known;
+  return published;
 }
 
 std::string Planner::describe(bool transpose, const BatchClass& batch) {

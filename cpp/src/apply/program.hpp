@@ -33,9 +33,13 @@ struct Stage {
   std::vector<std::shared_ptr<const void>> owners;
   kernels::Butterflies butterflies;  // for kinds with butterflies
   bool real;                         // a complex stage run by the kernels of real numbers
+  /// So many blocks i share SIMD vectors: whoever divides the stage, for spans, threads or kernels,
+  /// does so at multiples of it, of which there is a whole number.
+  Index unit;
 
   const Pattern& pattern() const { return weights.pattern; }
   bool has_butterflies() const { return kind >= Kind::column_butterflies; }
+  Index units() const { return pattern().a / unit; }
 };
 
 /// Weights that a program has no memory for yet: the product of the factors [first, last), for a

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "apply/planner_state.hpp"
 #include "apply/program.hpp"
 #include "apply/workspace.hpp"
 #include "kernels/dispatch.hpp"
@@ -35,14 +36,14 @@ double seconds_of(const Plan& plan, const Layout& layout, Index repetitions, con
 std::vector<Timing> Planner::tune(bool transpose, const BatchClass& batch) {
   std::vector<Plan> plans;
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::recursive_mutex> lock(state_->planning);
     plans = candidates(transpose, batch, true);
     // What the model finds four times as slow as the best won't win.
     const double limit = 4 * plans.front().predicted;
     plans.erase(std::remove_if(plans.begin(), plans.end(),
                                [&](const Plan& plan) { return plan.predicted > limit; }),
                 plans.end());
-    for (const Plan& plan : plans) pack(transpose, plan.choice);
+    for (Plan& plan : plans) plan.program = packed(transpose, plan.choice);
   }
   const Index input = plans.front().program->input_rows;
   const Index output = plans.front().program->output_rows;

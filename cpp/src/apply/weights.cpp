@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #endif
 
-#include "papilio/threads.hpp"
+#include "parallel/shares.hpp"
 
 namespace papilio {
 
@@ -69,20 +69,22 @@ std::shared_ptr<const void> product_values(const Factor& left, const Factor& rig
   const auto values = allocate<T>(stored_entries(shape));
   const T* xs = static_cast<const T*>(x.values);
   const T* ys = static_cast<const T*>(y.values);
-  T* to = values.get();
-  for (Index i = 0; i < is; ++i)
-    for (Index j = 0; j < p.b; ++j)
-      for (Index e = 0; e < blocks_e; ++e)
-        for (Index f = 0; f < blocks_f; ++f)
-          for (Index k = 0; k < q.c; ++k)
-            for (Index l = 0; l < ls; ++l) {
-              T sum(0);
-              for (Index rho = 0; rho < rank; ++rho)
-                sum +=
-                    xs[i * x.i + j * x.j + (f * rank + rho) * x.k + (e * q.d + l) * x.l] *
-                    ys[(i * blocks_f + f) * y.i + (rho * blocks_e + e) * y.j + k * y.k + l * y.l];
-              *to++ = sum;
-            }
+  const Index row = blocks_f * q.c * ls;  // entries for one (i, j, e)
+  in_shares(is * p.b * blocks_e, static_cast<double>(row * rank), [&](Index begin, Index end) {
+    T* to = values.get() + begin * row;
+    for (Index n = begin; n < end; ++n) {
+      const Index i = n / blocks_e / p.b, j = n / blocks_e % p.b, e = n % blocks_e;
+      for (Index f = 0; f < blocks_f; ++f)
+        for (Index k = 0; k < q.c; ++k)
+          for (Index l = 0; l < ls; ++l) {
+            T sum(0);
+            for (Index rho = 0; rho < rank; ++rho)
+              sum += xs[i * x.i + j * x.j + (f * rank + rho) * x.k + (e * q.d + l) * x.l] *
+                     ys[(i * blocks_f + f) * y.i + (rho * blocks_e + e) * y.j + k * y.k + l * y.l];
+            *to++ = sum;
+          }
+    }
+  });
   return values;
 }
 
@@ -184,12 +186,16 @@ std::shared_ptr<const void> pack_blocks(DType dtype, const Factor& factor) {
     using T = decltype(tag);
     const Pattern& p = factor.pattern;
     const auto packed = allocate<T>(stored_entries(factor));
-    T* to = packed.get();
     const T* from = static_cast<const T*>(factor.values);
     const Index block = p.b * p.c, d = factor.tied_d ? 1 : p.d;
-    for (Index i = 0; i < (factor.tied_a ? 1 : p.a); ++i, from += block * d)
-      for (Index l = 0; l < d; ++l)
-        for (Index n = 0; n < block; ++n) *to++ = from[n * d + l];
+    const Index blocks = (factor.tied_a ? 1 : p.a) * d;
+    in_shares(blocks, 2 * static_cast<double>(block), [&](Index begin, Index end) {
+      T* to = packed.get() + begin * block;
+      for (Index number = begin; number < end; ++number) {
+        const T* at = from + number / d * block * d + number % d;
+        for (Index n = 0; n < block; ++n) *to++ = at[n * d];
+      }
+    });
     return packed;
   });
 }
@@ -210,15 +216,17 @@ std::shared_ptr<const void> pack_lanes(DType dtype, const Factor& factor, Index 
     // Some SIMD vectors of a row at a time, which are neighbours where they come from.
     constexpr Index together = 8;
     const Index runs = (vectors + together - 1) / together;
-    const double work = static_cast<double>(is * vectors * block);
-    parallel_for(threads_for(is * runs, work), is * runs, [&](Index task) {
-      const Index i = task / runs, begin = task % runs * together;
-      const Index end = std::min(begin + together, vectors);
-      for (Index n = 0; n < block; ++n) {
-        const T* row = from + (i * block + n) * d;
-        for (Index v = begin; v < end; ++v)
-          std::copy(row + v * lanes, row + std::min((v + 1) * lanes, d),
-                    packed.get() + ((i * vectors + v) * block + n) * lanes);
+    const double work = static_cast<double>(together * block);
+    in_shares(is * runs, work, [&](Index first_run, Index last_run) {
+      for (Index run = first_run; run < last_run; ++run) {
+        const Index i = run / runs, begin = run % runs * together;
+        const Index end = std::min(begin + together, vectors);
+        for (Index n = 0; n < block; ++n) {
+          const T* row = from + (i * block + n) * d;
+          for (Index v = begin; v < end; ++v)
+            std::copy(row + v * lanes, row + std::min((v + 1) * lanes, d),
+                      packed.get() + ((i * vectors + v) * block + n) * lanes);
+        }
       }
     });
     return packed;

@@ -3,11 +3,12 @@
 
 #include <cstddef>
 #include <new>
+#include <utility>
+#include <vector>
 
 namespace papilio {
 
-/// Aligned memory that grows and is kept up to a limit; larger requests live as long as their
-/// owner. Not for two users at a time: one execute per thread runs at a time.
+/// Aligned memory that grows.
 class Workspace {
  public:
   /// At least `bytes` bytes at a multiple of 64; what they held before is lost.
@@ -19,15 +20,16 @@ class Workspace {
     }
     return memory_;
   }
-  /// Gives back what is above the limit that is worth keeping.
-  void trim() {
-    constexpr std::size_t kept = std::size_t{8} << 20;
-    if (size_ > kept) release();
-  }
+  std::size_t size() const { return size_; }
 
   Workspace() = default;
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
+  Workspace(Workspace&& other) noexcept
+      : memory_(std::exchange(other.memory_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Workspace& operator=(Workspace&& other) noexcept {
+    std::swap(memory_, other.memory_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
   ~Workspace() { release(); }
 
  private:
@@ -41,6 +43,41 @@ class Workspace {
 
   void* memory_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// A workspace for as long as it lives: one that this thread keeps from call to call. A product
+/// inside of another (of a composition's tile, of a signal handler that runs between two tiles)
+/// has one of its own.
+class Lease {
+ public:
+  Lease() {
+    if (kept().empty()) return;
+    workspace_ = std::move(kept().back());
+    kept().pop_back();
+  }
+  ~Lease() {
+    // Larger ones, and more than a composition and its butterflies need, aren't worth keeping.
+    constexpr std::size_t most_bytes = std::size_t{8} << 20, most = 2;
+    if (workspace_.size() <= most_bytes && kept().size() < most)
+      kept().push_back(std::move(workspace_));
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  void* reserve(std::size_t bytes) { return workspace_.reserve(bytes); }
+
+ private:
+  /// The last one to be given back comes first: it has the size that was needed here before.
+  static std::vector<Workspace>& kept() {
+    thread_local std::vector<Workspace> workspaces = [] {
+      std::vector<Workspace> none;
+      none.reserve(2);  // so that giving one back can't throw
+      return none;
+    }();
+    return workspaces;
+  }
+
+  Workspace workspace_;
 };
 
 }  // namespace papilio

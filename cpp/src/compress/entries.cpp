@@ -1,8 +1,8 @@
 #include <array>
 #include <cmath>
 
-#include "compress/shares.hpp"
 #include "papilio/compress.hpp"
+#include "parallel/shares.hpp"
 
 namespace papilio {
 

@@ -3,9 +3,9 @@
 #include <complex>
 #include <vector>
 
-#include "compress/shares.hpp"
 #include "kernels/dispatch.hpp"
 #include "papilio/compress.hpp"
+#include "parallel/shares.hpp"
 
 namespace papilio {
 

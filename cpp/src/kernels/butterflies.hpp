@@ -99,7 +99,7 @@ struct ComplexLanes {
     return {x.re - y.re, x.im - y.im};
   }
   PAPILIO_INLINE friend ComplexLanes operator*(ComplexLanes x, ComplexLanes y) {
-    return {x.re * y.re - x.im * y.im, x.re * y.im + x.im * y.re};
+    return {subtract_product(x.re * y.re, x.im, y.im), multiply_add(x.re, y.im, x.im * y.re)};
   }
 };
 
@@ -187,6 +187,27 @@ struct Fourier {
     }
   }
 
+  /// low and high become low +- exp(-2 pi i e / (2 half)) high, for e other than half / 2.
+  template <int half, class X>
+  PAPILIO_INLINE static void add_rotated(X& low, X& high, int e) {
+    if (e == 0) {
+      const X sum = low + high;
+      high = low - high;
+      low = sum;
+      return;
+    }
+    const typename X::V root =
+        X::V::broadcast(static_cast<typename X::scalar>(0.70710678118654752440));
+    const typename X::V sum = high.re + high.im, difference = high.im - high.re;
+    // An eighth of a turn: (sum, difference); three: (difference, -sum).
+    const bool one = e * 4 / half == 1;
+    const typename X::V re = one ? sum : difference, im = one ? difference : sum;
+    const X plus = {multiply_add(re, root, low.re), multiply_add(im, root, low.im)};
+    const X minus = {subtract_product(low.re, re, root), subtract_product(low.im, im, root)};
+    low = {plus.re, one ? plus.im : minus.im};
+    high = {minus.re, one ? minus.im : plus.im};
+  }
+
   /// The last level of decimation in time, of 2 half numbers from number `from` on.
   template <int half, class X, int R>
   PAPILIO_INLINE static void unfold(X (&x)[R], int from) {
@@ -199,9 +220,7 @@ struct Fourier {
         high = {low.re - turned.im, low.im + turned.re};
         low = {low.re + turned.im, low.im - turned.re};
       } else {
-        const X turned = rotated<half>(high, e);
-        high = low - turned;
-        low = low + turned;
+        add_rotated<half>(low, high, e);
       }
     }
   }
@@ -263,9 +282,12 @@ struct Fourier {
         const V cosine = V::broadcast(static_cast<T>(cosines[table + near - 1]));
         const V sine = V::broadcast(
             static_cast<T>(at <= half ? sines[table + near - 1] : -sines[table + near - 1]));
-        even = even + sum[m - 1].scaled(cosine);
-        const X part = difference[m - 1].scaled(sine);
-        turned = m == 1 ? part : turned + part;
+        const X &s = sum[m - 1], &d = difference[m - 1];
+        even = {multiply_add(s.re, cosine, even.re), multiply_add(s.im, cosine, even.im)};
+        if (m == 1)
+          turned = d.scaled(sine);
+        else
+          turned = {multiply_add(d.re, sine, turned.re), multiply_add(d.im, sine, turned.im)};
       }
       // even -/+ i turned
       x[j] = {even.re + turned.im, even.im - turned.re};
@@ -497,7 +519,7 @@ PAPILIO_INLINE void exchange_lanes(RealLanes<T> (&x)[V]) {
     for (int s = 0; s < batch<T>::lanes; ++s) sign.v[s] = s & distance ? -1 : 1;
     PAPILIO_UNROLL
     for (int n = 0; n < V; ++n)
-      x[n].re = x[n].re * sign + permute(x[n].re, [](int s) { return s ^ distance; });
+      x[n].re = multiply_add(x[n].re, sign, permute(x[n].re, [](int s) { return s ^ distance; }));
     exchange_lanes<2 * distance>(x);
   }
 }

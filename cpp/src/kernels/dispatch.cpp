@@ -27,16 +27,26 @@ bool cpu_has(const char* isa) {
 #if defined(__x86_64__)
   // __builtin_cpu_supports asks the operating system too whether it saves the wide registers.
   // The single features are named because Clang 14 doesn't know the x86-64-v* levels.
+  // Everything that -march=x86-64-v3 lets the compiler use: LZCNT, MOVBE and F16C, which it has no
+  // names for everywhere, are asked for by their bits.
+  unsigned a = 0, b = 0, c = 0, d = 0, extended_c = 0;
+  if (!__get_cpuid(0x80000001u, &a, &b, &extended_c, &d) || !__get_cpuid(1, &a, &b, &c, &d))
+    return !std::strcmp(isa, "baseline") || !std::strcmp(isa, "emulated512");
+  constexpr unsigned lzcnt = 1u << 5, lahf = 1u << 0, movbe = 1u << 22, f16c = 1u << 29,
+                     cx16 = 1u << 13;
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                   __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-                  __builtin_cpu_supports("popcnt");
+                  __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("sse4.2") &&
+                  (extended_c & lzcnt) && (extended_c & lahf) && (c & movbe) && (c & f16c) &&
+                  (c & cx16);
   if (!std::strcmp(isa, "avx2")) return v3;
   if (!std::strcmp(isa, "avx512"))
     return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
 #endif
-  return !std::strcmp(isa, "baseline") || !std::strcmp(isa, "neon");
+  return !std::strcmp(isa, "baseline") || !std::strcmp(isa, "neon") ||
+         !std::strcmp(isa, "emulated512");
 }
 
 struct Tables {

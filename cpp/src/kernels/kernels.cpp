@@ -526,42 +526,46 @@ template <bool complex, int width>
 PAPILIO_INLINE void deflate_columns(const DeflateArguments& work, int64_t column) {
   typedef batch<double> V;
   constexpr int lanes = V::lanes;
-  typename V::native cr[width] = {}, ci[width] = {}, norm[width] = {};
+  V cr[width] = {}, ci[width] = {}, norm[width] = {};
   double* re = work.re + column;
   double* im = complex ? work.im + column : nullptr;
   for (int64_t s = 0; s < work.samples; ++s) {
+    const V q_re = V::broadcast(work.q_re[s]);
+    const V q_im = complex ? V::broadcast(work.q_im[s]) : V{};
     PAPILIO_UNROLL
     for (int n = 0; n < width; ++n) {
-      const auto x = V::load(re + s * work.columns + n * lanes).v;
-      cr[n] += x * work.q_re[s];
+      const V x = V::load(re + s * work.columns + n * lanes);
+      cr[n] = multiply_add(x, q_re, cr[n]);
       if (complex) {
-        const auto y = V::load(im + s * work.columns + n * lanes).v;
-        cr[n] += y * work.q_im[s];
-        ci[n] += y * work.q_re[s] - x * work.q_im[s];
+        const V y = V::load(im + s * work.columns + n * lanes);
+        cr[n] = multiply_add(y, q_im, cr[n]);
+        ci[n] = subtract_product(multiply_add(y, q_re, ci[n]), x, q_im);
       }
     }
   }
   for (int64_t s = 0; s < work.samples; ++s) {
+    const V q_re = V::broadcast(work.q_re[s]);
+    const V q_im = complex ? V::broadcast(work.q_im[s]) : V{};
     PAPILIO_UNROLL
     for (int n = 0; n < width; ++n) {
       double* at = re + s * work.columns + n * lanes;
-      auto x = V::load(at).v - cr[n] * work.q_re[s];
+      V x = subtract_product(V::load(at), cr[n], q_re);
       if (complex) {
         double* at_im = im + s * work.columns + n * lanes;
-        x += ci[n] * work.q_im[s];
-        const auto y = V::load(at_im).v - cr[n] * work.q_im[s] - ci[n] * work.q_re[s];
-        norm[n] += y * y;
-        V{y}.store(at_im);
+        x = multiply_add(ci[n], q_im, x);
+        const V y = subtract_product(subtract_product(V::load(at_im), cr[n], q_im), ci[n], q_re);
+        norm[n] = multiply_add(y, y, norm[n]);
+        y.store(at_im);
       }
-      norm[n] += x * x;
-      V{x}.store(at);
+      norm[n] = multiply_add(x, x, norm[n]);
+      x.store(at);
     }
   }
   PAPILIO_UNROLL
   for (int n = 0; n < width; ++n) {
-    V{cr[n]}.store(work.c_re + column + n * lanes);
-    if (complex) V{ci[n]}.store(work.c_im + column + n * lanes);
-    V{norm[n]}.store(work.norms + column + n * lanes);
+    cr[n].store(work.c_re + column + n * lanes);
+    if (complex) ci[n].store(work.c_im + column + n * lanes);
+    norm[n].store(work.norms + column + n * lanes);
   }
 }
 

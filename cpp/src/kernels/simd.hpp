@@ -10,6 +10,20 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+// The intrinsics for vectors of PAPILIO_VECTOR_BYTES, by their bits on x86-64; 0 for none: there
+// the compiler makes of the vector extensions what it can.
+#if defined(__AVX512F__) && PAPILIO_VECTOR_BYTES == 64
+#define PAPILIO_X86_BITS 512
+#elif defined(__AVX2__) && defined(__FMA__) && PAPILIO_VECTOR_BYTES == 32
+#define PAPILIO_X86_BITS 256
+#elif defined(__x86_64__) && PAPILIO_VECTOR_BYTES == 16
+#define PAPILIO_X86_BITS 128
+#else
+#define PAPILIO_X86_BITS 0
 #endif
 
 // Inlined by force: a sum or a weight that goes to a function of its own goes through memory.
@@ -31,7 +45,7 @@ namespace papilio {
 namespace kernels {
 namespace {
 
-#if defined(__AVX512F__) || defined(__aarch64__)
+#if PAPILIO_VECTOR_BYTES == 64 || defined(__aarch64__)
 constexpr int registers = 32;
 #else
 constexpr int registers = 16;
@@ -52,9 +66,9 @@ struct batch {
 
   /// The first count < lanes scalars; the others are 0, and their memory isn't touched.
   PAPILIO_INLINE static batch load_part(const T* from, int64_t count) {
-#if defined(__AVX512F__)
+#if PAPILIO_X86_BITS == 512
     return {reinterpret_cast<native>(_mm512_maskz_loadu_epi32(words(count), from))};
-#elif defined(__AVX2__)
+#elif PAPILIO_X86_BITS == 256
     return {reinterpret_cast<native>(
         _mm256_maskload_epi32(reinterpret_cast<const int*>(from), words(count)))};
 #else
@@ -64,9 +78,9 @@ struct batch {
 #endif
   }
   PAPILIO_INLINE void store_part(T* to, int64_t count) const {
-#if defined(__AVX512F__)
+#if PAPILIO_X86_BITS == 512
     _mm512_mask_storeu_epi32(to, words(count), reinterpret_cast<__m512i>(v));
-#elif defined(__AVX2__)
+#elif PAPILIO_X86_BITS == 256
     _mm256_maskstore_epi32(reinterpret_cast<int*>(to), words(count), reinterpret_cast<__m256i>(v));
 #else
     for (int64_t n = 0; n < count; ++n) to[n] = v[n];
@@ -74,11 +88,11 @@ struct batch {
   }
   /// A store past the caches; `to` is a multiple of the vector's size.
   PAPILIO_INLINE void stream(T* to) const {
-#if defined(__AVX512F__)
+#if PAPILIO_X86_BITS == 512
     _mm512_stream_si512(reinterpret_cast<__m512i*>(to), reinterpret_cast<__m512i>(v));
-#elif defined(__AVX2__)
+#elif PAPILIO_X86_BITS == 256
     _mm256_stream_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(v));
-#elif defined(__x86_64__)
+#elif PAPILIO_X86_BITS == 128
     _mm_stream_si128(reinterpret_cast<__m128i*>(to), reinterpret_cast<__m128i>(v));
 #else
     store(to);
@@ -86,11 +100,11 @@ struct batch {
   }
 
  private:
-#if defined(__AVX512F__)
+#if PAPILIO_X86_BITS == 512
   PAPILIO_INLINE static __mmask16 words(int64_t count) {
     return static_cast<__mmask16>((1u << (count * (sizeof(T) / 4))) - 1);
   }
-#elif defined(__AVX2__)
+#elif PAPILIO_X86_BITS == 256
   PAPILIO_INLINE static __m256i words(int64_t count) {
     const __m256i number = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count * (sizeof(T) / 4))), number);
@@ -113,6 +127,72 @@ PAPILIO_INLINE batch<T> operator+(batch<T> x, batch<T> y) {
 template <class T>
 PAPILIO_INLINE batch<T> operator-(batch<T> x, batch<T> y) {
   return {x.v - y.v};
+}
+
+// Products and sums in one rounding where the instruction set has that, else in two. They are
+// written out, and the compiler may not contract others (-ffp-contract=off): it would choose by how
+// a loop is unrolled, and results would depend on where in a tile a vector lies.
+/// x * y + z.
+PAPILIO_INLINE batch<float> multiply_add(batch<float> x, batch<float> y, batch<float> z) {
+#if PAPILIO_X86_BITS == 512
+  return {_mm512_fmadd_ps(x.v, y.v, z.v)};
+#elif PAPILIO_X86_BITS == 256
+  return {_mm256_fmadd_ps(x.v, y.v, z.v)};
+#elif defined(__aarch64__)
+  return {vfmaq_f32(z.v, x.v, y.v)};
+#else
+  return {x.v * y.v + z.v};
+#endif
+}
+PAPILIO_INLINE batch<double> multiply_add(batch<double> x, batch<double> y, batch<double> z) {
+#if PAPILIO_X86_BITS == 512
+  return {_mm512_fmadd_pd(x.v, y.v, z.v)};
+#elif PAPILIO_X86_BITS == 256
+  return {_mm256_fmadd_pd(x.v, y.v, z.v)};
+#elif defined(__aarch64__)
+  return {vfmaq_f64(z.v, x.v, y.v)};
+#else
+  return {x.v * y.v + z.v};
+#endif
+}
+/// z - x * y.
+PAPILIO_INLINE batch<float> subtract_product(batch<float> z, batch<float> x, batch<float> y) {
+#if PAPILIO_X86_BITS == 512
+  return {_mm512_fnmadd_ps(x.v, y.v, z.v)};
+#elif PAPILIO_X86_BITS == 256
+  return {_mm256_fnmadd_ps(x.v, y.v, z.v)};
+#elif defined(__aarch64__)
+  return {vfmsq_f32(z.v, x.v, y.v)};
+#else
+  return {z.v - x.v * y.v};
+#endif
+}
+PAPILIO_INLINE batch<double> subtract_product(batch<double> z, batch<double> x, batch<double> y) {
+#if PAPILIO_X86_BITS == 512
+  return {_mm512_fnmadd_pd(x.v, y.v, z.v)};
+#elif PAPILIO_X86_BITS == 256
+  return {_mm256_fnmadd_pd(x.v, y.v, z.v)};
+#elif defined(__aarch64__)
+  return {vfmsq_f64(z.v, x.v, y.v)};
+#else
+  return {z.v - x.v * y.v};
+#endif
+}
+
+/// The same for single numbers.
+PAPILIO_INLINE float multiply_add(float x, float y, float z) {
+#if defined(__FMA__) || defined(__aarch64__)
+  return __builtin_fmaf(x, y, z);
+#else
+  return x * y + z;
+#endif
+}
+PAPILIO_INLINE double multiply_add(double x, double y, double z) {
+#if defined(__FMA__) || defined(__aarch64__)
+  return __builtin_fma(x, y, z);
+#else
+  return x * y + z;
+#endif
 }
 
 // Integers of the size of a scalar: what permutations are written in.
@@ -168,24 +248,27 @@ PAPILIO_INLINE void prefetch(const char* line) {
 PAPILIO_INLINE batch<float> broadcast_pair(const float* from) {
   int64_t bits;
   memcpy(&bits, from, sizeof bits);
-#if defined(__AVX512F__)
+#if PAPILIO_X86_BITS == 512
   return {reinterpret_cast<batch<float>::native>(_mm512_set1_epi64(bits))};
-#elif defined(__AVX2__)
+#elif PAPILIO_X86_BITS == 256
   return {reinterpret_cast<batch<float>::native>(_mm256_set1_epi64x(bits))};
 #else
-  const batch<int64_t>::native pairs = {bits, bits};
+  batch<int64_t>::native pairs;
+  for (int n = 0; n < batch<int64_t>::lanes; ++n) pairs[n] = bits;
   return {reinterpret_cast<batch<float>::native>(pairs)};
 #endif
 }
 PAPILIO_INLINE batch<double> broadcast_pair(const double* from) {
-#if defined(__AVX512F__)
+#if PAPILIO_X86_BITS == 512
   return {reinterpret_cast<batch<double>::native>(
       _mm512_maskz_broadcast_f64x2(0xff, _mm_loadu_pd(from)))};
-#elif defined(__AVX2__)
+#elif PAPILIO_X86_BITS == 256
   return {reinterpret_cast<batch<double>::native>(
       _mm256_broadcast_pd(reinterpret_cast<const __m128d*>(from)))};
 #else
-  return batch<double>::load(from);
+  batch<double> pairs;
+  for (int n = 0; n < batch<double>::lanes; ++n) pairs.v[n] = from[n % 2];
+  return pairs;
 #endif
 }
 
@@ -211,7 +294,9 @@ struct Real {
   PAPILIO_INLINE static V broadcast(const element* from) { return V::broadcast(*from); }
   PAPILIO_INLINE static Input input(V x) { return x; }
   PAPILIO_INLINE static Sum product(V w, Input x) { return w * x; }
-  PAPILIO_INLINE static Sum multiply_add(Sum sum, V w, Input x) { return w * x + sum; }
+  PAPILIO_INLINE static Sum multiply_add(Sum sum, V w, Input x) {
+    return kernels::multiply_add(w, x, sum);
+  }
   PAPILIO_INLINE static V total(Sum sum, bool) { return sum; }
   template <class Source>
   PAPILIO_INLINE static V permuted(V x, Source source) {
@@ -245,13 +330,13 @@ struct Complex {
   }
   PAPILIO_INLINE static Sum product(V w, Input x) { return {w * x.re, w * x.im}; }
   PAPILIO_INLINE static Sum multiply_add(Sum sum, V w, Input x) {
-    return {w * x.re + sum.by_re, w * x.im + sum.by_im};
+    return {kernels::multiply_add(w, x.re, sum.by_re), kernels::multiply_add(w, x.im, sum.by_im)};
   }
   /// by_re + i by_im, or with the weights conjugated: conj(by_re) + i conj(by_im).
   PAPILIO_INLINE static V total(Sum sum, bool conjugate) {
     const V turned = permute(sum.by_im, [](int n) { return n ^ 1; });
-    if (conjugate) return signs(1, -1) * sum.by_re + turned;
-    return signs(-1, 1) * turned + sum.by_re;
+    if (conjugate) return kernels::multiply_add(signs(1, -1), sum.by_re, turned);
+    return kernels::multiply_add(signs(-1, 1), turned, sum.by_re);
   }
   template <class Source>
   PAPILIO_INLINE static V permuted(V x, Source source) {

@@ -34,12 +34,13 @@ void sparse_columns_of(const SparseArguments& work) {
       if constexpr (K > 0) {
         sum = weight[0] * load(from[0] + u * work.in_step);
         PAPILIO_UNROLL
-        for (int k = 1; k < K; ++k) sum = weight[k] * load(from[k] + u * work.in_step) + sum;
+        for (int k = 1; k < K; ++k)
+          sum = multiply_add(weight[k], load(from[k] + u * work.in_step), sum);
       } else {
         for (int64_t k = 0; k < length; ++k) {
           const int64_t at = k * work.rows + r;
           const T* row = in + place(work.columns[at], work.in_pair, work.in_half);
-          sum = V::broadcast(values[at]) * load(row + u * work.in_step) + sum;
+          sum = multiply_add(V::broadcast(values[at]), load(row + u * work.in_step), sum);
         }
       }
       return sum;
@@ -69,10 +70,11 @@ void sparse_vector_of(const SparseArguments& work) {
     T sum = K ? values[r] * in[columns[r]] : 0;
     if constexpr (K > 0) {
       PAPILIO_UNROLL
-      for (int k = 1; k < K; ++k) sum += values[k * rows + r] * in[columns[k * rows + r]];
+      for (int k = 1; k < K; ++k)
+        sum = multiply_add(values[k * rows + r], in[columns[k * rows + r]], sum);
     } else {
       for (int64_t k = 0; k < work.length; ++k)
-        sum += values[k * rows + r] * in[columns[k * rows + r]];
+        sum = multiply_add(values[k * rows + r], in[columns[k * rows + r]], sum);
     }
     out[r] = sum;
   }

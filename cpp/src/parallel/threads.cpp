@@ -10,6 +10,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -18,21 +19,43 @@
 #include <pthread.h>
 #endif
 
+#include "papilio/interruption.hpp"
+
 namespace papilio {
 
 namespace {
 
 std::atomic<int> requested{0};  // 0: not set by the user
+
+// In nanoseconds. Waking a helper costs the caller a few microseconds; it starts some ten later.
+constexpr double usual_worth = 15e3;
+std::atomic<double> worth_a_thread{usual_worth};
 thread_local bool in_task = false;
+
+// More than any machine has; a larger number is a mistake that would exhaust the system.
+constexpr int most_threads = 4096;
+
+/// While it lives, this thread works on a task: what it calls runs on it alone.
+class InTask {
+ public:
+  InTask() : before_(std::exchange(in_task, true)) {}
+  ~InTask() { in_task = before_; }
+  InTask(const InTask&) = delete;
+  InTask& operator=(const InTask&) = delete;
+
+ private:
+  bool before_;
+};
 
 int threads_from_environment() {
   const char* text = std::getenv("PAPILIO_NUM_THREADS");
   if (!text || !*text) return 0;
   char* end = nullptr;
   const long value = std::strtol(text, &end, 10);
-  if (*end || value < 1 || value > 4096)
+  if (*end || value < 1 || value > most_threads)
     throw std::invalid_argument(std::string("PAPILIO_NUM_THREADS is '") + text +
-                                "', expected a whole number from 1 to 4096");
+                                "', expected a whole number from 1 to " +
+                                std::to_string(most_threads));
   return static_cast<int>(value);
 }
 
@@ -65,35 +88,61 @@ void wait_until(Ready ready) {
 }
 
 /// Tasks under way. `next` counts phases * tasks tickets; a ticket of phase p may run when p *
-/// tasks are done, and that always comes: earlier tickets are held by threads that run.
+/// tasks are done, and that always comes: earlier tickets are held by threads that run, or one of
+/// them failed, after which nobody waits or starts a task.
 struct Job {
   Index phases, tasks;
   void (*body)(void*, Index, Index);
   void* context;
   int helpers_wanted;
   std::atomic<Index> next{0}, done{0};
+  std::atomic<bool> failed{false};
   std::atomic<int> inside{0};  // helpers that may touch this job
   std::exception_ptr failure;
   std::mutex failing;
 
   void work() {
-    in_task = true;
     for (;;) {
       const Index ticket = next.fetch_add(1, std::memory_order_relaxed);
       if (ticket >= phases * tasks) break;
       const Index phase = ticket / tasks;
       if (phase > 0)
-        wait_until([&] { return done.load(std::memory_order_acquire) >= phase * tasks; });
-      try {
+        wait_until([&] {
+          poll();
+          return done.load(std::memory_order_acquire) >= phase * tasks || has_failed();
+        });
+      if (has_failed()) break;
+      guard([&] {
+        poll_interruption();
         body(context, phase, ticket % tasks);
-      } catch (...) {
-        const std::lock_guard<std::mutex> lock(failing);
-        failure = std::current_exception();
-        next.store(phases * tasks, std::memory_order_relaxed);
-      }
+      });
       if (phases > 1) done.fetch_add(1, std::memory_order_release);
     }
-    in_task = false;
+  }
+
+  /// For the caller, once it has nothing left to do.
+  void wait_for_helpers() {
+    wait_until([&] {
+      poll();
+      return inside.load(std::memory_order_acquire) == 0;
+    });
+  }
+
+ private:
+  bool has_failed() const { return failed.load(std::memory_order_relaxed); }
+  void poll() {
+    if (!has_failed()) guard(poll_interruption);
+  }
+  /// Runs what may fail; the first failure is kept.
+  template <class Call>
+  void guard(const Call& call) {
+    try {
+      call();
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(failing);
+      if (!failure) failure = std::current_exception();
+      failed.store(true, std::memory_order_relaxed);
+    }
   }
 };
 
@@ -102,6 +151,7 @@ struct Job {
 class Pool {
  public:
   void run(Job& job) {
+    const InTask working;
     std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
     if (owner.owns_lock()) open(job);
     job.work();
@@ -129,10 +179,11 @@ class Pool {
       const std::lock_guard<std::mutex> lock(mutex_);
       job_ = nullptr;
     }
-    wait_until([&] { return job.inside.load(std::memory_order_acquire) == 0; });
+    job.wait_for_helpers();
   }
 
   void serve() {
+    const InTask working;
     unsigned seen = 0;
     for (;;) {
       // A loop of products opens jobs microseconds apart; sleeping and waking takes longer.
@@ -151,7 +202,10 @@ class Pool {
         }
       }
       if (!job) continue;
-      job->work();
+      {
+        const Helping helping(job->failed);
+        job->work();
+      }
       job->inside.fetch_sub(1, std::memory_order_release);
     }
   }
@@ -195,15 +249,18 @@ int num_threads() {
 }
 
 void set_num_threads(int threads) {
-  if (threads < 1)
-    throw std::invalid_argument("threads is " + std::to_string(threads) + ", expected at least 1");
+  if (threads < 1 || threads > most_threads)
+    throw std::invalid_argument("threads is " + std::to_string(threads) +
+                                ", expected a whole number from 1 to " +
+                                std::to_string(most_threads));
   requested.store(threads);
 }
 
+void set_worth_a_thread(double work) { worth_a_thread.store(work > 0 ? work : usual_worth); }
+
 int threads_for(Index tasks, double work) {
-  // Waking a helper costs the caller a few microseconds; it starts some ten later.
-  constexpr double worth_a_thread = 15e3;
-  const double useful = std::min(static_cast<double>(tasks), work / worth_a_thread);
+  const double useful =
+      std::min(static_cast<double>(tasks), work / worth_a_thread.load(std::memory_order_relaxed));
   if (useful < 2) return 1;
   const int available = num_threads();
   return useful >= available ? available : static_cast<int>(useful);
@@ -213,10 +270,13 @@ void run_tasks(int threads, Index phases, Index tasks, void (*body)(void*, Index
                void* context) {
   if (threads <= 1 || tasks <= 1 || in_task) {
     for (Index phase = 0; phase < phases; ++phase)
-      for (Index task = 0; task < tasks; ++task) body(context, phase, task);
+      for (Index task = 0; task < tasks; ++task) {
+        if (tasks > 1) poll_interruption();
+        body(context, phase, task);
+      }
     return;
   }
-  Job job{phases, tasks, body, context, threads - 1, {}, {}, {}, {}, {}};
+  Job job{phases, tasks, body, context, threads - 1, {}, {}, {}, {}, {}, {}};
   the_pool().run(job);
   if (job.failure) std::rethrow_exception(job.failure);
 }

@@ -1,0 +1,23 @@
+// Many small equal tasks on all threads.
+#pragma once
+
+#include <algorithm>
+
+#include "papilio/threads.hpp"
+
+namespace papilio {
+
+/// Runs body(begin, end) on shares of 0..count: a few for each thread, of some milliseconds at
+/// most, so that an interruption is answered between them.
+template <class Body>
+void in_shares(Index count, double nanoseconds_each, Body&& body) {
+  constexpr double longest = 5e6;
+  const double work = static_cast<double>(count) * nanoseconds_each;
+  const int threads = threads_for(count, work);
+  const Index least = threads == 1 ? 1 : 4 * threads;
+  const Index shares = std::min(count, std::max(least, static_cast<Index>(work / longest)));
+  parallel_for(threads, shares,
+               [&](Index share) { body(count * share / shares, count * (share + 1) / shares); });
+}
+
+}  // namespace papilio
