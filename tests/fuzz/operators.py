@@ -27,6 +27,7 @@ KINDS = (
     "diagonal",
     "identity",
     "twiddles only",
+    "disturbed",
 )
 
 #: (a, b, c, d, kind, tied: "", "a", "d" or "ad")
@@ -41,7 +42,7 @@ def draw_square_chain(rng: np.random.Generator, dtype: str) -> tuple[Spec, ...]:
     """Levels of radices, as transforms have them, each of a random kind in runs."""
     radices: list[int] = []
     size = 1
-    most = int(2 ** rng.uniform(0, 8))
+    most = int(2 ** rng.uniform(0, 8 if rng.random() < 0.2 else 6))
     while size < most:
         radix = int(rng.choice([2, 2, 2, 2, 2, 2, 3, 4, 5, 6, 7, 8, 9, 16]))
         if size * radix > 2 * most:
@@ -134,6 +135,13 @@ def values(spec: Spec, dtype: str, rng: np.random.Generator) -> _Array:
         result = ones * np.eye(b)[..., None]
     elif kind == "diagonal":
         result = ones * np.eye(b)[..., None] * normal((shape[0], b, 1, shape[3]))
+    elif kind == "disturbed":
+        # Next to a matrix that has kernels of its own, but not that.
+        matrix = _matrix(
+            str(rng.choice(["fourier", "hadamard"])) if holds_complex else "hadamard", b
+        )
+        result = ones * matrix[..., None]
+        result = result * (1 + 10.0 ** rng.uniform(-14, -3) * normal(shape))
     else:
         matrix = _matrix("fourier" if holds_complex else "hadamard", b)
         k, l = np.arange(b)[:, None], np.arange(shape[3])
@@ -189,29 +197,37 @@ def build(
     )
 
 
-def extended(x: _Array) -> _Array:
+def extended(x: _Array, dtype: Any) -> _Array:
+    """x in a precision that is far beyond that of the dtype."""
+    if np.dtype(dtype).name in ("float32", "complex64"):
+        return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
     return x.astype(np.clongdouble if x.dtype.kind == "c" else np.longdouble)
 
 
-def product(F: pp.Butterfly, X: _Array) -> tuple[_Array, _Array]:
-    """F X in extended precision, factor by factor, for X of shape (n, columns); and what
-    the absolute values of all factors and of X give, which rounding errors are relative to."""
-    Y = extended(X)
+def product(F: pp.Butterfly, X: _Array, dtype: Any) -> tuple[_Array, _Array]:
+    """F X in extended precision, factor by factor, for X of shape (n, columns); and what the
+    absolute values of all factors and of X give, which rounding errors in `dtype` are relative
+    to."""
+    Y = extended(X, dtype)
     size = np.abs(Y)
     if F.column_permutation is not None:
         inverse = np.argsort(F.column_permutation)
         Y, size = Y[inverse], size[inverse]
     for p, v in zip(reversed(F.architecture), reversed(F.factors), strict=True):
-        wide = extended(np.broadcast_to(v, tuple(p)))
-        Y = np.einsum("ijkl,iklm->ijlm", wide, Y.reshape(p.a, p.c, p.d, -1)).reshape(
-            p.a * p.b * p.d, -1
-        )
-        size = np.einsum("ijkl,iklm->ijlm", np.abs(wide), size.reshape(p.a, p.c, p.d, -1)).reshape(
-            p.a * p.b * p.d, -1
-        )
+        wide = extended(np.broadcast_to(v, tuple(p)), dtype)
+        Y = _applied(p, wide, Y)
+        size = _applied(p, np.abs(wide), size)
     if F.row_permutation is not None:
         Y, size = Y[F.row_permutation], size[F.row_permutation]
     return Y, size
+
+
+def _applied(p: pp.Pattern, values: _Array, X: _Array) -> _Array:
+    X = X.reshape(p.a, p.c, p.d, -1)
+    Y = np.zeros((p.a, p.b, p.d, X.shape[-1]), np.result_type(values, X))
+    for k in range(p.c):
+        Y += values[:, :, k, :, None] * X[:, None, k]
+    return Y.reshape(p.a * p.b * p.d, -1)
 
 
 def roundings(F: pp.Butterfly) -> float:
