@@ -73,7 +73,7 @@ def columns_of(region):
 def fills(F):  # T2 (b): F = [(region, r)]
     for i in set().union(*(set(g) for g, _ in F)):
         U, copies = 0, {}
-        for g, r in F:
+        for g, _ in F:
             U |= g.get(i, 0)
         for n, (g, r) in enumerate(F):
             if i in g:
