@@ -1,4 +1,5 @@
 #include <cstring>
+#include <limits>
 
 #include "bindings.hpp"
 #include "papilio/fixed_support.hpp"
@@ -12,6 +13,13 @@ using Indices = py::array_t<std::int32_t, py::array::c_style>;
 
 [[noreturn]] void refuse(const char* name, const char* what) {
   throw py::value_error(std::string(name) + ": " + what);
+}
+
+/// A number of rows or columns.
+Index to_length(Index length, const char* name) {
+  if (length < 0 || length > std::numeric_limits<std::int32_t>::max())
+    refuse(name, ("is " + std::to_string(length) + ", expected 0 to 2**31 - 1").c_str());
+  return length;
 }
 
 /// Index sets as CSR has them; what could make the core read out of bounds is checked.
@@ -42,28 +50,32 @@ py::tuple to_tuple(const IndexSets& sets) {
   return py::make_tuple(to_array(sets.start), to_array(sets.index));
 }
 
-/// The arrays of a pair of supports, kept alive with what refers to them.
+/// Index sets of our own: what was checked must stay as it was.
+IndexSets to_own_sets(const Starts& start, const Indices& index, Index bound, const char* name) {
+  const IndexSetsView sets = to_sets(start, index, bound, name);
+  return {{sets.start, sets.start + sets.size + 1}, {sets.index, sets.index + index.size()}};
+}
+
+/// A pair of supports with their memory.
 struct SupportArrays {
-  Starts left_start;
-  Indices left;
-  Starts right_start;
-  Indices right;
+  IndexSets left, right;
   Supports supports;
 
-  SupportArrays(Index rows, Index cols, Starts ls, Indices l, Starts rs, Indices r)
-      : left_start(std::move(ls)),
-        left(std::move(l)),
-        right_start(std::move(rs)),
-        right(std::move(r)),
-        supports{rows, cols, to_sets(left_start, left, rows, "left"),
-                 to_sets(right_start, right, cols, "right")} {
-    if (supports.left.size != supports.right.size) refuse("right", "differs from left in length");
+  SupportArrays(Index rows, Index cols, const Starts& left_start, const Indices& left_index,
+                const Starts& right_start, const Indices& right_index)
+      : left(to_own_sets(left_start, left_index, to_length(rows, "rows"), "left")),
+        right(to_own_sets(right_start, right_index, to_length(cols, "columns"), "right")),
+        supports{rows, cols, left.view(), right.view()} {
+    if (left.size() != right.size()) refuse("right", "differs from left in length");
+    to_length(left.size(), "the inner length");
   }
+  SupportArrays(const SupportArrays&) = delete;
+  SupportArrays& operator=(const SupportArrays&) = delete;
 
   /// The values of X or Y: one per entry of the support.
   void check_values(const py::array& x, const py::array& y) const {
-    const auto fits = [](const py::array& values, const Indices& index) {
-      return values.ndim() == 1 && values.size() == index.size() &&
+    const auto fits = [](const py::array& values, const IndexSets& sets) {
+      return values.ndim() == 1 && static_cast<std::size_t>(values.size()) == sets.index.size() &&
              (values.flags() & py::array::c_style);
     };
     if (!fits(x, left) || !fits(y, right)) refuse("x, y", "must have one value per entry");
@@ -93,6 +105,8 @@ class MatrixArrays {
       matrix.col_stride = element_stride(values, 1, "A");
       return;
     }
+    if (!py::isinstance<Starts>(start) || !py::isinstance<Indices>(column))
+      throw py::type_error("A's row starts must be int64, its columns int32 arrays");
     start_ = start.cast<Starts>();
     column_ = column.cast<Indices>();
     if (to_sets(start_, column_, matrix.cols, "A").size != matrix.rows || values.ndim() != 1 ||
@@ -123,24 +137,23 @@ class SupportClasses {
 
   py::tuple state() const {
     const Supports& s = arrays_.supports;
-    return py::make_tuple(s.rows, s.cols, arrays_.left_start, arrays_.left, arrays_.right_start,
-                          arrays_.right);
+    return py::make_tuple(s.rows, s.cols, to_array(arrays_.left.start),
+                          to_array(arrays_.left.index), to_array(arrays_.right.start),
+                          to_array(arrays_.right.index));
   }
 
   const SupportAnalysis& analysis() const { return *analysis_; }
 
-  double mass_outside(const py::array& values, const py::object& start, const py::object& column,
+  double norm_outside(const py::array& values, const py::object& start, const py::object& column,
                       double scale) const {
     const MatrixArrays A(arrays_.supports, values, start, column, scale);
     const py::gil_scoped_release release;
-    return papilio::mass_outside(A.matrix, *analysis_);
+    return papilio::norm_outside(A.matrix, *analysis_);
   }
 
-  /// (discarded, shrunk), squared.
-  std::pair<double, double> solve_pieces(const py::array& values, const py::object& start,
-                                         const py::object& column, double scale, double ridge,
-                                         py::array& x, py::array& y,
-                                         const py::object& progress) const {
+  double solve_pieces(const py::array& values, const py::object& start, const py::object& column,
+                      double scale, double ridge, py::array& x, py::array& y,
+                      const py::object& progress) const {
     connect_lapack();
     const MatrixArrays A(arrays_.supports, values, start, column, scale);
     check_factors(A, x, y);
@@ -151,9 +164,15 @@ class SupportClasses {
       if (!progress.is_none()) progress(fraction);
     };
     const py::gil_scoped_release release;
-    const PieceErrors errors =
-        papilio::solve_pieces(A.matrix, arrays_.supports, *analysis_, ridge, to_x, to_y, tell);
-    return {errors.discarded, errors.shrunk};
+    return papilio::solve_pieces(A.matrix, arrays_.supports, *analysis_, ridge, to_x, to_y, tell);
+  }
+
+  double residual(const py::array& values, const py::object& start, const py::object& column,
+                  double scale, const py::array& x, const py::array& y) const {
+    const MatrixArrays A(arrays_.supports, values, start, column, scale);
+    check_factors(A, x, y);
+    const py::gil_scoped_release release;
+    return papilio::residual(A.matrix, arrays_.supports, x.data(), y.data());
   }
 
   void fill_complete(const py::array& values, const py::object& start, const py::object& column,
@@ -170,7 +189,8 @@ class SupportClasses {
     const MatrixArrays A(arrays_.supports, values, start, column, scale);
     const IndexSetsView entries = to_sets(wanted_start, wanted, A.matrix.cols, "entries");
     if (entries.size != A.matrix.rows) refuse("entries", "must be listed for each row of A");
-    py::array out(values.dtype(), wanted.size());
+    const bool complex = holds_complex(A.matrix.dtype);
+    py::array out(py::dtype(complex ? "complex128" : "float64"), wanted.size());
     void* to = out.mutable_data();
     const py::gil_scoped_release release;
     gather_entries(A.matrix, entries, to);
@@ -318,8 +338,9 @@ void register_fixed_support(py::module_& module) {
       .def("piece_class", array_of([](const Analysis& a) { return a.piece_class; }))
       .def("piece_rows", sets_of([](const Analysis& a) { return a.piece_rows; }))
       .def("piece_cols", sets_of([](const Analysis& a) { return a.piece_cols; }))
-      .def("mass_outside", &SupportClasses::mass_outside)
+      .def("norm_outside", &SupportClasses::norm_outside)
       .def("solve_pieces", &SupportClasses::solve_pieces)
+      .def("residual", &SupportClasses::residual)
       .def("fill_complete", &SupportClasses::fill_complete)
       .def("gather", &SupportClasses::gather);
   py::class_<SingleThreadedBlasHold>(module, "SingleThreadedBlas")

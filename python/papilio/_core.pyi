@@ -105,7 +105,7 @@ class SupportClasses:
     def piece_class(self) -> _Index: ...
     def piece_rows(self) -> _Sets: ...
     def piece_cols(self) -> _Sets: ...
-    def mass_outside(
+    def norm_outside(
         self, values: NDArray[Any], start: _Start | None, column: _Index | None, scale: float, /
     ) -> float: ...
     def solve_pieces(
@@ -119,7 +119,17 @@ class SupportClasses:
         y: NDArray[Any],
         progress: Callable[[float], object] | None,
         /,
-    ) -> tuple[float, float]: ...
+    ) -> float: ...
+    def residual(
+        self,
+        values: NDArray[Any],
+        start: _Start | None,
+        column: _Index | None,
+        scale: float,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        /,
+    ) -> float: ...
     def fill_complete(
         self,
         values: NDArray[Any],

@@ -37,6 +37,7 @@ _STEPS = 10
 _ROUNDS = 10
 _RESTARTS = 4
 _DIVERGED = 100.0
+_CHUNK = 1 << 20  # entries of a panel
 
 
 def solve_chain(A: Any, supports: Sequence[Any], options: Options) -> FixedSupportResult:
@@ -78,36 +79,63 @@ def _by_factorize(
     for mask, values in zip(masks, F.factors, strict=True):
         in_order = np.ascontiguousarray(values.transpose(0, 1, 3, 2)).ravel()
         factors.append(scipy.sparse.csr_array((in_order, mask.indices, mask.indptr), mask.shape))
-    norm2 = target.norm2 - target.unread2  # of what factorize saw
-    error2 = F.report.relative_error**2 * norm2 + target.unread2
-    bound2 = F.report.lower_bound**2 * norm2 + target.unread2
+    seen = math.sqrt(max(0.0, target.norm2 - target.unread**2))  # the norm of what factorize saw
+    error = _error(target, factors)
+    bound = math.hypot(F.report.lower_bound * seen, target.unread)
     rounding = 100 * float(np.finfo(target.dtype).eps)
     return make_result(
         target,
         tuple(factors),
-        error2=error2,
-        bound2=bound2,
-        optimal=math.sqrt(error2) <= math.sqrt(bound2) + rounding * math.sqrt(target.norm2),
+        error=error,
+        bound=bound,
+        optimal=error <= bound + rounding * math.sqrt(target.norm2),
         method="hierarchical",
         existence="every matrix has a best approximation: the supports are a butterfly's",
         diverging=False,
         iterations=0,
-        history=[(time.perf_counter() - options.start, error2)],
+        history=[(time.perf_counter() - options.start, error)],
         start=options.start,
         report=F.report,
     )
 
 
+def _error(target: Target, factors: Sequence[Any]) -> float:
+    """||A - X_1 ... X_L||, scaled, of the factors as they are: some rows at a time."""
+    wide = np.result_type(target.dtype, np.float64)
+    scaled = [factor.astype(wide) * power for factor, power in _shares(factors, target.exponent)]
+    m, n = target.shape
+    height = max(1, _CHUNK // max(n, *(factor.shape[0] for factor in factors)))
+    error = target.unread
+    for first in range(0, m, height):
+        rows = np.arange(first, min(first + height, m))
+        product = scaled[0][rows].toarray()
+        for factor in scaled[1:]:
+            product = product @ factor
+        error = math.hypot(error, float(np.linalg.norm(target.block(rows, slice(None)) - product)))
+    return error
+
+
+def _shares(items: Sequence[Any], exponent: int) -> list[tuple[Any, float]]:
+    """Each item with its share of 4**exponent: a power of two."""
+    whole = 2 * exponent
+    steps = [whole * n // len(items) for n in range(len(items) + 1)]
+    return [
+        (item, math.ldexp(1.0, last - first))
+        for item, (first, last) in zip(items, itertools.pairwise(steps), strict=True)
+    ]
+
+
 def _by_alternation(target: Target, masks: Sequence[Any], options: Options) -> FixedSupportResult:
     chain = _Chain(target, masks, options)
+    wide = chain.target.dtype
     starts: list[_Values] = []
     bound2 = chain.unreached2
     if options.method == "auto":
         for split in range(1, len(masks)):
-            bound2 = max(bound2, _split_bound(target, masks, split, options))
+            bound2 = max(bound2, _split_bound(target, masks, split, options) ** 2)
         cut = _cut(target, masks, options)
         if cut is not None:
-            starts.append([cut[0] * target.scale, *cut[1:]])
+            starts.append([v.astype(wide) * power for v, power in _shares(cut, target.exponent)])
     cut_error2 = chain.error2(starts[0]) if starts else math.inf
     if cut_error2 > bound2 + 1e-24 * target.norm2:  # else no start can be better
         restarts = _RESTARTS if options.restarts is None else options.restarts
@@ -120,18 +148,21 @@ def _by_alternation(target: Target, masks: Sequence[Any], options: Options) -> F
     diverging = growth > _DIVERGED and error2 > 1e-20 * target.norm2
     if diverging:
         warn_diverging(growth)
-    values[0] = values[0] / target.scale
+    factors = [
+        chain.matrix(n, (v * power).astype(target.dtype))
+        for n, (v, power) in enumerate(_shares(_balanced(values), -target.exponent))
+    ]
     return make_result(
         target,
-        tuple(chain.matrix(n, v.astype(target.dtype)) for n, v in enumerate(values)),
-        error2=error2,
-        bound2=min(bound2, error2),
+        tuple(factors),
+        error=_error(target, factors),
+        bound=math.sqrt(bound2),
         optimal=False,
         method="hierarchical" if best == 0 and cut_error2 < math.inf else "alternating",
         existence="unknown: no theorem applies, and a best approximation may not exist",
         diverging=diverging,
         iterations=chain.steps,
-        history=chain.history,
+        history=[(seconds, math.sqrt(e)) for seconds, e in chain.history],
         start=options.start,
         report=None,
     )
@@ -146,7 +177,7 @@ def _split(masks: Sequence[Any], split: int) -> tuple[Any, Any, Any]:
 def _split_bound(target: Target, masks: Sequence[Any], split: int, options: Options) -> float:
     """The squared error of the best two factors with the supports of both parts' products."""
     left, right, report = _split(masks, split)
-    return solve_pair(target, left, right, report, options).bound2 if report.tractable else 0.0
+    return solve_pair(target, left, right, report, options).bound if report.tractable else 0.0
 
 
 def _cut(target: Target, masks: Sequence[Any], options: Options) -> _Values | None:
@@ -155,7 +186,7 @@ def _cut(target: Target, masks: Sequence[Any], options: Options) -> _Values | No
         left, right, report = _split(masks, split)
         if not report.tractable:
             continue
-        factors = to_factors(target, left, right, solve_pair(target, left, right, report, options))
+        factors = to_factors(left, right, solve_pair(target, left, right, report, options))
         values: _Values = []
         for factor, part in zip(factors, (masks[:split], masks[split:]), strict=True):
             if len(part) == 1:
@@ -170,13 +201,26 @@ def _cut(target: Target, masks: Sequence[Any], options: Options) -> _Values | No
     return None
 
 
+def _balanced(values: _Values) -> _Values:
+    """The same product, by powers of two, of factors of about the same norm."""
+    norms = [float(np.linalg.norm(v)) for v in values]
+    if not 0 < min(norms) <= max(norms) < math.inf:
+        return values
+    sizes = [math.frexp(norm)[1] for norm in norms]
+    wanted = sum(sizes) // len(sizes)
+    wanted_of = [wanted + (n < sum(sizes) - wanted * len(sizes)) for n in range(len(sizes))]
+    return [
+        v * math.ldexp(1.0, w - size) for v, w, size in zip(values, wanted_of, sizes, strict=True)
+    ]
+
+
 class _Chain:
     """||A - X_1 ... X_L|| as a function of the values of the factors, in double precision."""
 
     def __init__(self, target: Target, masks: Sequence[Any], options: Options) -> None:
         self.masks, self.options = masks, options
         self.target = target.toarray()
-        self.unread2 = target.unread2
+        self.unread2 = target.unread**2
         reached = _reach(masks)
         outside = self.target.copy()
         outside[reached.nonzero()] = 0

@@ -6,19 +6,20 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
 from . import _core
+from .checks import finite_number, one_of, positive_int, shown, whole_number
 from .factorization import Progress, reporter
-from .pattern import positive_int
+from .interruptible import interruptibly
 from .report import Report
 from .support_descent import Problem, Track, descend
-from .support_target import Target
+from .support_target import Target, largest_part
 from .supports import Support, SupportReport, analyze, as_supports, sets_of
 
 _Array = NDArray[Any]
@@ -149,12 +150,11 @@ class Options:
 
 @dataclass
 class PairSolution:
-    """Values of X (column by column) and Y (row by row) and squared errors, all scaled."""
+    """Values of X (column by column) and Y (row by row), and a lower bound of the scaled error."""
 
     x: _Array
     y: _Array
-    error2: float
-    bound2: float
+    bound: float
     local: bool
     divergence: float
     iterations: int
@@ -256,31 +256,28 @@ def fixed_support(
     (False, True)
     """
     begin = time.perf_counter()
+    options = _options(method, ridge, restarts, max_sweeps, tolerance, seed, begin)
     if right is None:
         from .support_chain import solve_chain
 
         supports = _sequence(left)
         if len(supports) > 2:
             with reporter(progress, "fixed_support") as tell:
-                options = _options(
-                    method, ridge, restarts, max_sweeps, tolerance, seed, begin, tell
-                )
-                return solve_chain(A, supports, options)
+                return solve_chain(A, supports, replace(options, tell=tell))
         left, right = supports
     csc, csr = as_supports(left, right)
     report = analyze(csc, csr)
     target = Target(A, csc, csr)
     with reporter(progress, "fixed_support") as tell:
-        options = _options(method, ridge, restarts, max_sweeps, tolerance, seed, begin, tell)
-        solution = solve_pair(target, csc, csr, report, options)
-    factors = to_factors(target, csc, csr, solution)
+        solution = solve_pair(target, csc, csr, report, replace(options, tell=tell))
+    residual = report._classes.residual(*target.arrays, solution.x, solution.y)
     if solution.divergence:
         warn_diverging(solution.divergence)
     return make_result(
         target,
-        factors,
-        error2=solution.error2,
-        bound2=solution.bound2,
+        to_factors(csc, csr, solution),
+        error=math.hypot(target.unread, residual),
+        bound=solution.bound,
         optimal=not solution.local,
         method="local" if solution.local else "exact",
         existence=_existence(report, options.ridge),
@@ -307,33 +304,29 @@ def make_result(
     target: Target,
     factors: tuple[Any, ...],
     *,
-    error2: float,
-    bound2: float,
+    error: float,
+    bound: float,
     history: list[tuple[float, float]],
     start: float,
     **fields: Any,
 ) -> FixedSupportResult:
-    """A result from squared, scaled errors."""
-    error = math.sqrt(max(error2, 0.0))
+    """A result from scaled errors. What rounding makes of a bound isn't above the error."""
     norm = math.sqrt(target.norm2)
     return FixedSupportResult(
         factors=factors,
         error=error / target.scale,
         relative_error=error / norm if norm > 0 else 0.0,
-        lower_bound=math.sqrt(max(bound2, 0.0)) / target.scale,
-        history=np.array(
-            [(seconds, math.sqrt(max(e, 0.0)) / target.scale) for seconds, e in history]
-        ).reshape(-1, 2),
+        lower_bound=min(bound, error) / target.scale,
+        history=np.array([(seconds, e / target.scale) for seconds, e in history]).reshape(-1, 2),
         seconds=time.perf_counter() - start,
         **fields,
     )
 
 
-def to_factors(target: Target, left: Any, right: Any, solution: PairSolution) -> tuple[Any, Any]:
-    """X and Y as CSR arrays, with the scale of the target taken back."""
-    back = target.dtype.type(math.ldexp(1.0, -target.exponent))
-    X = scipy.sparse.csc_array((solution.x * back, left.indices, left.indptr), shape=left.shape)
-    Y = scipy.sparse.csr_array((solution.y * back, right.indices, right.indptr), shape=right.shape)
+def to_factors(left: Any, right: Any, solution: PairSolution) -> tuple[Any, Any]:
+    """X and Y as CSR arrays."""
+    X = scipy.sparse.csc_array((solution.x, left.indices, left.indptr), shape=left.shape)
+    Y = scipy.sparse.csr_array((solution.y, right.indices, right.indptr), shape=right.shape)
     return scipy.sparse.csr_array(X), Y
 
 
@@ -361,18 +354,15 @@ def solve_pair(
             )
         )
     x, y = np.zeros(left.nnz, target.dtype), np.zeros(right.nnz, target.dtype)
-    outside = target.outside(core)
-    solution = PairSolution(x, y, outside, outside, bool(local.any()), 0.0, 0, [])
+    solution = PairSolution(x, y, target.outside(core), bool(local.any()), 0.0, 0, [])
     if options.method != "local":
-        ridge = options.ridge * target.scale
         # A bar would show the exact part as the whole; the local part takes nearly all the time.
         tell = None if solution.local else options.tell
-        discarded, shrunk = core.solve_pieces(*target.arrays, ridge, x, y, tell)
-        solution.error2 += discarded + shrunk
-        solution.bound2 += discarded
+        discarded = core.solve_pieces(*target.arrays, options.ridge, x, y, tell)
+        solution.bound = math.hypot(solution.bound, discarded)
     if solution.local:
         _solve_locally(target, left, right, report, local, free, options, solution)
-        solution.bound2 = max(_bound(target, report, solution.bound2), solution.bound2)
+        solution.bound = max(_bound(target, report, solution.bound), solution.bound)
     if options.method != "local" and options.ridge == 0 and (kinds != "disjoint").any():
         core.fill_complete(*target.arrays, x, y)
     return solution
@@ -397,10 +387,17 @@ def _solve_locally(
     observed.sort_indices()
     entries = sets_of(observed)
     dtype = np.result_type(target.dtype, np.float64)
-    values = report._classes.gather(*target.arrays, *entries).astype(dtype)
-    norm2 = float(np.linalg.norm(values)) ** 2
-    if norm2 == 0:
+    values = report._classes.gather(*target.arrays, *entries)
+    largest = largest_part(values)
+    if largest == 0:
         return
+    # What the others leave may be far smaller than the whole matrix.
+    half = -(math.frexp(largest)[1] // 2)
+    values *= math.ldexp(1.0, half)
+    values *= math.ldexp(1.0, half)
+    norm2 = float(np.linalg.norm(values)) ** 2
+    # Beyond so large a ridge all factors are zero.
+    ridge = min(options.ridge * target.scale * math.ldexp(1.0, half) * math.ldexp(1.0, half), 1e99)
     make = _core.AlternatingComplex if dtype.kind == "c" else _core.AlternatingReal
     order = np.argsort(report.class_of[inner], kind="stable").astype(np.int32)
     starts = np.r_[0, np.flatnonzero(np.diff(report.class_of[inner[order]])) + 1, len(order)]
@@ -410,20 +407,21 @@ def _solve_locally(
         (X.nnz, Y.nnz),
         norm2,
         (starts.astype(np.int64), order),
-        options.ridge * target.scale,
+        ridge,
         options.tolerance,
     )
     track = Track(options.start, options.max_sweeps, options.tell)
     point, solution.divergence = descend(
         problem, options.restarts_for(report.flops), options.max_sweeps, options.rng, track
     )
-    unused = np.empty_like(point.x), np.empty_like(point.y)
-    known = solution.error2
-    solution.error2 += problem.solver.gradient(point.x, point.y, 0.0, *unused)
     solution.iterations = track.steps
-    solution.history = [(seconds, known + best) for seconds, best in track.history]
-    _place(solution.x, left.indptr, inner, point.x)
-    _place(solution.y, right.indptr, inner, point.y)
+    solution.history = [
+        (seconds, math.hypot(solution.bound, math.ldexp(math.sqrt(max(best, 0.0)), -2 * half)))
+        for seconds, best in track.history
+    ]
+    back = math.ldexp(1.0, -target.exponent - half)
+    _place(solution.x, left.indptr, inner, point.x * back)
+    _place(solution.y, right.indptr, inner, point.y * back)
 
 
 def _place(out: _Array, starts: _Array, inner: _Array, values: _Array) -> None:
@@ -441,15 +439,14 @@ def _union(left: Any, right: Any, report: SupportReport, chosen: _Array) -> Any:
 
 
 def _bound(target: Target, report: SupportReport, known: float) -> float:
-    """A lower bound of the squared error: theorem 4 of docs/supports.md, as far as is cheap."""
-    cost, extra = 0.0, 0.0
+    """A lower bound of the error: theorem 4 of docs/supports.md, as far as is cheap."""
+    cost, bound = 0.0, known
     for component in report._open_components():
         for rows, cols, rank in component.rectangles():
             cost += len(rows) * len(cols) * min(len(rows), len(cols))
             if cost > _BOUND_COST:
                 break
-            extra += _tail(target.block(rows, cols), rank)
-    bound = known + extra
+            bound = math.hypot(bound, _tail(target.block(rows, cols), rank))
     inner = int(np.count_nonzero(report.class_of >= 0))
     m, n = target.shape
     if inner < min(m, n) and m * n * min(m, n) <= _BOUND_COST:
@@ -458,8 +455,8 @@ def _bound(target: Target, report: SupportReport, known: float) -> float:
 
 
 def _tail(block: _Array, rank: int) -> float:
-    sigma = np.linalg.svd(block, compute_uv=False)[rank:]
-    return float(sigma @ sigma)
+    sigma = interruptibly(np.linalg.svd, block, compute_uv=False)
+    return float(np.linalg.norm(sigma[rank:]))
 
 
 def _existence(report: SupportReport, ridge: float) -> str:
@@ -479,26 +476,36 @@ def _sequence(left: Any) -> list[Any]:
     return list(left)
 
 
-def _count(value: Any, name: str) -> int:
-    return 0 if value == 0 else positive_int(value, name)
+def _generator(seed: Any) -> np.random.Generator:
+    wrong = f"seed is {shown(seed)}, expected a whole number of at least 0 or a Generator"
+    if isinstance(seed, bool | np.bool_):
+        raise TypeError(wrong)
+    try:
+        return np.random.default_rng(seed)
+    except TypeError:
+        raise TypeError(wrong) from None
+    except ValueError:
+        raise ValueError(wrong) from None
+
+
+def _nonnegative(value: Any, name: str) -> float:
+    try:
+        return finite_number(value, name)
+    except TypeError as error:
+        raise ValueError(str(error)) from None  # as 0.1.0 did
 
 
 def _options(
     method: Any, ridge: Any, restarts: Any, max_sweeps: Any, tolerance: Any, seed: Any,
-    start: float, tell: Callable[[float], object] | None,
+    start: float,
 ) -> Options:  # fmt: skip
-    if method not in ("auto", "exact", "local"):
-        raise ValueError(f"method is {method!r}, expected 'auto', 'exact' or 'local'")
-    for name, value in (("ridge", ridge), ("tolerance", tolerance)):
-        if not (isinstance(value, int | float | np.number) and 0 <= value < math.inf):
-            raise ValueError(f"{name} is {value!r}, expected a finite number of at least 0")
     return Options(
-        method,
-        float(ridge),
-        None if restarts is None else _count(restarts, "restarts"),
+        cast(Method, one_of(method, "method", ("auto", "exact", "local"))),
+        _nonnegative(ridge, "ridge"),
+        None if restarts is None else whole_number(restarts, "restarts", 0),
         positive_int(max_sweeps, "max_sweeps"),
-        float(tolerance),
-        np.random.default_rng(seed),
+        _nonnegative(tolerance, "tolerance"),
+        _generator(seed),
         start,
-        tell,
+        None,
     )

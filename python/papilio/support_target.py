@@ -20,8 +20,8 @@ _CHUNK = 1 << 21  # entries that are looked at together
 class Target:
     """A matrix with two axes, all finite, in one of the four dtypes, and its norm.
 
-    The core reads entries times `scale`, a power of four that brings the largest entry near 1:
-    squares then neither overflow nor vanish, and factors are scaled back exactly.
+    Norms are those of the matrix times `scale`, a power of four that brings the largest entry near
+    1: squares then neither overflow nor vanish.
 
     Parameters
     ----------
@@ -39,7 +39,9 @@ class Target:
 
     def __init__(self, A: Any, left: Any, right: Any) -> None:
         self.shape = left.shape[0], right.shape[1]
-        self._unread = 0.0  # norm of an operator's entries outside of the supports
+        # Of an operator's entries outside of the supports: the largest part, and the norm next to
+        # the power of two `_unread_exponent`.
+        self._unread, self._unread_exponent = 0.0, 0
         self.start: NDArray[np.int64] | None = None
         self.column: NDArray[np.int32] | None = None
         if isinstance(A, scipy.sparse.linalg.LinearOperator):
@@ -60,8 +62,6 @@ class Target:
                 array = array.astype(self.dtype)
             self.values: _Array = array
         self._measure()
-        self.unread2 = (self._unread * self.scale) ** 2
-        self.norm2 += self.unread2
 
     @property
     def arrays(self) -> tuple[Any, Any, Any, float]:
@@ -69,8 +69,8 @@ class Target:
         return self.values, self.start, self.column, self.scale
 
     def outside(self, classes: _core.SupportClasses) -> float:
-        """The squared mass outside of the union of the rectangles, scaled."""
-        return self.unread2 + classes.mass_outside(*self.arrays)
+        """The norm outside of the union of the rectangles, scaled."""
+        return math.hypot(self.unread, classes.norm_outside(*self.arrays))
 
     def unscaled(self) -> _Array:
         """The entries (of an operator: within the supports) as they are; dense ones not copied."""
@@ -86,11 +86,11 @@ class Target:
         scaled *= self.scale
         return scaled
 
-    def block(self, rows: _Array, cols: _Array) -> _Array:
+    def block(self, rows: _Array, cols: _Array | slice) -> _Array:
         """The entries of a rectangle, scaled, in double precision."""
         wide = np.result_type(self.dtype, np.float64)
         if self.start is None:
-            entries: _Array = self.values[np.ix_(rows, cols)].astype(wide) * self.scale
+            entries: _Array = self.values[rows][:, cols].astype(wide) * self.scale
             return entries
         matrix = scipy.sparse.csr_array((self.values, self.column, self.start), shape=self.shape)
         dense: _Array = matrix[rows][:, cols].toarray().astype(wide) * self.scale
@@ -125,19 +125,43 @@ class Target:
             last = min(first + width, n)
             identity = np.zeros((n, last - first), self.dtype)
             identity[np.arange(first, last), np.arange(last - first)] = 1
-            entries = np.asarray(A.matmat(identity))
+            entries = self._columns(A, identity)
             _check_finite(entries, 0, first)
             union = scipy.sparse.csc_array(left @ right[:, first:last])
             union.sort_indices()
             columns = np.repeat(np.arange(last - first), np.diff(union.indptr))
-            inside = entries[union.indices, columns].astype(self.dtype)
+            inside = entries[union.indices, columns]
             entries[union.indices, columns] = 0
-            self._unread = math.hypot(self._unread, float(np.linalg.norm(entries)))
+            self._add_unread(entries)
             pieces.append(
                 scipy.sparse.csc_array((inside, union.indices, union.indptr), union.shape)
             )
         matrix = scipy.sparse.csr_array(scipy.sparse.hstack(pieces, format="csc"))
         self._take_sparse(matrix)
+
+    def _columns(self, A: Any, identity: _Array) -> _Array:
+        """A copy of the columns that an operator makes of those of the identity."""
+        columns = as_array(A.matmat(identity), "A @ identity")
+        wanted = (self.shape[0], identity.shape[1])
+        if columns.shape != wanted:
+            raise ValueError(f"A @ identity has shape {columns.shape}, expected {wanted}")
+        if not np.can_cast(columns.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"A has dtype {self.dtype}, but A @ identity has dtype {columns.dtype}")
+        with np.errstate(over="ignore"):  # what overflows isn't finite, and is told
+            return np.array(columns, self.dtype)
+
+    def _add_unread(self, entries: _Array) -> None:
+        largest = largest_part(entries)
+        if largest == 0:
+            return
+        exponent = max(math.frexp(largest)[1], self._unread_exponent if self._unread else -1100)
+        before = math.ldexp(self._unread, self._unread_exponent - exponent)
+        half = -exponent // 2
+        near = entries.astype(np.result_type(self.dtype, np.float64))
+        near *= math.ldexp(1.0, half)
+        near *= math.ldexp(1.0, -exponent - half)
+        self._unread = math.hypot(before, float(np.linalg.norm(near)))
+        self._unread_exponent = exponent
 
     def _measure(self) -> None:
         """Largest entry, scale and norm; ValueError that names the first entry not finite."""
@@ -149,17 +173,18 @@ class Target:
                 largest = max(largest, _check_finite(flat[first : first + height], first, 0))
             elif flat.size:
                 largest = max(largest, self._check_sparse())
-        limit = 60 if self.dtype in (np.float32, np.complex64) else 500
-        exponent = math.frexp(largest)[1] if largest > 0 else 0
-        self.exponent = max(-limit, min(limit, -(exponent // 2)))
+        exponents = [math.frexp(largest)[1]] if largest > 0 else []
+        exponents += [self._unread_exponent] if self._unread > 0 else []
+        self.exponent = max(-500, min(500, -(max(exponents, default=0) // 2)))
         self.scale = math.ldexp(1.0, 2 * self.exponent)
-        self.norm2 = sum(
+        self.unread = math.ldexp(self._unread, self._unread_exponent + 2 * self.exponent)
+        self.norm2 = self.unread**2 + sum(
             _squares(flat[first : first + height], self.scale)
             for first in range(0, flat.shape[0], height)
         )
 
     def _check_sparse(self) -> float:
-        largest = float(np.abs(self.values).max())
+        largest = largest_part(self.values)
         if not math.isfinite(largest):
             assert self.start is not None and self.column is not None
             n = int(np.flatnonzero(~np.isfinite(self.values))[0])
@@ -176,11 +201,20 @@ def _squares(entries: _Array, scale: float) -> float:
 
 def _check_finite(entries: _Array, first_row: int, first_column: int) -> float:
     """The largest magnitude."""
-    largest = float(np.abs(entries).max()) if entries.size else 0.0
+    largest = largest_part(entries)
     if not math.isfinite(largest):
         row, column = np.argwhere(~np.isfinite(entries))[0]
         _refuse(entries[row, column], first_row + int(row), first_column + int(column))
     return largest
+
+
+def largest_part(entries: _Array) -> float:
+    """The largest magnitude of a real or imaginary part: finite if all entries are."""
+    if not entries.size:
+        return 0.0
+    if entries.dtype.kind != "c":
+        return float(np.abs(entries).max())
+    return float(np.maximum(np.abs(entries.real).max(), np.abs(entries.imag).max()))
 
 
 def _refuse(value: Any, row: int, column: int) -> None:

@@ -16,7 +16,10 @@ from .case import Case
 from .runner import Failure
 
 #: Modules of this folder with families; each has a list FAMILIES.
-MODULES: tuple[str, ...] = ("products",)
+MODULES: tuple[str, ...] = (
+    "products",
+    "supports",
+)
 
 
 def all_families() -> list[type[Case]]:

@@ -79,7 +79,9 @@ struct SupportAnalysis {
 };
 
 /// A matrix by rows. column == nullptr: dense, strides in elements. Else sparse: row r has columns
-/// column[row_start[r]] .. column[row_start[r+1]-1], ascending. Entries are read times `scale`.
+/// column[row_start[r]] .. column[row_start[r+1]-1], ascending. Errors are those of the matrix times
+/// `scale`, a power of four that brings its entries near 1: their squares neither overflow nor
+/// vanish.
 struct RowMatrix {
   DType dtype;
   const void* values;
@@ -93,30 +95,30 @@ struct RowMatrix {
 /// Called now and then, by the calling thread, with the fraction that is done; may throw.
 using Progress = std::function<void(double)>;
 
-/// The squared mass of the matrix outside of all rectangles. One buffer per thread, no copy.
-double mass_outside(const RowMatrix& matrix, const SupportAnalysis& analysis);
+/// The norm of the matrix, times scale, outside of all rectangles. One buffer per thread, no copy.
+double norm_outside(const RowMatrix& matrix, const SupportAnalysis& analysis);
 
-/// out[n] = entry n of the sets (the columns of each row), in the matrix's type.
+/// out[n] = entry n of the sets (the columns of each row), times scale, in double precision.
 void gather_entries(const RowMatrix& matrix, const IndexSetsView& entries, void* out);
-
-struct PieceErrors {
-  double discarded = 0;  // squared: what no factors of that rank can keep
-  double shrunk = 0;     // squared: what the ridge costs beyond that
-};
 
 /// Solves the classes of `disjoint` components and the pieces of `complete` ones by block SVDs, on
 /// all threads. x holds the values of X's columns, one after another as in supports.left; y those
 /// of Y's rows; both are zero before. With a ridge mu > 0 the aim is ||A - XY||^2 + mu (||X||^2 +
-/// ||Y||^2), and only `disjoint` components are solved. Memory: a few blocks per thread.
-PieceErrors solve_pieces(const RowMatrix& matrix, const Supports& supports,
-                         const SupportAnalysis& analysis, double ridge, void* x, void* y,
-                         const Progress& progress);
+/// ||Y||^2), and only `disjoint` components are solved. Returns the norm, times scale, of what no
+/// factors of these ranks can keep. Each block is scaled by a power of two of its own. Memory: a
+/// few blocks per thread.
+double solve_pieces(const RowMatrix& matrix, const Supports& supports,
+                    const SupportAnalysis& analysis, double ridge, void* x, void* y,
+                    const Progress& progress);
 
 /// Sets the complete classes of all components but `disjoint` ones (which solve_pieces solves) so
 /// that XY equals the matrix on all their rectangles, whatever the other classes contribute. Where
 /// they overlap, the first takes the entry.
 void fill_complete(const RowMatrix& matrix, const Supports& supports,
                    const SupportAnalysis& analysis, void* x, void* y);
+
+/// ||A - XY||, times scale, with the product in double precision, whatever made the factors.
+double residual(const RowMatrix& matrix, const Supports& supports, const void* x, const void* y);
 
 /// The problem min sum over observed (r, c) of |a_rc - (XY)_rc|^2 + ridge (||X||^2 + ||Y||^2) for
 /// T = double or std::complex<double>: block coordinate descent and the gradient. Holds about four

@@ -10,12 +10,28 @@ namespace {
 
 using Complex = std::complex<double>;
 
-/// How far entries may be from the structure, relative to the largest of their block: what rounding
-/// makes of a factor that was computed to have it.
+template <class T>
+using real_of = decltype(std::abs(T()));
+
+bool is_single(DType dtype) { return dtype == DType::float32 || dtype == DType::complex64; }
+
+/// How far an entry may be from the structure, relative to itself (what is small may be right):
+/// what rounding makes of a factor that was computed to have it.
 double tolerance(DType dtype) {
-  const bool single = dtype == DType::float32 || dtype == DType::complex64;
-  return 4 *
-         (single ? std::numeric_limits<float>::epsilon() : std::numeric_limits<double>::epsilon());
+  return 4 * (is_single(dtype) ? std::numeric_limits<float>::epsilon()
+                               : std::numeric_limits<double>::epsilon());
+}
+
+/// Whether products with x keep their digits in the dtype.
+bool is_normal(DType dtype, double x) {
+  const double size = std::abs(x);
+  return is_single(dtype) ? size >= std::numeric_limits<float>::min() &&
+                                size <= static_cast<double>(std::numeric_limits<float>::max())
+                          : size >= std::numeric_limits<double>::min() && std::isfinite(size);
+}
+
+bool is_close(Complex found, Complex wanted, double allowed) {
+  return std::abs(found - wanted) <= allowed * std::abs(wanted);
 }
 
 Index bit_reversed(Index n, Index size) {
@@ -30,51 +46,76 @@ Complex root_of_unity(Index power, Index order) {
   return std::polar(1.0, angle);
 }
 
+/// Entry (j, k) of a matrix of this kind; `outputs` as in Structure.
+Complex entry_of(MatrixKind kind, bool outputs, Index n, Index j, Index k) {
+  if (kind == MatrixKind::hadamard) {
+    Index ones = 0;
+    for (Index bits = j & k; bits; bits &= bits - 1) ++ones;
+    return ones % 2 ? -1.0 : 1.0;
+  }
+  const Index power = outputs ? bit_reversed(j, n) * k : j * bit_reversed(k, n);
+  const Complex root = root_of_unity(power, n);
+  return kind == MatrixKind::fourier ? root : std::conj(root);
+}
+
+/// Gives the structure's matrix exactly the entries of its kind; false if that is unknown, or if
+/// an entry is farther off than `allowed`.
+bool make_exact(Structure& s, double allowed) {
+  const MatrixKind kind = kind_of(s);
+  if (kind == MatrixKind::unknown) return false;
+  const Index n = s.radix();
+  for (Index j = 0; j < n; ++j)
+    for (Index k = 0; k < n; ++k) {
+      Complex& entry = s.matrix[static_cast<std::size_t>(j * n + k)];
+      const Complex wanted = entry_of(kind, s.outputs, n, j, k);
+      if (!is_close(entry, wanted, allowed)) return false;
+      entry = wanted;
+    }
+  return true;
+}
+
 template <class T>
 std::optional<Structure> analyse_values(const Factor& factor, bool outputs, double allowed) {
   // For twiddles of the outputs, j and k change places.
   const Weights w = weights_of(factor, outputs);
   const Pattern& p = w.pattern;
   const T* values = static_cast<const T*>(w.values);
-  const auto value = [&](Index i, Index j, Index k, Index l) {
-    return Complex(values[i * w.i + j * w.j + k * w.k + l * w.l]);
+  const auto raw = [&](Index i, Index j, Index k, Index l) {
+    return values[i * w.i + j * w.j + k * w.k + l * w.l];
   };
+  const auto value = [&](Index i, Index j, Index k, Index l) { return Complex(raw(i, j, k, l)); };
   const Index is = factor.tied_a ? 1 : p.a, ls = factor.tied_d ? 1 : p.d;
-  const Complex scale = value(0, 0, 0, 0);
-  if (scale.imag() != 0 || scale == 0.0 || !std::isfinite(scale.real())) return std::nullopt;
-  Structure found{factor.pattern, outputs, factor.tied_a, scale.real(), {}, {}};
-  std::vector<Complex> matrix(static_cast<std::size_t>(p.b * p.c));
+  const Complex first = value(0, 0, 0, 0);
+  const double scale = first.real();
+  if (first.imag() != 0 || scale == 0.0 || !std::isfinite(scale)) return std::nullopt;
+  Structure found{factor.pattern, outputs, factor.tied_a, scale, {}, {}};
+  found.matrix.resize(static_cast<std::size_t>(p.b * p.c));
   const auto at = [&](Index j, Index k) -> Complex& {
-    return matrix[static_cast<std::size_t>(j * p.c + k)];
+    return found.matrix[static_cast<std::size_t>(outputs ? k * p.b + j : j * p.c + k)];
   };
   for (Index k = 0; k < p.c; ++k) {
-    const Complex first = value(0, 0, k, 0);
-    if (first == 0.0) return std::nullopt;
-    for (Index j = 0; j < p.b; ++j) at(j, k) = value(0, j, k, 0) / first;
+    const Complex top = value(0, 0, k, 0);
+    if (top == 0.0) return std::nullopt;
+    for (Index j = 0; j < p.b; ++j) at(j, k) = value(0, j, k, 0) / top;
   }
-  const double bound = allowed * std::abs(scale);
+  // Two roundings of `allowed` each are in a quotient; every entry is looked at below.
+  if (!make_exact(found, 2 * allowed)) return std::nullopt;
   bool all_ones = true;
   std::vector<Complex> t(static_cast<std::size_t>(is * (p.c - 1) * p.d));
   for (Index i = 0; i < is; ++i)
     for (Index l = 0; l < ls; ++l)
       for (Index k = 0; k < p.c; ++k) {
-        const Complex twiddle = value(i, 0, k, l) / scale;
-        for (Index j = 0; j < p.b; ++j) {
-          const double error = std::abs(value(i, j, k, l) - scale * at(j, k) * twiddle);
-          if (!(error <= bound * std::max(1.0, std::abs(twiddle)))) return std::nullopt;
-        }
-        if (k == 0) {
-          if (!(std::abs(twiddle - 1.0) <= allowed)) return std::nullopt;
-          continue;
-        }
+        // As the kernels will have it.
+        const Complex twiddle =
+            k == 0 ? Complex(1) : Complex(raw(i, 0, k, l) / static_cast<real_of<T>>(scale));
+        for (Index j = 0; j < p.b; ++j)
+          if (!is_close(scale * at(j, k) * twiddle, value(i, j, k, l), allowed))
+            return std::nullopt;
+        if (k == 0) continue;
         all_ones &= twiddle == 1.0;
         Complex* to = t.data() + (i * (p.c - 1) + k - 1) * p.d + l;
         for (Index repeat = 0; repeat < (factor.tied_d ? p.d : 1); ++repeat) to[repeat] = twiddle;
       }
-  found.matrix.resize(matrix.size());
-  for (Index j = 0; j < p.b; ++j)
-    for (Index k = 0; k < p.c; ++k)
-      found.matrix[static_cast<std::size_t>(outputs ? k * p.b + j : j * p.c + k)] = at(j, k);
   if (!all_ones) found.t = std::move(t);
   return found;
 }
@@ -106,13 +147,10 @@ MatrixKind kind_of(const Structure& s) {
   for (Index j = 0; j < n; ++j)
     for (Index k = 0; k < n; ++k) {
       const Complex entry = s.matrix[static_cast<std::size_t>(j * n + k)];
-      Index ones = 0;
-      for (Index bits = j & k; bits; bits &= bits - 1) ++ones;
       constexpr double close = 1e-5;  // the matrices are far from each other
-      real = real && std::abs(entry - (ones % 2 ? -1.0 : 1.0)) < close;
+      real = real && std::abs(entry - entry_of(MatrixKind::hadamard, s.outputs, n, j, k)) < close;
       if (!forward && !backward) continue;
-      const Index power = s.outputs ? bit_reversed(j, n) * k : j * bit_reversed(k, n);
-      const Complex root = root_of_unity(power, n);
+      const Complex root = entry_of(MatrixKind::fourier, s.outputs, n, j, k);
       forward = forward && std::abs(entry - root) < close;
       backward = backward && std::abs(entry - std::conj(root)) < close;
     }
@@ -128,7 +166,7 @@ std::optional<Structure> analyse(DType dtype, const Factor& factor) {
   return visit(dtype, [&](auto tag) -> std::optional<Structure> {
     for (const bool outputs : {false, true}) {
       auto found = analyse_values<decltype(tag)>(factor, outputs, tolerance(dtype));
-      if (found && kind_of(*found) != MatrixKind::unknown) return found;
+      if (found) return found;
     }
     return std::nullopt;
   });
@@ -157,12 +195,10 @@ std::optional<Structure> compose(const Structure& left, const Structure& right, 
         const Complex g = twiddle(left, 0, f, e * d) / twiddle(left, 0, f, 0);
         constant[static_cast<std::size_t>(f * es + e)] = g;
         for (Index i = 0; i < is; ++i)
-          for (Index l = 0; l < d; ++l) {
-            const Complex expected = g * twiddle(left, i, f, l);
-            if (!(std::abs(twiddle(left, i, f, e * d + l) - expected) <=
-                  tolerance(dtype) * std::max(1.0, std::abs(expected))))
+          for (Index l = 0; l < d; ++l)
+            if (!is_close(g * twiddle(left, i, f, l), twiddle(left, i, f, e * d + l),
+                          tolerance(dtype)))
               return std::nullopt;
-          }
       }
   Structure product{merged, false, left.tied_a && right.tied_a, left.scale * right.scale, {}, {}};
   product.matrix.resize(static_cast<std::size_t>(n * n));
@@ -174,7 +210,9 @@ std::optional<Structure> compose(const Structure& left, const Structure& right, 
           constant[static_cast<std::size_t>(f * es + e)] *
           right.matrix[static_cast<std::size_t>(e * q.c + k2)];
     }
-  if (kind_of(product) == MatrixKind::unknown) return std::nullopt;
+  // The constants are quotients of two twiddles, each within the tolerance of what it stands for.
+  if (!is_normal(dtype, product.scale) || !make_exact(product, 2 * tolerance(dtype)))
+    return std::nullopt;
   const auto is_one = [](Complex x) { return x == 1.0; };
   const Index steps = product.tied_a ? 1 : p.a;
   std::vector<Complex> t(static_cast<std::size_t>(steps * (n - 1) * d));
@@ -182,8 +220,9 @@ std::optional<Structure> compose(const Structure& left, const Structure& right, 
     for (Index k = 1; k < n; ++k)
       for (Index l = 0; l < d; ++l) {
         const Index f = k / q.c, k2 = k % q.c;
-        t[static_cast<std::size_t>((i * (n - 1) + k - 1) * d + l)] =
-            twiddle(left, i, f, l) * twiddle(right, i * fs + f, k2, l);
+        const Complex x = twiddle(left, i, f, l), y = twiddle(right, i * fs + f, k2, l);
+        if (x != 0.0 && y != 0.0 && !is_normal(dtype, std::abs(x * y))) return std::nullopt;
+        t[static_cast<std::size_t>((i * (n - 1) + k - 1) * d + l)] = x * y;
       }
   if (!std::all_of(t.begin(), t.end(), is_one)) product.t = std::move(t);
   return product;

@@ -3,7 +3,7 @@
 
 #include "factorize/block_svd.hpp"
 #include "fixed_support/index_sets.hpp"
-#include "papilio/threads.hpp"
+#include "fixed_support/norm.hpp"
 
 namespace papilio {
 
@@ -84,7 +84,7 @@ class LineWorker {
   explicit LineWorker(Index lines) : position_(at(lines), -1) {}
 
   void load(const Side& own, const Side& other, Index line, const T* values, const T* own_values,
-            const T* other_values) {
+            const T* other_values, Pulse& pulse) {
     const IndexSpan seen = own.observed[line];
     unknowns_ = own.by_line[line];
     size_ = seen.size();
@@ -99,6 +99,7 @@ class LineWorker {
     for (Index k = 0; k < unknowns_.size(); ++k) {
       const std::int32_t i = unknowns_[k];
       const T* value = other_values + other.by_index.start[i];
+      pulse(other.by_index[i].size() + size_);
       for (std::int32_t across : other.by_index[i]) {
         const std::int32_t n = position_[at(across)];
         if (n >= 0) row(k)[n] = *value;
@@ -112,12 +113,13 @@ class LineWorker {
   /// Minimizes |residual - update * matrix|^2 + ridge |x + update|^2 + damping |update|^2 and adds
   /// the update to x. Working with the residual, the normal equations lose no more digits the
   /// closer x is to the solution; the damping makes them definite and never lets the error grow.
-  void update(T* own_values, double ridge) {
+  void update(T* own_values, double ridge, Pulse& pulse) {
     const Index count = unknowns_.size();
     normal_.resize(at(count * count));
     update_.resize(at(count));
     double trace = 0;
     for (Index k = 0; k < count; ++k) {
+      pulse((k + 1) * size_);
       for (Index l = 0; l <= k; ++l)
         normal_[at(k * count + l)] = inner_product(row(k), row(l), size_);
       update_[at(k)] =
@@ -125,7 +127,7 @@ class LineWorker {
       trace += real_part(normal_[at(k * count + k)]);
     }
     const double damping = trace / static_cast<double>(std::max<Index>(count, 1)) * 1e-13;
-    solve(ridge + damping);
+    solve(ridge + damping, pulse);
     for (Index k = 0; k < count; ++k) {
       own_values[where_[k]] += update_[at(k)];
       subtract(update_[at(k)], row(k));
@@ -155,10 +157,11 @@ class LineWorker {
   }
 
   /// update = (normal + shift)^-1 update by Cholesky's method; unknowns whose pivot vanishes stay.
-  void solve(double shift) {
+  void solve(double shift, Pulse& pulse) {
     const Index count = unknowns_.size();
     for (Index k = 0; k < count; ++k) {
       T* line = &normal_[at(k * count)];
+      pulse((k + 1) * (k + 1) / 2);
       for (Index l = 0; l < k; ++l) {
         const T* before = &normal_[at(l * count)];
         line[l] = before[l] == T(0) ? T(0) : (line[l] - inner_product(before, line, l)) / before[l];
@@ -236,12 +239,12 @@ struct Alternating<T>::State {
           std::lower_bound(own.cost.begin(), own.cost.end(), own.cost.back() * thread / team) -
           own.cost.begin());
     };
-    parallel(static_cast<int>(workers.size()), [&](int thread, int team) {
+    parallel_with_pulse(static_cast<int>(workers.size()), [&](int thread, int team, Pulse& pulse) {
       LineWorker<T>& worker = workers[at(thread)];
       for (Index line = share(thread, team); line < share(thread + 1, team); ++line) {
         if (own.by_line[line].size() == 0) continue;
-        worker.load(own, other, line, values.data(), own_values, other_values);
-        act(worker, line);
+        worker.load(own, other, line, values.data(), own_values, other_values, pulse);
+        act(worker, line, pulse);
       }
     });
   }
@@ -251,8 +254,8 @@ struct Alternating<T>::State {
                 T* own_values, const T* other_values, double ridge) const {
     std::vector<double> errors(at(own.lines()));
     for_lines(workers, own, other, own_values, other_values,
-              [&](LineWorker<T>& worker, Index line) {
-                worker.update(own_values, ridge);
+              [&](LineWorker<T>& worker, Index line, Pulse& pulse) {
+                worker.update(own_values, ridge, pulse);
                 errors[at(line)] = worker.squared_residual();
               });
     return std::accumulate(errors.begin(), errors.end(), 0.0);
@@ -298,12 +301,14 @@ double Alternating<T>::gradient(const T* x, const T* y, double ridge, T* gradien
   const State& state = *state_;
   auto workers = state.workers();
   std::vector<double> errors(at(state.supports.rows));
-  state.for_lines(workers, state.rows, state.cols, x, y, [&](LineWorker<T>& worker, Index line) {
-    worker.gradient(x, ridge, gradient_x);
-    errors[at(line)] = worker.squared_residual();
+  state.for_lines(workers, state.rows, state.cols, x, y,
+                  [&](LineWorker<T>& worker, Index line, Pulse&) {
+                    worker.gradient(x, ridge, gradient_x);
+                    errors[at(line)] = worker.squared_residual();
+                  });
+  state.for_lines(workers, state.cols, state.rows, y, x, [&](LineWorker<T>& worker, Index, Pulse&) {
+    worker.gradient(y, ridge, gradient_y);
   });
-  state.for_lines(workers, state.cols, state.rows, y, x,
-                  [&](LineWorker<T>& worker, Index) { worker.gradient(y, ridge, gradient_y); });
   return std::accumulate(errors.begin(), errors.end(), 0.0) + state.penalty(x, y, ridge);
 }
 
@@ -361,6 +366,7 @@ class Deflation {
     for (std::size_t n = 0; n < rest_.size(); ++n)
       if (covers_[n] == 1) exclusive[at(sum_of_covers_[n])] += 1;
     for (Index step = 0; step < classes_.size; ++step) {
+      pulse_(classes_.size);
       Index best = -1;
       for (Index p = 0; p < classes_.size; ++p)
         if (!done[at(p)] && (best < 0 || exclusive[at(p)] * entries_[at(best)] >
@@ -386,6 +392,7 @@ class Deflation {
   void for_entries(Index p, const Visit& visit) const {
     for (Index j = 0; j < rows(p).size(); ++j) {
       const std::int32_t row = rows(p)[j];
+      pulse_(1 + 8 * cols(p).size());
       const IndexSpan seen = observed_[row];
       const std::int32_t* place = seen.begin();
       for (Index k = 0; k < cols(p).size(); ++k) {
@@ -443,9 +450,8 @@ class Deflation {
 
   /// Sets the entries of the block that aren't among `entries` to those of C W^+ R, where R are the
   /// rows and C the columns of which all entries are, and W is where they cross.
-  static void complete(std::vector<T>& block, const IndexSets& entries,
-                       const std::vector<Index>& in_row, const std::vector<Index>& in_col,
-                       Index most) {
+  void complete(std::vector<T>& block, const IndexSets& entries, const std::vector<Index>& in_row,
+                const std::vector<Index>& in_col, Index most) const {
     const Index height = static_cast<Index>(in_row.size()),
                 width = static_cast<Index>(in_col.size());
     std::vector<Index> full_rows, full_cols;
@@ -468,6 +474,7 @@ class Deflation {
     for (Index rho = 0; rho < rank; ++rho) {
       const double sigma = svd.sigma()[rho];
       if (!(sigma > 1e-12 * svd.sigma()[0])) break;
+      pulse_(across * height + width * down);
       for (Index k = 0; k < across; ++k)
         for (Index j = 0; j < height; ++j)
           from_cols[at(j + rho * height)] +=
@@ -480,6 +487,7 @@ class Deflation {
     }
     for (Index j = 0; j < height; ++j) {
       const IndexSpan known = entries[j];
+      pulse_(1 + width * rank);
       const std::int32_t* next = known.begin();
       for (Index k = 0; k < width; ++k) {
         if (next != known.end() && *next == k) {
@@ -510,6 +518,7 @@ class Deflation {
   std::vector<Index> covers_, sum_of_covers_;  // how many classes, and the sum of their numbers
   std::vector<double> mass_, entries_;         // of each class
   T *x_, *y_;
+  mutable Pulse pulse_;
 };
 
 template <class T>
@@ -529,13 +538,13 @@ double Alternating<T>::balance(T* x, T* y) const {
     T* column = x + supports.left.start[i];
     T* row = y + supports.right.start[i];
     const Index rows = supports.left[i].size(), cols = supports.right[i].size();
-    const double left = std::sqrt(squared_norm(column, rows)),
-                 right = std::sqrt(squared_norm(row, cols));
+    const double left = norm_of(column, rows), right = norm_of(row, cols);
     largest = std::max(largest, left * right);
     if (!(left > 0) || !(right > 0)) continue;
-    const double factor = std::sqrt(right / left);
-    for (Index n = 0; n < rows; ++n) column[n] *= factor;
-    for (Index n = 0; n < cols; ++n) row[n] /= factor;
+    // The roots apart: the quotient of the norms may leave the range.
+    const double up = std::sqrt(right), down = std::sqrt(left);
+    for (Index n = 0; n < rows; ++n) column[n] = column[n] / down * up;
+    for (Index n = 0; n < cols; ++n) row[n] = row[n] / up * down;
   }
   return largest;
 }

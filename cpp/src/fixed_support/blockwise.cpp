@@ -2,7 +2,7 @@
 
 #include "factorize/block_svd.hpp"
 #include "fixed_support/index_sets.hpp"
-#include "papilio/threads.hpp"
+#include "fixed_support/norm.hpp"
 
 namespace papilio {
 
@@ -15,45 +15,51 @@ template <class T>
 class Entries {
  public:
   explicit Entries(const RowMatrix& matrix)
-      : matrix_(matrix),
-        values_(static_cast<const T*>(matrix.values)),
-        scale_(static_cast<Real<T>>(matrix.scale)) {}
+      : matrix_(matrix), values_(static_cast<const T*>(matrix.values)) {}
 
   /// out[n * step] = entry (row, cols[n]).
   void gather(Index row, IndexSpan cols, T* out, Index step) const {
+    for_entries(row, cols, [&](Index n, T value) { out[n * step] = value; });
+  }
+
+  /// out[n] = entry (row, cols[n]) times scale.
+  void gather_scaled(Index row, IndexSpan cols, Wide<T>* out) const {
+    for_entries(row, cols, [&](Index n, T value) { out[n] = scaled(value); });
+  }
+
+  /// Calls visit(column, entry times scale) for all entries of a row that are stored.
+  template <class Visit>
+  void for_row(Index row, const Visit& visit) const {
     if (!matrix_.column) {
       const T* line = values_ + row * matrix_.row_stride;
-      for (Index n = 0; n < cols.size(); ++n)
-        out[n * step] = line[cols[n] * matrix_.col_stride] * scale_;
+      for (Index col = 0; col < matrix_.cols; ++col)
+        visit(col, scaled(line[col * matrix_.col_stride]));
+      return;
+    }
+    for (std::int64_t n = matrix_.row_start[row]; n < matrix_.row_start[row + 1]; ++n)
+      visit(matrix_.column[n], scaled(values_[n]));
+  }
+
+ private:
+  Wide<T> scaled(T value) const { return Wide<T>(value) * matrix_.scale; }
+
+  template <class Visit>
+  void for_entries(Index row, IndexSpan cols, const Visit& visit) const {
+    if (!matrix_.column) {
+      const T* line = values_ + row * matrix_.row_stride;
+      for (Index n = 0; n < cols.size(); ++n) visit(n, line[cols[n] * matrix_.col_stride]);
       return;
     }
     const std::int32_t* place = matrix_.column + matrix_.row_start[row];
     const std::int32_t* end = matrix_.column + matrix_.row_start[row + 1];
     for (Index n = 0; n < cols.size(); ++n) {
       place = std::lower_bound(place, end, cols[n]);
-      out[n * step] =
-          place != end && *place == cols[n] ? values_[place - matrix_.column] * scale_ : T(0);
+      visit(n, place != end && *place == cols[n] ? values_[place - matrix_.column] : T(0));
     }
   }
 
-  /// The squared mass of the entries of a row for whose column skip is false.
-  double mass(Index row, const std::vector<char>& skip) const {
-    double sum = 0;
-    if (!matrix_.column) {
-      const T* line = values_ + row * matrix_.row_stride;
-      for (Index col = 0; col < matrix_.cols; ++col)
-        if (!skip[at(col)]) sum += squared(line[col * matrix_.col_stride] * scale_);
-      return sum;
-    }
-    for (std::int64_t n = matrix_.row_start[row]; n < matrix_.row_start[row + 1]; ++n)
-      if (!skip[at(matrix_.column[n])]) sum += squared(values_[n] * scale_);
-    return sum;
-  }
-
- private:
   const RowMatrix& matrix_;
   const T* values_;
-  Real<T> scale_;
 };
 
 /// A block to be approximated: positions within the rows and columns of a class.
@@ -75,9 +81,17 @@ class PieceWorker {
  public:
   PieceWorker(const RowMatrix& matrix, const Supports& supports, const SupportAnalysis& analysis,
               double ridge, T* x, T* y)
-      : entries_(matrix), supports_(supports), analysis_(analysis), ridge_(ridge), x_(x), y_(y) {}
+      : entries_(matrix),
+        supports_(supports),
+        analysis_(analysis),
+        ridge_(ridge),
+        scale_(matrix.scale),
+        x_(x),
+        y_(y) {}
 
-  PieceErrors solve(const Job& job) {
+  /// Returns the norm of what is discarded, times the matrix's scale.
+  double solve(const Job& job) {
+    check_interrupt();
     if (!job.same_shape(shape_)) {
       if (ridge_ > 0)
         full_svd_ = std::make_unique<Svd<T>>(job.rows, job.cols);
@@ -95,48 +109,63 @@ class PieceWorker {
     const IndexSpan columns{columns_.data(), columns_.data() + columns_.size()};
     for (Index j = 0; j < job.rows; ++j)
       entries_.gather(rows[job.row_positions[j]], columns, block_.data() + j, job.rows);
-    PieceErrors errors;
-    if (ridge_ > 0)
-      errors = shrink(job);
-    else
-      errors.discarded = svd_->factor(block_.data(), job.rows, job.cols, Gauge::balanced,
-                                      left_.data(), right_.data());
+    const int half = scale_down();
+    const double discarded =
+        ridge_ > 0
+            ? shrink(job, ridge(half))
+            : std::sqrt(std::max(0.0, svd_->factor(block_.data(), job.rows, job.cols,
+                                                   Gauge::balanced, left_.data(), right_.data())));
+    const Real<T> back = std::ldexp(Real<T>(1), half);
     for (Index rho = 0; rho < job.rank; ++rho) {
       T* x = x_ + supports_.left.start[inner[rho]];
       T* y = y_ + supports_.right.start[inner[rho]];
-      for (Index j = 0; j < job.rows; ++j) x[job.row_positions[j]] = left_[at(j + rho * job.rows)];
-      for (Index k = 0; k < job.cols; ++k) y[job.col_positions[k]] = right_[at(rho + k * job.rank)];
+      for (Index j = 0; j < job.rows; ++j)
+        x[job.row_positions[j]] = left_[at(j + rho * job.rows)] * back;
+      for (Index k = 0; k < job.cols; ++k)
+        y[job.col_positions[k]] = right_[at(rho + k * job.rank)] * back;
     }
-    return errors;
+    return std::ldexp(scale_, 2 * half) * discarded;
   }
 
  private:
+  /// Brings the largest entry of the block near 1 by a power of four; returns half its exponent.
+  int scale_down() {
+    double largest = 0;
+    for (const T& x : block_) largest = std::max(largest, largest_part(Wide<T>(x)));
+    if (!(largest > 0)) return 0;
+    const int half = std::ilogb(largest) / 2;
+    const Real<T> down = std::ldexp(Real<T>(1), -half);
+    for (T& x : block_) x = x * down * down;
+    return half;
+  }
+
+  /// The ridge of the block that was scaled down.
+  double ridge(int half) const { return std::ldexp(ridge_, -half) * std::ldexp(1.0, -half); }
+
   /// The ridge takes mu from each singular value.
-  PieceErrors shrink(const Job& job) {
+  double shrink(const Job& job, double ridge) {
     full_svd_->compute(block_.data());
     const Index all = full_svd_->inner();
-    PieceErrors errors;
+    double discarded = 0;
     for (Index rho = all; rho-- > 0;) {
       const double sigma = full_svd_->sigma()[rho];
       if (rho >= job.rank) {
-        errors.discarded += sigma * sigma;
+        discarded += sigma * sigma;
         continue;
       }
-      const double taken = std::min(sigma, ridge_);
-      errors.shrunk += taken * taken;
-      const auto root = static_cast<Real<T>>(std::sqrt(sigma - taken));
+      const auto root = static_cast<Real<T>>(std::sqrt(sigma - std::min(sigma, ridge)));
       for (Index j = 0; j < job.rows; ++j)
         left_[at(j + rho * job.rows)] = full_svd_->u()[j + rho * job.rows] * root;
       for (Index k = 0; k < job.cols; ++k)
         right_[at(rho + k * job.rank)] = full_svd_->vh()[rho + k * all] * root;
     }
-    return errors;
+    return std::sqrt(discarded);
   }
 
   Entries<T> entries_;
   const Supports& supports_;
   const SupportAnalysis& analysis_;
-  double ridge_;
+  double ridge_, scale_;
   T *x_, *y_;
   Job shape_{};
   std::unique_ptr<BlockSvd<T>> svd_;
@@ -169,9 +198,8 @@ std::vector<Job> list_jobs(const Supports& supports, const SupportAnalysis& anal
 }
 
 template <class T>
-PieceErrors solve_all(const RowMatrix& matrix, const Supports& supports,
-                      const SupportAnalysis& analysis, double ridge, T* x, T* y,
-                      const Progress& progress) {
+double solve_all(const RowMatrix& matrix, const Supports& supports, const SupportAnalysis& analysis,
+                 double ridge, T* x, T* y, const Progress& progress) {
   std::vector<std::int32_t> all(at(std::max(supports.rows, supports.cols)));
   std::iota(all.begin(), all.end(), 0);
   const std::vector<Job> jobs = list_jobs(supports, analysis, ridge, all);
@@ -180,8 +208,10 @@ PieceErrors solve_all(const RowMatrix& matrix, const Supports& supports,
   const int threads = threads_for(static_cast<Index>(jobs.size()), total);
   std::vector<PieceWorker<T>> workers;
   for (int n = 0; n < threads; ++n) workers.emplace_back(matrix, supports, analysis, ridge, x, y);
-  std::vector<PieceErrors> errors(jobs.size());
-  const SingleThreadedBlas single(threads > 1);
+  std::vector<double> errors(jobs.size());
+  // Not for one block alone: then BLAS may use its threads. Whether it does may not depend on how
+  // many threads there are, since its results do.
+  const SingleThreadedBlas single(jobs.size() > 1);
   double done = 0;
   for (std::size_t begin = 0; begin < jobs.size();) {
     // A round of some ten milliseconds; within it, each thread takes neighbours of equal cost.
@@ -202,12 +232,7 @@ PieceErrors solve_all(const RowMatrix& matrix, const Supports& supports,
     begin = end;
     if (progress) progress(std::min(1.0, done / total));
   }
-  PieceErrors sum;
-  for (const PieceErrors& error : errors) {
-    sum.discarded += error.discarded;
-    sum.shrunk += error.shrunk;
-  }
-  return sum;
+  return norm_of(errors.data(), static_cast<Index>(errors.size()));
 }
 
 /// Complete classes, row by row. Every entry of their rectangles is taken by one class: through the
@@ -218,7 +243,12 @@ class Filler {
  public:
   Filler(const RowMatrix& matrix, const Supports& supports, const SupportAnalysis& analysis, T* x,
          T* y)
-      : entries_(matrix), supports_(supports), analysis_(analysis), x_(x), y_(y) {
+      : entries_(matrix),
+        supports_(supports),
+        analysis_(analysis),
+        root_(std::sqrt(matrix.scale)),
+        x_(x),
+        y_(y) {
     in_row_ = transposed(supports.left, supports.rows, &offset_);
     for (Index p = 0; p < analysis.members.size(); ++p) {
       const bool filled = analysis.complete[at(p)] &&
@@ -228,21 +258,24 @@ class Filler {
     }
   }
 
-  void fill(Index begin, Index end) const {
-    std::vector<T> sum(at(supports_.cols)), wanted(at(supports_.cols));
+  void fill(Index begin, Index end, Pulse& pulse) const {
+    std::vector<Wide<T>> sum(at(supports_.cols)), wanted(at(supports_.cols));
     std::vector<std::int64_t> taken(at(supports_.cols), -1);
     for (Index row = begin; row < end; ++row) {
       const IndexSpan inner = in_row_[row];
       const std::int64_t* offset = offset_.data() + in_row_.start[at(row)];
+      pulse(1 + inner.size());
       if (!std::any_of(inner.begin(), inner.end(), [&](std::int32_t i) { return fills(i); }))
         continue;
-      std::fill(sum.begin(), sum.end(), T(0));
+      std::fill(sum.begin(), sum.end(), Wide<T>(0));
       for (Index n = 0; n < inner.size(); ++n) {
         const std::int32_t i = inner[n];
         if (fills(i)) continue;
         const T* y = y_ + supports_.right.start[i];
-        const T factor = x_[offset[n]];
-        for (std::int32_t col : supports_.right[i]) sum[at(col)] += factor * *y++;
+        const Wide<T> factor = Wide<T>(x_[offset[n]]) * root_;
+        pulse(supports_.right[i].size());
+        for (std::int32_t col : supports_.right[i])
+          sum[at(col)] += factor * (Wide<T>(*y++) * root_);
       }
       for (Index n = 0; n < inner.size(); ++n)
         if (fills(inner[n]) && is_first(inner[n]))
@@ -263,21 +296,22 @@ class Filler {
     const IndexSpan inner = analysis_.members[p];
     const IndexSetsView& side = by_rows(p) ? supports_.left : supports_.right;
     T* values = by_rows(p) ? x_ : y_;
-    for (Index n = 0; n < side[inner[0]].size(); ++n) values[side.start[inner[n]] + n] = T(1);
+    const T one = static_cast<T>(Wide<T>(1 / root_));
+    for (Index n = 0; n < side[inner[0]].size(); ++n) values[side.start[inner[n]] + n] = one;
   }
 
   /// `offset` is where X's value of (row, i) stands, i being the first of its class.
-  void take(Index row, std::int32_t i, std::int64_t offset, const std::vector<T>& sum,
-            std::vector<T>& wanted, std::vector<std::int64_t>& taken) const {
+  void take(Index row, std::int32_t i, std::int64_t offset, const std::vector<Wide<T>>& sum,
+            std::vector<Wide<T>>& wanted, std::vector<std::int64_t>& taken) const {
     const std::int32_t p = class_of(i);
     const IndexSpan inner = analysis_.members[p], cols = supports_.right[i];
     const Index position = offset - supports_.left.start[i];
-    entries_.gather(row, cols, wanted.data(), 1);
+    entries_.gather_scaled(row, cols, wanted.data());
     for (Index n = 0; n < cols.size(); ++n) {
       std::int64_t& by = taken[at(cols[n])];
       if (by == row) continue;
       by = row;
-      const T value = wanted[at(n)] - sum[at(cols[n])];
+      const T value = static_cast<T>((wanted[at(n)] - sum[at(cols[n])]) / root_);
       if (by_rows(p))
         y_[supports_.right.start[inner[position]] + n] = value;
       else
@@ -288,17 +322,19 @@ class Filler {
   Entries<T> entries_;
   const Supports& supports_;
   const SupportAnalysis& analysis_;
+  double root_;  // of the scale: a factor's share of it
   T *x_, *y_;
   IndexSets in_row_;  // inner indices of each row of X
   std::vector<std::int64_t> offset_;
   std::vector<char> fills_;
 };
 
-/// Runs body(begin, end) for ranges of rows on threads.
+/// Runs body(begin, end, pulse) for ranges of rows on threads.
 template <class Body>
 void for_rows(Index rows, double work, const Body& body) {
-  parallel(threads_for(rows, work),
-           [&](int thread, int team) { body(rows * thread / team, rows * (thread + 1) / team); });
+  parallel_with_pulse(threads_for(rows, work), [&](int thread, int team, Pulse& pulse) {
+    body(rows * thread / team, rows * (thread + 1) / team, pulse);
+  });
 }
 
 template <class T>
@@ -315,10 +351,11 @@ double outside(const RowMatrix& matrix, const SupportAnalysis& analysis) {
   std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
     return analysis.row_type[at(a)] < analysis.row_type[at(b)];
   });
-  std::vector<double> mass(at(matrix.rows));
+  std::vector<double> norms(at(matrix.rows));
   const double work = static_cast<double>(matrix.rows) * static_cast<double>(matrix.cols);
-  for_rows(matrix.rows, work, [&](Index begin, Index end) {
+  for_rows(matrix.rows, work, [&](Index begin, Index end, Pulse& pulse) {
     std::vector<char> covered(at(matrix.cols)), type_covered(at(matrix.cols) + 1);
+    std::vector<Wide<T>> rest;
     std::int32_t type = -2;
     for (Index n = begin; n < end; ++n) {
       const std::int32_t row = order[at(n)];
@@ -331,15 +368,66 @@ double outside(const RowMatrix& matrix, const SupportAnalysis& analysis) {
         for (Index col = 0; col < matrix.cols; ++col)
           covered[at(col)] = type_covered[at(analysis.col_type[at(col)] + 1)];
       }
-      mass[at(row)] = entries.mass(row, covered);
+      pulse(matrix.column ? matrix.row_start[row + 1] - matrix.row_start[row] : matrix.cols);
+      rest.clear();
+      entries.for_row(row, [&](Index col, Wide<T> value) {
+        if (!covered[at(col)]) rest.push_back(value);
+      });
+      norms[at(row)] = norm_of(rest.data(), static_cast<Index>(rest.size()));
     }
   });
-  return std::accumulate(mass.begin(), mass.end(), 0.0);
+  return norm_of(norms.data(), matrix.rows);
+}
+
+template <class T>
+double residual_of(const RowMatrix& matrix, const Supports& supports, const T* x, const T* y) {
+  const Entries<T> entries(matrix);
+  const double root = std::sqrt(matrix.scale);
+  std::vector<std::int64_t> offsets;
+  const IndexSets in_row = transposed(supports.left, supports.rows, &offsets);
+  double work = matrix.column ? static_cast<double>(matrix.row_start[matrix.rows])
+                              : static_cast<double>(matrix.rows) * static_cast<double>(matrix.cols);
+  for (Index i = 0; i < supports.inner(); ++i)
+    work += static_cast<double>(supports.left[i].size()) *
+            static_cast<double>(supports.right[i].size());
+  std::vector<double> norms(at(matrix.rows));
+  for_rows(matrix.rows, work, [&](Index begin, Index end, Pulse& pulse) {
+    std::vector<Wide<T>> rest(at(matrix.cols)), found;
+    std::vector<std::int64_t> seen(at(matrix.cols), -1);
+    std::vector<Index> columns;
+    for (Index row = begin; row < end; ++row) {
+      columns.clear();
+      const auto at_column = [&](Index col) -> Wide<T>& {
+        if (seen[at(col)] != row) {
+          seen[at(col)] = row;
+          rest[at(col)] = Wide<T>(0);
+          columns.push_back(col);
+        }
+        return rest[at(col)];
+      };
+      entries.for_row(row, [&](Index col, Wide<T> value) { at_column(col) = value; });
+      const IndexSpan inner = in_row[row];
+      for (Index n = 0; n < inner.size(); ++n) {
+        const Wide<T> factor = Wide<T>(x[offsets[at(in_row.start[at(row)] + n)]]) * root;
+        pulse(1);
+        if (factor == Wide<T>(0)) continue;
+        const T* value = y + supports.right.start[inner[n]];
+        pulse(supports.right[inner[n]].size());
+        for (std::int32_t col : supports.right[inner[n]])
+          at_column(col) -= factor * (Wide<T>(*value++) * root);
+      }
+      found.clear();
+      for (Index col : columns) found.push_back(rest[at(col)]);
+      pulse(1 + static_cast<Index>(columns.size()));
+      norms[at(row)] = norm_of(found.data(), static_cast<Index>(found.size()));
+    }
+  });
+  return norm_of(norms.data(), matrix.rows);
 }
 
 }  // namespace
 
-double mass_outside(const RowMatrix& matrix, const SupportAnalysis& analysis) {
+double norm_outside(const RowMatrix& matrix, const SupportAnalysis& analysis) {
   return visit(matrix.dtype, [&](auto zero) { return outside<decltype(zero)>(matrix, analysis); });
 }
 
@@ -348,20 +436,30 @@ void gather_entries(const RowMatrix& matrix, const IndexSetsView& entries, void*
     using T = decltype(zero);
     const Entries<T> source(matrix);
     for_rows(matrix.rows, static_cast<double>(entries.start[entries.size]),
-             [&](Index begin, Index end) {
-               for (Index row = begin; row < end; ++row)
-                 source.gather(row, entries[row], static_cast<T*>(out) + entries.start[row], 1);
+             [&](Index begin, Index end, Pulse& pulse) {
+               for (Index row = begin; row < end; ++row) {
+                 pulse(1 + entries[row].size());
+                 source.gather_scaled(row, entries[row],
+                                      static_cast<Wide<T>*>(out) + entries.start[row]);
+               }
              });
   });
 }
 
-PieceErrors solve_pieces(const RowMatrix& matrix, const Supports& supports,
-                         const SupportAnalysis& analysis, double ridge, void* x, void* y,
-                         const Progress& progress) {
+double solve_pieces(const RowMatrix& matrix, const Supports& supports,
+                    const SupportAnalysis& analysis, double ridge, void* x, void* y,
+                    const Progress& progress) {
   return visit(matrix.dtype, [&](auto zero) {
     using T = decltype(zero);
     return solve_all(matrix, supports, analysis, ridge, static_cast<T*>(x), static_cast<T*>(y),
                      progress);
+  });
+}
+
+double residual(const RowMatrix& matrix, const Supports& supports, const void* x, const void* y) {
+  return visit(matrix.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    return residual_of(matrix, supports, static_cast<const T*>(x), static_cast<const T*>(y));
   });
 }
 
@@ -371,7 +469,7 @@ void fill_complete(const RowMatrix& matrix, const Supports& supports,
     using T = decltype(zero);
     const Filler<T> filler(matrix, supports, analysis, static_cast<T*>(x), static_cast<T*>(y));
     for_rows(supports.rows, static_cast<double>(supports.rows) * static_cast<double>(supports.cols),
-             [&](Index begin, Index end) { filler.fill(begin, end); });
+             [&](Index begin, Index end, Pulse& pulse) { filler.fill(begin, end, pulse); });
   });
 }
 

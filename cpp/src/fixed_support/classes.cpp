@@ -43,8 +43,10 @@ struct Compressed {
 /// The sets of classes by type, for types in the order of number_sets.
 IndexSets keep_first(const IndexSets& sets, const std::vector<std::int32_t>& first_with) {
   IndexSets result;
+  Pulse pulse;
   for (std::int32_t n : first_with) {
     const IndexSpan set = sets[n];
+    pulse(1 + set.size());
     result.index.insert(result.index.end(), set.begin(), set.end());
     result.close();
   }
@@ -85,11 +87,14 @@ class OverlapSweep {
 
   void list_columns() {
     std::vector<char> mixed(at(compressed_.cols()));
-    for (Index col = 0; col < compressed_.cols(); ++col)
+    for (Index col = 0; col < compressed_.cols(); ++col) {
+      pulse_(1 + compressed_.classes_in_col[col].size());
       mixed[at(col)] = !all_joined(compressed_.classes_in_col[col]);
+    }
     columns_ = {};
     columns_.start.reserve(at(compressed_.classes()) + 1);
     for (Index p = 0; p < compressed_.classes(); ++p) {
+      pulse_(1 + compressed_.col_types[p].size());
       for (std::int32_t col : compressed_.col_types[p])
         if (mixed[at(col)]) columns_.index.push_back(col);
       columns_.close();
@@ -99,6 +104,7 @@ class OverlapSweep {
   double sweep(std::int32_t row) {
     const IndexSpan classes = compressed_.classes_in_row[row];
     double work = static_cast<double>(classes.size());
+    pulse_(1 + classes.size());
     std::vector<std::int32_t> roots;
     for (std::int32_t p : classes) roots.push_back(joined_.find(p));
     std::sort(roots.begin(), roots.end());
@@ -106,6 +112,7 @@ class OverlapSweep {
     for (std::int32_t p : classes) {
       if (apart == 1) break;
       const IndexSpan columns = columns_[p];
+      pulse_(columns.size());
       work += static_cast<double>(columns.size());
       for (std::int32_t col : columns) {
         if (stamp_[at(col)] == row) {
@@ -123,6 +130,7 @@ class OverlapSweep {
   UnionFind joined_;
   IndexSets columns_;  // of each class, where classes that aren't joined yet meet
   std::vector<std::int32_t> owner_, stamp_;
+  Pulse pulse_;
 };
 
 /// One rectangle of what a class keeps outside of the complete classes, in types.
@@ -152,6 +160,7 @@ class CompleteSweep {
 
   void sweep(std::int32_t row) {
     const IndexSpan classes = compressed_.classes_in_row[row];
+    for (std::int32_t p : classes) pulse_(1 + compressed_.col_types[p].size());
     for (std::int32_t p : classes)
       if (kind(p) == ComponentKind::complete && analysis_.complete[at(p)])
         for (std::int32_t col : compressed_.col_types[p]) filled_[at(col)] = row;
@@ -202,12 +211,14 @@ class CompleteSweep {
   SupportAnalysis& analysis_;
   std::vector<std::int32_t> filled_, taken_;  // the last row that met the column
   std::unordered_map<std::uint64_t, std::size_t> found_;
+  Pulse pulse_;
 };
 
 /// For each of `count` pieces, where in `set` its types stand.
 void add_positions(IndexSpan set, const std::vector<std::int32_t>& types,
                    const std::vector<std::int32_t>& piece_of_type, std::size_t count,
                    IndexSets& out) {
+  check_interrupt();
   std::vector<std::vector<std::int32_t>> positions(count);
   for (Index n = 0; n < set.size(); ++n) {
     const std::int32_t piece = piece_of_type[at(types[at(set[n])])];
@@ -231,7 +242,9 @@ SupportAnalysis::SupportAnalysis(const Supports& supports) : class_of(at(support
     const std::vector<std::int32_t> col_set = number_sets(supports.right, unused_right);
     std::unordered_map<std::uint64_t, std::int32_t> numbers;
     IndexSets own_class;  // of each inner index: one or none
+    Pulse pulse;
     for (Index i = 0; i < inner; ++i) {
+      pulse(4);
       if (row_set[at(i)] >= 0 && col_set[at(i)] >= 0) {
         const std::uint64_t key = (static_cast<std::uint64_t>(row_set[at(i)]) << 32) |
                                   static_cast<std::uint64_t>(col_set[at(i)]);
@@ -256,7 +269,9 @@ SupportAnalysis::SupportAnalysis(const Supports& supports) : class_of(at(support
   const auto compress = [&](const IndexSetsView& side, Index lines, std::vector<std::int32_t>& type,
                             IndexSets& class_types) {
     IndexSets of_class;
+    Pulse pulse;
     for (std::int32_t i : representative) {
+      pulse(1 + side[i].size());
       of_class.index.insert(of_class.index.end(), side[i].begin(), side[i].end());
       of_class.close();
     }

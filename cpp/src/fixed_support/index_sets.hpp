@@ -2,12 +2,50 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <numeric>
 #include <unordered_map>
 
 #include "papilio/fixed_support.hpp"
+#include "papilio/interrupt.hpp"
+#include "papilio/threads.hpp"
 
 namespace papilio {
+
+/// Asks whether to go on each time that some hundred thousand steps of work were done.
+class Pulse {
+ public:
+  /// Thrown where another thread of the same work has failed.
+  struct Stopped {};
+
+  explicit Pulse(const std::atomic<bool>* failed = nullptr) : failed_(failed) {}
+  void operator()(Index steps) {
+    if ((left_ -= steps) > 0) return;
+    left_ = 100'000;
+    if (failed_ && failed_->load(std::memory_order_relaxed)) throw Stopped{};
+    check_interrupt();
+  }
+
+ private:
+  const std::atomic<bool>* failed_;
+  Index left_ = 100'000;
+};
+
+/// parallel() with a pulse for each thread: where one of them throws, the others end soon.
+template <class Body>
+void parallel_with_pulse(int threads, const Body& body) {
+  std::atomic<bool> failed{false};
+  parallel(threads, [&](int thread, int team) {
+    Pulse pulse(&failed);
+    try {
+      body(thread, team, pulse);
+    } catch (const Pulse::Stopped&) {
+    } catch (...) {
+      failed.store(true);
+      throw;
+    }
+  });
+}
 
 inline bool equal(IndexSpan a, IndexSpan b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin());
@@ -49,8 +87,10 @@ class SetNumbers {
 inline std::vector<std::int32_t> number_sets(const IndexSetsView& sets,
                                              std::vector<std::int32_t>& first_with) {
   SetNumbers numbers;
+  Pulse pulse;
   std::vector<std::int32_t> result(static_cast<std::size_t>(sets.size), -1);
   for (Index n = 0; n < sets.size; ++n) {
+    pulse(1 + sets[n].size());
     if (sets[n].size() == 0) continue;
     const std::int32_t number = numbers.number(
         sets[n], [&](std::int32_t k) { return sets[first_with[static_cast<std::size_t>(k)]]; });
@@ -68,18 +108,23 @@ inline IndexSets transposed(const IndexSetsView& sets, Index count,
   IndexSets result;
   result.start.assign(static_cast<std::size_t>(count) + 1, 0);
   const std::int64_t begin = sets.start[0], total = sets.start[sets.size] - begin;
-  for (std::int64_t k = begin; k < begin + total; ++k)
+  Pulse pulse;
+  for (std::int64_t k = begin; k < begin + total; ++k) {
+    pulse(1);
     ++result.start[static_cast<std::size_t>(sets.index[k]) + 1];
+  }
   std::partial_sum(result.start.begin(), result.start.end(), result.start.begin());
   result.index.resize(static_cast<std::size_t>(total));
   if (offsets) offsets->resize(static_cast<std::size_t>(total));
   std::vector<std::int64_t> next(result.start.begin(), result.start.end() - 1);
-  for (Index n = 0; n < sets.size; ++n)
+  for (Index n = 0; n < sets.size; ++n) {
+    pulse(1 + 4 * sets[n].size());
     for (std::int64_t k = sets.start[n]; k < sets.start[n + 1]; ++k) {
       const auto place = static_cast<std::size_t>(next[static_cast<std::size_t>(sets.index[k])]++);
       result.index[place] = static_cast<std::int32_t>(n);
       if (offsets) (*offsets)[place] = k;
     }
+  }
   return result;
 }
 

@@ -1,0 +1,47 @@
+"""One long call of NumPy, that Ctrl-C still ends at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_LOOK = 0.02  # seconds between two looks at signals
+
+
+def interruptibly(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    """Return ``function(*args, **kwargs)``, which releases the interpreter's lock.
+
+    It runs on a thread of its own, since signals are handled between the steps of the main thread
+    only: an interrupt leaves the call to end by itself, and nobody waits for it. Elsewhere no
+    signal arrives, and the call is made as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from papilio.interruptible import interruptibly
+    >>> interruptibly(np.linalg.norm, np.array([3.0, 4.0]))
+    5.0...
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return function(*args, **kwargs)
+    answer: list[Any] = []
+
+    def call() -> None:
+        try:
+            answer.extend((True, function(*args, **kwargs)))
+        except BaseException as error:  # handed to the caller
+            answer.extend((False, error))
+
+    thread = threading.Thread(target=call, name="papilio", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_LOOK)
+    done, value = answer
+    if not done:
+        raise value
+    result: _R = value
+    return result
