@@ -2,7 +2,7 @@
 #include "gil.hpp"
 #include "papilio/apply.hpp"
 #include "papilio/config.hpp"
-#include "papilio/interruption.hpp"
+#include "papilio/interrupt.hpp"
 #include "papilio/threads.hpp"
 
 namespace papilio {
@@ -35,7 +35,7 @@ void register_config(py::module_& module) {
   } catch (const std::invalid_argument& error) {
     throw py::import_error(error.what());
   }
-  set_interruption(&check_signals);
+  set_interrupt_check(&check_signals);
   module.def("isa", &active_isa);
   module.def("available_isas", &available_isas);
   module.def("cpu", &cpu_name);
