@@ -18,7 +18,8 @@ namespace papilio {
 namespace py = pybind11;
 using PatternTuple = std::array<Index, 4>;
 
-inline Pattern to_pattern(const PatternTuple& p) { return {p[0], p[1], p[2], p[3]}; }
+/// ValueError for sizes below 1 or of a product that overflows.
+Pattern to_pattern(const PatternTuple& sizes);
 inline PatternTuple to_tuple(const Pattern& p) { return {p.a, p.b, p.c, p.d}; }
 
 inline Patterns to_patterns(const std::vector<PatternTuple>& tuples) {

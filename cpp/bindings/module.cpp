@@ -1,7 +1,36 @@
 // papilio._core: the compiled core as Python sees it. Private; papilio's modules are its users.
+#include "papilio/interrupt.hpp"
+
+#include <limits>
+
 #include "bindings.hpp"
 
 namespace papilio {
+
+namespace {
+
+/// Raises what a signal's handler raises (Ctrl-C: KeyboardInterrupt). Handlers run on the main
+/// thread only; threads that Python doesn't know, as the pool's, have nothing to ask.
+void check_signals() {
+  if (!PyGILState_GetThisThreadState()) return;
+  const py::gil_scoped_acquire acquire;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+}  // namespace
+
+Pattern to_pattern(const PatternTuple& sizes) {
+  Index product = 1;
+  bool fits = true;
+  for (const Index size : sizes) {
+    fits = fits && size >= 1 && product <= std::numeric_limits<Index>::max() / size;
+    if (fits) product *= size;
+  }
+  if (!fits)
+    throw py::value_error("pattern is " + std::string(py::str(py::cast(sizes))) +
+                          ", expected numbers of at least 1 whose product fits in 63 bits");
+  return {sizes[0], sizes[1], sizes[2], sizes[3]};
+}
 
 DType dtype_of(const py::dtype& dtype, const char* name) {
   const char kind = dtype.kind();
@@ -67,6 +96,7 @@ Factor to_factor(DType dtype, const Pattern& pattern, const py::array& values) {
 namespace py = pybind11;
 
 PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
+  papilio::set_interrupt_check(papilio::check_signals);
   module.doc() = "The compiled core of papilio (private).";
   papilio::register_config(module);  // first: a bad PAPILIO_ISA must fail the import
   papilio::register_pattern(module);

@@ -11,7 +11,8 @@ namespace papilio {
 using Index = std::int64_t;
 
 /// The support I_a (x) 1_{b x c} (x) I_d of a factor with a*b*d rows and a*c*d columns.
-/// Its non-zeros are values[i, j, k, l] at row i*b*d + j*d + l, column i*c*d + k*d + l.
+/// Its non-zeros are values[i, j, k, l] at row i*b*d + j*d + l, column i*c*d + k*d + l. All sizes
+/// are at least 1, and a*b*c*d fits in an Index: whoever makes a Pattern sees to it.
 struct Pattern {
   Index a, b, c, d;
 
