@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "gil.hpp"
 #include "papilio/apply.hpp"
 #include "papilio/dtype.hpp"
 #include "papilio/pattern.hpp"

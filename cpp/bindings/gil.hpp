@@ -3,8 +3,6 @@
 
 #include <Python.h>
 
-#include <exception>
-#include <utility>
 #if defined(__GLIBCXX__)
 #include <cxxabi.h>
 #endif
@@ -29,32 +27,30 @@ auto take_lock(const Take& take) {
 #endif
 }
 
-/// Calls without the lock, which this thread has.
-template <class Call>
-void without_lock(const Call& call) {
-  PyThreadState* const state = PyEval_SaveThread();
-  std::exception_ptr failure;
-  try {
-    call();
-  } catch (...) {
-    failure = std::current_exception();
+/// While it lives, this thread doesn't have the lock, which it has.
+class WithoutLock {
+ public:
+  WithoutLock() : state_(PyEval_SaveThread()) {}
+  ~WithoutLock() {
+    take_lock([&] { PyEval_RestoreThread(state_); });
   }
-  take_lock([&] { PyEval_RestoreThread(state); });
-  if (failure) std::rethrow_exception(failure);
-}
+  WithoutLock(const WithoutLock&) = delete;
+  WithoutLock& operator=(const WithoutLock&) = delete;
 
-/// Calls with the lock, whether this thread has it or not; from any thread.
-template <class Call>
-void with_lock(const Call& call) {
-  const PyGILState_STATE state = take_lock([] { return PyGILState_Ensure(); });
-  std::exception_ptr failure;
-  try {
-    call();
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  PyGILState_Release(state);
-  if (failure) std::rethrow_exception(failure);
-}
+ private:
+  PyThreadState* state_;
+};
+
+/// While it lives, this thread has the lock, whether it had it before or not.
+class WithLock {
+ public:
+  WithLock() : state_(take_lock([] { return PyGILState_Ensure(); })) {}
+  ~WithLock() { PyGILState_Release(state_); }
+  WithLock(const WithLock&) = delete;
+  WithLock& operator=(const WithLock&) = delete;
+
+ private:
+  PyGILState_STATE state_;
+};
 
 }  // namespace papilio

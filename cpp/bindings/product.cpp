@@ -128,7 +128,8 @@ void Product::apply(const py::array& x, py::array& out, int axis, int side) {
   }
   const void* from = x.data();
   void* to = out.mutable_data();
-  without_lock([&] { execute(layout, side, from, to); });
+  const WithoutLock released;
+  execute(layout, side, from, to);
 }
 
 }  // namespace papilio

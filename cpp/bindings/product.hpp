@@ -4,7 +4,6 @@
 #include <initializer_list>
 
 #include "bindings.hpp"
-#include "gil.hpp"
 
 namespace papilio {
 
@@ -51,7 +50,9 @@ class Product {
   /// others costs more than it brings.
   template <class Call>
   static void released(double seconds, const Call& call) {
-    seconds < 5e-6 ? call() : without_lock(call);
+    if (seconds < 5e-6) return call();
+    const WithoutLock released;
+    call();
   }
   /// The product; called without the interpreter's lock.
   virtual void execute(const Layout& layout, int side, const void* in, void* out) = 0;

@@ -25,8 +25,10 @@ class CompositionProduct : public Product {
   End output(int) const override { return {composition_.output(), composition_.rows()}; }
 
   void run(const Layout& layout, int side, const void* in, void* out) override {
-    if (!composition_.is_planned(layout))
-      return without_lock([&] { execute(layout, side, in, out); });
+    if (!composition_.is_planned(layout)) {
+      const WithoutLock while_planning;
+      return execute(layout, side, in, out);
+    }
     double vectors = 1;
     for (const BatchAxis& axis : layout.batch) vectors *= static_cast<double>(axis.size);
     released(1e-9 * vectors * composition_.nanoseconds_per_vector(),

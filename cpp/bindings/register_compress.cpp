@@ -26,7 +26,7 @@ py::tuple interpolate_blocks(const py::array& blocks, Index rank) {
   void* values = weights.mutable_data();
   double* left = residuals.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     interpolate(input, rank, chosen, values, left);
   }
   return py::make_tuple(pivots, weights, residuals);
@@ -61,7 +61,7 @@ void evaluate_blocks(const py::object& function, const Indices& i, const Indices
   const Index count = i.shape(0), height = i.shape(1), width = j.shape(1);
   const Index element = out.itemsize();
   void* values = out.mutable_data();
-  const py::gil_scoped_release release;
+  const WithoutLock released;
   evaluate(reinterpret_cast<EntryFunction>(address), user_data, count, height, width, rows, cols,
            values, element);
 }
@@ -72,7 +72,7 @@ py::array_t<std::complex<double>> wave_of(const py::array_t<double, py::array::c
   const double* from = turns.data();
   std::complex<double>* to = out.mutable_data();
   const Index count = turns.size();
-  const py::gil_scoped_release release;
+  const WithoutLock released;
   wave(count, from, to);
   return out;
 }

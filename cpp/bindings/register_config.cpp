@@ -1,5 +1,4 @@
 #include "bindings.hpp"
-#include "gil.hpp"
 #include "papilio/apply.hpp"
 #include "papilio/config.hpp"
 #include "papilio/interrupt.hpp"
@@ -19,11 +18,11 @@ std::string compiler() {
 #endif
 }
 
-/// Long work ends where a signal handler raises.
+/// Raises what a signal's handler raises (Ctrl-C: KeyboardInterrupt), on the main thread, which is
+/// where handlers run.
 void check_signals() {
-  with_lock([] {
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-  });
+  const WithLock held;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
 }  // namespace

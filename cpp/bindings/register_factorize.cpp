@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <cstring>
-#include <mutex>
+#include <limits>
 
 #include "bindings.hpp"
 #include "papilio/factorize.hpp"
+#include "papilio/interrupt.hpp"
 
 namespace papilio {
 
@@ -86,7 +88,12 @@ py::list to_arrays(const py::dtype& dtype, const Patterns& patterns,
   for (std::size_t s = 0; s < patterns.size(); ++s) {
     const Pattern& p = patterns[s];
     py::array array(dtype, std::vector<py::ssize_t>{p.a, p.b, p.c, p.d});
-    std::memcpy(array.mutable_data(), values[s].data(), values[s].size());
+    auto* to = static_cast<unsigned char*>(array.mutable_data());
+    constexpr std::size_t part = std::size_t{16} << 20;  // some milliseconds
+    for (std::size_t first = 0; first < values[s].size(); first += part) {
+      check_interrupt();
+      std::memcpy(to + first, values[s].data() + first, std::min(part, values[s].size() - first));
+    }
     arrays.append(array);
   }
   return arrays;
@@ -106,8 +113,11 @@ py::tuple factorize_array(const py::array& matrix, const std::array<Index, 2>& s
                           Index max_rank, bool overwrite, const py::object& row_permutation,
                           const py::object& column_permutation, const py::object& progress) {
   if (matrix.ndim() != 2) throw py::value_error("A must have two axes");
-  connect_lapack();
   const auto [rows, cols] = shape;
+  if (rows < 1 || cols < 1 || rows > std::numeric_limits<Index>::max() / 16 / cols)
+    throw py::value_error("shape is " + std::string(py::str(py::cast(shape))) +
+                          ", expected numbers of at least 1 whose product fits in memory");
+  connect_lapack();
   MatrixView view{dtype_of(matrix, "A"),
                   matrix.data(),
                   rows,
@@ -123,7 +133,7 @@ py::tuple factorize_array(const py::array& matrix, const std::array<Index, 2>& s
   } else {
     const auto row_bytes = static_cast<std::size_t>(cols * matrix.itemsize());
     view.read = [&, row_bytes, width = cols](Index first, Index count, void* to) {
-      const py::gil_scoped_acquire acquire;
+      const WithLock held;
       const py::array slab = read(first, count);
       if (slab.ndim() != 2 || slab.shape(0) != count || slab.shape(1) != width ||
           !slab.dtype().equal(matrix.dtype()) || !(slab.flags() & py::array::c_style))
@@ -137,14 +147,14 @@ py::tuple factorize_array(const py::array& matrix, const std::array<Index, 2>& s
   options.tol = tol;
   options.max_rank = max_rank;
   options.overwrite = overwrite;
-  options.progress = [&](double fraction) {
-    const py::gil_scoped_acquire acquire;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    if (!progress.is_none()) progress(fraction);
-  };
+  if (!progress.is_none())
+    options.progress = [&](double fraction) {
+      const WithLock held;
+      progress(fraction);
+    };
   Factorization result;
   {
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     result = factorize(view, to_patterns(patterns), options);
   }
   py::dict report;
@@ -185,7 +195,7 @@ py::tuple round_values(const std::vector<PatternTuple>& patterns,
   const Chain chain = to_chain(patterns, values);
   SweptChain swept;
   {
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     swept = round_chain(chain, tol, max_rank);
   }
   return to_python(values.front().dtype(), swept);
@@ -196,7 +206,7 @@ py::tuple orthonormalize_values(const std::vector<PatternTuple>& patterns,
   const Chain chain = to_chain(patterns, values);
   SweptChain swept;
   {
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     swept = orthonormalize_chain(chain, centre);
   }
   return to_python(values.front().dtype(), swept);

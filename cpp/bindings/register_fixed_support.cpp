@@ -131,7 +131,7 @@ class SupportClasses {
   SupportClasses(Index rows, Index cols, const Starts& left_start, const Indices& left,
                  const Starts& right_start, const Indices& right)
       : arrays_(rows, cols, left_start, left, right_start, right) {
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     analysis_ = std::make_unique<SupportAnalysis>(arrays_.supports);
   }
 
@@ -147,7 +147,7 @@ class SupportClasses {
   double norm_outside(const py::array& values, const py::object& start, const py::object& column,
                       double scale) const {
     const MatrixArrays A(arrays_.supports, values, start, column, scale);
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     return papilio::norm_outside(A.matrix, *analysis_);
   }
 
@@ -159,11 +159,11 @@ class SupportClasses {
     check_factors(A, x, y);
     void *to_x = x.mutable_data(), *to_y = y.mutable_data();
     const Progress tell = [&](double fraction) {
-      const py::gil_scoped_acquire acquire;
+      const WithLock held;
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
       if (!progress.is_none()) progress(fraction);
     };
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     return papilio::solve_pieces(A.matrix, arrays_.supports, *analysis_, ridge, to_x, to_y, tell);
   }
 
@@ -171,7 +171,7 @@ class SupportClasses {
                   double scale, const py::array& x, const py::array& y) const {
     const MatrixArrays A(arrays_.supports, values, start, column, scale);
     check_factors(A, x, y);
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     return papilio::residual(A.matrix, arrays_.supports, x.data(), y.data());
   }
 
@@ -180,7 +180,7 @@ class SupportClasses {
     const MatrixArrays A(arrays_.supports, values, start, column, scale);
     check_factors(A, x, y);
     void *to_x = x.mutable_data(), *to_y = y.mutable_data();
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     papilio::fill_complete(A.matrix, arrays_.supports, *analysis_, to_x, to_y);
   }
 
@@ -192,7 +192,7 @@ class SupportClasses {
     const bool complex = holds_complex(A.matrix.dtype);
     py::array out(py::dtype(complex ? "complex128" : "float64"), wanted.size());
     void* to = out.mutable_data();
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     gather_entries(A.matrix, entries, to);
     return out;
   }
@@ -220,7 +220,7 @@ class AlternatingSolver {
     const IndexSetsView entries = to_sets(observed_start, observed, cols, "observed");
     if (entries.size != rows || values.ndim() != 1 || values.size() != observed.size())
       refuse("observed", "must list columns for each row, and values one number for each");
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     solver_ = std::make_unique<Alternating<T>>(arrays_.supports, entries, values.data());
   }
 
@@ -229,11 +229,11 @@ class AlternatingSolver {
     arrays_.check_values(x, y);
     T *to_x = x.mutable_data(), *to_y = y.mutable_data();
     const auto tell = [&] {
-      const py::gil_scoped_acquire acquire;
+      const WithLock held;
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
       if (!progress.is_none()) progress();
     };
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     return solver_->sweep(to_x, to_y, sweeps, ridge, tolerance, tell);
   }
 
@@ -242,7 +242,7 @@ class AlternatingSolver {
     arrays_.check_values(x, y);
     arrays_.check_values(gradient_x, gradient_y);
     T *to_x = gradient_x.mutable_data(), *to_y = gradient_y.mutable_data();
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     return solver_->gradient(x.data(), y.data(), ridge, to_x, to_y);
   }
 
@@ -257,7 +257,7 @@ class AlternatingSolver {
     }
     arrays_.check_values(x, y);
     T *to_x = x.mutable_data(), *to_y = y.mutable_data();
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     using Order = typename Alternating<T>::Order;
     solver_->deflate(classes, by_mass ? Order::mass : Order::exclusiveness, to_x, to_y);
   }

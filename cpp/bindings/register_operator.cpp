@@ -36,9 +36,9 @@ void Operator::run(const Layout& layout, int side, const void* in, void* out) {
   // Kept: another thread may force another plan meanwhile.
   const std::shared_ptr<const Plan> plan = planner_.known_plan(side & 1, batch);
   if (plan)
-    released(plan->predicted, [&] { papilio::execute(*plan, layout, side & 2, in, out); });
-  else
-    without_lock([&] { execute(layout, side, in, out); });
+    return released(plan->predicted, [&] { papilio::execute(*plan, layout, side & 2, in, out); });
+  const WithoutLock while_planning;
+  execute(layout, side, in, out);
 }
 
 void Operator::execute(const Layout& layout, int side, const void* in, void* out) {
@@ -49,17 +49,21 @@ py::tuple Operator::plan(bool transpose, const BatchTuple& batch) {
   const BatchClass wanted = to_batch(batch);
   std::shared_ptr<const Plan> plan;
   std::string words;
-  without_lock([&] {
+  {
+    const WithoutLock released;
     plan = planner_.plan(transpose, wanted);
     words = planner_.describe(transpose, wanted);
-  });
+  }
   return py::make_tuple(words, to_tuple(plan->choice), plan->predicted);
 }
 
 py::list Operator::tune(bool transpose, const BatchTuple& batch) {
   const BatchClass wanted = to_batch(batch);
   std::vector<Timing> timings;
-  without_lock([&] { timings = planner_.tune(transpose, wanted); });
+  {
+    const WithoutLock released;
+    timings = planner_.tune(transpose, wanted);
+  }
   py::list rows;
   for (const Timing& timing : timings)
     rows.append(py::make_tuple(to_tuple(timing.choice), timing.predicted, timing.measured));
@@ -73,7 +77,8 @@ void Operator::force(bool transpose, const BatchTuple& batch, const ChoiceTuple&
   if (radix < 1 || tile < 1) throw py::value_error("radix and tile must be positive");
   const BatchClass wanted = to_batch(batch);
   const Choice forced{lanes == "columns" ? Lanes::columns : Lanes::rows, radix, tile};
-  without_lock([&] { planner_.force(transpose, wanted, forced); });
+  const WithoutLock released;
+  planner_.force(transpose, wanted, forced);
 }
 
 Chain Operator::to_chain(const std::vector<PatternTuple>& patterns,

@@ -212,6 +212,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     def report(self) -> Report | None:
         """What `factorize` or `round` found out; None for an operator made in another way.
 
+        Transposes and conjugates have the report about the transposed or conjugated matrix.
         `compress` leaves its own, a `CompressionReport`.
         """
         return self._report
@@ -362,7 +363,10 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
     # ------------------------------------------------------------------ transposes and copies
 
     def _view(self, transpose: bool, conjugate: bool) -> Butterfly:
-        return _wrap(self._data, self._transposed ^ transpose, self._conjugated ^ conjugate)
+        report = self._report
+        if transpose and report is not None:
+            report = report.T
+        return _wrap(self._data, self._transposed ^ transpose, self._conjugated ^ conjugate, report)
 
     def _transpose(self) -> Butterfly:
         return self._view(True, False)
@@ -508,8 +512,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         Parameters
         ----------
         tol : float, optional
-            Relative error in the Frobenius norm that is allowed. Default: only what rounding made
-            is dropped.
+            Relative error in the Frobenius norm that is allowed, below 1. Default: only what
+            rounding made is dropped.
         max_rank : int, optional
             No rank above this; the report says whether `tol` was met all the same.
 
@@ -521,8 +525,10 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If neither the architecture nor its transpose is chainable, for a negative tol or a
-            max_rank below 1.
+            If neither the architecture nor its transpose is chainable, a value isn't finite, for
+            a tol that is negative or at least 1, or a max_rank below 1.
+        TypeError
+            For a tol that isn't a number or a max_rank that isn't a whole one.
 
         Examples
         --------
@@ -551,7 +557,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If neither the architecture nor its transpose is chainable, or there is no such factor.
+            If neither the architecture nor its transpose is chainable, a value isn't finite, or
+            there is no such factor.
 
         Examples
         --------

@@ -97,6 +97,17 @@ class CompressionReport:
     seconds: float
 
     @property
+    def T(self) -> CompressionReport:
+        """The report of the transposed operator about the transposed matrix."""
+        return replace(
+            self,
+            shape=self.shape[::-1],
+            ranks=self.ranks[::-1],
+            scheme=self.scheme.T,
+            measured_ranks={size[::-1]: rank for size, rank in self.measured_ranks.items()},
+        )
+
+    @property
     def reached(self) -> bool:
         """Whether the error is at most `tol`, to the confidence of `error_bound`."""
         return self.error_bound <= self.tol

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,18 @@ def as_array(values: Any, name: str) -> np.ndarray[Any, Any]:
         raise ValueError(f"{name} is not an array: {error}") from None
     promoted(array.dtype, name)
     return array
+
+
+def safe_norm(array: np.ndarray[Any, Any]) -> float:
+    """Return the Frobenius norm, whose squares neither overflow nor vanish, in double precision."""
+    parts = array.astype(np.result_type(array.dtype, np.float64), copy=False)
+    size = float(np.maximum(abs(parts.real).max(initial=0), abs(parts.imag).max(initial=0)))
+    if 1e-100 < size < 1e100 or size == 0 or not np.isfinite(size):
+        return float(np.linalg.norm(parts))
+    exponent = int(np.frexp(size)[1])
+    scaled = [np.ldexp(part, -exponent) for part in (parts.real, parts.imag)]
+    with np.errstate(over="ignore"):  # a norm above the largest number is infinite
+        return float(np.ldexp(math.hypot(*(float(np.linalg.norm(x)) for x in scaled)), exponent))
 
 
 def converted(own: np.dtype[Any], dtype: Any) -> np.dtype[Any]:

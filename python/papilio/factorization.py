@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from . import _core
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
 from .orders import auto_order, balanced_order
-from .pattern import finite_number, positive_int
+from .pattern import positive_int, relative_tolerance
 from .permutations import as_permutation, bit_reversal, default_eight
 from .report import Report
 from .source import Source
@@ -23,6 +24,7 @@ from .source import Source
 Order = Literal["auto", "left_to_right", "right_to_left", "balanced"] | Sequence[int]
 Permutation = ArrayLike | Literal["bit_reversal", "search"] | None
 Progress = bool | Callable[[float], object]
+_BOUND_WORK = 1 << 26  # multiply-adds or so of a bound that saves a factorization, at most
 _Candidate = tuple[str | None, NDArray[np.int64] | None]
 
 
@@ -64,7 +66,7 @@ def factorize(
         proved from three factors on.
     tol : float, optional
         Find the ranks: at each split the smallest one that keeps the relative error at most
-        `tol`. The ranks of `architecture` are then not used.
+        `tol`, which is below 1. The ranks of `architecture` are then not used.
     max_rank : int, optional
         No rank above this, with `tol` only; the report says whether `tol` was met all the same.
     row_permutation, column_permutation : array_like of int, "bit_reversal" or "search", optional
@@ -73,7 +75,8 @@ def factorize(
         of two.
     overwrite_a : bool, default False
         Allow A to be destroyed, which saves the memory of the first cut's right part where A is
-        C-contiguous, without permutations, and the first cut is that of the first factor.
+        C-contiguous, without permutations, the first cut is that of the first factor, and A isn't
+        needed again: with an order that cuts off end factors, orthonormalized and without tol.
     progress : bool or callable, default False
         True shows a bar (tqdm) for a run of more than a second; a callable is called with the
         fraction done, from 0 to 1.
@@ -133,7 +136,7 @@ def factorize(
     if chain.shape != source.shape:
         raise ValueError(f"architecture has shape {chain.shape} but A has shape {source.shape}")
     chain._require_chainable()
-    tolerance = None if tol is None else finite_number(tol, "tol", positive=True)
+    tolerance = None if tol is None else relative_tolerance(tol, "tol", positive=True)
     if max_rank is not None:
         max_rank = positive_int(max_rank, "max_rank")
         if tolerance is None:
@@ -160,7 +163,7 @@ def factorize(
             splits,
             bool(orthonormalize),
             tolerance or 0.0,
-            max_rank or 0,
+            min(max_rank or 0, *source.shape),  # more has no rank
             bool(overwrite_a),
             pair[0][1],
             pair[1][1],
@@ -290,9 +293,22 @@ def _cheap_bound(source: Source, chain: Architecture, row: _Candidate, column: _
     if not np.all(np.isfinite(sample)):
         return 0.0  # the factorization will say where
     blocks = sample.reshape(left.b, len(numbers), right.a, right.c).transpose(1, 2, 0, 3)
-    sigma = np.linalg.svd(blocks, compute_uv=False)
     norm = source.norm()
-    return float(np.linalg.norm(sigma[..., rank:])) / norm if norm > 0 else 0.0
+    if not 0 < norm < np.inf:
+        return 0.0
+    total = 0.0
+    # Some blocks bound from below, too, and NumPy's call for all of them couldn't be interrupted.
+    shortest, longest = sorted(blocks.shape[2:])
+    if shortest * shortest * longest > _BOUND_WORK:
+        return 0.0
+    count = max(1, _BOUND_WORK // (shortest * shortest * longest))
+    for block in blocks.reshape(-1, *blocks.shape[2:])[:count]:
+        size = float(np.abs(block).max(initial=0))
+        if size > 0:
+            sigma = np.linalg.svd(block / size, compute_uv=False)
+            total = math.hypot(total, float(np.linalg.norm(sigma[rank:])) * (size / norm))
+    # The SVD's own rounding must not make more of it.
+    return total - 10 * shortest * float(np.finfo(source.dtype).eps)
 
 
 def _share(

@@ -78,6 +78,12 @@ class Scheme:
     last: int
 
     @property
+    def T(self) -> Scheme:
+        """The same clusters seen from the transposed matrix."""
+        depth = self.depth
+        return Scheme(self.shape[::-1], depth, depth - self.last, depth - self.first)
+
+    @property
     def row_leaf(self) -> int:
         """Rows of the longest cluster of the first level."""
         return -(-self.shape[0] >> (self.depth - self.first))

@@ -32,10 +32,25 @@ def finite_number(value: Any, name: str, *, positive: bool = False) -> float:
     """Return `value` as a finite float of at least 0 (above 0 if `positive`), or raise."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} is {value!r}, expected a number")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not 0 <= number < math.inf or (positive and number == 0):
         wanted = "a positive number" if positive else "a number of at least 0"
         raise ValueError(f"{name} is {number}, expected {wanted}")
+    return number
+
+
+def relative_tolerance(value: Any, name: str, *, positive: bool = False) -> float:
+    """Return `value` as a float of at least 0 (above 0 if `positive`) and below 1, or raise.
+
+    The zero matrix has the relative error 1: a tolerance of 1 asks for nothing, and is rather a
+    percentage or an absolute error.
+    """
+    number = finite_number(value, name, positive=positive)
+    if number >= 1:
+        raise ValueError(f"{name} is {number}, expected a number below 1: it is a relative error")
     return number
 
 

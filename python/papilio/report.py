@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,24 @@ class Report:
     seconds: float
     tolerance: float | None = None
     max_rank: int | None = None
+
+    @property
+    def T(self) -> Report:
+        """The report of the transposed operator about the transposed matrix.
+
+        Errors, norm and bound are the same; what is counted by splits runs the other way.
+        """
+        splits = len(self.split_errors)
+        return replace(
+            self,
+            split_errors=self.split_errors[::-1],
+            split_tails=self.split_tails[::-1],
+            order=tuple(splits + 1 - split for split in self.order),
+            ranks=self.ranks[::-1],
+            shape=self.shape[::-1],
+            row_permutation=self.column_permutation,
+            column_permutation=self.row_permutation,
+        )
 
     @property
     def quasi_optimality(self) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 
 from . import _core
 from .architecture import Architecture
-from .pattern import Pattern, finite_number, positive_int
+from .dtypes import safe_norm
+from .pattern import Pattern, positive_int, relative_tolerance
 from .report import Report
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ def round_ranks(F: Butterfly, tol: float | None, max_rank: int | None) -> Butter
     from .butterfly import from_owned
 
     start = time.perf_counter()
-    tolerance = 0.0 if tol is None else finite_number(tol, "tol")
-    limit = 0 if max_rank is None else positive_int(max_rank, "max_rank")
+    tolerance = 0.0 if tol is None else relative_tolerance(tol, "tol")
+    if max_rank is not None:
+        max_rank = positive_int(max_rank, "max_rank")
+    limit = 0 if max_rank is None else min(max_rank, *F.shape)  # more has no rank
     G, transposed = chainable_form(F)
     patterns, values, facts = _core.round(*_chain(G), tolerance, limit)
     architecture = Architecture(patterns)
@@ -83,7 +86,8 @@ def orthonormalized(F: Butterfly, centre: int) -> Butterfly:
 
 def frobenius_norm(F: Butterfly) -> float:
     """See `Butterfly.norm`."""
-    if F.architecture.is_chainable or F.architecture.T.is_chainable:
+    finite = all(np.isfinite(values).all() for values in F.factors)
+    if finite and (F.architecture.is_chainable or F.architecture.T.is_chainable):
         return float(_core.orthonormalize(*_chain(chainable_form(F)[0]), 0)[2]["norm"])
     total = 0.0
     rows, cols = F.shape
@@ -91,7 +95,7 @@ def frobenius_norm(F: Butterfly) -> float:
     for first in range(0, cols, width):
         unit = np.zeros((cols, min(width, cols - first)), F.dtype)
         unit[np.arange(first, first + unit.shape[1]), np.arange(unit.shape[1])] = 1
-        total = math.hypot(total, float(np.linalg.norm(F @ unit)))
+        total = math.hypot(total, safe_norm(F @ unit))
     return total
 
 

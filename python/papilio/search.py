@@ -14,7 +14,7 @@ import numpy as np
 from .architecture import Architecture
 from .butterfly import Butterfly
 from .factorization import Progress, factorize, reporter
-from .pattern import finite_number, positive_int
+from .pattern import positive_int, relative_tolerance
 from .source import Source
 
 _MOST_MIDDLE = 4  # two-factor splits tried around the square root
@@ -111,7 +111,7 @@ def best_architecture(
     A : array_like, shape (m, n)
         As in `factorize`.
     tol : float, optional
-        Relative error that is allowed; each chain gets the smallest ranks that keep it.
+        Relative error that is allowed, below 1; each chain gets the smallest ranks that keep it.
     budget : int, optional
         Largest number of non-zeros. Without `tol`, each chain gets the largest equal ranks that
         the budget allows, and the smallest error wins.
@@ -147,7 +147,7 @@ def best_architecture(
     (128, '001')
     """
     start = time.perf_counter()
-    tolerance = None if tol is None else finite_number(tol, "tol", positive=True)
+    tolerance = None if tol is None else relative_tolerance(tol, "tol", positive=True)
     if budget is not None:
         budget = positive_int(budget, "budget")
     elif tolerance is None:

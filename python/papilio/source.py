@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from .dtypes import as_array, promoted
+from .dtypes import as_array, promoted, safe_norm
 
 _Array = np.ndarray[Any, Any]
 
@@ -85,8 +86,8 @@ class Source:
                     if self.read is None
                     else self.read(first, count)
                 )
-                parts.append(float(np.linalg.norm(part)))
-            self._norm = float(np.linalg.norm(parts))
+                parts.append(safe_norm(part))
+            self._norm = math.hypot(*parts)
         return self._norm
 
     def rows(self, numbers: NDArray[np.int64]) -> _Array:

@@ -34,9 +34,11 @@ struct FactorizeOptions {
   double tol = 0;
   Index max_rank = 0;
   /// The data may be overwritten: the right part of the first cut then takes no memory, where it
-  /// separates the first factor of a dense C-contiguous matrix and tol is 0.
+  /// separates the first factor of a dense C-contiguous matrix, tol is 0, and the cuts tell the
+  /// error (orders that cut off end factors, orthonormalized).
   bool overwrite = false;
-  /// Called now and then, by the calling thread, with the fraction that is done; may throw.
+  /// Called now and then, by the calling thread, with the fraction that is done; may throw. (So
+  /// does what check_interrupt calls.)
   std::function<void(double)> progress;
 };
 
@@ -83,7 +85,7 @@ struct SweptChain {
 /// The chain with the smallest ranks that keep the relative error below tol (0: only what is
 /// rounding is dropped), at most max_rank (0: no limit): a sweep of QR from the right to the left,
 /// then one of truncated SVDs back. Memory: three times the values. Throws std::invalid_argument if
-/// the chain isn't chainable.
+/// the chain isn't chainable or a value isn't finite.
 SweptChain round_chain(const Chain& chain, double tol, Index max_rank);
 
 /// The same product with blocks of orthonormal columns in all factors before number `centre`, and
@@ -91,7 +93,8 @@ SweptChain round_chain(const Chain& chain, double tol, Index max_rank);
 SweptChain orthonormalize_chain(const Chain& chain, std::size_t centre);
 
 /// LAPACK's routines, as addresses with the Fortran interface and 32-bit integers. They must be
-/// set before factorize is called; index 0..3 in the order of DType.
+/// set before factorize is called; index 0..3 in the order of DType. Any thread may set them; the
+/// first call counts.
 struct LapackRoutines {
   void* gesdd[dtype_count];
   void* gesvd[dtype_count];

@@ -1,16 +1,28 @@
-// Interrupts: how long work notices that it is to end.
+// Long work that somebody may want to end: one hook for all of the core, asked between pieces of
+// work that take well below a tenth of a second.
 #pragma once
+
+#include <atomic>
 
 namespace papilio {
 
-/// Tells check_interrupt what to ask. `check` throws if the work is to end; it is called on whatever
-/// thread works, and has to know itself whether that thread may ask.
-void set_interrupt_check(void (*check)());
+/// What check_interrupt() calls: it throws to end the work. Null for none.
+void set_interrupt_check(void (*hook)());
 
-/// To be called between blocks by whatever may take longer than a tenth of a second, at least every
-/// few milliseconds, on any thread: some 20 ns, and every 20 ms the question that
-/// set_interrupt_check was given. What that throws ends the work; a body of parallel_for may throw
-/// it, too. Must not be called while holding a lock that a thread with the interpreter's may want.
+/// Calls the hook if this thread hasn't done so for some 20 ms. In a helper thread, throws
+/// Cancelled if the work that it helps with has failed: its caller is the one who asks.
 void check_interrupt();
+
+/// Thrown in helpers only.
+struct Cancelled {};
+
+/// While it lives, this thread helps with work that has failed once `failed` is true.
+class Helping {
+ public:
+  explicit Helping(const std::atomic<bool>& failed);
+  ~Helping();
+  Helping(const Helping&) = delete;
+  Helping& operator=(const Helping&) = delete;
+};
 
 }  // namespace papilio

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "papilio/interrupt.hpp"
+
 namespace papilio {
 
 namespace {
@@ -14,8 +16,21 @@ constexpr double wanted = 1e-10;     // relative to what is discarded
 constexpr double rounding = 450;     // in units of eps and of the block's norm
 constexpr double dominant = 1e-3;    // eigenvalues above this share of the largest are accurate
 
+/// Below this share of a square, a difference of squares keeps less than ten digits, or four of
+/// single precision.
+template <class R>
+constexpr double lost_digits = sizeof(R) == 4 ? 1e-2 : 1e-4;
+
 template <class R>
 constexpr double eps = static_cast<double>(std::numeric_limits<R>::epsilon()) / 2;
+
+/// How many of `count` rows or columns, each of so many multiply-adds, one kernel's call gets: some
+/// 20 ms of work, and a multiple of `unit`.
+Index part_of(Index count, Index multiply_adds, Index unit) {
+  constexpr Index most = Index{1} << 27;
+  return std::min(count,
+                  std::max(most / std::max(multiply_adds, Index{1}) / unit, Index{1}) * unit);
+}
 
 std::size_t elements(Index n) { return static_cast<std::size_t>(n); }
 
@@ -42,8 +57,9 @@ double loss_bound(double count, double error, double gap) {
 template <class T>
 bool orthonormalize_columns(T* u, Index rows, Index columns) {
   for (Index n = 0; n < columns; ++n) {
+    if (rows * n > 10000) check_interrupt();
     T* x = u + n * rows;
-    double norm2 = 0;
+    double norm = 0;
     for (int again = 0; again < 2; ++again) {
       for (Index m = 0; m < n; ++m) {
         const T* y = u + m * rows;
@@ -51,16 +67,29 @@ bool orthonormalize_columns(T* u, Index rows, Index columns) {
         for (Index j = 0; j < rows; ++j) dot += conjugate(y[j]) * x[j];
         for (Index j = 0; j < rows; ++j) x[j] -= dot * y[j];
       }
-      norm2 = 0;
-      for (Index j = 0; j < rows; ++j) norm2 += squared(x[j]);
-      if (!(norm2 > 0) || !std::isfinite(norm2)) return false;
-      const Real<T> by = static_cast<Real<T>>(1 / std::sqrt(norm2));
-      for (Index j = 0; j < rows; ++j) x[j] *= by;
+      norm = normalize(x, rows);
+      if (!(norm > 0) || !std::isfinite(norm)) return false;
     }
-    if (norm2 < 0.5) return false;
+    if (norm < 0.7) return false;
   }
   return true;
 }
+
+/// A power of two that brings a number near 1, and the one that brings it back. It changes no
+/// digit, and keeps squares of small numbers from vanishing.
+template <class R>
+struct PowerOfTwo {
+  explicit PowerOfTwo(double size) {
+    int exponent = 0;
+    std::frexp(size, &exponent);
+    constexpr int limit = std::numeric_limits<R>::max_exponent - 8;
+    exponent = std::clamp(exponent, -limit, limit);
+    back = std::ldexp(1.0, exponent);
+    down = static_cast<R>(std::ldexp(1.0, -exponent));
+  }
+  double back;
+  R down;
+};
 
 /// Whether a loss is within what BlockSvd promises.
 template <class R>
@@ -117,7 +146,7 @@ double BlockSvd<T>::factor(Strided<const T> block, Gauge gauge, Strided<T> left,
   const bool whole = rank == s_;
   if (whole) {
     for (Index j = 0; j < s_; ++j) u_[elements(j * s_ + j)] = T(1);
-    norm2_ = kernels_.residual(panel, nullptr, {nullptr, 0, t_, 0}, nullptr, 0);
+    norm2_ = residual(panel, nullptr, {nullptr, 0, t_, 0}, nullptr, 0);
   } else {
     find_subspace(panel, rank, 0);
   }
@@ -139,8 +168,8 @@ double BlockSvd<T>::factor(Strided<const T> block, Gauge gauge, Strided<T> left,
     discarded = norm2_;
     for (double energy : kept_) discarded -= energy;
     // The difference has lost the digits of a small rest: look at the rest itself.
-    if (discarded < 1e-4 * norm2_)
-      discarded = kernels_.residual(panel, u_.data(), {rows, rank, t_, rows_step}, nullptr, 0);
+    if (discarded < lost_digits<R> * norm2_)
+      discarded = residual(panel, u_.data(), {rows, rank, t_, rows_step}, nullptr, 0);
   }
   if (gauge == Gauge::balanced) {
     for (Index rho = 0; rho < found_; ++rho) {
@@ -175,7 +204,7 @@ const std::vector<double>& BlockSvd<T>::spectrum(Strided<const T> block, double 
 template <class T>
 void BlockSvd<T>::find_subspace(Panel panel, Index rank, double resolution) {
   if (s_ <= largest_gram) return subspace_by_gram(panel, rank, resolution);
-  norm2_ = kernels_.residual(panel, nullptr, {nullptr, 0, t_, 0}, nullptr, 0);
+  norm2_ = residual(panel, nullptr, {nullptr, 0, t_, 0}, nullptr, 0);
   if (norm2_ == 0 || !std::isfinite(norm2_)) return;
   if (rank < s_ && subspace_by_iteration(panel, rank)) return;
   subspace_by_lapack(panel, rank);
@@ -195,11 +224,8 @@ Index BlockSvd<T>::append(const T* vectors, Index count) {
         for (Index j = 0; j < s_; ++j) dot += conjugate(v[j]) * u[j];
         for (Index j = 0; j < s_; ++j) u[j] -= dot * v[j];
       }
-    double norm2 = 0;
-    for (Index j = 0; j < s_; ++j) norm2 += squared(u[j]);
     // A vector that was mostly one of the others stands for rounding errors: none is needed.
-    const R by = static_cast<R>(norm2 > 0.5 ? 1 / std::sqrt(norm2) : 0);
-    for (Index j = 0; j < s_; ++j) u[j] *= by;
+    if (normalize(u, s_) < 0.7) std::fill(u, u + s_, T(0));
   }
   return found_ += count;
 }
@@ -212,21 +238,16 @@ void BlockSvd<T>::subspace_by_gram(Panel panel, Index rank, double resolution) {
   const bool all = rank == s_;
   const Panel whole = panel;
   for (bool first = true;; first = false) {
-    kernels_.cross(panel, panel, gram_.data());
+    form_gram(panel);
     double trace = 0;
     for (Index j = 0; j < s_; ++j)
       trace += static_cast<double>(std::real(gram_[elements(j * s_ + j)]));
     if (first) norm2_ = trace;
     const double nothing = eps<R> * eps<R> * norm2_;
     if (!(trace > nothing) || !std::isfinite(trace) || trace <= 1e-2 * resolution * norm2_) return;
-    // Powers of two change no digit, and keep squares of small numbers from vanishing.
-    int exponent = 0;
-    std::frexp(trace, &exponent);
-    constexpr int limit = std::numeric_limits<R>::max_exponent - 8;
-    exponent = std::clamp(exponent, -limit, limit);
-    const double back = std::ldexp(1.0, exponent);
-    const R down = static_cast<R>(std::ldexp(1.0, -exponent));
-    for (T& g : gram_) g *= down;
+    const PowerOfTwo<R> scale(trace);
+    const double back = scale.back;
+    for (T& g : gram_) g *= scale.down;
     const Index left = rank - found_;
     bool certified = false;
     if (s_ == 2) {
@@ -235,14 +256,9 @@ void BlockSvd<T>::subspace_by_gram(Panel panel, Index rank, double resolution) {
       const R half = (a - c) / 2, size = std::hypot(half, std::abs(b));
       values_[0] = (a + c) / 2 + size;
       values_[1] = std::max(R(0), (a + c) / 2 - size);
-      T u0 = a >= c ? T(half + size) : conjugate(b), u1 = a >= c ? b : T(size - half);
-      const R norm = static_cast<R>(std::sqrt(squared(u0) + squared(u1)));
-      if (norm > 0) {
-        u0 /= norm;
-        u1 /= norm;
-      } else {
-        u0 = T(1);
-      }
+      T u[2] = {a >= c ? T(half + size) : conjugate(b), a >= c ? b : T(size - half)};
+      if (normalize(u, 2) == 0) u[0] = T(1);
+      const T u0 = u[0], u1 = u[1];
       vectors_[0] = u0;
       vectors_[1] = u1;
       vectors_[2] = -conjugate(u1);
@@ -287,7 +303,7 @@ void BlockSvd<T>::subspace_by_gram(Panel panel, Index rank, double resolution) {
     rest_.resize(elements(s_ * t_));
     const T* latest = u_.data() + (found_ - take) * s_;
     project(panel, latest, take, right_.data(), t_);
-    kernels_.residual(panel, latest, {right_.data(), take, t_, t_}, rest_.data(), t_);
+    residual(panel, latest, {right_.data(), take, t_, t_}, rest_.data(), t_);
     panel = {rest_.data(), s_, t_, t_};
   }
 }
@@ -330,7 +346,8 @@ bool BlockSvd<T>::iterate(Index rank, double trace, double norm2, double error, 
     if (!orthonormalize_columns(basis_.data(), s_, rank)) return false;
     multiply(basis_.data(), image_.data());
     double kept = 0, kept2 = 0, residual2 = 0;
-    for (Index m = 0; m < rank; ++m)
+    for (Index m = 0; m < rank; ++m) {
+      if (rank * s_ > 10000) check_interrupt();
       for (Index n = 0; n < rank; ++n) {
         T dot(0);
         for (Index j = 0; j < s_; ++j)
@@ -339,13 +356,16 @@ bool BlockSvd<T>::iterate(Index rank, double trace, double norm2, double error, 
         kept2 += squared(dot);
         if (m == n) kept += static_cast<double>(std::real(dot));
       }
-    for (Index n = 0; n < rank; ++n)
+    }
+    for (Index n = 0; n < rank; ++n) {
+      if (rank * s_ > 10000) check_interrupt();
       for (Index j = 0; j < s_; ++j) {
         T rest = image_[elements(j * rank + n)];
         for (Index m = 0; m < rank; ++m)
           rest -= basis_[elements(j + m * s_)] * ritz_[elements(m * rank + n)];
         residual2 += squared(rest);
       }
+    }
     if (rank == 1) {
       values_[0] = static_cast<R>(kept);
       mixed_[0] = T(1);
@@ -384,15 +404,19 @@ bool BlockSvd<T>::subspace_by_iteration(const Panel& panel, Index rank) {
   values_.resize(elements(rank + 1));
   vectors_.resize(elements(rank * s_));
   const Panel rows{right_.data(), rank, t_, t_};
-  const double error = norm2_ * gram_error();
+  // As of a Gram matrix of trace about 1.
+  const PowerOfTwo<R> scale(norm2_);
+  const double trace = norm2_ / scale.back;
   const auto multiply = [&](const T* u, T* z) {
     project(panel, u, rank, right_.data(), t_);
-    kernels_.cross(panel, rows, z);
+    cross(panel, rows, z);
+    for (Index n = 0; n < s_ * rank; ++n) z[n] *= scale.down;
   };
   const auto unknown = [](double) { return std::numeric_limits<double>::infinity(); };
-  if (!iterate(rank, norm2_, norm2_, error, 40, multiply, unknown)) return false;
+  if (!iterate(rank, trace, trace, trace * gram_error(), 40, multiply, unknown)) return false;
   append(vectors_.data(), rank);
-  for (Index n = 0; n < rank; ++n) kept_.push_back(static_cast<double>(values_[elements(n)]));
+  for (Index n = 0; n < rank; ++n)
+    kept_.push_back(static_cast<double>(values_[elements(n)]) * scale.back);
   return true;
 }
 
@@ -414,26 +438,79 @@ void BlockSvd<T>::subspace_by_lapack(const Panel& panel, Index rank) {
   found_ = rank;
 }
 
-/// out = U^H X.
+template <class T>
+void BlockSvd<T>::form_gram(const Panel& panel) {
+  const Index height = part_of(s_, s_ * t_, 1);
+  if (height >= s_) return kernels_.cross(panel, panel, gram_.data());
+  const T* data = static_cast<const T*>(panel.data);
+  for (Index first = 0; first < s_; first += height) {
+    check_interrupt();
+    const Index last = std::min(first + height, s_);
+    part_.resize(elements((last - first) * last));
+    kernels_.cross({data + first * panel.row_step, last - first, t_, panel.row_step},
+                   {data, last, t_, panel.row_step}, part_.data());
+    for (Index i = first; i < last; ++i)
+      for (Index j = 0; j <= i; ++j) {
+        const T sum = part_[elements((i - first) * last + j)];
+        gram_[elements(j * s_ + i)] = conjugate(sum);
+        gram_[elements(i * s_ + j)] = sum;
+      }
+  }
+}
+
+template <class T>
+void BlockSvd<T>::cross(const Panel& x, const Panel& y, T* out) {
+  const Index height = part_of(x.rows, y.rows * x.columns, 4);
+  const T* data = static_cast<const T*>(x.data);
+  for (Index first = 0; first < x.rows; first += height) {
+    check_interrupt();
+    const Index count = std::min(height, x.rows - first);
+    kernels_.cross({data + first * x.row_step, count, x.columns, x.row_step}, y,
+                   out + first * y.rows);
+  }
+}
+
 template <class T>
 void BlockSvd<T>::project(const Panel& panel, const T* u, Index rank, T* out, Index out_step) {
-  kernels::StageArguments stage{};
-  stage.b = rank;
-  stage.c = s_;
-  stage.d = 1;
-  stage.weights = u;
-  stage.weight_j = s_;
-  stage.weight_k = 1;
-  stage.conjugate = !std::is_same<T, R>::value;
-  stage.in = panel.data;
-  stage.out = out;
-  stage.i1 = stage.l1 = 1;
-  stage.count = t_ / product_kernels_.lanes;
-  stage.tail = t_ % product_kernels_.lanes;
-  stage.in_row = panel.row_step;
-  stage.out_row = out_step;
-  stage.in_step = stage.out_step = product_kernels_.lanes;
-  product_kernels_.columns(stage);
+  const Index lanes = product_kernels_.lanes;
+  const Index width = part_of(t_, s_ * rank, lanes);
+  const T* data = static_cast<const T*>(panel.data);
+  for (Index first = 0; first < t_; first += width) {
+    if (width < t_) check_interrupt();
+    const Index count = std::min(width, t_ - first);
+    kernels::StageArguments stage{};
+    stage.b = rank;
+    stage.c = s_;
+    stage.d = 1;
+    stage.weights = u;
+    stage.weight_j = s_;
+    stage.weight_k = 1;
+    stage.conjugate = !std::is_same<T, R>::value;
+    stage.in = data + first;
+    stage.out = out + first;
+    stage.i1 = stage.l1 = 1;
+    stage.count = count / lanes;
+    stage.tail = count % lanes;
+    stage.in_row = panel.row_step;
+    stage.out_row = out_step;
+    stage.in_step = stage.out_step = lanes;
+    product_kernels_.columns(stage);
+  }
+}
+
+template <class T>
+double BlockSvd<T>::residual(const Panel& panel, const T* u, Panel r, T* out, Index out_step) {
+  const Index width = part_of(t_, s_ * (r.rows + 1), kernels_.lanes * kernels::chunk_vectors);
+  const T *data = static_cast<const T*>(panel.data), *rows = static_cast<const T*>(r.data);
+  double total = 0;
+  for (Index first = 0; first < t_; first += width) {
+    if (width < t_) check_interrupt();
+    const Index count = std::min(width, t_ - first);
+    total += kernels_.residual({data + first, s_, count, panel.row_step}, u,
+                               {rows ? rows + first : nullptr, r.rows, count, r.row_step},
+                               out ? out + first : nullptr, out_step);
+  }
+  return total;
 }
 
 /// rows (rank x t, t apart) = L Q: rows become Q, with orthonormal rows, and u becomes u L.
@@ -441,14 +518,11 @@ template <class T>
 void BlockSvd<T>::orthonormalize_rows(T* rows, T* u) {
   const Index rank = std::min(rank_, s_);
   if (rank == 1) {
-    double norm2 = 0;
-    for (Index k = 0; k < t_; ++k) norm2 += squared(rows[k]);
-    const double norm = std::sqrt(norm2);
-    for (Index k = 0; k < t_; ++k) rows[k] *= static_cast<R>(norm > 0 ? 1 / norm : 0);
-    for (Index j = 0; j < s_; ++j) u[j] *= static_cast<R>(norm);
+    const R norm = static_cast<R>(normalize(rows, t_));
+    for (Index j = 0; j < s_; ++j) u[j] *= norm;
     return;
   }
-  // Row by row, rows is R^T column by column; R^T = Q' R' gives R = R'^T Q'^T.
+  // Row by row, rows is R^T column by column; R^T = Q' R' gives R = R'^T Q'^T. (rank <= s <= t)
   Qr<T> qr(t_, rank);
   std::vector<T> triangle(elements(rank * rank)), old(u, u + s_ * rank);
   qr.compute(rows, triangle.data());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "factorize/lapack.hpp"
+#include "factorize/norms.hpp"
 #include "kernels/dispatch.hpp"
 
 namespace papilio {
@@ -82,7 +83,15 @@ class BlockSvd {
   bool subspace_by_iteration(const Panel& panel, Index rank);
   void subspace_by_lapack(const Panel& panel, Index rank);
   Index append(const T* vectors, Index count);
+  // Products with the panel: a kernel's call, or several where one would keep Ctrl-C waiting.
+  /// gram_ = X X^H.
+  void form_gram(const Panel& panel);
+  /// out = X Y^H.
+  void cross(const Panel& x, const Panel& y, T* out);
+  /// out = U^H X.
   void project(const Panel& panel, const T* u, Index rank, T* out, Index out_step);
+  /// ||X - U R||^2; the difference goes to `out` unless that is null.
+  double residual(const Panel& panel, const T* u, Panel r, T* out, Index out_step);
   void orthonormalize_rows(T* rows, T* u);
 
   Index s_, t_, rank_;
@@ -93,7 +102,7 @@ class BlockSvd {
   Index found_ = 0;
   std::vector<double> kept_;
   std::vector<T> packed_, rest_, gram_, vectors_, work_, u_, right_, basis_, image_, ritz_, mixed_,
-      conjugated_;
+      conjugated_, part_;
   std::vector<R> values_;
   std::vector<Svd<T>> svd_;  // made at the first block that needs it
 };

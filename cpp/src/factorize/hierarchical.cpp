@@ -59,7 +59,8 @@ class Hierarchical {
   }
 
   Factorization run() {
-    if (options_.overwrite) matrix_.scale();
+    // What is overwritten can't be looked at again.
+    if (overwrites()) matrix_.scale();
     Factorization result;
     if (!attempt(result)) {
       // Squares overflowed or vanished, or there is a NaN or an infinity, which this throws.
@@ -70,7 +71,7 @@ class Hierarchical {
     set_errors(result);
     std::vector<Partial<T>> factors = expand();
     balance(factors);
-    unscale(factors);
+    spread_power_of_two(factors, -matrix_.exponent());
     for (const Partial<T>& factor : factors) result.patterns.push_back(factor.pattern);
     result.values = to_bytes(factors);
     result.norm = std::ldexp(std::sqrt(norm2_), -matrix_.exponent());
@@ -102,7 +103,6 @@ class Hierarchical {
     partials_.clear();
     cut_errors_.clear();
     centre_ = 0;
-    peeling_ = true;
     done_ = 0;
     norm2_ = unreachable2_ = 0;
     partials_.push_back({0, radices_.size(), radices_.product(0, radices_.size()), {}, nullptr, 0});
@@ -137,14 +137,23 @@ class Hierarchical {
     partial.values = Buffer<T>(p.nnz());
     T* to = partial.values.data();
     for (Index i = 0; i < p.a; ++i)
-      for (Index j = 0; j < p.b; ++j, to += p.c)
+      for (Index j = 0; j < p.b; ++j, to += p.c) {
+        check_interrupt();
         std::copy_n(partial.place + j * partial.place_step + i * p.c, p.c, to);
+      }
     partial.place = nullptr;
   }
 
+  /// Whether the right part of the first cut may lie where the matrix is: nobody may need it again.
+  /// That is so where the cuts tell the error, and there is no second attempt once it was scaled.
+  bool overwrites() const {
+    return options_.overwrite && options_.orthonormalize && options_.tol == 0 &&
+           is_peeling(order_, radices_.size()) && matrix_.in_memory() &&
+           matrix_.has_separate_rows();
+  }
+
   bool has_safe_norm() const {
-    if (matrix_.exponent() != 0 || scaled_) return true;
-    scaled_ = true;
+    if (matrix_.is_scaled()) return true;
     constexpr int most = std::numeric_limits<Real<T>>::max_exponent;
     return std::isfinite(norm2_) && norm2_ > std::ldexp(1.0, -most / 2) &&
            norm2_ < std::ldexp(1.0, most / 2);
@@ -346,7 +355,6 @@ class Hierarchical {
     const std::size_t at = order_[J], n = find_partial(at);
     if (options_.orthonormalize) move_centre(n);
     Partial<T> whole = std::move(partials_[n]);
-    peeling_ = peeling_ && (at - whole.first == 1 || whole.last - at == 1);
     // The singular values go where the next cut is, so that no QR has to bring them there.
     const bool to_the_left = J + 1 < order_.size() && order_[J + 1] < at;
     const Gauge gauge = !options_.orthonormalize ? Gauge::balanced
@@ -372,8 +380,7 @@ class Hierarchical {
     for (;; ++rank) {
       Partial<T> left{whole.first, at, radices_.product(whole.first, at), {}, nullptr, 0};
       Partial<T> right{at, whole.last, radices_.product(at, whole.last), {}, nullptr, 0};
-      if (J == 0 && options_.overwrite && options_.tol == 0 && matrix_.is_plain() &&
-          gauge == Gauge::left_orthonormal && matrix_.row(0).col_step == 1 &&
+      if (J == 0 && overwrites() && matrix_.is_plain() && gauge == Gauge::left_orthonormal &&
           right.pattern.d == 1 && left.pattern.a == 1 && rank < left.pattern.b) {
         right.place = matrix_.writable();
         right.place_step = matrix_.row(0).row_step;
@@ -403,7 +410,9 @@ class Hierarchical {
     if (is_peeling(order_, radices_.size())) {
       double used = unreachable2_;
       for (double e : cut_errors_) used += e;
-      const double budget = options_.tol * options_.tol * norm2_ - used;
+      // A little less than there is: rounding must not turn a tolerance that is met into a missed
+      // one.
+      const double budget = options_.tol * options_.tol * norm2_ * (1 - 1e-14) - used;
       return std::max(budget / left_cuts, fair * fair * norm2_ * 1e-2);
     }
     double used = std::sqrt(unreachable2_);
@@ -427,11 +436,17 @@ class Hierarchical {
   }
 
   /// Moves the gauge centre to partial factor n: all to its left become column-orthonormal per
-  /// block, all to its right row-orthonormal, and the product stays.
+  /// block, all to its right row-orthonormal, and the product stays. With tol, a rank that was
+  /// found before its neighbour's can turn out larger than its blocks are now; it becomes their
+  /// size.
   void move_centre(std::size_t n) {
+    const auto rank_at = [&](std::size_t left) -> Index& {
+      return radices_.ranks[partials_[left].last];
+    };
     for (; centre_ < n; ++centre_)
-      pass_right(partials_[centre_], partials_[centre_ + 1], ticking());
-    for (; centre_ > n; --centre_) pass_left(partials_[centre_ - 1], partials_[centre_], ticking());
+      rank_at(centre_) = pass_right(partials_[centre_], partials_[centre_ + 1], ticking());
+    for (; centre_ > n; --centre_)
+      rank_at(centre_ - 1) = pass_left(partials_[centre_ - 1], partials_[centre_], ticking());
   }
 
   /// The only factor of a chain without splits; returns its squared norm.
@@ -461,7 +476,7 @@ class Hierarchical {
     }
     // Without orthonormalization only the first cut sees A itself, and so bounds from below.
     const double bound = proved ? largest : cut_errors_.front();
-    const bool pythagoras = proved && peeling_;
+    const bool pythagoras = proved && is_peeling(order_, radices_.size());
     result.lower_bound = relative(unreachable2_ + bound);
     result.relative_error = pythagoras ? relative(sum) : relative(explicit_error());
     const double splits = static_cast<double>(std::max<std::size_t>(cuts, 1));
@@ -470,13 +485,21 @@ class Hierarchical {
                                   : std::numeric_limits<double>::infinity();
   }
 
+  /// How many rows explicit_error forms at a time: some 10 ms of work.
+  Index error_height() const {
+    double work = 1;
+    for (const Partial<T>& partial : partials_) work += static_cast<double>(partial.pattern.nnz());
+    const auto fitting = static_cast<Index>(1e8 / work);
+    return std::min(matrix_.rows(), std::clamp(fitting, Index{1}, Index{128}));
+  }
+
   /// ||A - product||^2, entry by entry, some rows at a time.
   double explicit_error() {
     Chain chain{};
     chain.dtype = dtype_of_type<T>;
     for (const Partial<T>& partial : partials_)
       chain.factors.push_back({partial.pattern, partial.values.data(), false, false});
-    const Index rows = matrix_.rows(), cols = matrix_.cols(), height = std::min<Index>(128, rows);
+    const Index rows = matrix_.rows(), cols = matrix_.cols(), height = error_height();
     std::vector<T> unit(static_cast<std::size_t>(rows * height));
     std::vector<T> product(static_cast<std::size_t>(cols * height));
     std::vector<double> errors(static_cast<std::size_t>(rows));
@@ -542,19 +565,6 @@ class Hierarchical {
     return factors;
   }
 
-  /// Takes the power of two of Matrix out again, spread over the factors.
-  void unscale(std::vector<Partial<T>>& factors) const {
-    const int count = static_cast<int>(factors.size());
-    int left = -matrix_.exponent();
-    for (int n = 0; n < count; ++n) {
-      const int share = left / (count - n);
-      left -= share;
-      if (share == 0) continue;
-      const Real<T> by = std::ldexp(Real<T>(1), share);
-      for (T& x : factors[static_cast<std::size_t>(n)].values) x *= by;
-    }
-  }
-
   const Patterns& chain_;
   const FactorizeOptions& options_;
   Matrix<T> matrix_;
@@ -565,8 +575,6 @@ class Hierarchical {
   Memory spare_;
   std::vector<double> cut_errors_;  // squared, in the order of the cuts
   std::size_t centre_ = 0;
-  bool peeling_ = true;
-  mutable bool scaled_ = false;
   double norm2_ = 0, unreachable2_ = 0, total_ = 0, done_ = 0;
 };
 

@@ -1,6 +1,8 @@
 #include "factorize/lapack.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <limits>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -17,6 +19,8 @@ namespace papilio {
 namespace {
 
 LapackRoutines routines{};
+std::once_flag routines_once;
+std::atomic<bool> routines_set{false};
 
 template <class T>
 constexpr int dtype_index() {
@@ -36,6 +40,27 @@ double real_part(std::complex<R> x) {
 
 std::size_t count(Index n) { return static_cast<std::size_t>(std::max<Index>(n, 1)); }
 
+int lapack_size(Index n) {
+  if (n > std::numeric_limits<int>::max())
+    throw std::invalid_argument("a block of the architecture has " + std::to_string(n) +
+                                " rows or columns, more than LAPACK's integers hold");
+  return static_cast<int>(n);
+}
+
+/// The length of the longer of two work arrays that LAPACK asked for. Single precision rounds large
+/// sizes down; one part in a million makes up for it.
+template <class T>
+std::size_t work_size(const T (&wanted)[2]) {
+  const double size = std::max(real_part(wanted[0]), real_part(wanted[1])) * 1.000001 + 1;
+  return count(static_cast<Index>(std::min(size, 2147483647.0)));
+}
+
+void require_success(const char* what, int info) {
+  if (info != 0)
+    throw std::runtime_error(std::string("LAPACK's ") + what +
+                             " of a block failed with info = " + std::to_string(info));
+}
+
 using SetThreads = void (*)(int);
 using GetThreads = int (*)();
 
@@ -45,29 +70,44 @@ struct OpenBlasThreads {
 };
 
 #if defined(__linux__)
+/// The paths of the loaded libraries named openblas. Only collected here: the loader's lock is
+/// held, and one who opens a library meanwhile may hold what dlopen waits for.
+std::vector<std::string> openblas_paths() {
+  std::vector<std::string> paths;
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* data) -> int {
+        const std::string path = info->dlpi_name ? info->dlpi_name : "";
+        if (path.find("openblas") != std::string::npos)
+          static_cast<std::vector<std::string>*>(data)->push_back(path);
+        return 0;
+      },
+      &paths);
+  return paths;
+}
+
+OpenBlasThreads threads_of(const std::string& path) {
+  OpenBlasThreads threads;
+  void* library = dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+  if (!library) return threads;
+  for (const std::string prefix : {"scipy_openblas_", "openblas_"}) {
+    void* set = dlsym(library, (prefix + "set_num_threads").c_str());
+    void* get = dlsym(library, (prefix + "get_num_threads").c_str());
+    if (!set || !get) continue;
+    threads = {reinterpret_cast<SetThreads>(set), reinterpret_cast<GetThreads>(get)};
+    break;
+  }
+  dlclose(library);
+  return threads;
+}
+
 /// The thread control of the OpenBLAS with 32-bit integers (SciPy's) in this process, if any.
 const OpenBlasThreads& openblas() {
   static const OpenBlasThreads found = [] {
-    OpenBlasThreads result;
-    dl_iterate_phdr(
-        [](dl_phdr_info* info, std::size_t, void* data) -> int {
-          const std::string path = info->dlpi_name ? info->dlpi_name : "";
-          if (path.find("openblas") == std::string::npos) return 0;
-          void* library = dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
-          if (!library) return 0;
-          auto& threads = *static_cast<OpenBlasThreads*>(data);
-          for (const std::string prefix : {"scipy_openblas_", "openblas_"}) {
-            void* set = dlsym(library, (prefix + "set_num_threads").c_str());
-            void* get = dlsym(library, (prefix + "get_num_threads").c_str());
-            if (!set || !get) continue;
-            threads = {reinterpret_cast<SetThreads>(set), reinterpret_cast<GetThreads>(get)};
-            break;
-          }
-          dlclose(library);
-          return threads.set != nullptr;
-        },
-        &result);
-    return result;
+    for (const std::string& path : openblas_paths()) {
+      const OpenBlasThreads threads = threads_of(path);
+      if (threads.set) return threads;
+    }
+    return OpenBlasThreads{};
   }();
   return found;
 }
@@ -84,8 +124,13 @@ int blas_threads_before = 0;
 
 }  // namespace
 
-void set_lapack(const LapackRoutines& given) { routines = given; }
-bool has_lapack() { return routines.gesdd[0] != nullptr; }
+void set_lapack(const LapackRoutines& given) {
+  std::call_once(routines_once, [&] {
+    routines = given;
+    routines_set.store(true, std::memory_order_release);
+  });
+}
+bool has_lapack() { return routines_set.load(std::memory_order_acquire); }
 
 template <class T>
 Svd<T>::Svd(Index rows, Index cols)
@@ -102,17 +147,17 @@ Svd<T>::Svd(Index rows, Index cols)
     rwork_.resize(count(std::max(5 * inner_ * inner_ + 7 * inner_,
                                  2 * large * inner_ + 2 * inner_ * inner_ + inner_)));
   T wanted[2] = {T(1), T(1)};
-  call(routines.gesdd[dtype_index<T>()], true, copy_.data(), &wanted[0], -1);
-  call(routines.gesvd[dtype_index<T>()], false, copy_.data(), &wanted[1], -1);
-  // Single precision rounds large sizes down; one part in a million makes up for it.
-  work_.resize(count(
-      static_cast<Index>(std::max(real_part(wanted[0]), real_part(wanted[1])) * 1.000001 + 1)));
+  require_success("SVD",
+                  call(routines.gesdd[dtype_index<T>()], true, copy_.data(), &wanted[0], -1));
+  require_success("SVD",
+                  call(routines.gesvd[dtype_index<T>()], false, copy_.data(), &wanted[1], -1));
+  work_.resize(work_size(wanted));
 }
 
 template <class T>
 int Svd<T>::call(void* routine, bool divide_and_conquer, T* a, T* work, int lwork) {
   using R = Real<T>;
-  int m = static_cast<int>(rows_), n = static_cast<int>(cols_), k = static_cast<int>(inner_);
+  int m = lapack_size(rows_), n = lapack_size(cols_), k = lapack_size(inner_);
   int info = 0;
   char thin = 'S';
   R* s = sigma_.data();
@@ -147,37 +192,43 @@ void Svd<T>::compute(T* a) {
   int info = call(routines.gesdd[dtype_index<T>()], true, a, work_.data(), lwork);
   if (info > 0)  // divide and conquer failed to converge, which QR iteration hardly ever does
     info = call(routines.gesvd[dtype_index<T>()], false, copy_.data(), work_.data(), lwork);
-  if (info != 0)
-    throw std::runtime_error("LAPACK's SVD of a block failed with info = " + std::to_string(info));
+  require_success("SVD", info);
 }
 
 template <class T>
-Qr<T>::Qr(Index rows, Index cols) : rows_(rows), cols_(cols), tau_(count(cols)) {
+using Geqrf = void (*)(int*, int*, T*, int*, T*, T*, int*, int*);
+template <class T>
+using Orgqr = void (*)(int*, int*, int*, T*, int*, T*, T*, int*, int*);
+
+template <class T>
+Qr<T>::Qr(Index rows, Index cols)
+    : rows_(rows), cols_(cols), inner_(std::min(rows, cols)), tau_(count(inner_)) {
   T wanted[2] = {T(1), T(1)};
-  int m = static_cast<int>(rows), n = static_cast<int>(cols), query = -1, info = 0;
-  using Geqrf = void (*)(int*, int*, T*, int*, T*, T*, int*, int*);
-  using Orgqr = void (*)(int*, int*, int*, T*, int*, T*, T*, int*, int*);
+  int m = lapack_size(rows), n = lapack_size(cols), k = lapack_size(inner_);
+  int query = -1, info = 0;
   T unused{};
-  reinterpret_cast<Geqrf>(routines.geqrf[dtype_index<T>()])(&m, &n, &unused, &m, tau_.data(),
-                                                            &wanted[0], &query, &info);
-  reinterpret_cast<Orgqr>(routines.orgqr[dtype_index<T>()])(&m, &n, &n, &unused, &m, tau_.data(),
-                                                            &wanted[1], &query, &info);
-  work_.resize(count(
-      static_cast<Index>(std::max(real_part(wanted[0]), real_part(wanted[1])) * 1.000001 + 1)));
+  reinterpret_cast<Geqrf<T>>(routines.geqrf[dtype_index<T>()])(&m, &n, &unused, &m, tau_.data(),
+                                                               &wanted[0], &query, &info);
+  require_success("QR", info);
+  reinterpret_cast<Orgqr<T>>(routines.orgqr[dtype_index<T>()])(&m, &k, &k, &unused, &m, tau_.data(),
+                                                               &wanted[1], &query, &info);
+  require_success("QR", info);
+  work_.resize(work_size(wanted));
 }
 
 template <class T>
 void Qr<T>::compute(T* a, T* r) {
-  int m = static_cast<int>(rows_), n = static_cast<int>(cols_);
+  int m = static_cast<int>(rows_), n = static_cast<int>(cols_), k = static_cast<int>(inner_);
   int lwork = static_cast<int>(work_.size()), info = 0;
-  using Geqrf = void (*)(int*, int*, T*, int*, T*, T*, int*, int*);
-  using Orgqr = void (*)(int*, int*, int*, T*, int*, T*, T*, int*, int*);
-  reinterpret_cast<Geqrf>(routines.geqrf[dtype_index<T>()])(&m, &n, a, &m, tau_.data(),
-                                                            work_.data(), &lwork, &info);
-  for (Index k = 0; k < cols_; ++k)
-    for (Index i = 0; i < cols_; ++i) r[k * cols_ + i] = i <= k ? a[k * rows_ + i] : T(0);
-  reinterpret_cast<Orgqr>(routines.orgqr[dtype_index<T>()])(&m, &n, &n, a, &m, tau_.data(),
-                                                            work_.data(), &lwork, &info);
+  reinterpret_cast<Geqrf<T>>(routines.geqrf[dtype_index<T>()])(&m, &n, a, &m, tau_.data(),
+                                                               work_.data(), &lwork, &info);
+  require_success("QR", info);
+  for (Index col = 0; col < cols_; ++col)
+    for (Index row = 0; row < inner_; ++row)
+      r[col * inner_ + row] = row <= col ? a[col * rows_ + row] : T(0);
+  reinterpret_cast<Orgqr<T>>(routines.orgqr[dtype_index<T>()])(&m, &k, &k, a, &m, tau_.data(),
+                                                               work_.data(), &lwork, &info);
+  require_success("QR", info);
 }
 
 template class Svd<float>;

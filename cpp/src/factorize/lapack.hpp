@@ -20,12 +20,6 @@ struct real_type<std::complex<R>> {
 template <class T>
 using Real = typename real_type<T>::type;
 
-/// |x|^2 in double, whatever T is.
-inline double squared(double x) { return x * x; }
-template <class R>
-double squared(std::complex<R> x) {
-  return squared(static_cast<double>(x.real())) + squared(static_cast<double>(x.imag()));
-}
 inline float conjugate(float x) { return x; }
 inline double conjugate(double x) { return x; }
 template <class R>
@@ -56,15 +50,17 @@ class Svd {
   std::vector<int> iwork_;
 };
 
-/// Thin QR of matrices of one shape, rows >= cols: a becomes Q; r (cols x cols) becomes R.
+/// Thin QR of matrices of one shape, with inner = min(rows, cols): the first `inner` columns of a
+/// become Q, and r (inner x cols) becomes R. Throws std::runtime_error if LAPACK refuses.
 template <class T>
 class Qr {
  public:
   Qr(Index rows, Index cols);
   void compute(T* a, T* r);
+  Index inner() const { return inner_; }
 
  private:
-  Index rows_, cols_;
+  Index rows_, cols_, inner_;
   std::vector<T> tau_, work_;
 };
 

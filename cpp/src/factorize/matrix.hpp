@@ -11,6 +11,7 @@
 #include "factorize/block_svd.hpp"
 #include "factorize/interface.hpp"
 #include "papilio/factorize.hpp"
+#include "papilio/interrupt.hpp"
 
 namespace papilio {
 
@@ -28,6 +29,10 @@ class Matrix {
   /// Whether blocks can be used where they are.
   bool is_plain() const {
     return in_memory() && view_.row_index.empty() && view_.col_index.empty() && exponent_ == 0;
+  }
+  /// Whether rows are contiguous, and don't share memory.
+  bool has_separate_rows() const {
+    return view_.col_stride == 1 && std::abs(view_.row_stride) >= view_.cols;
   }
   /// The matrix itself, for a caller who may write into it.
   T* writable() const { return const_cast<T*>(data_); }
@@ -94,15 +99,22 @@ class Matrix {
       std::vector<Index> numbers;
       for (Index n = begin; n < end; ++n) numbers.push_back(n);
       if (!in_memory()) load(numbers);
-      for (Index n = begin; n < end; ++n) visit(n, in_memory() ? n : n - begin);
+      for (Index n = begin; n < end; ++n) {
+        check_interrupt();
+        visit(n, in_memory() ? n : n - begin);
+      }
     }
   }
+
+  /// Whether scale() was called.
+  bool is_scaled() const { return scaled_; }
 
   /// Finds the power of two that brings the largest entry near 1, if its square isn't safe as it
   /// is; throws std::invalid_argument with the place of the first NaN or infinity.
   void scale() {
     double most = 0;
     exponent_ = 0;
+    scaled_ = true;
     // In the order of the data, so that the place named is the first.
     std::vector<Index> back(static_cast<std::size_t>(view_.rows));
     for (Index n = 0; n < view_.rows; ++n) back[static_cast<std::size_t>(source_row(n))] = n;
@@ -127,15 +139,6 @@ class Matrix {
   }
 
  private:
-  static double largest_part(double x) { return std::abs(x); }
-  static double largest_part(std::complex<double> x) {
-    const double re = std::abs(x.real()), im = std::abs(x.imag());
-    return std::isnan(re) || std::isnan(im) ? re + im : std::max(re, im);
-  }
-  static double largest_part(std::complex<float> x) {
-    return largest_part(std::complex<double>(x));
-  }
-
   Index source_row(Index row) const {
     return view_.row_index.empty() ? row : view_.row_index[static_cast<std::size_t>(row)];
   }
@@ -147,6 +150,7 @@ class Matrix {
   const T* data_;
   std::vector<T> loaded_;
   int exponent_ = 0;
+  bool scaled_ = false;
 };
 
 }  // namespace papilio

@@ -1,6 +1,7 @@
 #include "factorize/partial.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "papilio/threads.hpp"
@@ -36,13 +37,27 @@ std::vector<double> for_blocks(Index first, Index last, double cost, std::size_t
   for (int n = 0; n < threads; ++n) workers.push_back(make_worker());
   std::vector<double> parts(static_cast<std::size_t>(groups) * width);
   const SingleThreadedBlas single(threads > 1);
+  // Questions about interrupts are cheap, but not as cheap as the smallest blocks.
+  const Index together = std::clamp(static_cast<Index>(1e5 / cost), Index{1}, group);
+  std::atomic<bool> ended{false};
+  const auto run_group = [&](const BlockWorker& worker, Index g) {
+    const Index begin = first + g * group, end = std::min(begin + group, last);
+    for (Index n = begin; n < end; ++n) {
+      if ((n - begin) % together == 0) check_interrupt();
+      worker(n, parts.data() + static_cast<std::size_t>(g) * width);
+    }
+  };
   for (Index begin = 0; begin < groups; begin += round) {
     const Index end = std::min(begin + round, groups), size = end - begin;
     parallel(threads, [&](int thread, int team) {
       const BlockWorker& worker = workers[static_cast<std::size_t>(thread)];
-      for (Index g = begin + size * thread / team; g < begin + size * (thread + 1) / team; ++g)
-        for (Index n = first + g * group; n < std::min(first + (g + 1) * group, last); ++n)
-          worker(n, parts.data() + static_cast<std::size_t>(g) * width);
+      const Index stop = begin + size * (thread + 1) / team;
+      for (Index g = begin + size * thread / team; g < stop && !ended; ++g) try {
+          run_group(worker, g);
+        } catch (...) {
+          ended = true;  // the others needn't finish what nobody gets
+          throw;
+        }
     });
     tick(group_cost * static_cast<double>(size));
   }
@@ -72,11 +87,12 @@ void copy_back(const T* from, Index rows, Index cols, Strided<T> to) {
     for (Index j = 0; j < rows; ++j) to(j, k) = from[j + k * rows];
 }
 
-/// Blocks of `from` (its rows along `length`) get orthonormal columns; R goes to the blocks of
-/// `into`: into <- R into.
-template <class T, class From, class Into>
-void pass(const Interface& blocks, Index length, Index other, bool conjugated, const Tick& tick,
-          From from, Into into) {
+/// Blocks of `from` (its rows along `length`) get orthonormal columns, `inner` of them; R goes to
+/// the blocks of `into`: into <- R into. Results go to new_from and new_into, which may be the
+/// same.
+template <class T, class From, class Into, class NewFrom, class NewInto>
+void pass(const Interface& blocks, Index length, Index other, Index inner, bool conjugated,
+          const Tick& tick, From from, Into into, NewFrom new_from, NewInto new_into) {
   const Index rank = blocks.rank();
   const double cost = 1e3 + 4 * static_cast<double>((length + other) * rank * rank) / 4;
   for_blocks(
@@ -89,77 +105,125 @@ void pass(const Interface& blocks, Index length, Index other, bool conjugated, c
         const auto elements = [](Index n) { return static_cast<std::size_t>(n); };
         auto work = std::make_shared<Work>(
             Work{Qr<T>(length, rank), std::vector<T>(elements(length * rank)),
-                 std::vector<T>(elements(rank * rank)), std::vector<T>(elements(rank))});
+                 std::vector<T>(elements(inner * rank)), std::vector<T>(elements(inner))});
         return [=](Index n, double*) {
-          const Strided<T> x = from(n), y = into(n);
-          copy(x, length, rank, work->q.data());
+          const Strided<T> y = into(n), z = new_into(n);
+          copy(from(n), length, rank, work->q.data());
           if (conjugated)
             for (T& value : work->q) value = conjugate(value);
           work->qr.compute(work->q.data(), work->r.data());
           if (conjugated)
             for (T& value : work->q) value = conjugate(value);
-          copy_back(work->q.data(), length, rank, x);
+          copy_back(work->q.data(), length, inner, new_from(n));
           for (Index k = 0; k < other; ++k) {
-            for (Index i = 0; i < rank; ++i) {
+            for (Index i = 0; i < inner; ++i) {
               T sum(0);
               for (Index t = i; t < rank; ++t) {
-                const T r = work->r[elements(i + t * rank)];
+                const T r = work->r[elements(i + t * inner)];
                 sum += (conjugated ? conjugate(r) : r) * y(t, k);
               }
               work->old[elements(i)] = sum;
             }
-            for (Index i = 0; i < rank; ++i) y(i, k) = work->old[elements(i)];
+            for (Index i = 0; i < inner; ++i) z(i, k) = work->old[elements(i)];
           }
         };
       });
 }
 
+/// pass() between the two sides of an interface, at a lower rank where that is too high.
+template <class T>
+Index pass_between(Partial<T>& left, Partial<T>& right, bool to_the_right, const Tick& tick) {
+  const Interface old(left.pattern, right.pattern);
+  const Index length = to_the_right ? old.rows() : old.cols();
+  const Index other = to_the_right ? old.cols() : old.rows();
+  const Index inner = std::min(length, old.rank());
+  std::pair<Partial<T>, Partial<T>> lower;
+  if (inner < old.rank()) lower = resized(left, right, old.rank(), inner);
+  Partial<T>& new_left = inner < old.rank() ? lower.first : left;
+  Partial<T>& new_right = inner < old.rank() ? lower.second : right;
+  const Interface blocks(new_left.pattern, new_right.pattern);
+  const auto left_of = [](Partial<T>& factor, const Interface& at) {
+    return [&factor, at](Index n) { return left_block(factor, at, n); };
+  };
+  // From the other side it is the same: right^H = Q R, so right = R^H Q^H; element by element, the
+  // transposed block is conj(Q) conj(R).
+  const auto right_of = [](Partial<T>& factor, const Interface& at) {
+    return [&factor, at](Index n) { return right_block(factor, at, n); };
+  };
+  const auto transposed = [](auto block) {
+    return [block](Index n) { return block(n).transposed(); };
+  };
+  if (to_the_right)
+    pass<T>(old, length, other, inner, false, tick, left_of(left, old), right_of(right, old),
+            left_of(new_left, blocks), right_of(new_right, blocks));
+  else
+    pass<T>(old, length, other, inner, true, tick, transposed(right_of(right, old)),
+            transposed(left_of(left, old)), transposed(right_of(new_right, blocks)),
+            transposed(left_of(new_left, blocks)));
+  if (inner < old.rank()) {
+    left = std::move(lower.first);
+    right = std::move(lower.second);
+  }
+  return inner;
+}
+
 }  // namespace
 
 template <class T>
-void pass_right(Partial<T>& left, Partial<T>& right, const Tick& tick) {
-  const Interface blocks(left.pattern, right.pattern);
-  pass<T>(
-      blocks, blocks.rows(), blocks.cols(), false, tick,
-      [&](Index n) { return left_block(left, blocks, n); },
-      [&](Index n) { return right_block(right, blocks, n); });
+Index pass_right(Partial<T>& left, Partial<T>& right, const Tick& tick) {
+  return pass_between(left, right, true, tick);
 }
 
 template <class T>
-void pass_left(Partial<T>& left, Partial<T>& right, const Tick& tick) {
-  // The same from the other side: right^H = Q R, so right = R^H Q^H; element by element, the
-  // transposed block is conj(Q) conj(R).
-  const Interface blocks(left.pattern, right.pattern);
-  pass<T>(
-      blocks, blocks.cols(), blocks.rows(), true, tick,
-      [&](Index n) { return right_block(right, blocks, n).transposed(); },
-      [&](Index n) { return left_block(left, blocks, n).transposed(); });
+Index pass_left(Partial<T>& left, Partial<T>& right, const Tick& tick) {
+  return pass_between(left, right, false, tick);
 }
 
 namespace {
+
+/// Whether multiplying by this number, or dividing by it, is safe for numbers near 1.
+template <class T>
+bool is_moderate(double by) {
+  constexpr double most = static_cast<double>(std::numeric_limits<Real<T>>::max());
+  return by < std::sqrt(most) && by > 1 / std::sqrt(most);
+}
 
 template <class T>
 void balance(Partial<T>& left, Partial<T>& right) {
   const Interface blocks(left.pattern, right.pattern);
   const auto norm = [](Strided<T> block, Index rho, Index count) {
-    double sum = 0;
-    for (Index n = 0; n < count; ++n) sum += squared(block(n, rho));
-    return std::sqrt(sum);
+    return scaled_norm(count, [&](Index n) { return block(n, rho); });
   };
-  const auto scale = [](Strided<T> block, Index rho, Index count, double by) {
-    for (Index n = 0; n < count; ++n) block(n, rho) *= static_cast<Real<T>>(by);
+  const auto scale = [](Strided<T> block, Index rho, Index count, double by, int exponent) {
+    for (Index n = 0; n < count; ++n) {
+      T& x = block(n, rho);
+      if (exponent != 0) x = times_power_of_two(x, exponent);
+      x *= static_cast<Real<T>>(by);
+    }
   };
   for (Index n = 0; n < blocks.blocks(); ++n) {
+    if (n % 64 == 0) check_interrupt();
     const Strided<T> l = left_block(left, blocks, n);
     const Strided<T> r = right_block(right, blocks, n).transposed();
     for (Index rho = 0; rho < blocks.rank(); ++rho) {
-      const double left_norm = norm(l, rho, blocks.rows());
-      const double right_norm = norm(r, rho, blocks.cols());
+      const ScaledNorm left_norm = norm(l, rho, blocks.rows());
+      const ScaledNorm right_norm = norm(r, rho, blocks.cols());
       // A column or row of zeros makes its partner useless: both become zero.
-      const bool zero = left_norm == 0 || right_norm == 0;
-      const double by = zero ? 0 : std::sqrt(right_norm / left_norm);
-      scale(l, rho, blocks.rows(), by);
-      scale(r, rho, blocks.cols(), zero ? 0 : 1 / by);
+      if (left_norm.size == 0 || right_norm.size == 0) {
+        scale(l, rho, blocks.rows(), 0, 0);
+        scale(r, rho, blocks.cols(), 0, 0);
+        continue;
+      }
+      int exponent = 0;
+      double by = std::sqrt(right_norm.size / left_norm.size);
+      if (left_norm.exponent != 0 || right_norm.exponent != 0 || !is_moderate<T>(by)) {
+        exponent = (right_norm.exponent - left_norm.exponent) / 2;
+        int rest = 0;
+        by = std::frexp(by, &rest);
+        exponent += rest;
+      }
+      scale(l, rho, blocks.rows(), by, exponent);
+      scale(r, rho, blocks.cols(), 1 / by, -exponent);
     }
   }
 }
@@ -170,28 +234,38 @@ template <class T>
 void balance(std::vector<Partial<T>>& factors) {
   for (std::size_t n = factors.size(); n-- > 1;) balance(factors[n - 1], factors[n]);
   for (std::size_t n = 1; n < factors.size(); ++n) balance(factors[n - 1], factors[n]);
+  std::vector<double> logarithms;
   double log_mean = 0;
-  std::vector<double> norms;
   for (const Partial<T>& factor : factors) {
-    double sum = 0;
-    for (const T& x : factor.values) sum += squared(x);
-    if (sum == 0) return;
-    norms.push_back(std::sqrt(sum));
-    log_mean += std::log(norms.back()) / static_cast<double>(factors.size());
+    ScaledNorm norm;
+    in_parts(factor.values.size(), [&](Index first, Index count) {
+      const T* x = factor.values.data() + first;
+      norm = hypotenuse(norm, scaled_norm(count, [x](Index n) { return x[n]; }));
+    });
+    if (norm.size == 0 || !std::isfinite(norm.size)) return;
+    logarithms.push_back(std::log2(norm.size) + norm.exponent);
+    log_mean += logarithms.back() / static_cast<double>(factors.size());
   }
   // The last factor takes what the others were given, so that the product keeps its scale.
-  Real<T> product = 1;
+  double given = 1;
+  int given_exponent = 0;
   for (std::size_t n = 0; n < factors.size(); ++n) {
-    Real<T> by = static_cast<Real<T>>(std::exp(log_mean) / norms[n]);
-    if (n + 1 == factors.size()) by = 1 / product;
-    product *= by;
-    for (T& x : factors[n].values) x *= by;
+    const bool last = n + 1 == factors.size();
+    const double power = log_mean - logarithms[n];
+    const int exponent = last ? -given_exponent : static_cast<int>(std::lround(power));
+    const Real<T> by = static_cast<Real<T>>(last ? 1 / given : std::exp2(power - exponent));
+    given *= static_cast<double>(by);
+    given_exponent += exponent;
+    scale_by_power_of_two(factors[n].values, exponent);
+    in_parts(factors[n].values.size(), [&](Index first, Index count) {
+      for (Index k = first; k < first + count; ++k) factors[n].values.data()[k] *= by;
+    });
   }
 }
 
-#define PAPILIO_INSTANTIATE(T)                                     \
-  template void pass_right(Partial<T>&, Partial<T>&, const Tick&); \
-  template void pass_left(Partial<T>&, Partial<T>&, const Tick&);  \
+#define PAPILIO_INSTANTIATE(T)                                      \
+  template Index pass_right(Partial<T>&, Partial<T>&, const Tick&); \
+  template Index pass_left(Partial<T>&, Partial<T>&, const Tick&);  \
   template void balance(std::vector<Partial<T>>&);
 PAPILIO_INSTANTIATE(float)
 PAPILIO_INSTANTIATE(double)

@@ -2,8 +2,10 @@
 // sweeps over the interfaces between them do.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <new>
 #include <utility>
@@ -11,6 +13,7 @@
 
 #include "factorize/block_svd.hpp"
 #include "factorize/interface.hpp"
+#include "papilio/interrupt.hpp"
 
 namespace papilio {
 
@@ -89,9 +92,9 @@ Strided<T> right_block(const Partial<T>& right, const Interface& blocks, Index n
 /// Called now and then with the work done since, in nanoseconds or so; may throw.
 using Tick = std::function<void(double)>;
 
-/// Calls worker(block, sums) for blocks first..last-1 on all threads; make_worker() makes one for
-/// each thread. Returns the sums (`width` of them), added in an order that doesn't depend on the
-/// threads. `cost` is the work of one block in nanoseconds or so.
+/// Calls worker(block, sums) for blocks first..last-1 on all threads, and check_interrupt;
+/// make_worker() makes one for each thread. Returns the sums (`width` of them), added in an order
+/// that doesn't depend on the threads. `cost` is the work of one block in nanoseconds or so.
 using BlockWorker = std::function<void(Index, double*)>;
 std::vector<double> for_blocks(Index first, Index last, double cost, std::size_t width,
                                const Tick& tick, const std::function<BlockWorker()>& make_worker);
@@ -100,17 +103,65 @@ std::vector<double> for_blocks(Index first, Index last, double cost, std::size_t
 double cut_cost(const Interface& blocks, bool complex);
 
 /// left block = Q R; left <- Q, right <- R right: the product stays, and the blocks of `left` get
-/// orthonormal columns.
+/// orthonormal columns. A rank above the rows of a left block becomes their number: so many columns
+/// can't be orthonormal, nor are they needed. Returns the rank.
 template <class T>
-void pass_right(Partial<T>& left, Partial<T>& right, const Tick& tick);
-/// right block = R^H Q^H; right <- Q^H, left <- left R^H.
+Index pass_right(Partial<T>& left, Partial<T>& right, const Tick& tick);
+/// right block = R^H Q^H; right <- Q^H, left <- left R^H; likewise with the columns of right
+/// blocks.
 template <class T>
-void pass_left(Partial<T>& left, Partial<T>& right, const Tick& tick);
+Index pass_left(Partial<T>& left, Partial<T>& right, const Tick& tick);
+
+/// The two factors at another rank of the interface between them; their values are to be filled.
+template <class T>
+std::pair<Partial<T>, Partial<T>> resized(const Partial<T>& left, const Partial<T>& right,
+                                          Index from, Index to) {
+  Pattern l = left.pattern, r = right.pattern;
+  l.c = l.c / from * to;
+  r.b = r.b / from * to;
+  return {Partial<T>{left.first, left.last, l, Buffer<T>(l.nnz()), nullptr, 0},
+          Partial<T>{right.first, right.last, r, Buffer<T>(r.nnz()), nullptr, 0}};
+}
 
 /// Makes column rho of a left block and row rho of the right block equally long at every interface,
 /// nearly, and the norms of the factors equal.
 template <class T>
 void balance(std::vector<Partial<T>>& factors);
+
+/// Calls use(first, count) for parts of `size` elements that take some milliseconds each.
+template <class Use>
+void in_parts(Index size, Use use) {
+  constexpr Index part = Index{1} << 20;
+  for (Index first = 0; first < size; first += part) {
+    check_interrupt();
+    use(first, std::min(part, size - first));
+  }
+}
+
+/// Multiplies all values by 2^exponent.
+template <class T>
+void scale_by_power_of_two(const Buffer<T>& values, int exponent) {
+  constexpr int most = std::numeric_limits<Real<T>>::max_exponent - 2;
+  while (exponent != 0) {
+    const int step = std::clamp(exponent, -most, most);
+    exponent -= step;
+    const Real<T> by = std::ldexp(Real<T>(1), step);
+    in_parts(values.size(), [&](Index first, Index count) {
+      for (Index n = first; n < first + count; ++n) values.data()[n] *= by;
+    });
+  }
+}
+
+/// Multiplies the product by 2^exponent, spread over the factors, so that none overflows alone.
+template <class T>
+void spread_power_of_two(std::vector<Partial<T>>& factors, int exponent) {
+  const int count = static_cast<int>(factors.size());
+  for (int n = 0; n < count; ++n) {
+    const int share = exponent / (count - n);
+    exponent -= share;
+    scale_by_power_of_two(factors[static_cast<std::size_t>(n)].values, share);
+  }
+}
 
 /// The factors as the bytes that Factorization::values holds.
 template <class T>
@@ -118,7 +169,12 @@ std::vector<std::vector<unsigned char>> to_bytes(const std::vector<Partial<T>>& 
   std::vector<std::vector<unsigned char>> values;
   for (const Partial<T>& factor : factors) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(factor.values.data());
-    values.emplace_back(bytes, bytes + static_cast<std::size_t>(factor.values.size()) * sizeof(T));
+    const Index size = factor.values.size() * static_cast<Index>(sizeof(T));
+    values.emplace_back();
+    values.back().reserve(static_cast<std::size_t>(size));
+    in_parts(size, [&](Index first, Index count) {
+      values.back().insert(values.back().end(), bytes + first, bytes + first + count);
+    });
   }
   return values;
 }

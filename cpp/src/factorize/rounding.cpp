@@ -23,22 +23,45 @@ class Sweep {
       const Index d = factor.tied_d ? 1 : p.d;
       T* to = partial.values.data();
       for (Index i = 0; i < p.a; ++i)
-        for (Index block = 0; block < p.b * p.c; ++block)
+        for (Index block = 0; block < p.b * p.c; ++block) {
+          if (block % 256 == 0) check_interrupt();
           for (Index l = 0; l < p.d; ++l)
             *to++ =
                 from[((factor.tied_a ? 0 : i) * p.b * p.c + block) * d + (factor.tied_d ? 0 : l)];
+        }
       factors_.push_back(std::move(partial));
     }
     if (!has_lapack()) throw std::logic_error("set_lapack must be called before a sweep");
+    scale();
     shrink();
   }
 
   /// Orthonormal columns left of the centre, orthonormal rows right of it.
   void orthonormalize(std::size_t centre) {
-    for (std::size_t s = 0; s < centre; ++s) pass_right(factors_[s], factors_[s + 1], no_tick());
-    for (std::size_t s = factors_.size() - 1; s > centre; --s)
+    for (std::size_t s = 0; s < centre; ++s) {
+      pass_right(factors_[s], factors_[s + 1], no_tick());
+      scale(factors_[s + 1]);
+    }
+    for (std::size_t s = factors_.size() - 1; s > centre; --s) {
       pass_left(factors_[s - 1], factors_[s], no_tick());
-    measure(factors_[centre]);
+      scale(factors_[s - 1]);
+    }
+    // Of a chain that is orthonormal but for the centre, the norm is that of the centre.
+    const Buffer<T>& values = factors_[centre].values;
+    ScaledNorm norm;
+    in_parts(values.size(), [&](Index first, Index count) {
+      const T* x = values.data() + first;
+      norm = hypotenuse(norm, scaled_norm(count, [x](Index n) { return x[n]; }));
+    });
+    int exponent = 0;
+    norm_.size = std::frexp(norm.size, &exponent);
+    norm_.exponent = norm.exponent + exponent;
+  }
+
+  SweptChain orthonormalized(std::size_t centre) {
+    orthonormalize(centre);
+    scale_by_power_of_two(factors_[centre].values, exponent_);
+    return described(exponent_, {});
   }
 
   SweptChain round(double tol, Index max_rank) {
@@ -46,58 +69,89 @@ class Sweep {
     const std::size_t splits = factors_.size() - 1;
     SweptChain result;
     // Squares of the centre must neither overflow nor vanish.
-    scale_centre(-exponent_);
+    scale_by_power_of_two(factors_.front().values, -norm_.exponent);
+    exponent_ += norm_.exponent;
+    norm_.exponent = 0;
+    const double norm2 = squared(norm_.size);
     double used = 0;
-    const double budget =
-        std::max(tol, 4.0 * static_cast<double>(std::numeric_limits<Real<T>>::epsilon())) *
-        std::ldexp(norm_, -exponent_);
+    // A little less than there is: rounding must not turn a tolerance that is met into a missed
+    // one.
+    const double budget = squared(std::max(tol, 4 * epsilon)) * norm2 * (1 - 1e-14);
     for (std::size_t s = 0; s < splits; ++s) {
-      const double allowed =
-          std::max(budget * budget - used, 0.0) / static_cast<double>(splits - s);
+      const double allowed = std::max(budget - used, 0.0) / static_cast<double>(splits - s);
       result.split_tails.emplace_back();
       const double discarded =
           truncate(factors_[s], factors_[s + 1], allowed, max_rank, result.split_tails.back());
       used += discarded;
       result.split_errors.push_back(discarded);
     }
-    const double norm2 = std::pow(std::ldexp(norm_, -exponent_), 2);
     const auto relative = [&](double x) { return norm2 > 0 ? std::sqrt(x / norm2) : 0.0; };
     for (double& e : result.split_errors) e = relative(e);
     for (std::vector<double>& tails : result.split_tails)
       for (double& tail : tails) tail = relative(tail);
     result.relative_error = relative(used);
     balance(factors_);
-    unscale();
-    return finish(std::move(result));
-  }
-
-  SweptChain finish(SweptChain result = {}) {
-    for (const Partial<T>& factor : factors_) result.patterns.push_back(factor.pattern);
-    result.values = to_bytes(factors_);
-    result.norm = norm_;
-    return result;
+    spread_power_of_two(factors_, exponent_);
+    return described(exponent_, std::move(result));
   }
 
  private:
+  static constexpr double epsilon = static_cast<double>(std::numeric_limits<Real<T>>::epsilon());
+
+  /// The factors as they are now; the matrix's norm is norm_ times 2^exponent.
+  SweptChain described(int exponent, SweptChain result) const {
+    for (const Partial<T>& factor : factors_) result.patterns.push_back(factor.pattern);
+    result.values = to_bytes(factors_);
+    result.norm = std::ldexp(norm_.size, norm_.exponent + exponent);
+    return result;
+  }
+
   static Tick no_tick() {
     return [](double) {};
   }
 
-  static Pattern with_b(Pattern p, Index from, Index to) {
-    p.b = p.b / from * to;
-    return p;
-  }
-  static Pattern with_c(Pattern p, Index from, Index to) {
-    p.c = p.c / from * to;
-    return p;
+  /// The exponents of the smallest and the largest entry that isn't zero; (0, 0) if all are.
+  static std::pair<int, int> exponents(const Partial<T>& factor) {
+    double least = std::numeric_limits<double>::infinity(), most = 0;
+    in_parts(factor.values.size(), [&](Index first, Index count) {
+      for (Index n = first; n < first + count; ++n) {
+        const double part = largest_part(factor.values.data()[n]);
+        if (!std::isfinite(part))
+          throw std::invalid_argument("factors[" + std::to_string(factor.first) + "] has " +
+                                      (std::isnan(part) ? "nan" : "inf") +
+                                      ", expected finite numbers");
+        if (part > most) most = part;
+        if (part > 0 && part < least) least = part;
+      }
+    });
+    std::pair<int, int> found{0, 0};
+    if (most == 0) return found;
+    std::frexp(least, &found.first);
+    std::frexp(most, &found.second);
+    return found;
   }
 
-  /// The two factors at another rank; their values are to be filled.
-  std::pair<Partial<T>, Partial<T>> resized(const Partial<T>& left, const Partial<T>& right,
-                                            Index from, Index to) const {
-    const Pattern l = with_c(left.pattern, from, to), r = with_b(right.pattern, from, to);
-    return {Partial<T>{left.first, left.last, l, Buffer<T>(l.nnz()), nullptr, 0},
-            Partial<T>{right.first, right.last, r, Buffer<T>(r.nnz()), nullptr, 0}};
+  static constexpr int moderate = std::numeric_limits<Real<T>>::max_exponent / 8;
+
+  /// Gives a factor of extreme size a largest entry near 1.
+  void scale(Partial<T>& factor) {
+    const int exponent = exponents(factor).second;
+    if (std::abs(exponent) < moderate) return;
+    scale_by_power_of_two(factor.values, -exponent);
+    exponent_ += exponent;
+  }
+
+  /// No product may overflow or vanish on the way to one that doesn't: where entries are extreme,
+  /// columns and the rows that they meet become equally long first, and factors of order 1.
+  void scale() {
+    bool extreme = false;
+    for (const Partial<T>& factor : factors_) {
+      const auto [least, most] = exponents(factor);
+      extreme = extreme || std::abs(most) >= moderate || most - least >= 2 * moderate;
+    }
+    if (!extreme) return;
+    balance(factors_);
+    for (Partial<T>& factor : factors_) scale(factor);
   }
 
   /// Ranks above the size of a block become that size: the block of one side is multiplied into
@@ -118,6 +172,7 @@ class Sweep {
           const Strided<T> x = left_block(left, old, n), y = right_block(right, old, n);
           const Strided<T> u = left_block(new_left, blocks, n);
           const Strided<T> v = right_block(new_right, blocks, n);
+          check_interrupt();
           for (Index j = 0; j < old.rows(); ++j)
             for (Index k = 0; k < old.cols(); ++k) {
               T sum(0);
@@ -134,38 +189,13 @@ class Sweep {
     }
   }
 
-  /// Of a chain that is orthonormal but for the centre, the norm is that of the centre.
-  void measure(const Partial<T>& centre) {
-    double most = 0;
-    for (const T& x : centre.values) most = std::max(most, static_cast<double>(std::abs(x)));
-    if (most > 0) std::frexp(most, &exponent_);
-    double sum = 0;
-    for (const T& x : centre.values)
-      sum += std::pow(std::ldexp(static_cast<double>(std::abs(x)), -exponent_), 2);
-    norm_ = std::ldexp(std::sqrt(sum), exponent_);
-  }
-
-  void scale_centre(int exponent) {
-    for (T& x : factors_.front().values) x *= std::ldexp(Real<T>(1), exponent);
-  }
-  void unscale() {
-    // Spread over the factors, so that none overflows alone.
-    const int count = static_cast<int>(factors_.size());
-    int left = exponent_;
-    for (int n = 0; n < count; ++n) {
-      const int share = left / (count - n);
-      left -= share;
-      for (T& x : factors_[static_cast<std::size_t>(n)].values) x *= std::ldexp(Real<T>(1), share);
-    }
-  }
-
   /// Truncates the blocks of `left`, the centre, to the smallest rank that discards no more than
   /// `allowed`, and moves the centre to `right`. Returns what was discarded, squared, and in
   /// `tails` what each rank would have.
   double truncate(Partial<T>& left, Partial<T>& right, double allowed, Index max_rank,
                   std::vector<double>& tails) {
     const Interface old(left.pattern, right.pattern);
-    const Index rows = old.rows(), inner = old.rank(), cols = old.cols();
+    const Index rows = old.rows(), inner = old.rank();
     const std::size_t width = static_cast<std::size_t>(std::min(rows, inner));
     const double cost = cut_cost(old, !std::is_same<T, Real<T>>::value);
     const std::vector<double> energies =
@@ -179,39 +209,50 @@ class Sweep {
         });
     tails.assign(width + 1, 0.0);
     for (std::size_t k = width; k-- > 0;) tails[k] = tails[k + 1] + energies[k];
-    Index rank = 1;
-    while (rank < static_cast<Index>(width) && tails[static_cast<std::size_t>(rank)] > allowed)
-      ++rank;
-    if (max_rank > 0) rank = std::min(rank, max_rank);
-    auto both = resized(left, right, inner, rank);
-    Partial<T>&new_left = both.first, &new_right = both.second;
+    Index rank = 1, full = static_cast<Index>(width);
+    if (max_rank > 0) full = std::min(full, max_rank);
+    while (rank < full && tails[static_cast<std::size_t>(rank)] > allowed) ++rank;
+    // What was measured can be off by rounding; what was discarded counts.
+    const double enough = std::max(allowed, squared(64 * epsilon * norm_.size));
+    for (;; ++rank) {
+      auto both = resized(left, right, inner, rank);
+      const double discarded = cut(left, right, both.first, both.second, rank, cost);
+      if (discarded > enough && rank < full) continue;
+      tails[static_cast<std::size_t>(rank)] = discarded;
+      left = std::move(both.first);
+      right = std::move(both.second);
+      return discarded;
+    }
+  }
+
+  /// The truncation of one interface; returns what was discarded, squared.
+  double cut(const Partial<T>& left, const Partial<T>& right, Partial<T>& new_left,
+             Partial<T>& new_right, Index rank, double cost) {
+    const Interface old(left.pattern, right.pattern);
     const Interface blocks(new_left.pattern, new_right.pattern);
-    const std::vector<double> sums =
-        for_blocks(0, blocks.blocks(), cost, 1, no_tick(), [&]() -> BlockWorker {
-          auto svd = std::make_shared<BlockSvd<T>>(rows, inner, rank);
-          auto core = std::make_shared<std::vector<T>>(static_cast<std::size_t>(rank * inner));
-          return [&, svd, core, rank](Index n, double* to) {
-            const Strided<T> x = left_block(left, old, n), y = right_block(right, old, n);
-            const Strided<T> z = right_block(new_right, blocks, n);
-            *to += svd->factor({x.data, x.row_step, x.col_step}, Gauge::left_orthonormal,
-                               left_block(new_left, blocks, n), {core->data(), inner, 1});
-            for (Index i = 0; i < rank; ++i)
-              for (Index k = 0; k < cols; ++k) {
-                T sum(0);
-                for (Index t = 0; t < inner; ++t)
-                  sum += (*core)[static_cast<std::size_t>(i * inner + t)] * y(t, k);
-                z(i, k) = sum;
-              }
-          };
-        });
-    left = std::move(new_left);
-    right = std::move(new_right);
-    return sums[0];
+    const Index rows = old.rows(), inner = old.rank(), cols = old.cols();
+    return for_blocks(0, blocks.blocks(), cost, 1, no_tick(), [&]() -> BlockWorker {
+      auto svd = std::make_shared<BlockSvd<T>>(rows, inner, rank);
+      auto core = std::make_shared<std::vector<T>>(static_cast<std::size_t>(rank * inner));
+      return [&, svd, core, rank, inner, cols](Index n, double* to) {
+        const Strided<T> x = left_block(left, old, n), y = right_block(right, old, n);
+        const Strided<T> z = right_block(new_right, blocks, n);
+        *to += svd->factor({x.data, x.row_step, x.col_step}, Gauge::left_orthonormal,
+                           left_block(new_left, blocks, n), {core->data(), inner, 1});
+        for (Index i = 0; i < rank; ++i)
+          for (Index k = 0; k < cols; ++k) {
+            T sum(0);
+            for (Index t = 0; t < inner; ++t)
+              sum += (*core)[static_cast<std::size_t>(i * inner + t)] * y(t, k);
+            z(i, k) = sum;
+          }
+      };
+    })[0];
   }
 
   std::vector<Partial<T>> factors_;
-  double norm_ = 0;
-  int exponent_ = 0;
+  ScaledNorm norm_;   // of what the factors are now
+  int exponent_ = 0;  // the chain is the product of the factors times 2^exponent_
 };
 
 void check(const Chain& chain) {
@@ -238,11 +279,8 @@ SweptChain orthonormalize_chain(const Chain& chain, std::size_t centre) {
   check(chain);
   if (centre >= chain.factors.size())
     throw std::invalid_argument("centre must be the number of a factor");
-  return visit(chain.dtype, [&](auto tag) {
-    Sweep<decltype(tag)> sweep(chain);
-    sweep.orthonormalize(centre);
-    return sweep.finish();
-  });
+  return visit(chain.dtype,
+               [&](auto tag) { return Sweep<decltype(tag)>(chain).orthonormalized(centre); });
 }
 
 }  // namespace papilio

@@ -14,10 +14,22 @@ template <class R>
 PAPILIO_INLINE R magnitude(R x) {
   return x < 0 ? -x : x;
 }
-/// sqrt(x^2 + y^2); the squares of what occurs here neither overflow nor matter when they vanish.
+/// Squares between these are as exact as any other number, and so are sums of some of them.
+template <class R>
+constexpr R smallest_square = sizeof(R) == 4 ? R(1e-30) : R(1e-280);
+template <class R>
+constexpr R largest_square = sizeof(R) == 4 ? R(1e30) : R(1e280);
+
+/// sqrt(x^2 + y^2) to rounding, whatever the sizes: what is divided by it becomes a unit vector.
 template <class R>
 PAPILIO_INLINE R hypotenuse(R x, R y) {
-  return root(x * x + y * y);
+  const R sum = x * x + y * y;
+  if (sum > smallest_square<R> && sum < largest_square<R>) return root(sum);
+  const R most = magnitude(x) > magnitude(y) ? magnitude(x) : magnitude(y);
+  if (most == 0) return 0;
+  x /= most;
+  y /= most;
+  return most * root(x * x + y * y);
 }
 
 // Arithmetic of single elements, for both kinds.
@@ -76,6 +88,24 @@ PAPILIO_INLINE R square(R x) {
 template <class R>
 PAPILIO_INLINE R square(complex<R> x) {
   return x.re * x.re + x.im * x.im;
+}
+
+/// |x|, and the number of modulus 1 that x is times it: 1 for zero. Both to rounding for all x, but
+/// for the modulus of a subnormal one.
+template <class R>
+PAPILIO_INLINE R polar(R x, R& direction) {
+  direction = x < 0 ? R(-1) : R(1);
+  return magnitude(x);
+}
+template <class R>
+PAPILIO_INLINE R polar(complex<R> x, complex<R>& direction) {
+  const R most = magnitude(x.re) > magnitude(x.im) ? magnitude(x.re) : magnitude(x.im);
+  set_one(direction);
+  if (most == 0) return 0;
+  // Of order 1 before the squares: they neither overflow nor vanish.
+  const R re = x.re / most, im = x.im / most, size = root(re * re + im * im);
+  direction = {re / size, im / size};
+  return most * size;
 }
 
 template <class T>
@@ -383,11 +413,14 @@ bool implicit_ql(int64_t n, R* d, R* e, R* z) {
 
 /// Householder tridiagonalization: g becomes the vectors of the reflections (row k holds the
 /// conjugate of v_k from column k + 1 on), beta their factors; d and e the tridiagonal matrix, made
-/// real by the unitary diagonal `phase`.
+/// real by the unitary diagonal `phase`. The largest entry of g must be of order 1. A column below
+/// 1e-13 (single precision) or 1e-120 counts as zero: that is far below what rounding changes, and
+/// the reflections of the others are unitary to rounding, as no square in them vanishes.
 template <class A, class R>
 void tridiagonalize(int64_t n, typename A::element* g, R* d, R* e, R* beta,
                     typename A::element* phase, typename A::element* v, typename A::element* w) {
   typedef typename A::element element;
+  const R negligible2 = sizeof(R) == 4 ? R(1e-26) : R(1e-240);
   set_one(phase[0]);
   for (int64_t k = 0; k + 1 < n; ++k) {
     const int64_t size = n - k - 1;
@@ -395,13 +428,14 @@ void tridiagonalize(int64_t n, typename A::element* g, R* d, R* e, R* beta,
     d[k] = real_part(g[k * n + k]);
     R norm2 = 0;
     for (int64_t j = 0; j < size; ++j) norm2 += square(row[j]);
-    const R norm = root(norm2), first = root(square(row[0]));
     beta[k] = 0;
-    // The column becomes -(its first entry's phase) * norm, or stays where there is nothing to do.
+    e[k] = 0;
+    phase[k + 1] = phase[k];
+    if (!(norm2 > negligible2)) continue;
+    // The column becomes -(its first entry's phase) * norm.
     element turn;
-    set_one(turn);
-    if (first > 0) turn = scaled(conjugate(row[0]), 1 / first);
-    if (norm > 0 && size > 1) {
+    const R first = polar(conjugate(row[0]), turn), norm = size > 1 ? root(norm2) : first;
+    if (size > 1) {
       beta[k] = 1 / (norm * (norm + first));
       row[0] = plus(row[0], scaled(conjugate(turn), norm));
       turn = scaled(turn, R(-1));
