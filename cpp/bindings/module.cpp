@@ -81,7 +81,10 @@ Factor to_factor(DType dtype, const Pattern& pattern, const py::array& values) {
 
 namespace py = pybind11;
 
-PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
+// Without py::mod_gil_not_used(): a free-threaded interpreter takes its lock back for papilio. The
+// core doesn't need it (tests/cpp/concurrency_test.cpp runs without one, under the thread
+// sanitizer), but nothing here was tried on such an interpreter.
+PYBIND11_MODULE(_core, module) {
   module.doc() = "The compiled core of papilio (private).";
   papilio::register_config(module);  // first: a bad PAPILIO_ISA must fail the import
   papilio::register_pattern(module);

@@ -25,6 +25,8 @@ class Case:
     family: ClassVar[str]
     #: Seconds after which a case counts as hanging.
     limit: ClassVar[float] = 60
+    #: How many cases the test command runs.
+    quick: ClassVar[int] = 60
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:

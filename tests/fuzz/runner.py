@@ -63,6 +63,7 @@ def smallest(case: Case, words: str, check: Callable[[Case], str | None]) -> Fai
 
 def _serve(pipe: multiprocessing.connection.Connection) -> None:
     """Check the cases that come, until None comes."""
+    pipe.send("ready")
     while (case := pipe.recv()) is not None:
         pipe.send(outcome(case))
 
@@ -82,6 +83,8 @@ class Worker:
             self._process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
             self._process.start()
             theirs.close()
+            assert self._pipe.poll(300), "a worker doesn't start"
+            self._pipe.recv()
         try:
             self._pipe.send(case)
             if not self._pipe.poll(case.limit):

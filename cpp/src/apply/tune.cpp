@@ -5,6 +5,7 @@
 #include "apply/program.hpp"
 #include "apply/workspace.hpp"
 #include "kernels/dispatch.hpp"
+#include "parallel/shares.hpp"
 
 namespace papilio {
 
@@ -20,6 +21,17 @@ Layout layout_of(const BatchClass& batch, Index input_rows, Index output_rows) {
   const auto [in, in_batch] = strides(batch.in, input_rows);
   const auto [out, out_batch] = strides(batch.out, output_rows);
   return {in, out, {{batch.vectors, in_batch, out_batch}}};
+}
+
+/// So many zeros.
+void* zeros(Workspace& workspace, std::size_t bytes) {
+  char* const to = static_cast<char*>(workspace.reserve(bytes));
+  constexpr Index piece = 1 << 16;
+  const Index size = static_cast<Index>(bytes);
+  in_shares((size + piece - 1) / piece, 1e4, [&](Index begin, Index end) {
+    std::fill(to + begin * piece, to + std::min(end * piece, size), 0);
+  });
+  return to;
 }
 
 double seconds_of(const Plan& plan, const Layout& layout, Index repetitions, const void* in,
@@ -53,10 +65,8 @@ std::vector<Timing> Planner::tune(bool transpose, const BatchClass& batch) {
     return 2 * static_cast<std::size_t>(rows * batch.vectors) * element;
   };
   Workspace in, out;
-  std::fill_n(static_cast<char*>(in.reserve(bytes(input))), bytes(input), 0);
-  std::fill_n(static_cast<char*>(out.reserve(bytes(output))), bytes(output), 0);
-  void* from = in.reserve(0);
-  void* to = out.reserve(0);
+  void* from = zeros(in, bytes(input));
+  void* to = zeros(out, bytes(output));
   constexpr std::size_t samples = 7;
   std::vector<Index> repetitions;
   std::vector<std::vector<double>> times(plans.size());

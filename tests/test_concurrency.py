@@ -1,0 +1,226 @@
+"""Many threads at once, forks, signals and the end of the interpreter."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+import scipy.fft
+
+import papilio as pp
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+
+
+def run_program(program, *, seconds=60):
+    """Run a Python program in a process of its own; its output, and that it ended well."""
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert result.returncode == 0, (result.returncode, result.stderr[-2000:])
+    return result.stdout
+
+
+def in_threads(*bodies):
+    failures = []
+
+    def guarded(body):
+        try:
+            body()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(body,)) for body in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_products_in_threads_while_another_tunes_and_forces():
+    rng = np.random.default_rng(0)
+    F = pp.Butterfly([rng.standard_normal((1 << l, 2, 2, 1 << (5 - l))) for l in range(6)])
+    x, X = rng.standard_normal(64), rng.standard_normal((64, 40))
+    y, Y = F @ x, F @ X
+    end = time.monotonic() + 1.5
+
+    def multiply():
+        while time.monotonic() < end:
+            np.testing.assert_allclose(F @ x, y, rtol=1e-11, atol=1e-12)
+            np.testing.assert_allclose(F @ X, Y, rtol=1e-11, atol=1e-12)
+            np.testing.assert_allclose(F.T.T.apply(X), Y, rtol=1e-11, atol=1e-12)
+
+    def tune():
+        while time.monotonic() < end:
+            F.plan(1, tune=True)
+
+    def force():
+        for n in range(1 << 30):
+            choice = (("rows", "columns")[n % 2], 2 << n % 3, 8)
+            F._data.operator.force(False, (40, "columns", "columns"), choice)
+            if time.monotonic() > end:
+                return
+
+    in_threads(multiply, multiply, tune, force)
+
+
+def test_first_products_of_many_threads():
+    for n in range(24, 40):
+        F = pp.transforms.dct(n)
+        x = np.arange(float(n))
+        results = []
+        in_threads(*[lambda F=F, x=x, results=results: results.append(F @ x)] * 4)
+        for result in results:
+            np.testing.assert_allclose(result, scipy.fft.dct(x), atol=1e-10)
+
+
+@needs_fork
+def test_children_forked_while_threads_plan_can_multiply():
+    run_program(
+        """
+        import os, signal, threading, warnings
+        import numpy as np
+        import papilio as pp
+        warnings.simplefilter("ignore", DeprecationWarning)
+        F = pp.transforms.dft(256)
+        X = np.ones((256, 40), complex)
+        Y = F @ X
+        stop = False
+
+        def plan():
+            n = 0
+            while not stop:
+                choice = (("rows", "columns")[n % 2], 4, 8)
+                F._data.operator.force(False, (40, "columns", "columns"), choice)
+                n += 1
+
+        thread = threading.Thread(target=plan)
+        thread.start()
+        try:
+            for _ in range(30):
+                child = os.fork()
+                if child == 0:
+                    signal.alarm(20)  # a hang is a failure
+                    os._exit(0 if np.allclose(F @ X, Y) else 1)
+                assert os.waitpid(child, 0)[1] == 0
+        finally:
+            stop = True
+            thread.join()
+        """
+    )
+
+
+def test_a_daemon_thread_that_multiplies_doesnt_abort_the_end():
+    for _ in range(2):
+        run_program(
+            """
+            import threading, time
+            import numpy as np
+            import papilio as pp
+            F = pp.transforms.dct(512)
+            G = pp.transforms.hadamard(512)
+            X = np.ones((512, 200))
+            def work():
+                while True:
+                    F @ X
+                    G.apply(X)
+            for _ in range(3):
+                threading.Thread(target=work, daemon=True).start()
+            time.sleep(0.1)
+            """
+        )
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+def test_a_signal_handler_may_multiply_in_the_middle_of_a_product():
+    rng = np.random.default_rng(1)
+    F = pp.Butterfly([rng.standard_normal((1 << l, 2, 2, 1 << (9 - l))) for l in range(10)])
+    D = pp.transforms.dct(1000)
+    X, Z = rng.standard_normal((1024, 1000)), rng.standard_normal((1000, 1000))
+    expected, expected_dct = F @ X, D @ Z
+    small, small_dct = F @ X[:, :5], D @ Z[:, :5]
+    calls = []
+
+    def handler(number, frame):
+        calls.append(
+            np.array_equal(F @ X[:, :5], small) and np.array_equal(D @ Z[:, :5], small_dct)
+        )
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    try:
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            assert np.array_equal(F @ X, expected)
+            assert np.array_equal(D @ Z, expected_dct)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert calls
+    assert all(calls)
+
+
+LONG = {
+    "product": "lambda: F @ X",
+    "rows": "lambda: F.apply(X.T, axis=1)",
+    "composition": "lambda: D @ X",
+    "vector": "lambda: G @ x",
+    "tuning": "lambda: F.plan(2048, tune=True)",
+    "planning": "lambda: pp.Butterfly(values) @ x",
+    "dense": "lambda: D.toarray()",
+}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_long_work_answers_an_interrupt(threads):
+    works = ", ".join(f"'{name}': {work}" for name, work in LONG.items())
+    program = f"""
+        import os, signal, threading, time
+        import numpy as np
+        import papilio as pp
+        pp.set_num_threads({threads})
+        F, D, G = pp.transforms.hadamard(4096), pp.transforms.dct(4096), pp.transforms.dft(1 << 20)
+        X, x = np.ones((4096, 2048)), np.ones(1 << 20, complex)
+        values = [np.ones((1 << l, 2, 2, 1 << (19 - l))) for l in range(20)]
+
+        def waits(work):
+            for n in range(5):
+                sent = []
+                def interrupt():
+                    time.sleep(0.02 + 0.03 * n)
+                    sent.append(time.perf_counter())
+                    os.kill(os.getpid(), signal.SIGINT)
+                thread = threading.Thread(target=interrupt)
+                thread.start()
+                try:
+                    while True:
+                        work()
+                except KeyboardInterrupt:
+                    wait = time.perf_counter() - sent[0]
+                thread.join()
+                yield wait
+                if wait < 0.1:  # what else the machine does isn't ours
+                    return
+
+        for name, work in {{{works}}}.items():
+            print(name, min(waits(work)))
+    """
+    for line in run_program(program).splitlines():
+        name, wait = line.split()
+        assert float(wait) < 0.1, name
+
+
+@pytest.mark.parametrize("number", [0, -1, 4097, 2**31 - 1])
+def test_absurd_numbers_of_threads_are_refused(number):
+    with pytest.raises(ValueError, match=f"threads is {number}, expected"):
+        pp.set_num_threads(number)
