@@ -251,7 +251,7 @@ double residual_rows(const Panel& x, int64_t j, const typename A::element* u, co
       for (int i = 0; i < J; ++i) {
         const element* from = xs + i * x.row_step + k;
         const V left = (part ? load_part<A>(from, part) : load<A>(from)) - A::total(sum[i], false);
-        squares = left * left + squares;
+        squares = multiply_add(left, left, squares);
         if (!out) continue;
         element* to = out + (j + i) * out_step + k;
         part ? store_part<A>(to, left, part) : store<A>(to, left);
