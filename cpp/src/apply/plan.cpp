@@ -89,6 +89,15 @@ void join_butterflies(Program& program, Index lanes) {
   last->butterflies.scale = scale;
 }
 
+/// In how many parts of whole blocks a stage can be cut: lanes may run along two blocks at once.
+Index most_parts(const Program& program, const Stage& stage) {
+  const Pattern& p = stage.pattern();
+  if (stage.kind != Stage::Kind::row_butterflies || stage.real || !holds_complex(program.dtype))
+    return p.a;
+  const Index simd = 2 * kernels::kernels_for(program.dtype).lanes;
+  return p.d < simd ? p.a / (simd / p.d) : p.a;
+}
+
 /// The spans of the stages [first, end), which all work on a multiple of `outer` parts, for caches
 /// of so many bytes, the nearest one last.
 std::vector<Span> divide_stages(const Program& program, Index row_bytes, std::size_t first,
@@ -98,9 +107,9 @@ std::vector<Span> divide_stages(const Program& program, Index row_bytes, std::si
   const auto& stages = program.stages;
   while (first < end) {
     Span span{first, first + 1, outer, {}};
-    Index parts = stages[first].pattern().a;
+    Index parts = most_parts(program, stages[first]);
     for (std::size_t n = first; n < end && stages[n].in_registers; ++n) {
-      parts = std::gcd(parts, stages[n].pattern().a);
+      parts = std::gcd(parts, most_parts(program, stages[n]));
       if (parts == 1 || stages[first].pattern().rows() / parts * row_bytes > *cache) break;
       // A permutation may lead from one part to another.
       if (n > first && n + 1 == stages.size() && !program.scatter.empty()) break;
