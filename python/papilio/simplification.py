@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
 from .checks import finite_number
+from .interruptible import interruptibly
 from .pattern import Pattern
 from .transforms.common import roots_of_unity
 
@@ -88,6 +90,12 @@ def simplify(F: Butterfly, tol: float | None) -> Butterfly:
     """Return `F` with simpler factors; see `Butterfly.simplify`."""
     eps = float(np.finfo(F.dtype).eps)
     tol = eps**0.75 if tol is None else finite_number(tol, "tol")
+    if F.architecture.nnz < _LARGE:
+        return _simplified(F, tol)
+    return interruptibly(_simplified, F, tol)
+
+
+def _simplified(F: Butterfly, tol: float) -> Butterfly:
     architecture = F.architecture
     given = _Chain.of(F.factors, architecture)
     candidates: list[tuple[tuple[int, int, int], list[_Array], list[FactorChange]]] = []
@@ -240,6 +248,8 @@ class _Check:
         return _norm(G @ x - product) / size if size > 0 else 0.0
 
 
+# Entries from which on a single step over all of them may take a tenth of a second.
+_LARGE = 1 << 20
 # Columns up to which all unit vectors are multiplied, for the exact change.
 _EXACT = 64
 
@@ -334,10 +344,7 @@ def _structured(units: _Array, tol: float) -> tuple[str | None, _Array]:
     j, k = np.ogrid[:b, :b]
     matrices = {}
     if b & (b - 1) == 0:
-        signs = np.array(
-            [[1 - 2 * (bin(x & y).count("1") % 2) for x in range(b)] for y in range(b)]
-        )
-        matrices["hadamard"] = signs.astype(float)
+        matrices["hadamard"] = scipy.linalg.hadamard(b, dtype=float)
     if units.dtype.kind == "c":
         fourier = roots_of_unity(b, j * k)
         matrices |= {"fourier": fourier, "conjugate fourier": fourier.conj()}

@@ -16,7 +16,7 @@ from .case import Case
 from .runner import Failure
 
 #: Modules of this folder with families; each has a list FAMILIES.
-MODULES: tuple[str, ...] = ("supports", "simplifications")
+MODULES: tuple[str, ...] = ("supports", "simplifications", "patterns", "recoveries")
 
 
 def all_families() -> list[type[Case]]:
