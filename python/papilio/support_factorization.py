@@ -513,10 +513,10 @@ def _generator(seed: Any) -> np.random.Generator:
         raise TypeError(wrong)
     try:
         return np.random.default_rng(seed)
-    except TypeError:
-        raise TypeError(wrong) from None
     except ValueError:
         raise ValueError(wrong) from None
+    except Exception:  # objects may raise anything when they are looked at
+        raise TypeError(wrong) from None
 
 
 def _nonnegative(value: Any, name: str) -> float:
