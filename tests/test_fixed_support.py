@@ -525,3 +525,74 @@ def test_progress_is_told_and_what_it_raises_comes_through():
 
         with pytest.raises(KeyboardInterrupt):
             fixed_support(A, list(masks), progress=stop, **QUICK)
+
+
+# ---------------------------------------------------------------- certificates
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("kind", ["pair", "chain", "butterfly"])
+def test_the_error_is_that_of_the_factors_in_their_own_precision(dtype, kind):
+    rng = np.random.default_rng(0)
+    masks = {
+        "pair": [np.tril(np.ones((5, 5))), np.triu(np.ones((5, 5)))],
+        "chain": [np.tril(np.ones((5, 5)))] * 3,
+        "butterfly": [p.support().toarray() for p in Architecture.square_dyadic(8)],
+    }[kind]
+    A = reduce(np.matmul, [rng.standard_normal(mask.shape) * mask for mask in masks])
+    A = A.astype(dtype)
+    result = fixed_support(A, masks, **QUICK)
+    true = np.linalg.norm(A.astype(complex) - product(result))
+    assert abs(result.error - true) <= 1e-13 * np.linalg.norm(A)
+    assert true > 1e-12 * np.linalg.norm(A)  # what rounding the factors costs
+    assert result.lower_bound <= result.error
+
+
+@pytest.mark.parametrize(("dtype", "small"), [("float64", 2.0**-600), ("float32", 2.0**-100)])
+def test_a_small_block_is_fitted_and_counts_where_a_large_one_is_exact(dtype, small):
+    rng = np.random.default_rng(1)
+    block = rng.integers(1, 9, (3, 3))
+    A = np.zeros((4, 4))
+    A[0, 0] = 1
+    A[1:, 1:] = block * small
+    left = np.array([[1, 0], [0, 1], [0, 1], [0, 1]])
+    result = fixed_support(A.astype(dtype), left, left.T)
+    wanted = np.sqrt(tail(block, 1)) * small
+    assert result.error == pytest.approx(wanted, rel=1e-5, abs=0)
+    assert result.lower_bound == pytest.approx(wanted, rel=1e-5, abs=0)
+    alone = fixed_support(A.astype(dtype), left[:, :1], left.T[:1])
+    assert alone.error == pytest.approx(np.linalg.norm(block) * small, rel=1e-6, abs=0)
+
+
+def test_operators_whose_mass_lies_outside_of_the_supports():
+    A = np.diag([1e-200, 1e200, 3e200])
+    kept = A.copy()
+    operator = scipy.sparse.linalg.LinearOperator(
+        A.shape, matvec=lambda x: A @ x, matmat=lambda X: A if X.shape == A.shape else A @ X
+    )
+    corner = np.zeros((3, 1))
+    corner[0] = 1
+    result = fixed_support(operator, corner, corner.T)
+    assert np.array_equal(A, kept)  # the operator's own memory
+    assert result.error == pytest.approx(np.sqrt(10) * 1e200, rel=1e-12)
+    assert result.relative_error == 1
+    for wrong, error in ((A[:2], ValueError), (1j * A, TypeError)):
+        operator = scipy.sparse.linalg.LinearOperator(
+            (3, 3), matvec=None, matmat=lambda X, wrong=wrong: wrong, dtype=float
+        )
+        with pytest.raises(error, match="A @ identity has"):
+            fixed_support(operator, corner, corner.T)
+
+
+def test_complex_numbers_whose_modulus_overflows_are_finite():
+    A = np.full((2, 2), 1.5e308 * (1 + 1j))
+    result = fixed_support(A, np.ones((2, 1)), np.ones((1, 2)))
+    assert result.relative_error < 1e-15
+
+
+@pytest.mark.parametrize("seed", ["x", -1, 1.5, True])
+def test_bad_seeds_are_named(seed):
+    with pytest.raises((TypeError, ValueError), match="seed is"):
+        fixed_support(np.ones((2, 2)), np.ones((2, 1)), np.ones((1, 2)), seed=seed)
+    with pytest.raises((TypeError, ValueError), match="restarts is"):
+        fixed_support(np.ones((2, 2)), np.ones((2, 1)), np.ones((1, 2)), restarts=False)

@@ -80,3 +80,20 @@ def test_patterns_are_immutable_hashable_values():
     assert pickle.loads(pickle.dumps(p)) == p
     assert repr(p) == "Pattern(1, 2, 3, 4)"
     assert p != (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "sizes", [(0, 1, 1, 1), (-1, 1, 1, 1), (1, 2**62, 2, 1), (2**32, 2**32, 1, 1), (-(2**63),) * 4]
+)
+@pytest.mark.parametrize("call", ["chain_failure", "chain_rank", "chain_product"])
+def test_the_core_refuses_sizes_that_no_pattern_has(call, sizes):
+    for pair in ((sizes, (1, 1, 1, 1)), ((1, 1, 1, 1), sizes)):
+        with pytest.raises(ValueError, match="pattern is"):
+            getattr(pp._core, call)(*pair)
+    with pytest.raises(ValueError, match="pattern is"):
+        pp._core.reduce_chain([sizes, (1, 1, 1, 1)])
+
+
+def test_a_product_pattern_that_overflows_is_refused():
+    with pytest.raises(ValueError, match="more entries than fit"):
+        pp.Pattern(1, 2**40, 1, 1) * pp.Pattern(1, 1, 2**40, 1)

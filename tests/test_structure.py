@@ -196,3 +196,45 @@ def test_extreme_scales_neither_vanish_nor_overflow_early(exponent):
     for batch in (1, 32):
         X = np.repeat(np.arange(8.0)[:, None], batch, axis=1)
         np.testing.assert_allclose((F @ X)[:, -1], expected, rtol=1e-14, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@pytest.mark.parametrize("off", [1e-6, 1e-9, 1e-12, 1e-14])
+def test_what_is_near_a_hadamard_matrix_is_not_one(dtype, off):
+    values = np.array([[1, 1], [1, -1 + off]], dtype).reshape(1, 2, 2, 1)
+    F = pp.Butterfly([values * np.ones(tuple(p)) for p in pp.Architecture.square_dyadic(8)])
+    x = np.random.default_rng(0).standard_normal((8, 5))
+    wanted = dense(F) @ x
+    assert np.abs(F @ x - wanted).max() < 1e-14
+    assert np.abs(F @ x[:, 0] - wanted[:, 0]).max() < 1e-14
+
+
+def test_small_twiddles_keep_their_digits():
+    H = pp.transforms.hadamard(8)
+    factors = [
+        np.array(np.broadcast_to(f, tuple(p)))
+        for f, p in zip(H.factors, H.architecture, strict=True)
+    ]
+    factors[0][0, :, 1, :] *= 1e-17
+    factors[0][0, 1, 1, 0] = -5e-17
+    F = pp.Butterfly(factors)
+    x = np.r_[np.zeros(4), np.random.default_rng(1).standard_normal(4)]
+    x[:4] = 0
+    np.testing.assert_allclose(F @ x, (dense(F) @ x).astype(float), rtol=1e-13)
+
+
+@pytest.mark.parametrize("n", [4, 8, 16, 32])
+def test_lanes_along_two_blocks_stay_within_the_vector(n):
+    # Complex radix-2 stages with twiddles, d below the lanes: parts of a plan held half a pair.
+    rng = np.random.default_rng(n)
+    for level in range(n.bit_length() - 1):
+        factors = [
+            np.array(np.broadcast_to(f, tuple(p)), complex)
+            for f, p in zip(
+                pp.transforms.hadamard(n).factors, pp.Architecture.square_dyadic(n), strict=True
+            )
+        ]
+        factors[level][:, :, 1, :] *= rng.standard_normal(factors[level][:, :1, 1, :].shape)
+        F = pp.Butterfly(factors)
+        x = rng.standard_normal(n) + 1j * rng.standard_normal(n)
+        assert np.abs(F @ x - dense(F) @ x).max() < 1e-13 * n

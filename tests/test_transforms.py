@@ -382,3 +382,37 @@ def test_compositions_are_operators_of_scipy():
         assert np.array_equal(again.inv().toarray(), G.inv().toarray())
         assert copy.deepcopy(G) is copy.copy(G) is G
     assert (F @ np.ones((32, 0))).shape == (32, 0)
+
+
+def test_simplify_keeps_what_is_small_but_right():
+    rng = np.random.default_rng(3)
+    # Graded values; rows and columns of very different sizes; large and small ones that meet.
+    graded = 10.0 ** -rng.uniform(0, 20, (1, 4, 4, 1))
+    a, b = 10.0 ** rng.uniform(-20, 20, (2, 4))
+    rows = rng.standard_normal((1, 4, 4, 1)) * a[:, None, None]
+    across = b[:, None, None]
+    for factors in (
+        [graded],
+        [rows],
+        [np.eye(4)[None, :, :, None] * a[:, None, None], np.ones((1, 4, 4, 1)) / across],
+        [rng.standard_normal((1, 4, 4, 1)) * b[:, None], rng.random((1, 4, 4, 1)) / across],
+    ):
+        F = pp.Butterfly(factors)
+        G = F.simplify()
+        np.testing.assert_allclose(G.toarray(), F.toarray(), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("power", [-1000, -500, 500, 1000])
+def test_simplify_at_any_scale_tells_the_true_change(power):
+    H = T.hadamard(16)
+    factors = [
+        np.array(np.broadcast_to(f, tuple(p)))
+        for f, p in zip(H.factors, H.architecture, strict=True)
+    ]
+    noise = np.random.default_rng(0).standard_normal(factors[0].shape)
+    factors[0] *= 2.0**power * (1 + 1e-13 * noise)
+    F = pp.Butterfly(factors)
+    G = F.simplify()
+    assert G.nbytes == H.nbytes
+    true = np.linalg.norm((G.toarray() - F.toarray()) / 2.0**power) / np.linalg.norm(H.toarray())
+    assert G.simplification.relative_change == pytest.approx(true, rel=1e-2)

@@ -392,14 +392,18 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         The freedom between neighbours (a diagonal matrix and its inverse) is used up first: rows
         or columns of the factors are scaled so that their first entries are 1. Then values that
         repeat along a or d within the tolerance are stored once, factors close to a Hadamard or
-        Fourier matrix times twiddles become exactly that, and values close to 0 or a root of unity
+        Fourier matrix times twiddles become exactly that, and values close to a root of unity
         become exact. Products with such factors take additions and twiddles only.
 
         Parameters
         ----------
         tol : float, optional
-            How far values may change, relative to the largest of their factor. Default: the
-            dtype's epsilon to the power 3/4, for factors that only rounding has disturbed.
+            How far each of these steps may change a value, relative to itself: what is small may
+            be right. It becomes zero only where it is negligible in its row and its column of its
+            block, and values repeat then that did not. Where large and small values meet in the
+            product so that a row or a column would change by more, factors stay as they are.
+            Default: the dtype's epsilon to the power 3/4, for factors that only rounding has
+            disturbed.
 
         Returns
         -------

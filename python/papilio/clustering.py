@@ -61,8 +61,10 @@ def tree_order(points: ArrayLike, size: int, name: str) -> Indices:
     while 1 << depth < size:
         starts = bounds(size, 1 << depth)[:-1]
         inside = coordinates[order]
+        # Halves, so that the length of no side overflows.
         longest = np.argmax(
-            np.maximum.reduceat(inside, starts) - np.minimum.reduceat(inside, starts), axis=1
+            np.maximum.reduceat(inside, starts) / 2 - np.minimum.reduceat(inside, starts) / 2,
+            axis=1,
         )
         cluster = np.repeat(np.arange(len(starts)), np.diff(bounds(size, 1 << depth)))
         key = inside[np.arange(size), longest[cluster]]

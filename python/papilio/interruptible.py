@@ -1,4 +1,4 @@
-"""One long call of NumPy, that Ctrl-C still ends at once."""
+"""A long call that Ctrl-C still ends at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _LOOK = 0.02  # seconds between two looks at signals
 
 
 def interruptibly(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-    """Return ``function(*args, **kwargs)``, which releases the interpreter's lock.
+    """Return ``function(*args, **kwargs)``, which releases the interpreter's lock now and then.
 
     It runs on a thread of its own, since signals are handled between the steps of the main thread
-    only: an interrupt leaves the call to end by itself, and nobody waits for it. Elsewhere no
-    signal arrives, and the call is made as it is.
+    only: an interrupt leaves the call to end by itself, and nobody but the end of the process
+    waits for it. Elsewhere no signal arrives, and the call is made as it is.
 
     Examples
     --------
@@ -29,17 +29,21 @@ def interruptibly(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwarg
     if threading.current_thread() is not threading.main_thread():
         return function(*args, **kwargs)
     answer: list[Any] = []
+    ended = threading.Event()
 
     def call() -> None:
         try:
             answer.extend((True, function(*args, **kwargs)))
         except BaseException as error:  # handed to the caller
             answer.extend((False, error))
+        ended.set()
 
-    thread = threading.Thread(target=call, name="papilio", daemon=True)
+    # Not a daemon: LAPACK must not run on while the process is taken down.
+    thread = threading.Thread(target=call, name="papilio")
     thread.start()
-    while thread.is_alive():
-        thread.join(_LOOK)
+    # Not join: CPython takes a thread whose join was interrupted for one that has ended.
+    while not ended.wait(_LOOK):
+        pass
     done, value = answer
     if not done:
         raise value

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .architecture import Architecture
+from .checks import finite_number, power_of_two, whole_number
 from .dtypes import as_array
-from .pattern import finite_number, power_of_two
 
 if TYPE_CHECKING:
     from .factorization import Progress
@@ -178,8 +178,8 @@ def recover(
     start = time.perf_counter()
     matrix = _checked(A)
     tol = finite_number(tol, "tol")
-    restarts = _whole(restarts, "restarts")
-    rng = np.random.default_rng(_whole(seed, "seed"))
+    restarts = whole_number(restarts, "restarts", 0)
+    rng = np.random.default_rng(whole_number(seed, "seed", 0))
     n = len(matrix)
     architecture = Architecture.square_dyadic(n)
     reversal = bit_reversal(n)
@@ -253,14 +253,6 @@ def _checked(A: ArrayLike) -> NDArray[Any]:
         raise ValueError(f"A has {matrix[i, j]} at row {i}, column {j}")
     largest = max(np.abs(matrix.real).max(), np.abs(matrix.imag).max())
     return matrix / largest if largest > 0 else matrix
-
-
-def _whole(value: int, name: str) -> int:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} is {value!r}, expected a whole number")
-    if value < 0:
-        raise ValueError(f"{name} is {value}, expected at least 0")
-    return int(value)
 
 
 @dataclass

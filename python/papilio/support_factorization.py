@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ Method = Literal["auto", "exact", "local"]
 
 # Singular values for the lower bound may cost so many (rows x columns x smaller of both).
 _BOUND_COST = 2e9
+# A block of so many rows x columns x smaller of both takes some hundredths of a second.
+_LONG = 3e7
 
 
 class DivergingFactorsWarning(RuntimeWarning):
@@ -358,7 +361,7 @@ def solve_pair(
     if options.method != "local":
         # A bar would show the exact part as the whole; the local part takes nearly all the time.
         tell = None if solution.local else options.tell
-        discarded = core.solve_pieces(*target.arrays, options.ridge, x, y, tell)
+        discarded = _solve_pieces(target, report, options.ridge, x, y, tell)
         solution.bound = math.hypot(solution.bound, discarded)
     if solution.local:
         _solve_locally(target, left, right, report, local, free, options, solution)
@@ -366,6 +369,34 @@ def solve_pair(
     if options.method != "local" and options.ridge == 0 and (kinds != "disjoint").any():
         core.fill_complete(*target.arrays, x, y)
     return solution
+
+
+def _solve_pieces(
+    target: Target,
+    report: SupportReport,
+    ridge: float,
+    x: _Array,
+    y: _Array,
+    tell: Callable[[float], object] | None,
+) -> float:
+    """The blocks one by one; one that takes long is a single call of LAPACK."""
+    solve = report._classes.solve_pieces
+    rows, cols = report.rows.astype(float), report.columns.astype(float)
+    if (rows * cols * np.minimum(rows, cols)).max(initial=0.0) < _LONG:
+        return solve(*target.arrays, ridge, x, y, tell)
+    left_alone = threading.Event()
+
+    def ask(fraction: float) -> None:
+        if left_alone.is_set():
+            raise KeyboardInterrupt
+        if tell is not None:
+            tell(fraction)
+
+    try:
+        return interruptibly(solve, *target.arrays, ridge, x, y, ask)
+    except BaseException:
+        left_alone.set()
+        raise
 
 
 def _solve_locally(
@@ -482,10 +513,10 @@ def _generator(seed: Any) -> np.random.Generator:
         raise TypeError(wrong)
     try:
         return np.random.default_rng(seed)
-    except TypeError:
-        raise TypeError(wrong) from None
     except ValueError:
         raise ValueError(wrong) from None
+    except Exception:  # objects may raise anything when they are looked at
+        raise TypeError(wrong) from None
 
 
 def _nonnegative(value: Any, name: str) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from .checks import finite_number, positive_int
 from .dtypes import as_array
 from .pattern import Pattern
 from .plotting import new_axes
@@ -43,12 +46,12 @@ def as_support(mask: Support, name: str) -> scipy.sparse.csr_array:
     if isinstance(mask, Pattern):
         mask = mask.support()
     elif not scipy.sparse.issparse(mask):
-        mask = as_array(mask, name) != 0
+        mask = as_array(mask, name)
     if mask.ndim != 2:
         raise ValueError(f"{name} has {mask.ndim} axes, expected 2")
     if not 0 < min(mask.shape) <= max(mask.shape) < 2**31:
         raise ValueError(f"{name} has shape {mask.shape}, expected 1 to 2**31 - 1 along each axis")
-    support = scipy.sparse.csr_array(mask)
+    support = scipy.sparse.csr_array(mask) if scipy.sparse.issparse(mask) else _sparse(mask)
     if support.dtype != bool:
         support = scipy.sparse.csr_array(
             (support.data != 0, support.indices, support.indptr), support.shape
@@ -60,6 +63,19 @@ def as_support(mask: Support, name: str) -> scipy.sparse.csr_array:
     if support.nnz == 0:
         raise ValueError(f"{name} has no entry that may differ from zero")
     return support
+
+
+def _sparse(mask: NDArray[Any]) -> scipy.sparse.csr_array:
+    """Where a matrix differs from zero: some rows at a time, between which signals are handled."""
+    m, n = mask.shape
+    height = max(1, _WORK // 10 // n)
+    parts = [mask[first : first + height] != 0 for first in range(0, m, height)]
+    columns = np.concatenate([np.nonzero(part)[1].astype(np.int32) for part in parts])
+    counts = np.concatenate([np.count_nonzero(part, axis=1) for part in parts])
+    starts = np.r_[0, np.cumsum(counts)]
+    if starts[-1] < 2**31:
+        starts = starts.astype(np.int32)
+    return scipy.sparse.csr_array((np.ones(len(columns), bool), columns, starts), shape=(m, n))
 
 
 def as_supports(left: Support, right: Support) -> tuple[Any, Any]:
@@ -146,6 +162,9 @@ class Witness:
                [8., 1.]]), array([[ 0.125,  1.   ],
                [ 0.   , -8.   ]]))
         """
+        epsilon = finite_number(epsilon, "epsilon", positive=True)
+        if math.isinf(1 / epsilon):
+            raise ValueError(f"epsilon is {epsilon}, expected a number whose inverse is finite")
         m, k, n = self.shape
         r = len(self.inner)
         X, Y = scipy.sparse.lil_array((m, k)), scipy.sparse.lil_array((k, n))
@@ -321,6 +340,7 @@ class SupportReport:
         >>> report.plot().get_title()  # doctest: +SKIP
         '16 classes, disjoint'
         """
+        classes = positive_int(classes, "classes")
         ax = new_axes(ax)
         from matplotlib import colormaps
 
@@ -394,7 +414,15 @@ class _Component:
     @cached_property
     def _count(self) -> NDArray[np.int32]:
         """How many classes cover each cell."""
-        count: NDArray[np.int32] = (self._by_rows.T @ self._by_cols).toarray()
+        by_type = scipy.sparse.csr_array(self._by_rows.T)
+        lengths = np.diff(self._by_cols.indptr).astype(float)
+        work = np.cumsum(by_type @ lengths)
+        parts = np.searchsorted(work, np.arange(0, work[-1], _WORK / 10) + _WORK / 10)
+        cuts = np.unique(np.r_[0, parts + 1, by_type.shape[0]].clip(max=by_type.shape[0]))
+        # Some at a time: signals are handled in between.
+        count: NDArray[np.int32] = np.concatenate(
+            [(by_type[a:b] @ self._by_cols).toarray() for a, b in itertools.pairwise(cuts)]
+        )
         return count
 
     @cached_property

@@ -19,6 +19,9 @@ from .runner import Failure
 MODULES: tuple[str, ...] = (
     "products",
     "supports",
+    "simplifications",
+    "patterns",
+    "recoveries",
 )
 
 

@@ -276,12 +276,14 @@ class TwoSupports(Case):
         scaled = [float(x * np.ldexp(np.longdouble(1), -shift)) for x in
                   (np.longdouble(result.error), np.longdouble(result.lower_bound),
                    np.longdouble(ridge))]  # fmt: skip
-        error, bound, mu = scaled
+        _, bound, mu = scaled
         best = alternating(near, left, right, mu, 2, self.seed)
         eps = float(np.finfo(A.dtype).eps)
         slack = 1e3 * eps * size
         if result.optimal:
-            own = error**2
+            # Of the factors themselves: what is reported may be subnormal.
+            exact = true_error(A, result.factors)[0]
+            own = float(exact * np.ldexp(np.longdouble(1), -shift)) ** 2
             if mu:
                 X, Y = (extended(f) for f in result.factors)
                 weight = norm_of(X) ** 2 + norm_of(Y) ** 2

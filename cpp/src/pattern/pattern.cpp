@@ -1,6 +1,7 @@
 #include "papilio/pattern.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 namespace papilio {
@@ -35,7 +36,14 @@ Index chain_rank(const Pattern& p, const Pattern& q) {
 
 Pattern chain_product(const Pattern& p, const Pattern& q) {
   require_chainable(p, q);
-  return {p.a, p.b * (p.d / q.d), q.c * (q.a / p.a), q.d};
+  // Each of these divides a size of p or q; only their product may overflow.
+  const Pattern product{p.a, p.b * (p.d / q.d), q.c * (q.a / p.a), q.d};
+  const Index rows = product.a * product.b * product.d;
+  if (product.c > std::numeric_limits<Index>::max() / rows)
+    throw std::invalid_argument("the product pattern (" + number(product.a) + ", " +
+                                number(product.b) + ", " + number(product.c) + ", " +
+                                number(product.d) + ") has more entries than fit in 63 bits");
+  return product;
 }
 
 bool is_redundant(const Pattern& p, const Pattern& q) {
