@@ -1,23 +1,9 @@
 // papilio._core: the compiled core as Python sees it. Private; papilio's modules are its users.
-#include "papilio/interrupt.hpp"
-
 #include <limits>
 
 #include "bindings.hpp"
 
 namespace papilio {
-
-namespace {
-
-/// Raises what a signal's handler raises (Ctrl-C: KeyboardInterrupt). Handlers run on the main
-/// thread only; threads that Python doesn't know, as the pool's, have nothing to ask.
-void check_signals() {
-  if (!PyGILState_GetThisThreadState()) return;
-  const py::gil_scoped_acquire acquire;
-  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-}
-
-}  // namespace
 
 Pattern to_pattern(const PatternTuple& sizes) {
   Index product = 1;
@@ -96,7 +82,6 @@ Factor to_factor(DType dtype, const Pattern& pattern, const py::array& values) {
 namespace py = pybind11;
 
 PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
-  papilio::set_interrupt_check(papilio::check_signals);
   module.doc() = "The compiled core of papilio (private).";
   papilio::register_config(module);  // first: a bad PAPILIO_ISA must fail the import
   papilio::register_pattern(module);

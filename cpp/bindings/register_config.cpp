@@ -1,5 +1,6 @@
 #include "bindings.hpp"
 #include "papilio/config.hpp"
+#include "papilio/interruption.hpp"
 #include "papilio/threads.hpp"
 
 namespace papilio {
@@ -16,6 +17,13 @@ std::string compiler() {
 #endif
 }
 
+/// Long work ends where a signal handler raises.
+void check_signals() {
+  if (!PyGILState_GetThisThreadState()) return;  // a thread of the pool
+  const py::gil_scoped_acquire acquire;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
 }  // namespace
 
 void register_config(py::module_& module) {
@@ -25,6 +33,7 @@ void register_config(py::module_& module) {
   } catch (const std::invalid_argument& error) {
     throw py::import_error(error.what());
   }
+  set_interruption(&check_signals);
   module.def("isa", &active_isa);
   module.def("available_isas", &available_isas);
   module.def("cpu", &cpu_name);

@@ -38,7 +38,7 @@ struct FactorizeOptions {
   /// error (orders that cut off end factors, orthonormalized).
   bool overwrite = false;
   /// Called now and then, by the calling thread, with the fraction that is done; may throw. (So
-  /// does what check_interrupt calls.)
+  /// does what poll_interruption calls.)
   std::function<void(double)> progress;
 };
 

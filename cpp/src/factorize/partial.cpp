@@ -43,7 +43,7 @@ std::vector<double> for_blocks(Index first, Index last, double cost, std::size_t
   const auto run_group = [&](const BlockWorker& worker, Index g) {
     const Index begin = first + g * group, end = std::min(begin + group, last);
     for (Index n = begin; n < end; ++n) {
-      if ((n - begin) % together == 0) check_interrupt();
+      if ((n - begin) % together == 0) poll_interruption();
       worker(n, parts.data() + static_cast<std::size_t>(g) * width);
     }
   };
@@ -202,7 +202,7 @@ void balance(Partial<T>& left, Partial<T>& right) {
     }
   };
   for (Index n = 0; n < blocks.blocks(); ++n) {
-    if (n % 64 == 0) check_interrupt();
+    if (n % 64 == 0) poll_interruption();
     const Strided<T> l = left_block(left, blocks, n);
     const Strided<T> r = right_block(right, blocks, n).transposed();
     for (Index rho = 0; rho < blocks.rank(); ++rho) {

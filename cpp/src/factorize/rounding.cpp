@@ -24,7 +24,7 @@ class Sweep {
       T* to = partial.values.data();
       for (Index i = 0; i < p.a; ++i)
         for (Index block = 0; block < p.b * p.c; ++block) {
-          if (block % 256 == 0) check_interrupt();
+          if (block % 256 == 0) poll_interruption();
           for (Index l = 0; l < p.d; ++l)
             *to++ =
                 from[((factor.tied_a ? 0 : i) * p.b * p.c + block) * d + (factor.tied_d ? 0 : l)];
@@ -172,7 +172,7 @@ class Sweep {
           const Strided<T> x = left_block(left, old, n), y = right_block(right, old, n);
           const Strided<T> u = left_block(new_left, blocks, n);
           const Strided<T> v = right_block(new_right, blocks, n);
-          check_interrupt();
+          poll_interruption();
           for (Index j = 0; j < old.rows(); ++j)
             for (Index k = 0; k < old.cols(); ++k) {
               T sum(0);
