@@ -212,12 +212,20 @@ py::tuple orthonormalize_values(const std::vector<PatternTuple>& patterns,
   return to_python(values.front().dtype(), swept);
 }
 
+double norm_of_values(const std::vector<PatternTuple>& patterns,
+                      const std::vector<py::array>& values) {
+  const Chain chain = to_chain(patterns, values);
+  const py::gil_scoped_release release;
+  return chain_norm(chain);
+}
+
 }  // namespace
 
 void register_factorize(py::module_& module) {
   module.def("factorize", &factorize_array);
   module.def("round", &round_values);
   module.def("orthonormalize", &orthonormalize_values);
+  module.def("norm", &norm_of_values);
 }
 
 }  // namespace papilio

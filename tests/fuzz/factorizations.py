@@ -20,6 +20,16 @@ DTYPES = ("float32", "float64", "complex64", "complex128")
 DIGITS = {"float32": 1e-3, "complex64": 1e-3, "float64": 1e-8, "complex128": 1e-8}
 
 
+def drawn_exponent(rng: np.random.Generator) -> int:
+    """A power of ten: mostly none, else anywhere or where squares or numbers overflow or vanish."""
+    if rng.random() < 0.7:
+        return 0
+    if rng.random() < 0.4:
+        return int(rng.integers(-330, 310))
+    corner = int(rng.choice([9, 9, 19, 38, 77, 77, 154, 308]))
+    return int(rng.choice([1, -1])) * corner + int(rng.integers(-1, 2))
+
+
 def rounding(F: Any, size: np.longdouble) -> float:
     """What rounding may add to a relative error: sums in blocks, through all factors."""
     longest = max(math.sqrt(p.b * p.c) for p in F.architecture)
@@ -87,7 +97,7 @@ class Factorization(Case):
             stride=int(rng.choice([1, 2, 3], p=[0.9, 0.05, 0.05])),
             dtype=str(rng.choice(DTYPES)),
             kind=str(rng.choice(KINDS)),
-            exponent=int(rng.integers(-330, 310)) if rng.random() < 0.2 else 0,
+            exponent=drawn_exponent(rng),
             layout="C" if plain else str(rng.choice(LAYOUTS)),
             order=str(rng.choice(["auto", "left_to_right", "right_to_left", "balanced", "random"])),
             orthonormalize=bool(rng.random() < 0.8),
@@ -262,7 +272,7 @@ class Factorization(Case):
             step = -1 if turned else 1
             assert other.ranks == F.architecture.ranks[::step] and other.shape == view.shape
             assert other.split_errors == report.split_errors[::step]
-        for other in (F.astype(np.result_type(F.dtype, np.complex64)), 2 * F, -F):
+        for other in (F.astype(np.result_type(F.dtype, np.complex64)), -F):
             assert other.report is None or error(other, dense(F)) == 0
 
     def check_other_ways(
@@ -275,7 +285,7 @@ class Factorization(Case):
         )
         if not self.overwrite:
             # Strides decide how a block is read, sums and all; threads and sources don't.
-            assert same or self.layout not in ("C", "read-only", "memmap", "rows", "sparse"), (
+            assert same or self.layout not in ("C", "read-only", "memmap", "rows"), (
                 "other bits than from a plain array on one thread"
             )
         true = error(again, A.astype(F.dtype))

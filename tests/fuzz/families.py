@@ -16,7 +16,7 @@ from .case import Case
 from .runner import Failure
 
 #: Modules of this folder with families; each has a list FAMILIES.
-MODULES: tuple[str, ...] = ("factorizations",)
+MODULES: tuple[str, ...] = ("factorizations", "roundings")
 
 
 def all_families() -> list[type[Case]]:

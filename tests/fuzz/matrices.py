@@ -156,7 +156,8 @@ def laid_out(A: Array, layout: str) -> Any:
         frozen.setflags(write=False)
         return frozen
     if layout == "memmap":
-        mapped = np.memmap(tempfile.TemporaryFile(), A.dtype, "w+", shape=A.shape)
+        with tempfile.TemporaryFile() as file:  # the mapping outlives it
+            mapped = np.memmap(file, A.dtype, "w+", shape=A.shape)
         mapped[...] = A
         return mapped
     if layout == "sparse":
