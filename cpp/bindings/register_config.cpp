@@ -1,7 +1,7 @@
 #include "bindings.hpp"
 #include "papilio/apply.hpp"
 #include "papilio/config.hpp"
-#include "papilio/interrupt.hpp"
+#include "papilio/interruption.hpp"
 #include "papilio/threads.hpp"
 
 namespace papilio {
@@ -34,7 +34,7 @@ void register_config(py::module_& module) {
   } catch (const std::invalid_argument& error) {
     throw py::import_error(error.what());
   }
-  set_interrupt_check(&check_signals);
+  set_interruption(&check_signals);
   module.def("isa", &active_isa);
   module.def("available_isas", &available_isas);
   module.def("cpu", &cpu_name);

@@ -4,7 +4,7 @@
 
 #include "bindings.hpp"
 #include "papilio/factorize.hpp"
-#include "papilio/interrupt.hpp"
+#include "papilio/interruption.hpp"
 
 namespace papilio {
 
@@ -91,7 +91,7 @@ py::list to_arrays(const py::dtype& dtype, const Patterns& patterns,
     auto* to = static_cast<unsigned char*>(array.mutable_data());
     constexpr std::size_t part = std::size_t{16} << 20;  // some milliseconds
     for (std::size_t first = 0; first < values[s].size(); first += part) {
-      check_interrupt();
+      poll_interruption();
       std::memcpy(to + first, values[s].data() + first, std::min(part, values[s].size() - first));
     }
     arrays.append(array);
@@ -212,12 +212,20 @@ py::tuple orthonormalize_values(const std::vector<PatternTuple>& patterns,
   return to_python(values.front().dtype(), swept);
 }
 
+double norm_of_values(const std::vector<PatternTuple>& patterns,
+                      const std::vector<py::array>& values) {
+  const Chain chain = to_chain(patterns, values);
+  const WithoutLock released;
+  return chain_norm(chain);
+}
+
 }  // namespace
 
 void register_factorize(py::module_& module) {
   module.def("factorize", &factorize_array);
   module.def("round", &round_values);
   module.def("orthonormalize", &orthonormalize_values);
+  module.def("norm", &norm_of_values);
 }
 
 }  // namespace papilio

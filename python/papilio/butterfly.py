@@ -533,6 +533,9 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
             a tol that is negative or at least 1, or a max_rank below 1.
         TypeError
             For a tol that isn't a number or a max_rank that isn't a whole one.
+        OverflowError
+            If the new factors can't hold the operator: products close to the largest number to
+            the power of the number of factors.
 
         Examples
         --------
@@ -563,6 +566,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         ValueError
             If neither the architecture nor its transpose is chainable, a value isn't finite, or
             there is no such factor.
+        OverflowError
+            If the norm, which is that of the new centre, is above the largest number.
 
         Examples
         --------

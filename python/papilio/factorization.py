@@ -302,13 +302,14 @@ def _cheap_bound(source: Source, chain: Architecture, row: _Candidate, column: _
     if shortest * shortest * longest > _BOUND_WORK:
         return 0.0
     count = max(1, _BOUND_WORK // (shortest * shortest * longest))
+    mantissa, exponent = math.frexp(norm)
     for block in blocks.reshape(-1, *blocks.shape[2:])[:count]:
-        size = float(np.abs(block).max(initial=0))
-        if size > 0:
-            sigma = np.linalg.svd(block / size, compute_uv=False)
-            total = math.hypot(total, float(np.linalg.norm(sigma[rank:])) * (size / norm))
+        # Relative to the norm squares don't overflow; what vanishes beside it may.
+        parts = [np.ldexp(x.astype(np.float64), -exponent) for x in (block.real, block.imag)]
+        sigma = np.linalg.svd(parts[0] + 1j * parts[1], compute_uv=False)
+        total = math.hypot(total, float(np.linalg.norm(sigma[rank:])))
     # The SVD's own rounding must not make more of it.
-    return total - 10 * shortest * float(np.finfo(source.dtype).eps)
+    return total / mantissa - 10 * shortest * float(np.finfo(source.dtype).eps)
 
 
 def _share(

@@ -88,7 +88,7 @@ def frobenius_norm(F: Butterfly) -> float:
     """See `Butterfly.norm`."""
     finite = all(np.isfinite(values).all() for values in F.factors)
     if finite and (F.architecture.is_chainable or F.architecture.T.is_chainable):
-        return float(_core.orthonormalize(*_chain(chainable_form(F)[0]), 0)[2]["norm"])
+        return _core.norm(*_chain(chainable_form(F)[0]))
     total = 0.0
     rows, cols = F.shape
     width = max(1, min(cols, (1 << 20) // (rows * F.dtype.itemsize)))

@@ -15,7 +15,7 @@
 
 #include "papilio/apply.hpp"
 #include "papilio/composition.hpp"
-#include "papilio/interrupt.hpp"
+#include "papilio/interruption.hpp"
 #include "papilio/threads.hpp"
 
 using namespace papilio;
@@ -145,7 +145,7 @@ void test_failing_phases() {
 void test_interruption() {
   struct Ended {};
   static std::atomic<bool> wanted{false};
-  set_interrupt_check([] {
+  set_interruption([] {
     if (wanted.exchange(false)) throw Ended{};
   });
   for (int round = 0; round < 5; ++round) {
@@ -162,7 +162,7 @@ void test_interruption() {
     }
     check(ended && tasks < 1000, "an interruption ends the work");
   }
-  set_interrupt_check(nullptr);
+  set_interruption(nullptr);
 }
 
 #if defined(__unix__) || defined(__APPLE__)

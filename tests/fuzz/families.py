@@ -18,6 +18,8 @@ from .runner import Failure
 #: Modules of this folder with families; each has a list FAMILIES.
 MODULES: tuple[str, ...] = (
     "products",
+    "factorizations",
+    "roundings",
     "supports",
     "simplifications",
     "patterns",

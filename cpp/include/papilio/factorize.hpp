@@ -38,7 +38,7 @@ struct FactorizeOptions {
   /// error (orders that cut off end factors, orthonormalized).
   bool overwrite = false;
   /// Called now and then, by the calling thread, with the fraction that is done; may throw. (So
-  /// does what check_interrupt calls.)
+  /// does what poll_interruption calls.)
   std::function<void(double)> progress;
 };
 
@@ -85,12 +85,16 @@ struct SweptChain {
 /// The chain with the smallest ranks that keep the relative error below tol (0: only what is
 /// rounding is dropped), at most max_rank (0: no limit): a sweep of QR from the right to the left,
 /// then one of truncated SVDs back. Memory: three times the values. Throws std::invalid_argument if
-/// the chain isn't chainable or a value isn't finite.
+/// the chain isn't chainable or a value isn't finite, std::overflow_error if the new factors can't
+/// hold the matrix.
 SweptChain round_chain(const Chain& chain, double tol, Index max_rank);
 
 /// The same product with blocks of orthonormal columns in all factors before number `centre`, and
 /// of orthonormal rows in all after it. Ranks that exceed a block's size become that size.
 SweptChain orthonormalize_chain(const Chain& chain, std::size_t centre);
+
+/// The Frobenius norm of a chainable chain; infinite where no double is so large.
+double chain_norm(const Chain& chain);
 
 /// LAPACK's routines, as addresses with the Fortran interface and 32-bit integers. They must be
 /// set before factorize is called; index 0..3 in the order of DType. Any thread may set them; the

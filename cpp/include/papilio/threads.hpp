@@ -27,7 +27,7 @@ const char* threading_layer();
 /// order to whoever is free, and the caller waits only for helpers that took one: a helper that
 /// the system doesn't start in time (another library's threads may hold its core) costs nothing.
 /// The first that a body throws is thrown here, after all ended: no task starts after it. The
-/// caller polls for interruption (interrupt.hpp) between tasks; bodies that take longer than
+/// caller polls for interruption (interruption.hpp) between tasks; bodies that take longer than
 /// some milliseconds do so themselves.
 void run_tasks(int threads, Index phases, Index tasks, void (*body)(void*, Index, Index),
                void* context);

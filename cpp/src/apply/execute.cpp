@@ -9,7 +9,7 @@
 #include "apply/workspace.hpp"
 #include "kernels/dispatch.hpp"
 #include "papilio/apply.hpp"
-#include "papilio/interrupt.hpp"
+#include "papilio/interruption.hpp"
 #include "papilio/threads.hpp"
 
 namespace papilio {
@@ -52,7 +52,7 @@ struct Work {
   }
   /// Polls for interruption, where that costs nothing beside the work.
   void poll() const {
-    if (nanoseconds() > 1e5) check_interrupt();
+    if (nanoseconds() > 1e5) poll_interruption();
   }
   double nanoseconds() const {
     return plan.predicted * 1e9;  // for about as many vectors

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "papilio/interrupt.hpp"
+#include "papilio/interruption.hpp"
 
 namespace papilio {
 
@@ -57,7 +57,7 @@ double loss_bound(double count, double error, double gap) {
 template <class T>
 bool orthonormalize_columns(T* u, Index rows, Index columns) {
   for (Index n = 0; n < columns; ++n) {
-    if (rows * n > 10000) check_interrupt();
+    if (rows * n > 10000) poll_interruption();
     T* x = u + n * rows;
     double norm = 0;
     for (int again = 0; again < 2; ++again) {
@@ -347,7 +347,7 @@ bool BlockSvd<T>::iterate(Index rank, double trace, double norm2, double error, 
     multiply(basis_.data(), image_.data());
     double kept = 0, kept2 = 0, residual2 = 0;
     for (Index m = 0; m < rank; ++m) {
-      if (rank * s_ > 10000) check_interrupt();
+      if (rank * s_ > 10000) poll_interruption();
       for (Index n = 0; n < rank; ++n) {
         T dot(0);
         for (Index j = 0; j < s_; ++j)
@@ -358,7 +358,7 @@ bool BlockSvd<T>::iterate(Index rank, double trace, double norm2, double error, 
       }
     }
     for (Index n = 0; n < rank; ++n) {
-      if (rank * s_ > 10000) check_interrupt();
+      if (rank * s_ > 10000) poll_interruption();
       for (Index j = 0; j < s_; ++j) {
         T rest = image_[elements(j * rank + n)];
         for (Index m = 0; m < rank; ++m)
@@ -444,7 +444,7 @@ void BlockSvd<T>::form_gram(const Panel& panel) {
   if (height >= s_) return kernels_.cross(panel, panel, gram_.data());
   const T* data = static_cast<const T*>(panel.data);
   for (Index first = 0; first < s_; first += height) {
-    check_interrupt();
+    poll_interruption();
     const Index last = std::min(first + height, s_);
     part_.resize(elements((last - first) * last));
     kernels_.cross({data + first * panel.row_step, last - first, t_, panel.row_step},
@@ -463,7 +463,7 @@ void BlockSvd<T>::cross(const Panel& x, const Panel& y, T* out) {
   const Index height = part_of(x.rows, y.rows * x.columns, 4);
   const T* data = static_cast<const T*>(x.data);
   for (Index first = 0; first < x.rows; first += height) {
-    check_interrupt();
+    poll_interruption();
     const Index count = std::min(height, x.rows - first);
     kernels_.cross({data + first * x.row_step, count, x.columns, x.row_step}, y,
                    out + first * y.rows);
@@ -476,7 +476,7 @@ void BlockSvd<T>::project(const Panel& panel, const T* u, Index rank, T* out, In
   const Index width = part_of(t_, s_ * rank, lanes);
   const T* data = static_cast<const T*>(panel.data);
   for (Index first = 0; first < t_; first += width) {
-    if (width < t_) check_interrupt();
+    if (width < t_) poll_interruption();
     const Index count = std::min(width, t_ - first);
     kernels::StageArguments stage{};
     stage.b = rank;
@@ -504,7 +504,7 @@ double BlockSvd<T>::residual(const Panel& panel, const T* u, Panel r, T* out, In
   const T *data = static_cast<const T*>(panel.data), *rows = static_cast<const T*>(r.data);
   double total = 0;
   for (Index first = 0; first < t_; first += width) {
-    if (width < t_) check_interrupt();
+    if (width < t_) poll_interruption();
     const Index count = std::min(width, t_ - first);
     total += kernels_.residual({data + first, s_, count, panel.row_step}, u,
                                {rows ? rows + first : nullptr, r.rows, count, r.row_step},

@@ -138,7 +138,7 @@ class Hierarchical {
     T* to = partial.values.data();
     for (Index i = 0; i < p.a; ++i)
       for (Index j = 0; j < p.b; ++j, to += p.c) {
-        check_interrupt();
+        poll_interruption();
         std::copy_n(partial.place + j * partial.place_step + i * p.c, p.c, to);
       }
     partial.place = nullptr;

@@ -11,7 +11,7 @@
 #include "factorize/block_svd.hpp"
 #include "factorize/interface.hpp"
 #include "papilio/factorize.hpp"
-#include "papilio/interrupt.hpp"
+#include "papilio/interruption.hpp"
 
 namespace papilio {
 
@@ -100,7 +100,7 @@ class Matrix {
       for (Index n = begin; n < end; ++n) numbers.push_back(n);
       if (!in_memory()) load(numbers);
       for (Index n = begin; n < end; ++n) {
-        check_interrupt();
+        poll_interruption();
         visit(n, in_memory() ? n : n - begin);
       }
     }

@@ -43,7 +43,7 @@ std::vector<double> for_blocks(Index first, Index last, double cost, std::size_t
   const auto run_group = [&](const BlockWorker& worker, Index g) {
     const Index begin = first + g * group, end = std::min(begin + group, last);
     for (Index n = begin; n < end; ++n) {
-      if ((n - begin) % together == 0) check_interrupt();
+      if ((n - begin) % together == 0) poll_interruption();
       worker(n, parts.data() + static_cast<std::size_t>(g) * width);
     }
   };
@@ -194,15 +194,14 @@ void balance(Partial<T>& left, Partial<T>& right) {
   const auto norm = [](Strided<T> block, Index rho, Index count) {
     return scaled_norm(count, [&](Index n) { return block(n, rho); });
   };
-  const auto scale = [](Strided<T> block, Index rho, Index count, double by, int exponent) {
-    for (Index n = 0; n < count; ++n) {
-      T& x = block(n, rho);
-      if (exponent != 0) x = times_power_of_two(x, exponent);
-      x *= static_cast<Real<T>>(by);
-    }
+  const auto multiply = [](Strided<T> block, Index rho, Index count, double by) {
+    for (Index n = 0; n < count; ++n) block(n, rho) *= static_cast<Real<T>>(by);
+  };
+  const auto multiply_by_power = [](Strided<T> block, Index rho, Index count, int exponent) {
+    for (Index n = 0; n < count; ++n) block(n, rho) = times_power_of_two(block(n, rho), exponent);
   };
   for (Index n = 0; n < blocks.blocks(); ++n) {
-    if (n % 64 == 0) check_interrupt();
+    if (n % 64 == 0) poll_interruption();
     const Strided<T> l = left_block(left, blocks, n);
     const Strided<T> r = right_block(right, blocks, n).transposed();
     for (Index rho = 0; rho < blocks.rank(); ++rho) {
@@ -210,20 +209,21 @@ void balance(Partial<T>& left, Partial<T>& right) {
       const ScaledNorm right_norm = norm(r, rho, blocks.cols());
       // A column or row of zeros makes its partner useless: both become zero.
       if (left_norm.size == 0 || right_norm.size == 0) {
-        scale(l, rho, blocks.rows(), 0, 0);
-        scale(r, rho, blocks.cols(), 0, 0);
+        multiply(l, rho, blocks.rows(), 0);
+        multiply(r, rho, blocks.cols(), 0);
         continue;
       }
-      int exponent = 0;
-      double by = std::sqrt(right_norm.size / left_norm.size);
-      if (left_norm.exponent != 0 || right_norm.exponent != 0 || !is_moderate<T>(by)) {
-        exponent = (right_norm.exponent - left_norm.exponent) / 2;
-        int rest = 0;
-        by = std::frexp(by, &rest);
-        exponent += rest;
+      const double by = std::sqrt(right_norm.size / left_norm.size);
+      if (left_norm.exponent == 0 && right_norm.exponent == 0 && is_moderate<T>(by)) {
+        multiply(l, rho, blocks.rows(), by);
+        multiply(r, rho, blocks.cols(), 1 / by);
+        continue;
       }
-      scale(l, rho, blocks.rows(), by, exponent);
-      scale(r, rho, blocks.cols(), 1 / by, -exponent);
+      // Powers of two, to a factor of 2: no product on the way to the result is out of range.
+      const auto exponent = static_cast<int>(
+          std::lround(std::log2(by) + (right_norm.exponent - left_norm.exponent) / 2.0));
+      multiply_by_power(l, rho, blocks.rows(), exponent);
+      multiply_by_power(r, rho, blocks.cols(), -exponent);
     }
   }
 }

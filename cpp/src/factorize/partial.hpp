@@ -13,7 +13,7 @@
 
 #include "factorize/block_svd.hpp"
 #include "factorize/interface.hpp"
-#include "papilio/interrupt.hpp"
+#include "papilio/interruption.hpp"
 
 namespace papilio {
 
@@ -92,7 +92,7 @@ Strided<T> right_block(const Partial<T>& right, const Interface& blocks, Index n
 /// Called now and then with the work done since, in nanoseconds or so; may throw.
 using Tick = std::function<void(double)>;
 
-/// Calls worker(block, sums) for blocks first..last-1 on all threads, and check_interrupt;
+/// Calls worker(block, sums) for blocks first..last-1 on all threads, and poll_interruption;
 /// make_worker() makes one for each thread. Returns the sums (`width` of them), added in an order
 /// that doesn't depend on the threads. `cost` is the work of one block in nanoseconds or so.
 using BlockWorker = std::function<void(Index, double*)>;
@@ -133,7 +133,7 @@ template <class Use>
 void in_parts(Index size, Use use) {
   constexpr Index part = Index{1} << 20;
   for (Index first = 0; first < size; first += part) {
-    check_interrupt();
+    poll_interruption();
     use(first, std::min(part, size - first));
   }
 }

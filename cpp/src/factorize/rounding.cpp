@@ -24,7 +24,7 @@ class Sweep {
       T* to = partial.values.data();
       for (Index i = 0; i < p.a; ++i)
         for (Index block = 0; block < p.b * p.c; ++block) {
-          if (block % 256 == 0) check_interrupt();
+          if (block % 256 == 0) poll_interruption();
           for (Index l = 0; l < p.d; ++l)
             *to++ =
                 from[((factor.tied_a ? 0 : i) * p.b * p.c + block) * d + (factor.tied_d ? 0 : l)];
@@ -64,6 +64,11 @@ class Sweep {
     return described(exponent_, {});
   }
 
+  double norm() {
+    orthonormalize(0);
+    return std::ldexp(norm_.size, norm_.exponent + exponent_);
+  }
+
   SweptChain round(double tol, Index max_rank) {
     orthonormalize(0);
     const std::size_t splits = factors_.size() - 1;
@@ -100,6 +105,14 @@ class Sweep {
 
   /// The factors as they are now; the matrix's norm is norm_ times 2^exponent.
   SweptChain described(int exponent, SweptChain result) const {
+    for (const Partial<T>& factor : factors_)
+      in_parts(factor.values.size(), [&](Index first, Index count) {
+        for (Index n = first; n < first + count; ++n)
+          if (!std::isfinite(largest_part(factor.values.data()[n])))
+            throw std::overflow_error(
+                "the operator is so large that its new factors overflow their dtype, expected one "
+                "that is scaled down");
+      });
     for (const Partial<T>& factor : factors_) result.patterns.push_back(factor.pattern);
     result.values = to_bytes(factors_);
     result.norm = std::ldexp(norm_.size, norm_.exponent + exponent);
@@ -150,8 +163,45 @@ class Sweep {
       extreme = extreme || std::abs(most) >= moderate || most - least >= 2 * moderate;
     }
     if (!extreme) return;
-    balance(factors_);
+    for (std::size_t n = factors_.size(); n-- > 1;) equalize(factors_[n - 1], factors_[n]);
+    for (std::size_t n = 1; n < factors_.size(); ++n) equalize(factors_[n - 1], factors_[n]);
     for (Partial<T>& factor : factors_) scale(factor);
+  }
+
+  /// Makes columns and the rows that they meet equally long, to a factor of 2, by powers of two,
+  /// and the longest of the interface about 1: nothing overflows, and what vanishes is negligible.
+  void equalize(Partial<T>& left, Partial<T>& right) {
+    const Interface blocks(left.pattern, right.pattern);
+    // Calls use(column, its logarithm, row, its logarithm) for those that aren't zero.
+    const auto for_pairs = [&](auto use) {
+      for (Index n = 0; n < blocks.blocks(); ++n) {
+        if (n % 64 == 0) poll_interruption();
+        for (Index rho = 0; rho < blocks.rank(); ++rho) {
+          const Strided<T> l = left_block(left, blocks, n);
+          const Strided<T> r = right_block(right, blocks, n);
+          const auto column = [l, rho](Index j) -> T& { return l(j, rho); };
+          const auto row = [r, rho](Index k) -> T& { return r(rho, k); };
+          const ScaledNorm x = scaled_norm(blocks.rows(), column);
+          const ScaledNorm y = scaled_norm(blocks.cols(), row);
+          if (x.size == 0 || y.size == 0) {
+            for (Index j = 0; j < blocks.rows(); ++j) column(j) = T(0);
+            for (Index k = 0; k < blocks.cols(); ++k) row(k) = T(0);
+          } else {
+            use(column, std::log2(x.size) + x.exponent, row, std::log2(y.size) + y.exponent);
+          }
+        }
+      }
+    };
+    double most = -std::numeric_limits<double>::infinity();
+    for_pairs([&](auto, double x, auto, double y) { most = std::max(most, x + y); });
+    if (std::isinf(most)) return;
+    const int taken = static_cast<int>(std::lround(most));
+    exponent_ += taken;
+    for_pairs([&](auto column, double x, auto row, double y) {
+      const int up = static_cast<int>(std::lround((y - x - taken) / 2));
+      for (Index j = 0; j < blocks.rows(); ++j) column(j) = times_power_of_two(column(j), up);
+      for (Index k = 0; k < blocks.cols(); ++k) row(k) = times_power_of_two(row(k), -taken - up);
+    });
   }
 
   /// Ranks above the size of a block become that size: the block of one side is multiplied into
@@ -172,7 +222,7 @@ class Sweep {
           const Strided<T> x = left_block(left, old, n), y = right_block(right, old, n);
           const Strided<T> u = left_block(new_left, blocks, n);
           const Strided<T> v = right_block(new_right, blocks, n);
-          check_interrupt();
+          poll_interruption();
           for (Index j = 0; j < old.rows(); ++j)
             for (Index k = 0; k < old.cols(); ++k) {
               T sum(0);
@@ -273,6 +323,11 @@ SweptChain round_chain(const Chain& chain, double tol, Index max_rank) {
   if (max_rank < 0) throw std::invalid_argument("max_rank must not be negative");
   return visit(chain.dtype,
                [&](auto tag) { return Sweep<decltype(tag)>(chain).round(tol, max_rank); });
+}
+
+double chain_norm(const Chain& chain) {
+  check(chain);
+  return visit(chain.dtype, [&](auto tag) { return Sweep<decltype(tag)>(chain).norm(); });
 }
 
 SweptChain orthonormalize_chain(const Chain& chain, std::size_t centre) {

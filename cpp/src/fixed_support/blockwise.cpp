@@ -91,7 +91,7 @@ class PieceWorker {
 
   /// Returns the norm of what is discarded, times the matrix's scale.
   double solve(const Job& job) {
-    check_interrupt();
+    poll_interruption();
     if (!job.same_shape(shape_)) {
       if (ridge_ > 0)
         full_svd_ = std::make_unique<Svd<T>>(job.rows, job.cols);

@@ -218,7 +218,7 @@ class CompleteSweep {
 void add_positions(IndexSpan set, const std::vector<std::int32_t>& types,
                    const std::vector<std::int32_t>& piece_of_type, std::size_t count,
                    IndexSets& out) {
-  check_interrupt();
+  poll_interruption();
   std::vector<std::vector<std::int32_t>> positions(count);
   for (Index n = 0; n < set.size(); ++n) {
     const std::int32_t piece = piece_of_type[at(types[at(set[n])])];

@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "papilio/fixed_support.hpp"
-#include "papilio/interrupt.hpp"
+#include "papilio/interruption.hpp"
 #include "papilio/threads.hpp"
 
 namespace papilio {
@@ -23,7 +23,7 @@ class Pulse {
     if ((left_ -= steps) > 0) return;
     left_ = 100'000;
     if (failed_ && failed_->load(std::memory_order_relaxed)) throw Stopped{};
-    check_interrupt();
+    poll_interruption();
   }
 
  private:

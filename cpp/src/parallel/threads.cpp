@@ -19,7 +19,7 @@
 #include <pthread.h>
 #endif
 
-#include "papilio/interrupt.hpp"
+#include "papilio/interruption.hpp"
 
 namespace papilio {
 
@@ -113,7 +113,7 @@ struct Job {
         });
       if (has_failed()) break;
       guard([&] {
-        check_interrupt();
+        poll_interruption();
         body(context, phase, ticket % tasks);
       });
       if (phases > 1) done.fetch_add(1, std::memory_order_release);
@@ -131,7 +131,7 @@ struct Job {
  private:
   bool has_failed() const { return failed.load(std::memory_order_relaxed); }
   void poll() {
-    if (!has_failed()) guard(check_interrupt);
+    if (!has_failed()) guard(poll_interruption);
   }
   /// Runs what may fail; the first failure is kept.
   template <class Call>
@@ -271,7 +271,7 @@ void run_tasks(int threads, Index phases, Index tasks, void (*body)(void*, Index
   if (threads <= 1 || tasks <= 1 || in_task) {
     for (Index phase = 0; phase < phases; ++phase)
       for (Index task = 0; task < tasks; ++task) {
-        if (tasks > 1) check_interrupt();
+        if (tasks > 1) poll_interruption();
         body(context, phase, task);
       }
     return;

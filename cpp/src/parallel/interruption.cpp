@@ -1,4 +1,4 @@
-#include "papilio/interrupt.hpp"
+#include "papilio/interruption.hpp"
 
 #include <chrono>
 
@@ -17,9 +17,9 @@ thread_local Clock::time_point next_poll{};
 
 }  // namespace
 
-void set_interrupt_check(void (*wanted)()) { hook.store(wanted); }
+void set_interruption(void (*wanted)()) { hook.store(wanted); }
 
-void check_interrupt() {
+void poll_interruption() {
   if (helped) {
     if (helped->load(std::memory_order_relaxed)) throw Cancelled{};
     return;

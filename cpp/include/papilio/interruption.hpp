@@ -6,12 +6,12 @@
 
 namespace papilio {
 
-/// What check_interrupt() calls: it throws to end the work. Null for none.
-void set_interrupt_check(void (*hook)());
+/// What poll_interruption() calls: it throws to end the work. Null for none.
+void set_interruption(void (*hook)());
 
 /// Calls the hook if this thread hasn't done so for some 20 ms. In a helper thread, throws
 /// Cancelled if the work that it helps with has failed: its caller is the one who asks.
-void check_interrupt();
+void poll_interruption();
 
 /// Thrown in helpers only.
 struct Cancelled {};
