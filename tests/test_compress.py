@@ -18,7 +18,7 @@ from scipy import LowLevelCallable
 import papilio as pp
 from papilio import _core, kernels
 from papilio.clustering import bounds, ranges, samples, tree_order
-from papilio.compress import ratio_of_means
+from papilio.compression_error import leaf_columns, mean_bounds, smallest_share
 from papilio.interpolation import product_entries
 from strategies import DTYPES, random_array, random_chainable, random_factors
 
@@ -174,18 +174,28 @@ def test_entries_of_products_are_those_of_the_dense_product():
             assert np.allclose(found, exact[i, j], rtol=1e-12, atol=1e-12 * np.abs(exact).max())
 
 
-def test_the_bound_of_an_estimate_holds_in_99_of_100_samples():
+def test_bounds_on_a_mean_hold_in_99_of_100_samples():
     rng = np.random.default_rng(5)
-    errors, sizes = rng.exponential(size=100000), rng.uniform(0.5, 1.5, 100000)
-    exact = np.sqrt(errors.mean() / sizes.mean())
-    held = 0
+    values = rng.exponential(size=100000)
+    above = below = 0
     for _ in range(400):
-        some = rng.integers(100000, size=1000)
-        estimate, bound, count = ratio_of_means(errors[some], sizes[some])
-        assert count == 1000
-        assert abs(estimate / exact - 1) < 0.2
-        held += bound >= exact
-    assert held >= 390
+        low, high = mean_bounds(values[rng.integers(100000, size=1000)], values.max(), 0.01)
+        assert high < 1.4 * values.mean()
+        above += high >= values.mean()
+        below += low <= values.mean()
+    assert min(above, below) >= 396
+
+
+@pytest.mark.parametrize("spectrum", [[1.0], [1.0, 1.0], [1.0, 0.5, 0.1], np.ones(50)])
+@pytest.mark.parametrize("normals", [2, 12, 32])
+def test_sums_of_gaussian_products_are_rarely_a_small_share_for_any_spectrum(spectrum, normals):
+    rng = np.random.default_rng(6)
+    weights = np.asarray(spectrum) / np.sum(spectrum)
+    sums = rng.chisquare(normals, (20000, len(weights))) @ weights / normals
+    share = smallest_share(normals, 0.01)
+    assert (sums < share).mean() <= 0.01
+    if len(weights) == 1:  # not far from the best: that of the chi-square distribution
+        assert np.quantile(sums, 0.01) < 4 * share
 
 
 # ---------------------------------------------------------------- from entries

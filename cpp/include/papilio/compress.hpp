@@ -3,6 +3,7 @@
 #pragma once
 
 #include <complex>
+#include <functional>
 
 #include "papilio/dtype.hpp"
 #include "papilio/pattern.hpp"
@@ -16,13 +17,19 @@ struct Blocks {
   Index count, rows, cols;
 };
 
+/// What long work calls now and then on the thread that it was called from; it may throw.
+using Check = std::function<void()>;
+
 /// Row interpolative decompositions: block ~ weights * block[pivots, :], by Gram-Schmidt on the
 /// rows with the largest remaining row as the next pivot, in double precision. rank <= rows.
 /// pivots (count x rank), weights (count x rows x rank) in the blocks' type, the identity on the
 /// pivots; residuals (count x rank+1): the squared Frobenius norm of the rows that are left after
 /// 0, 1, ..., rank pivots, NaN or infinite if an entry is. Where nothing is left, pivots repeat the
-/// first with weights 0. The same bits for any number of threads. Allocates one block per thread.
-void interpolate(const Blocks& blocks, Index rank, Index* pivots, void* weights, double* residuals);
+/// first with weights 0. `scales` is null, or has a number for each column of each block (count x
+/// cols) that multiplies it for all of this: the square root of how many columns it stands for.
+/// The same bits for any number of threads. Allocates one block per thread.
+void interpolate(const Blocks& blocks, const double* scales, Index rank, Index* pivots,
+                 void* weights, double* residuals, const Check& check);
 
 /// Writes the entries (i[a], j[b]) to out[a * cols + b].
 typedef void (*EntryFunction)(Index rows, Index cols, const Index* i, const Index* j, void* out,
@@ -31,10 +38,10 @@ typedef void (*EntryFunction)(Index rows, Index cols, const Index* i, const Inde
 /// Calls the function for `count` blocks on all threads: i is count x rows, j is count x cols, out
 /// count x rows x cols elements of `element` bytes.
 void evaluate(EntryFunction function, void* user_data, Index count, Index rows, Index cols,
-              const Index* i, const Index* j, void* out, Index element);
+              const Index* i, const Index* j, void* out, Index element, const Check& check);
 
 /// out[n] = exp(2 pi i turns[n]), to a few units in the last place of the reduced angle; NaN for
 /// what isn't finite. Uses all threads.
-void wave(Index count, const double* turns, std::complex<double>* out);
+void wave(Index count, const double* turns, std::complex<double>* out, const Check& check);
 
 }  // namespace papilio

@@ -7,10 +7,11 @@
 namespace papilio {
 
 void evaluate(EntryFunction function, void* user_data, Index count, Index rows, Index cols,
-              const Index* i, const Index* j, void* out, Index element) {
+              const Index* i, const Index* j, void* out, Index element, const Check& check) {
+  Watch watch(check);
   const double work = 10 * static_cast<double>(rows * cols);
   in_shares(count, work, [&](Index begin, Index end) {
-    for (Index n = begin; n < end; ++n)
+    for (Index n = begin; n < end && !watch.stops(); ++n)
       function(rows, cols, i + n * rows, j + n * cols,
                static_cast<char*>(out) + n * rows * cols * element, user_data);
   });
@@ -40,13 +41,15 @@ const std::array<Turn, steps>& table() {
 
 }  // namespace
 
-void wave(Index count, const double* turns, std::complex<double>* out) {
+void wave(Index count, const double* turns, std::complex<double>* out, const Check& check) {
+  Watch watch(check);
   const std::array<Turn, steps>& known = table();
   // Adding and subtracting 1.5 * 2^52 rounds to a whole number, whose last bits stand in the sum's.
   constexpr double rounder = 6755399441055744.0;
   in_shares(count, 5, [&](Index begin, Index end) {
     double* to = reinterpret_cast<double*>(out);
     for (Index n = begin; n < end; ++n) {
+      if (n % 4096 == 0 && watch.stops()) return;
       // Whole turns first, exactly: large ones have no place for the steps.
       const double whole = std::nearbyint(turns[n]);
       const double part = turns[n] - whole;
