@@ -636,7 +636,7 @@ class _Job:
             measured_ranks=measured,
             entries=self._source.count,
             products=0,
-            nbytes=sum(values.nbytes for values in chain.values),
+            nbytes=chain.nbytes,
             attempts=attempt,
             seconds=0.0,
             confidence=error.confidence,
@@ -733,7 +733,7 @@ class _Job:
         return bool(options.rounding) or fits
 
     def _rounded(self, chain: Chain, allowed: float) -> Chain:
-        self._options.memory.reserve(2 * sum(values.nbytes for values in chain.values))
+        self._options.memory.reserve(2 * chain.nbytes)
         F = from_owned(chain.architecture, chain.values, None, None).round(0.9 * allowed)
         ranks = list(F.architecture.ranks)
         return replace(chain, architecture=F.architecture, values=list(F.factors), ranks=ranks)

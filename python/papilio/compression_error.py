@@ -14,8 +14,17 @@ from typing import Any
 import numpy as np
 
 from .architecture import Architecture
+from .butterfly import from_owned
 from .clustering import Indices, bounds
-from .interpolation import BLOCK_BYTES, Chain, Entries, areas, product_entries, quarters
+from .interpolation import (
+    BLOCK_BYTES,
+    Chain,
+    Entries,
+    areas,
+    product_entries,
+    product_row,
+    quarters,
+)
 
 _Array = np.ndarray[Any, Any]
 CONFIDENCE = 0.99
@@ -25,8 +34,12 @@ _ROUNDS = 16  # of cutting: boxes of 2^-16 of a side, that is single entries up 
 _CUTS = 8  # boxes that are cut in each round
 _SAMPLES = 16000  # entries that the bound is made of
 _UNSEEN = 4.0  # no weighted error is larger than this times the largest one sampled
-_ROUNDED = 512  # entries that rounding is measured on
-_ROUNDING = 2.0  # products of other vectors, kernels that add in another order
+_CLEAR = 0.9  # of the squared norm: a bound that is no smaller will do
+_NORMED_BYTES = 1 << 30  # of factors whose norm is not computed
+_ROWS, _FEWEST_ROWS = 48, 4  # that rounding is measured on,
+_VECTORS = 4  # for each of so many vectors,
+_READ = 1 << 23  # until so many values were read
+_ROUNDING = 1.5  # other kernels add in another order
 
 
 @dataclass(frozen=True)
@@ -94,27 +107,39 @@ def smallest_share(normals: int, failure: float) -> float:
     return low
 
 
-def rounding_of(
-    chain: Chain, shape: tuple[int, int], rng: np.random.Generator, size: float
-) -> float:
-    """Root mean square of the rounding errors of products, relative to that of the entries.
+def rounding_of(chain: Chain, weights: _Array, rng: np.random.Generator) -> float:
+    """Root mean square of the rounding errors of products, relative to that of the products.
 
-    The same sums in single and in double precision, from the same factors in single precision:
-    what they differ by is the rounding of single precision, and scales with the unit roundoff.
+    Gaussian vectors are multiplied by some rows in single and in double precision, by the same
+    factors in single precision: what these differ by is the rounding of single precision, and
+    scales with the unit roundoff. Rows are drawn with probabilities proportional to `weights`,
+    their squared norms, so that the mean of relative squares is that of the whole.
     """
-    if size == 0:
+    total = float(weights.sum())
+    dtype = chain.values[0].dtype
+    roundoff = float(np.finfo(dtype).eps)
+    if total == 0:
         return 0.0
-    m, n = shape
-    i, j = rng.integers(m, size=_ROUNDED), rng.integers(n, size=_ROUNDED)
-    rows, columns = chain.rows[i], chain.columns[j]
-    exact = product_entries(chain.architecture, chain.values, rows, columns, np.float32)
-    single = product_entries(
-        chain.architecture, chain.values, rows, columns, np.float32, single=True
-    )
-    away = math.sqrt(float((np.abs(single - exact) ** 2).mean()) * m * n)
-    roundoff = float(np.finfo(chain.values[0].dtype).eps)
-    # One rounding of each entry at least: that of the factors themselves.
-    return roundoff * max(0.5, _ROUNDING * away / (size * float(np.finfo(np.float32).eps)))
+    width = chain.architecture.shape[1]
+    single = np.dtype(np.float32 if dtype.kind == "f" else np.complex64)
+    double = np.result_type(single, np.float64)
+    x = rng.standard_normal((width, _VECTORS)).astype(single)
+    if dtype.kind == "c":
+        x += (1j * rng.standard_normal((width, _VECTORS))).astype(single)
+    values = chain.values
+    if values[0].dtype != single and sum(factor.size for factor in values) <= _READ:
+        values = [factor.astype(single) for factor in values]
+    relatives: list[float] = []
+    read = 0
+    while len(relatives) < _ROWS and (read < _READ or len(relatives) < _FEWEST_ROWS):
+        row = int(chain.rows[rng.choice(len(weights), p=weights / total)])
+        found, _ = product_row(chain.architecture, values, row, x)
+        exact, count = product_row(chain.architecture, values, row, x.astype(double))
+        size = float((np.abs(exact) ** 2).sum())
+        relatives.append(float((np.abs(found - exact) ** 2).sum()) / size if size > 0 else 0.0)
+        read += count
+    away = math.sqrt(sum(relatives) / len(relatives)) / float(np.finfo(np.float32).eps)
+    return roundoff * max(0.5, _ROUNDING * away)
 
 
 def exact_error(chain: Chain, source: Entries, rng: np.random.Generator) -> Error:
@@ -124,7 +149,8 @@ def exact_error(chain: Chain, source: Entries, rng: np.random.Generator) -> Erro
     width = architecture[-1].c
     order = np.argsort(chain.columns, kind="stable")
     limits = np.searchsorted(chain.columns[order], np.arange(architecture[-1].a + 1) * width)
-    error = size = 0.0
+    error = 0.0
+    sizes = np.zeros(m)
     for leaf in range(architecture[-1].a):
         of_leaf = order[limits[leaf] : limits[leaf + 1]]
         found = leaf_columns(architecture, chain.values, leaf)
@@ -134,12 +160,11 @@ def exact_error(chain: Chain, source: Entries, rng: np.random.Generator) -> Erro
             exact = source(rows[None], of_leaf[None])[0]
             some = found[chain.rows[rows][:, None], chain.columns[of_leaf] - leaf * width]
             error += float((np.abs(exact - some) ** 2).sum())
-            size += float((np.abs(exact) ** 2).sum())
-    norm = math.sqrt(size)
-    away = relative(math.sqrt(error), norm)
-    rounding = rounding_of(chain, source.shape, rng, norm)
-    # Rounding is as likely to add as to cancel; the bound takes it as adding.
-    return Error(math.hypot(away, rounding), away + rounding, 1.0, m * n, rounding)
+            sizes[rows] += np.square(np.abs(exact), dtype=np.float64).sum(axis=1)
+    away = relative(math.sqrt(error), math.sqrt(sizes.sum()))
+    rounding = rounding_of(chain, sizes, rng)
+    both = math.hypot(away, rounding)
+    return Error(both, both, 1.0, m * n, rounding)
 
 
 def leaf_columns(architecture: Architecture, values: list[_Array], leaf: int) -> _Array:
@@ -203,17 +228,29 @@ class SampledError:
         chances = 0.25 * area + 0.5 * errors + 0.25 * sizes
         chances /= chances.sum()
         box = self._rng.choice(len(chances), size=_SAMPLES, p=chances)
-        error, size = self._compare(chain, self._inside(boxes.limits[box]))
+        places = self._inside(boxes.limits[box])
+        error, size = self._compare(chain, places)
         weights = areas(boxes.limits)[box] / chances[box]
         error *= weights
         size *= weights
         _, most = mean_bounds(error, _UNSEEN * float(error.max()), failure / 2)
-        least, _ = mean_bounds(size, _UNSEEN * float(size.max()), failure / 2)
         away = relative(math.sqrt(float(error.mean())), math.sqrt(float(size.mean())))
-        norm = math.sqrt(float(size.mean()))
-        rounding = rounding_of(chain, self._source.shape, self._rng, norm)
-        bound = relative(math.sqrt(most), math.sqrt(least)) + rounding
-        return Error(math.hypot(away, rounding), bound, CONFIDENCE, _SAMPLES, rounding)
+        of_rows = np.bincount(places[0], weights=size, minlength=self._source.shape[0])
+        rounding = rounding_of(chain, of_rows, self._rng)
+        bound = relative(math.sqrt(most), self._norm(chain, math.sqrt(most), size, failure / 2))
+        return Error(
+            math.hypot(away, rounding), math.hypot(bound, rounding), CONFIDENCE, _SAMPLES, rounding
+        )
+
+    def _norm(self, chain: Chain, error: float, sizes: _Array, failure: float) -> float:
+        """What the norm is at least: from samples, or from that of the factors if it is better."""
+        least, _ = mean_bounds(sizes, _UNSEEN * float(sizes.max()), failure)
+        norm = math.sqrt(least)
+        if least > _CLEAR * float(sizes.mean()) or chain.nbytes > _NORMED_BYTES:
+            return norm
+        # ||A|| >= ||F|| - ||A - F||.
+        factors = from_owned(chain.architecture, chain.values, None, None)
+        return max(norm, factors.norm() - error)
 
     def _scouted(self, chain: Chain) -> _Boxes:
         m, n = self._source.shape
@@ -258,4 +295,4 @@ class SampledError:
         i, j = places
         exact = self._source(i[:, None], j[:, None])[:, 0, 0]
         found = product_entries(chain.architecture, chain.values, chain.rows[i], chain.columns[j])
-        return np.abs(exact - found) ** 2, np.abs(exact) ** 2
+        return np.abs(exact - found) ** 2, np.square(np.abs(exact), dtype=np.float64)

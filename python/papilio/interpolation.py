@@ -404,6 +404,11 @@ class Chain:
     rows: Indices
     columns: Indices
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the factors."""
+        return sum(values.nbytes for values in self.values)
+
 
 class Builder:
     """Builds the factors of one scheme, level by level.
@@ -685,26 +690,16 @@ def _batches(widths: int, heights: int, entries: int) -> Iterator[tuple[slice, s
 
 
 def product_entries(
-    architecture: Architecture,
-    values: list[_Array],
-    rows: Indices,
-    columns: Indices,
-    stored: Any = None,
-    *,
-    single: bool = False,
+    architecture: Architecture, values: list[_Array], rows: Indices, columns: Indices
 ) -> _Array:
     """Entries ``[rows[p], columns[p]]`` of the product of a dense chainable chain's factors.
 
     All paths from a row to a column meet in r nodes of each interface (docs/guarantees.md): a
-    vector of that length goes from left to right. In double precision, of the values as they are
-    or rounded to `stored` (float32); or all of it in single precision.
+    vector of that length goes from left to right. In double precision.
     """
     width = architecture.shape[1]
     patterns, inner = list(architecture), [1, *architecture.ranks, 1]
-    kind = values[0].dtype.kind
-    computed = np.dtype(("f4" if single else "f8") if kind == "f" else ("c8" if single else "c16"))
-    given = None if stored is None else np.result_type(stored, "f4" if kind == "f" else "c8")
-    result = np.empty(len(rows), computed)
+    result = np.empty(len(rows), np.result_type(values[0].dtype, np.float64))
     step = max(1, BLOCK_BYTES // (16 * max(inner) ** 2))
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
@@ -722,8 +717,25 @@ def product_entries(
             blocks = factor[
                 i[:, None, None], j[:, :, None], k[:, None, :], (row % p.d)[:, None, None]
             ]
-            if given is not None:
-                blocks = blocks.astype(given)
             vector = np.einsum("pj,pjk->pk", vector, blocks)
         result[part] = vector[:, 0]
     return result
+
+
+def product_row(
+    architecture: Architecture, values: list[_Array], row: int, x: _Array
+) -> tuple[_Array, int]:
+    """Row `row` of a dense chainable chain's product times the columns of x, in x's dtype.
+
+    Also how many values of the factors it depends on. The last factor's d is 1.
+    """
+    inner = [1, *architecture.ranks, 1]
+    read = 0
+    for n in range(len(values) - 1, -1, -1):
+        p = architecture[n]
+        radix = p.b // inner[n]
+        e = row // p.d % radix
+        weights = values[n][:, e::radix, :, row % p.d].astype(x.dtype)
+        read += weights.size
+        x = weights @ x.reshape(p.a, p.c, -1)
+    return x.reshape(-1), read

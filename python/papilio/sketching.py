@@ -253,5 +253,5 @@ class Sketch:
         # ||A|| >= ||F|| - ||A - F||.
         bound = relative(most, size - most)
         estimate = relative(away, float(np.linalg.norm(exact)) / math.sqrt(_TESTS))
-        rounding = rounding_of(chain, self._shape, self._rng, size)
+        rounding = rounding_of(chain, (np.abs(exact) ** 2).sum(axis=1), self._rng)
         return Error(estimate, bound, CONFIDENCE, _TESTS, rounding)
