@@ -42,6 +42,7 @@ from .sketching import Products, Sketch
 _Array = np.ndarray[Any, Any]
 _ATTEMPTS = 4
 _OVERSAMPLING = 3  # columns for each row of a skeleton; each attempt has twice as many
+_ROOM = 0.9  # of tol: what the factors are built to
 _FINEST = 1e-15  # residuals are not computed to less
 _WHOLE = 1 << 22  # entries: matrices with no more are evaluated once, and compared whole
 _COMPARED = 1 << 28  # entries: larger arrays are sampled
@@ -611,7 +612,7 @@ class _Job:
             found = self._compressed(scheme, expected)
             if found is not None:
                 chain, error, attempt = found
-            elif shape[0] * shape[1] <= _SMALL:
+            elif self._may_be_dense():
                 scheme = None
             else:
                 raise IncompressibleError(
@@ -647,7 +648,10 @@ class _Job:
         """The factors, their error and the attempts; None if they are larger than the matrix."""
         options = self._options
         kept = options.memory.used
-        tolerance = options.tol / math.sqrt(scheme.last - scheme.first + 2)
+        # Some is left to the rounding of products, and to what a sampled bound is above the error.
+        usual = min(0.5 * options.tol, 4 * float(np.finfo(self._dtype).eps))
+        tolerance = _ROOM * math.sqrt(options.tol**2 - usual**2)
+        tolerance /= math.sqrt(scheme.last - scheme.first + 2)
         rounding = self._wants_rounding(scheme, expected)
         if rounding:
             tolerance /= 3  # most of the error is left to the rounding, which makes more of it
@@ -657,13 +661,23 @@ class _Job:
             rank = options.rank or expected
             options.memory.reserve(scheme.entries(rank) * self._dtype.itemsize)
             options.memory.release_to(kept)
-            chain = self._build(scheme, expected, self._finest(tolerance), oversampling)
+            try:
+                chain = self._build(scheme, expected, self._finest(tolerance), oversampling)
+            except IncompressibleError:
+                if self._may_be_dense():
+                    return None
+                raise
             error = self._look(chain)
-            enough = error.bound <= options.tol or self._finest(tolerance) > tolerance
-            if enough or options.rank or self._is_larger(chain) or attempt == _ATTEMPTS:
+            finest = self._finest(tolerance) > tolerance or error.rounding >= options.tol
+            if error.bound <= options.tol or finest or attempt == _ATTEMPTS:
                 break
-            tolerance *= max(0.05, 0.5 * options.tol / error.bound)
-            oversampling *= 2
+            if options.rank or self._is_larger(chain):
+                break
+            away = math.sqrt(error.bound**2 - error.rounding**2)
+            wanted = math.sqrt(options.tol**2 - error.rounding**2)
+            tolerance *= min(0.8, max(0.05, 0.6 * wanted / away))
+            if away > 2 * wanted:
+                oversampling *= 2
             chain = None
             options.memory.release_to(kept)
         assert chain is not None
@@ -673,6 +687,11 @@ class _Job:
             if of_rounded.bound <= options.tol:
                 chain, error = rounded, of_rounded
         return None if self._is_larger(chain) else (chain, error, attempt)
+
+    def _may_be_dense(self) -> bool:
+        """Whether the matrix itself is returned if no butterfly is smaller."""
+        m, n = self._source.shape
+        return m * n <= _SMALL and self._options.depth is None
 
     def _is_larger(self, chain: Chain) -> bool:
         m, n = self._source.shape
@@ -696,7 +715,7 @@ class _Job:
         dense = shape[0] * shape[1]
         if found is not None and (found[0].entries(fixed or found[1]) < dense or depth):
             return *found, probe.ranks
-        if dense <= _SMALL and depth is None:
+        if self._may_be_dense():
             return None, 0, probe.ranks
         smallest = "no scheme fits" if found is None else f"{found[0].entries(found[1])} entries"
         raise IncompressibleError(
