@@ -593,11 +593,9 @@ class _Job:
         look: Callable[[Chain], Error] | None = None,
     ) -> None:
         self._source, self._dtype, self._options = source, dtype, options
-        self._look = look or (
-            partial(exact_error, source=source, rng=options.rng)
-            if compare_all
-            else SampledError(source, options.rng)
-        )
+        compare = partial(exact_error, source=source, rng=options.rng)
+        self._look = look or (compare if compare_all else SampledError(source, options.rng))
+        self._look_whole = look or compare  # at a dense matrix, all of whose entries are known
 
     def run(self) -> tuple[Chain, CompressionReport]:
         """The factors and what is known of them."""
@@ -623,7 +621,7 @@ class _Job:
                 )
         if scheme is None:
             chain = self._dense()
-            error = exact_error(chain, self._source, options.rng)
+            error = self._look_whole(chain)
         if self._source.exponent:
             chain = _times_power(chain, self._source.exponent)
         return chain, CompressionReport(

@@ -191,6 +191,13 @@ class Scout:
 
     def __init__(self, source: Entries, rng: np.random.Generator) -> None:
         m, n = source.shape
+        if source.whole:
+            every = np.abs(source(np.arange(m)[None], np.arange(n)[None])[0]).ravel()
+            few = min(_HOT, every.size)
+            largest = np.argpartition(every, every.size - few)[-few:]
+            largest = largest[np.argsort(-every[largest], kind="stable")]
+            self.places: Indices = np.stack([largest // n, largest % n], axis=1)
+            return
         grid = np.indices((min(m, 8), min(n, 8))).reshape(2, -1)
         rows, columns = bounds(m, min(m, 8)), bounds(n, min(n, 8))
         boxes = np.stack(
@@ -211,7 +218,7 @@ class Scout:
             sizes = np.concatenate([sizes[keep], new_sizes])
             seen = np.concatenate([seen, new_sizes])
         order = np.argsort(-seen.ravel(), kind="stable")
-        self.places: Indices = places.reshape(-1, 2)[order[:_HOT]]
+        self.places = places.reshape(-1, 2)[order[:_HOT]]
         if source.exponent == 0:
             source.scale_by(float(seen.max()))
 
