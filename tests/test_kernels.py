@@ -41,6 +41,29 @@ def test_nonuniform_fourier_transforms_in_two_dimensions():
     assert np.allclose(kernels.nudft(3, XX, frequencies=s).toarray(), np.exp(-1j * s @ XX.T))
 
 
+def test_points_of_any_size_are_wrapped_into_one_period():
+    mpmath = pytest.importorskip("mpmath")
+    k = np.arange(-8, 8)
+    for x in (3.5, -4.0, 1e3, -1e6, 1e15, 1e300):
+        with mpmath.workdps(400):
+            exact = [complex(mpmath.expj(-mpmath.mpf(x) * int(mode))) for mode in k]
+        for kind in (1, 2):
+            A = kernels.nudft(kind, [x, 0.5], 16)
+            found = A.toarray()[:, 0] if kind == 1 else A.toarray()[0]
+            assert np.abs(found - exact).max() < 2e-14
+            points = A.column_points if kind == 1 else A.row_points
+            assert np.abs(points).max() <= np.pi
+
+
+def test_points_spread_over_many_periods_are_compressed_like_those_of_one():
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-np.pi, np.pi, 512)
+    far = x + 2 * np.pi * rng.integers(-1000, 1000, 512)
+    near, spread = (pp.compress(kernels.nudft(2, points, 512), tol=1e-6) for points in (x, far))
+    assert spread.nnz == pytest.approx(near.nnz, rel=0.2)
+    assert spread.report.reached
+
+
 def test_fourier_integral_operators():
     n = 12
     x, k = np.arange(n)[:, None] / n, np.arange(n) - n / 2

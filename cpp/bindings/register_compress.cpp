@@ -1,3 +1,4 @@
+#include <optional>
 #include <regex>
 
 #include <pybind11/complex.h>
@@ -11,7 +12,10 @@ namespace {
 
 using Indices = py::array_t<Index, py::array::c_style>;
 
-py::tuple interpolate_blocks(const py::array& blocks, Index rank) {
+using Scales = py::array_t<double, py::array::c_style>;
+
+py::tuple interpolate_blocks(const py::array& blocks, Index rank,
+                             const std::optional<Scales>& scales) {
   if (blocks.ndim() != 3 || !(blocks.flags() & py::array::c_style))
     throw py::value_error("blocks must be C-contiguous with three axes");
   const Blocks input{dtype_of(blocks, "blocks"), blocks.data(), blocks.shape(0), blocks.shape(1),
@@ -19,6 +23,10 @@ py::tuple interpolate_blocks(const py::array& blocks, Index rank) {
   if (rank < 0 || rank > input.rows)
     throw py::value_error("rank is " + std::to_string(rank) + ", expected 0.." +
                           std::to_string(input.rows));
+  if (scales &&
+      (scales->ndim() != 2 || scales->shape(0) != input.count || scales->shape(1) != input.cols))
+    throw py::value_error("scales must have a number for each column of each block");
+  const double* of_columns = scales ? scales->data() : nullptr;
   Indices pivots({input.count, rank});
   py::array weights(blocks.dtype(), std::vector<py::ssize_t>{input.count, input.rows, rank});
   py::array_t<double> residuals({input.count, rank + 1});
@@ -27,7 +35,7 @@ py::tuple interpolate_blocks(const py::array& blocks, Index rank) {
   double* left = residuals.mutable_data();
   {
     const WithoutLock released;
-    interpolate(input, rank, chosen, values, left);
+    interpolate(input, of_columns, rank, chosen, values, left);
   }
   return py::make_tuple(pivots, weights, residuals);
 }
@@ -39,12 +47,13 @@ void evaluate_blocks(const py::object& function, const Indices& i, const Indices
   const char* signature = PyCapsule_GetName(function.ptr());
   static const std::regex known(
       R"(void \((?:(?:int64_t|long|long long), ){2})"
-      R"((?:(?:const )?(?:int64_t|long|long long|void) (?:const )?\*, ){2}(\w+) \*, void \*\))");
+      R"((?:(?:const )?(?:int64_t|long|long long|void) (?:const )?\*, ){2}(void|float|double) \*, void \*\))");
   std::cmatch found;
   if (!signature || !std::regex_match(signature, found, known))
     throw py::value_error(
         "entries has the C signature '" + std::string(signature ? signature : "") +
         "', expected 'void (int64_t, int64_t, int64_t *, int64_t *, void *, void *)'");
+  dtype_of(out, "out");
   const bool single = out.dtype().char_() == 'f' || out.dtype().char_() == 'F';
   if (found[1] == (single ? "double" : "float"))
     throw py::value_error("entries writes " + found[1].str() + " *, but dtype is " +
@@ -80,7 +89,8 @@ py::array_t<std::complex<double>> wave_of(const py::array_t<double, py::array::c
 }  // namespace
 
 void register_compress(py::module_& module) {
-  module.def("interpolate", &interpolate_blocks);
+  module.def("interpolate", &interpolate_blocks, py::arg("blocks"), py::arg("rank"),
+             py::arg("scales") = py::none());
   module.def("evaluate", &evaluate_blocks);
   module.def("wave", &wave_of);
 }

@@ -196,7 +196,7 @@ class SingleThreadedBlas:
     def __exit__(self, *args: object) -> None: ...
 
 def interpolate(
-    blocks: NDArray[Any], rank: int, /
+    blocks: NDArray[Any], rank: int, scales: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.float64]]: ...
 def evaluate(
     function: object, i: NDArray[np.int64], j: NDArray[np.int64], out: NDArray[Any], /

@@ -7,9 +7,11 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 from scipy import LowLevelCallable
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
@@ -18,6 +20,7 @@ from . import _core
 from .architecture import Architecture, _shape
 from .butterfly import Butterfly, from_owned
 from .clustering import Indices, tree_order
+from .compression_error import Error, SampledError, exact_error
 from .dtypes import as_array, promoted
 from .factorization import Progress, reporter
 from .interpolation import (
@@ -27,17 +30,23 @@ from .interpolation import (
     IncompressibleError,
     Probe,
     Scheme,
+    Scout,
     choose_scheme,
-    product_entries,
+    fitting,
+    scaled,
 )
 from .pattern import positive_int
 from .section import Section
-from .sketching import Sketch
+from .sketching import Products, Sketch
 
 _Array = np.ndarray[Any, Any]
-_SAMPLES = 20000  # entries that the error is estimated from
-_DEVIATIONS = 2.326  # of the normal distribution: 99 % lie below
-_ATTEMPTS = 3
+_ATTEMPTS = 4
+_OVERSAMPLING = 3  # columns for each row of a skeleton; each attempt has twice as many
+_ROOM = 0.9  # of tol: what the factors are built to
+_FINEST = 1e-15  # residuals are not computed to less
+_WHOLE = 1 << 22  # entries: matrices with no more are evaluated once, and compared whole
+_COMPARED = 1 << 28  # entries: larger arrays are sampled
+_FORMED = 128  # products: operators with so few rows or columns are formed
 _ROUNDED = 1 << 30  # bytes of factors that are rounded without being asked
 _SMALL = 1 << 16  # entries: a matrix no larger is returned dense if it has no smaller butterfly
 
@@ -53,13 +62,16 @@ class CompressionReport:
     Attributes
     ----------
     relative_error : float
-        Estimate of ``||A - F|| / ||A||`` (Frobenius norms).
+        ``||A - F|| / ||A||`` (Frobenius norms), with the rounding of products in F's dtype: exact
+        if `confidence` is 1, else an estimate.
     error_bound : float
-        The error is below this with a confidence of 99 %, as far as a sample tells: errors in a
-        share s of all entries stay unseen with the probability ``(1 - s)**samples``.
+        The error is at most this, with the probability `confidence`. For entries that were
+        sampled it assumes that no error outside of the sample is, over its chance to be sampled,
+        larger than 4 times the largest inside (docs/compress.md). For operators and where
+        all entries were compared, nothing is assumed.
     samples : int
-        Independent uniform entries (for an operator: Gaussian vectors) behind the estimate. They
-        are not the ones that the butterfly was built from.
+        Independent entries (for an operator: Gaussian vectors) behind the estimate, which are not
+        those that the butterfly was built from; all entries if `confidence` is 1.
     tol : float
         What was asked for.
     shape : tuple of int
@@ -80,6 +92,11 @@ class CompressionReport:
         How often the factors were built: again, more finely, when the sampled error was too large.
     seconds : float
         Time of the whole call.
+    confidence : float
+        1 if all entries were compared: of at most 2^22, and of arrays of at most 2^28. Else 0.99,
+        of all looks at the error that the call took together.
+    rounding : float
+        The part of both errors that is rounding: measured on some entries of the factors.
     """
 
     relative_error: float
@@ -95,6 +112,8 @@ class CompressionReport:
     nbytes: int
     attempts: int
     seconds: float
+    confidence: float = 0.99
+    rounding: float = 0.0
 
     @property
     def T(self) -> CompressionReport:
@@ -109,19 +128,22 @@ class CompressionReport:
 
     @property
     def reached(self) -> bool:
-        """Whether the error is at most `tol`, to the confidence of `error_bound`."""
+        """Whether the error is at most `tol`, with the probability `confidence`."""
         return self.error_bound <= self.tol
 
     def __str__(self) -> str:
         rows, columns = self.shape
         of_dense = self.entries / (rows * columns)
+        if self.confidence == 1:
+            how = f"at most {self.error_bound:.2e} (all entries compared)"
+        else:
+            how = f"below {self.error_bound:.2e} with 99 % confidence ({self.samples} samples)"
         return "\n".join(
             [
                 f"compression of a {rows} x {columns} matrix in {self.seconds:.3g} s"
                 + (f", {self.attempts} attempts" if self.attempts > 1 else ""),
-                f"  relative error  {self.relative_error:.2e}, below {self.error_bound:.2e} with "
-                f"99 % confidence ({self.samples} samples); asked for: {self.tol:.2e}, "
-                + ("reached" if self.reached else "NOT reached"),
+                f"  relative error  {self.relative_error:.2e}, {how}; "
+                f"asked for: {self.tol:.2e}, " + ("reached" if self.reached else "NOT reached"),
                 f"  ranks           {', '.join(map(str, self.ranks)) or 'dense'}",
                 f"  entries         {self.entries} evaluated ({of_dense:.3g} of all)"
                 + (f", {self.products} products" if self.products else ""),
@@ -268,52 +290,108 @@ def compress(
     if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed is {seed!r}, expected a whole number of at least 0")
     rng = np.random.default_rng(int(seed))
-    operator = _as_operator(source, shape)
-    inside = _shape_of(source if operator is None else operator, shape)
+    given = _as_given(source, shape)
+    inside = _shape_of(given.source, shape)
     if depth is not None and depth >= min(inside).bit_length():
         raise ValueError(
             f"depth is {depth}, expected at most log2 of {min(inside)} rows or columns"
         )
-    orders, scattered = _orders(source, inside, row_points, column_points)
+    orders, scattered = _orders(given.source, inside, row_points, column_points)
     memory = _Memory(max_memory)
-
+    options = _Options(
+        tol=tol, max_rank=max_rank, rank=fixed_rank, depth=depth, rounding=rounding,
+        scattered=scattered, rng=rng, memory=memory,
+    )  # fmt: skip
     with reporter(progress, "compress") as tell:
-        sketch = None
-        if operator is not None:
-            sketch = Sketch(
-                operator, orders, tol=tol / 4, max_rank=max_rank, rng=rng, reserve=memory.reserve
-            )
-            entries, orders = Entries(sketch.entries, None, None), (None, None)
-            given = sketch.dtype
+        options.tell = tell
+        if isinstance(given.source, LinearOperator):
+            chain, report = _from_operator(given.source, inside, orders, dtype, options)
         else:
-            evaluate, given = _evaluator(source, inside, dtype)
-            entries = Entries(evaluate, *orders)
-            entries(np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64))
-        values_dtype = _values_dtype(dtype, given)
-        job = _Job(
-            entries, inside, values_dtype, tol, max_rank, fixed_rank, depth, rounding, scattered,
-            rng, memory, tell, None if sketch is None else sketch.error,
-        )  # fmt: skip
-        chain, report = job.run()
-    if sketch is not None:
-        report = replace(report, products=sketch.products)
-        orders = sketch.orders
+            evaluate, kind = _evaluator(given.source, inside, dtype)
+            values_dtype = _values_dtype(dtype, kind)
+            entries = Entries(evaluate, *orders, inside)
+            small = inside[0] * inside[1] <= (_COMPARED if given.is_array else _WHOLE)
+            chain, report = _Job(_held(entries), values_dtype, options, compare_all=small).run()
     report = replace(report, seconds=time.perf_counter() - start)
     if not report.reached:
         warnings.warn(
-            f"compress: the relative error is about {report.relative_error:.2e} (below "
-            f"{report.error_bound:.2e} with 99 % confidence), not tol = {tol:.2e}; "
-            + (
-                "the rank is fixed"
-                if fixed_rank is not None
-                else f"float32 factors can't do better than about {_floor(values_dtype):.0e}"
-                if tol < _floor(values_dtype)
-                else "larger max_rank or other points may help"
-            ),
+            f"compress: the relative error is about {report.relative_error:.2e} (at most "
+            f"{report.error_bound:.2e}"
+            + (" with 99 % confidence" if report.confidence < 1 else "")
+            + f"), not tol = {tol:.2e}; {_remedy(report, chain, options)}",
             CompressionWarning,
             stacklevel=2,
         )
     return _assemble(chain, inside, orders, report)
+
+
+def _remedy(report: CompressionReport, chain: Chain, options: _Options) -> str:
+    """What would help against an error that is too large."""
+    dtype = chain.values[0].dtype
+    if options.rank is not None:
+        return "the rank is fixed: a larger rank, or None, lowers it"
+    if report.rounding > options.tol / 4 or options.tol < _floor(dtype):
+        wider = {"float32": "float64", "complex64": "complex128"}.get(dtype.name)
+        least = max(_floor(dtype), 4 * report.rounding)
+        return (
+            f"{dtype} factors"
+            + (" (float32 numbers)" if wider else "")
+            + f" can't do better than about {least:.0e}: a larger tol"
+            + (f", or dtype={wider!r}," if wider else "")
+            + " would be reached"
+        )
+    if report.ranks and max(report.ranks) >= options.max_rank:
+        return f"max_rank = {options.max_rank} is reached: a larger one may help"
+    if options.depth is not None:
+        return f"depth is {options.depth}: another one, or None, may help"
+    if report.confidence < 1:
+        return (
+            "too little was sampled to find or to bound the error: a larger tol, the array itself "
+            "(all of whose entries are compared), or row_points and column_points may help"
+        )
+    return "a larger tol would be reached"
+
+
+def _held(entries: Entries) -> Entries:
+    """The entries of a matrix that is small enough evaluated now, else as they are."""
+    return entries.held() if entries.shape[0] * entries.shape[1] <= _WHOLE else entries
+
+
+def _from_operator(
+    operator: LinearOperator,
+    shape: tuple[int, int],
+    orders: tuple[Indices | None, Indices | None],
+    dtype: Any,
+    options: _Options,
+) -> tuple[Chain, CompressionReport]:
+    """The factors of an operator: from a sketch, or from all of its columns where that is less."""
+    products = Products(operator, orders)
+    values_dtype = _values_dtype(dtype, products.dtype)
+    formable = shape[0] * shape[1] <= _WHOLE
+    if not formable and not products.has_adjoint():
+        raise TypeError(
+            f"source is an operator of shape {shape} without products with its adjoint (rmatvec), "
+            "expected both: the pair (matvec, rmatvec), or entries(i, j), or an array"
+        )
+    if not formable or (min(shape) > _FORMED and products.has_adjoint()):
+        sketch = Sketch(
+            products, tol=options.tol / 4, max_rank=options.max_rank, rng=options.rng,
+            reserve=options.memory.reserve,
+        )  # fmt: skip
+        entries = Entries(sketch.entries, None, None, shape)
+        chain, report = _Job(entries, values_dtype, options, look=sketch.error).run()
+        given_up = options.rank is not None or options.tol < _floor(values_dtype)
+        if report.reached or given_up or not formable:
+            if products.exponent:
+                chain = _times_power(chain, products.exponent)
+            return chain, replace(report, products=products.count)
+        options.memory.release_to(0)
+    # The sketch missed something, or would take more products than there are columns.
+    products.exponent = 0
+    matrix = products.matrix()
+    entries = Entries(lambda i, j: matrix[i[:, :, None], j[:, None, :]], None, None, shape)
+    chain, report = _Job(entries.held(), values_dtype, options, compare_all=True).run()
+    return chain, replace(report, products=products.count)
 
 
 def _number(value: Any, name: str) -> float:
@@ -334,26 +412,50 @@ def _floor(dtype: np.dtype[Any]) -> float:
     return 8 * float(np.finfo(dtype).eps)
 
 
-def _as_operator(source: Any, shape: Any) -> LinearOperator | None:
-    """`source` as an operator, or None if it is one of entries."""
-    if isinstance(source, np.ndarray | LowLevelCallable):
-        return None
-    if isinstance(source, tuple | list):
-        if len(source) != 2 or not all(callable(function) for function in source):
-            raise TypeError("source is a sequence, expected the pair (matvec, rmatvec)")
+@dataclass(frozen=True)
+class _Given:
+    """What compress reads: an operator, an array with two axes, or a function of entries."""
+
+    source: Any
+
+    @property
+    def is_array(self) -> bool:
+        return isinstance(self.source, np.ndarray)
+
+
+def _as_given(source: Any, shape: Any) -> _Given:
+    """`source` as one of the kinds that are read."""
+    if isinstance(source, LowLevelCallable):
+        return _Given(source)
+    if isinstance(source, tuple | list) and any(callable(part) for part in source):
+        if len(source) != 2 or not all(callable(part) for part in source):
+            raise TypeError("source is a sequence, expected the pair (matvec, rmatvec), or numbers")
         if shape is None:
             raise ValueError("shape is None, expected (rows, columns) for a pair of functions")
         m, n = _shape(shape)
         probe = np.asarray(source[0](np.zeros(n)))
-        return LinearOperator((m, n), source[0], rmatvec=source[1], dtype=probe.dtype)
-    if hasattr(source, "matvec") or hasattr(source, "tocsr"):
-        return aslinearoperator(source)
-    if not callable(source):
+        return _Given(LinearOperator((m, n), source[0], rmatvec=source[1], dtype=probe.dtype))
+    if scipy.sparse.issparse(source):
+        if source.ndim != 2:
+            raise ValueError(f"source has {source.ndim} axes, expected 2")
+        promoted(np.dtype(source.dtype), "source")
+        small = source.shape[0] * source.shape[1] <= _WHOLE
+        return _Given(source.toarray() if small else aslinearoperator(source))
+    if hasattr(source, "matvec"):
+        return _Given(aslinearoperator(source))
+    if callable(source) and not hasattr(source, "__array__"):
+        return _Given(source)
+    if source is None or np.isscalar(source):
         raise TypeError(
             f"source is {source!r}, expected entries(i, j), an operator with both products, the "
             "pair (matvec, rmatvec), or an array"
         )
-    return None
+    array = np.asarray(as_array(source, "source"))
+    if array.ndim != 2:
+        raise ValueError(f"source has {array.ndim} axes, expected 2")
+    if 0 in array.shape:
+        raise ValueError(f"source has shape {array.shape}, expected at least one entry")
+    return _Given(array)
 
 
 def _shape_of(source: Any, shape: Any) -> tuple[int, int]:
@@ -403,10 +505,6 @@ def _evaluator(
             return out
 
         return from_pointer, written
-    if isinstance(source, np.ndarray):
-        promoted(source.dtype, "source")
-        if source.ndim != 2:
-            raise ValueError(f"source has {source.ndim} axes, expected 2")
     function: Callable[[Any, Any], Any] = source
     if isinstance(source, np.ndarray):
         function = lambda rows, columns: source[rows, columns]  # noqa: E731
@@ -479,154 +577,218 @@ class _Memory:
 
 
 @dataclass
-class _Job:
-    """One call of compress after its arguments were checked."""
+class _Options:
+    """What a call of compress asked for."""
 
-    source: Entries
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
     tol: float
     max_rank: int
-    fixed_rank: int | None
+    rank: int | None
     depth: int | None
     rounding: bool | None
     scattered: bool
     rng: np.random.Generator
     memory: _Memory
-    tell: Callable[[float], object] | None
-    exact_error: Callable[[Chain], tuple[float, float, int]] | None
+    tell: Callable[[float], object] | None = None
+
+
+class _Job:
+    """Builds the factors of some entries, looks at their error, and builds them again if needed."""
+
+    def __init__(
+        self,
+        source: Entries,
+        dtype: np.dtype[Any],
+        options: _Options,
+        *,
+        compare_all: bool = False,
+        look: Callable[[Chain], Error] | None = None,
+    ) -> None:
+        self._source, self._dtype, self._options = source, dtype, options
+        compare = partial(exact_error, source=source, rng=options.rng)
+        self._look = look or (compare if compare_all else SampledError(source, options.rng))
+        self._look_whole = look or compare  # at a dense matrix, all of whose entries are known
 
     def run(self) -> tuple[Chain, CompressionReport]:
+        """The factors and what is known of them."""
+        options, shape = self._options, self._source.shape
+        self._hot = Scout(self._source, options.rng).places
         # Levels share the tolerance as independent errors do; what one level leaves grows a
         # little on its way through the others.
-        levels = max(1, min(self.shape).bit_length() - 4)
-        scheme, expected, measured = self._scheme(self.tol / math.sqrt(levels))
-        levels = 1 if scheme is None else scheme.last - scheme.first + 2
-        tolerance = self.tol / math.sqrt(levels)
-        kept = self.memory.used
-        rounding = scheme is not None and self._wants_rounding(scheme, expected)
-        if rounding:
-            tolerance /= 3  # most of the error is left to the rounding, which makes more of it
-        for attempt in range(1, _ATTEMPTS + 1):
-            if scheme is None:
-                chain = self._dense()
+        levels = max(1, min(shape).bit_length() - 4)
+        scheme, expected, measured = self._scheme(self._finest(options.tol / math.sqrt(levels)))
+        attempt = 1
+        if scheme is not None:
+            found = self._compressed(scheme, expected)
+            if found is not None:
+                chain, error, attempt = found
+            elif self._may_be_dense():
+                scheme = None
             else:
-                rank = self.fixed_rank or expected
-                self.memory.reserve(scheme.entries(rank) * self.dtype.itemsize)
-                self.memory.release_to(kept)
-                chain = self._build(scheme, expected, tolerance)
-            error, bound, samples = (self.exact_error or self._sampled_error)(chain)
-            finest = tolerance <= np.finfo(self.dtype).eps / 8
-            if bound <= self.tol or scheme is None or self.fixed_rank or finest:
-                break
-            if attempt < _ATTEMPTS:
-                tolerance *= max(0.05, 0.5 * self.tol / bound)
-                del chain
-                self.memory.release_to(kept)
-        if rounding and bound < self.tol:
-            rounded = self._rounded(chain, math.sqrt(self.tol**2 - bound**2))
-            estimate = (self.exact_error or self._sampled_error)(rounded)
-            if estimate[1] <= self.tol:
-                chain, (error, bound, samples) = rounded, estimate
-        report = CompressionReport(
-            relative_error=error,
-            error_bound=bound,
-            samples=samples,
-            tol=self.tol,
-            shape=self.shape,
+                raise IncompressibleError(
+                    f"the {shape[0]} x {shape[1]} matrix has no butterfly with fewer than its "
+                    f"{shape[0] * shape[1]} entries to tol = {options.tol:.1e}: ranks grew beyond "
+                    f"the measured ones. A larger tol, or row_points and column_points that make "
+                    "clusters geometric, may do"
+                )
+        if scheme is None:
+            chain = self._dense()
+            error = self._look_whole(chain)
+        if self._source.exponent:
+            chain = _times_power(chain, self._source.exponent)
+        return chain, CompressionReport(
+            relative_error=error.estimate,
+            error_bound=error.bound,
+            samples=error.samples,
+            tol=options.tol,
+            shape=shape,
             ranks=tuple(chain.ranks),
-            scheme=scheme or Scheme(self.shape, 0, 0, 0),
+            scheme=scheme or Scheme(shape, 0, 0, 0),
             measured_ranks=measured,
-            entries=self.source.count,
+            entries=self._source.count,
             products=0,
-            nbytes=sum(values.nbytes for values in chain.values),
+            nbytes=chain.nbytes,
             attempts=attempt,
             seconds=0.0,
+            confidence=error.confidence,
+            rounding=error.rounding,
         )
-        return chain, report
+
+    def _compressed(self, scheme: Scheme, expected: int) -> tuple[Chain, Error, int] | None:
+        """The factors, their error and the attempts; None if they are larger than the matrix."""
+        options = self._options
+        kept = options.memory.used
+        # Some is left to the rounding of products, and to what a sampled bound is above the error.
+        usual = min(0.5 * options.tol, 4 * float(np.finfo(self._dtype).eps))
+        tolerance = _ROOM * math.sqrt(options.tol**2 - usual**2)
+        tolerance /= math.sqrt(scheme.last - scheme.first + 2)
+        rounding = self._wants_rounding(scheme, expected)
+        if rounding:
+            tolerance /= 3  # most of the error is left to the rounding, which makes more of it
+        oversampling = _OVERSAMPLING
+        chain: Chain | None = None
+        for attempt in range(1, _ATTEMPTS + 1):
+            rank = options.rank or expected
+            options.memory.reserve(scheme.entries(rank) * self._dtype.itemsize)
+            options.memory.release_to(kept)
+            try:
+                chain = self._build(scheme, expected, self._finest(tolerance), oversampling)
+            except IncompressibleError:
+                if self._may_be_dense():
+                    return None
+                raise
+            error = self._look(chain)
+            finest = self._finest(tolerance) > tolerance or error.rounding >= options.tol
+            if error.bound <= options.tol or finest or attempt == _ATTEMPTS:
+                break
+            if options.rank or self._is_larger(chain):
+                break
+            away = math.sqrt(error.bound**2 - error.rounding**2)
+            wanted = math.sqrt(options.tol**2 - error.rounding**2)
+            tolerance *= min(0.8, max(0.05, 0.6 * wanted / away))
+            if away > 2 * wanted:
+                oversampling *= 2
+            chain = None
+            options.memory.release_to(kept)
+        assert chain is not None
+        if rounding and error.bound < options.tol:
+            rounded = self._rounded(chain, math.sqrt(options.tol**2 - error.bound**2))
+            of_rounded = self._look(rounded)
+            if of_rounded.bound <= options.tol:
+                chain, error = rounded, of_rounded
+        return None if self._is_larger(chain) else (chain, error, attempt)
+
+    def _may_be_dense(self) -> bool:
+        """Whether the matrix itself is returned if no butterfly is smaller."""
+        m, n = self._source.shape
+        return m * n <= _SMALL and self._options.depth is None
+
+    def _is_larger(self, chain: Chain) -> bool:
+        m, n = self._source.shape
+        return self._options.depth is None and chain.architecture.nnz >= m * n
+
+    def _finest(self, tolerance: float) -> float:
+        """The tolerance, or what rounding leaves of it."""
+        return max(tolerance, _FINEST, float(np.finfo(self._dtype).eps) / 8)
 
     def _scheme(self, tolerance: float) -> tuple[Scheme | None, int, dict[tuple[int, int], int]]:
         """The cheapest scheme (None: dense) and its rank; refuses what has none."""
-        probe = Probe(self.source, self.shape, tolerance, self.max_rank, self.scattered, self.rng)
-        fixed = self.fixed_rank
+        options, shape = self._options, self._source.shape
+        probe = Probe(
+            self._source, tolerance, options.max_rank, options.scattered, self._hot, options.rng
+        )
+        fixed, depth = options.rank, options.depth
         rank_of_depth = probe.rank
-        if fixed is not None and self.depth is not None:
+        if fixed is not None and depth is not None:
             rank_of_depth = lambda depth: fixed  # noqa: E731
-        found = choose_scheme(self.shape, rank_of_depth, self.max_rank, self.depth)
-        dense = self.shape[0] * self.shape[1]
-        if found is not None and (found[0].entries(fixed or found[1]) < dense or self.depth):
+        found = choose_scheme(shape, rank_of_depth, options.max_rank, depth)
+        dense = shape[0] * shape[1]
+        if found is not None and (found[0].entries(fixed or found[1]) < dense or depth):
             return *found, probe.ranks
-        if dense <= _SMALL and self.depth is None:
+        if self._may_be_dense():
             return None, 0, probe.ranks
         smallest = "no scheme fits" if found is None else f"{found[0].entries(found[1])} entries"
         raise IncompressibleError(
-            f"the {self.shape[0]} x {self.shape[1]} matrix has no butterfly with fewer than its "
+            f"the {shape[0]} x {shape[1]} matrix has no butterfly with fewer than its "
             f"{dense} entries ({smallest}). Ranks of blocks to {tolerance:.1e}: {probe.table()}. "
             "They must depend on rows * columns of a block only, in the order given (row_points "
-            "and column_points make clusters geometric)"
+            "and column_points make clusters geometric); a larger tol lowers them"
         )
 
-    def _build(self, scheme: Scheme, expected: int, tolerance: float) -> Chain:
+    def _build(self, scheme: Scheme, expected: int, tolerance: float, oversampling: int) -> Chain:
+        options = self._options
         return Builder(
-            self.source,
+            self._source,
             scheme,
-            self.dtype,
+            self._dtype,
             tolerance=tolerance,
             expected_rank=expected,
-            max_rank=self.max_rank,
-            fixed_rank=self.fixed_rank,
-            scattered=self.scattered,
-            rng=self.rng,
-            reserve=self.memory.reserve,
-            progress=self.tell,
+            max_rank=options.max_rank,
+            fixed_rank=options.rank,
+            scattered=options.scattered,
+            oversampling=oversampling,
+            hot=self._hot,
+            rng=options.rng,
+            reserve=options.memory.reserve,
+            progress=options.tell,
         ).build()
 
     def _wants_rounding(self, scheme: Scheme, rank: int) -> bool:
-        if self.fixed_rank is not None or self.rounding is False:
+        options = self._options
+        if options.rank is not None or options.rounding is False:
             return False
-        size = scheme.entries(rank) * self.dtype.itemsize
-        return bool(self.rounding) or (size <= _ROUNDED and self.memory.has_room(3 * size))
+        size = scheme.entries(rank) * self._dtype.itemsize
+        fits = size <= _ROUNDED and options.memory.has_room(3 * size)
+        return bool(options.rounding) or fits
 
     def _rounded(self, chain: Chain, allowed: float) -> Chain:
-        self.memory.reserve(2 * sum(values.nbytes for values in chain.values))
+        self._options.memory.reserve(2 * chain.nbytes)
         F = from_owned(chain.architecture, chain.values, None, None).round(0.9 * allowed)
         ranks = list(F.architecture.ranks)
         return replace(chain, architecture=F.architecture, values=list(F.factors), ranks=ranks)
 
     def _dense(self) -> Chain:
-        m, n = self.shape
-        self.memory.reserve(m * n * self.dtype.itemsize)
-        whole = self.source(np.arange(m)[None], np.arange(n)[None])
+        m, n = self._source.shape
+        self._options.memory.reserve(m * n * self._dtype.itemsize)
+        values = fitting(self._source.all(), self._dtype).astype(self._dtype)
         return Chain(
             Architecture.dense((m, n)),
-            [whole[..., None].astype(self.dtype)],
+            [values[None, :, :, None]],
             [],
             np.arange(m),
             np.arange(n),
         )
 
-    def _sampled_error(self, chain: Chain) -> tuple[float, float, int]:
-        """Estimate, bound with 99 % confidence, and number of samples."""
-        m, n = self.shape
-        i, j = self.rng.integers(m, size=_SAMPLES), self.rng.integers(n, size=_SAMPLES)
-        exact = self.source(i[:, None], j[:, None])[:, 0, 0]
-        found = product_entries(chain.architecture, chain.values, chain.rows[i], chain.columns[j])
-        return ratio_of_means(np.abs(exact - found) ** 2, np.abs(exact) ** 2)
 
-
-def ratio_of_means(errors: _Array, sizes: _Array) -> tuple[float, float, int]:
-    """``sqrt(mean(errors) / mean(sizes))``, what it is below to 99 %, and the number of samples.
-
-    The ratio of the means of pairs is asymptotically normal (delta method).
-    """
-    count = len(errors)
-    size = float(sizes.mean())
-    if size == 0:
-        exact = float(errors.max()) == 0
-        return (0.0, 0.0, count) if exact else (math.inf, math.inf, count)
-    ratio = float(errors.mean()) / size
-    spread = float(np.std(errors - ratio * sizes, ddof=1)) / (size * math.sqrt(count))
-    return math.sqrt(ratio), math.sqrt(ratio + _DEVIATIONS * spread), count
+def _times_power(chain: Chain, exponent: int) -> Chain:
+    """The same factors but for the last one, times a power of two."""
+    last = chain.values[-1]
+    with np.errstate(over="ignore", under="ignore"):
+        values = scaled(last, exponent).astype(last.dtype)
+    if not np.isfinite(values).all() or (last.any() and not values.any()):
+        raise ValueError(
+            f"dtype is {last.dtype}, but entries are as large as 2^{exponent}, which it can't hold"
+        )
+    return replace(chain, values=[*chain.values[:-1], values])
 
 
 def _assemble(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from .architecture import Architecture
-from .clustering import Indices, ranges, samples
+from .clustering import Indices, bounds, ranges, samples
 from .permutations import bit_reversal
 
 _Array = np.ndarray[Any, Any]
@@ -25,6 +25,12 @@ BLOCK_BYTES = 1 << 22  # of entries that are asked for at a time
 _PROBES = 8  # pairs of clusters that a rank is measured on before anything is built
 _SIMILAR = 1.02  # times the fewest entries are as good
 _PILOTS = 192  # pairs that choose the rank of a level
+_MODERATE = (2.0**-300, 2.0**300)  # sizes of entries whose squares are far from the ends
+_GRADED = 12.0  # times the mean of the sampled columns: energies that smooth kernels don't reach
+_SEARCHED = 24  # pairs in which columns of more energy than the sampled ones are looked for
+_STEPS = 8  # columns that a search compares at a time
+_SCOUTED = 12  # halvings of the whole matrix on the way to its largest entries
+_HOT = 32  # places of large entries that are remembered
 
 
 class IncompressibleError(ValueError):
@@ -32,10 +38,11 @@ class IncompressibleError(ValueError):
 
 
 class Entries:
-    """Entries of a matrix in tree order, checked and counted.
+    """Entries of a matrix in tree order, checked, counted, and scaled to a moderate size.
 
     ``evaluate(i, j)`` gets index arrays of shapes (p, r) and (p, c), in the user's order, and
-    returns blocks (p, r, c); what it returns is checked here.
+    returns blocks (p, r, c); what it returns is checked here. `whole` says that all entries are at
+    hand, so that none need be chosen.
     """
 
     def __init__(
@@ -43,11 +50,17 @@ class Entries:
         evaluate: Callable[[Indices, Indices], _Array],
         row_order: Indices | None,
         column_order: Indices | None,
+        shape: tuple[int, int],
+        *,
+        whole: bool = False,
     ) -> None:
         self._evaluate = evaluate
         self._row_order = row_order
         self._column_order = column_order
+        self.shape = shape
+        self.whole = whole
         self.count = 0
+        self.exponent = 0  # entries are divided by 2 to this power
 
     def __call__(self, i: Indices, j: Indices) -> _Array:
         """Blocks of shape (p, r, c) for rows (p, r) and columns (p, c)."""
@@ -56,8 +69,10 @@ class Entries:
         if self._column_order is not None:
             j = self._column_order[j]
         blocks = self._evaluate(np.ascontiguousarray(i), np.ascontiguousarray(j))
-        self.count += blocks.size
-        total = blocks.sum()
+        if not self.whole:
+            self.count += blocks.size
+        with np.errstate(over="ignore"):
+            total = blocks.sum()
         if not np.isfinite(total):
             bad = np.argwhere(~np.isfinite(blocks))
             if len(bad):
@@ -65,7 +80,51 @@ class Entries:
                 raise ValueError(
                     f"entries({i[p, r]}, {j[p, c]}) is {blocks[p, r, c]}, expected finite numbers"
                 )
-        return blocks
+        return scaled(blocks, -self.exponent) if self.exponent else blocks
+
+    def all(self) -> _Array:
+        """The matrix, in tree order, evaluated in batches of rows."""
+        m, n = self.shape
+        columns = np.arange(n)[None]
+        matrix: _Array | None = None
+        step = max(1, BLOCK_BYTES // (16 * n))
+        for start in range(0, m, step):
+            rows = np.arange(start, min(start + step, m))
+            part = self(rows[None], columns)[0]
+            if matrix is None:
+                matrix = np.empty((m, n), part.dtype)
+            matrix[rows] = part
+        assert matrix is not None
+        return matrix
+
+    def held(self) -> Entries:
+        """The same entries, evaluated once, now."""
+        matrix = self.all()
+        held = Entries(
+            lambda i, j: matrix[i[:, :, None], j[:, None, :]], None, None, self.shape, whole=True
+        )
+        held.count = self.count
+        largest = float(np.abs(matrix).max())
+        if exponent_of(largest):
+            held.scale_by(largest)
+        return held
+
+    def scale_by(self, largest: float) -> None:
+        """Keep squares of entries of this size from overflowing and from vanishing."""
+        self.exponent = exponent_of(largest)
+
+
+def exponent_of(largest: float) -> int:
+    """The power of two to divide by so that squares are far from the ends of double precision."""
+    moderate = largest == 0 or _MODERATE[0] < largest < _MODERATE[1]
+    return 0 if moderate else math.frexp(largest)[1]
+
+
+def scaled(values: _Array, exponent: int) -> _Array:
+    """Values times a power of two."""
+    half = exponent // 2  # each of both is a number, though their product may not be one
+    result: _Array = values * 2.0**half * 2.0 ** (exponent - half)
+    return result
 
 
 @dataclass(frozen=True)
@@ -129,21 +188,123 @@ def tolerated_rank(residuals: NDArray[np.float64], tolerance: float) -> int:
     return int(np.argmax(small)) if small.any() else residuals.shape[1]
 
 
+class Scout:
+    """Finds where a matrix has its largest entries, from a few thousand of them.
+
+    Boxes are cut in four where what was sampled of them says that most of the norm is. The places
+    are those of the largest entries seen, and single entries of the boxes that weigh most.
+    """
+
+    def __init__(self, source: Entries, rng: np.random.Generator) -> None:
+        m, n = source.shape
+        if source.whole:
+            every = np.abs(source(np.arange(m)[None], np.arange(n)[None])[0]).ravel()
+            few = min(_HOT, every.size)
+            largest = np.argpartition(every, every.size - few)[-few:]
+            largest = largest[np.argsort(-every[largest], kind="stable")]
+            self.places: Indices = np.stack([largest // n, largest % n], axis=1)
+            return
+        grid = np.indices((min(m, 8), min(n, 8))).reshape(2, -1)
+        rows, columns = bounds(m, min(m, 8)), bounds(n, min(n, 8))
+        boxes = np.stack(
+            [rows[grid[0]], rows[grid[0] + 1], columns[grid[1]], columns[grid[1] + 1]], axis=1
+        )
+        places, sizes = self._seen(source, boxes, rng)
+        seen = sizes
+        for _ in range(_SCOUTED):
+            weights = areas(boxes) * (_of_largest(sizes) ** 2).mean(axis=1)
+            cut = np.argsort(-np.where(areas(boxes) > 1, weights, 0.0), kind="stable")[:_STEPS]
+            cut = cut[weights[cut] > 0]
+            parts = quarters(boxes[cut])
+            keep = np.ones(len(boxes), bool)
+            keep[cut] = False
+            new_places, new_sizes = self._seen(source, parts, rng)
+            boxes = np.concatenate([boxes[keep], parts])
+            places = np.concatenate([places, new_places])
+            sizes = np.concatenate([sizes[keep], new_sizes])
+            seen = np.concatenate([seen, new_sizes])
+        order = np.argsort(-seen.ravel(), kind="stable")
+        self.places = places.reshape(-1, 2)[order[:_HOT]]
+        if source.exponent == 0:
+            source.scale_by(float(seen.max()))
+
+    @staticmethod
+    def _seen(
+        source: Entries, boxes: Indices, rng: np.random.Generator
+    ) -> tuple[Indices, NDArray[np.float64]]:
+        """The corners of each box and four random entries: places and sizes."""
+        top, bottom, left, right = boxes.T
+        i = np.stack([top, top, bottom - 1, bottom - 1, *rng.integers(top, bottom, (4, len(top)))])
+        j = np.stack([left, right - 1, left, right - 1, *rng.integers(left, right, (4, len(top)))])
+        found = np.abs(source(i.reshape(-1, 1), j.reshape(-1, 1))[:, 0, 0]).astype(np.float64)
+        return np.stack([i.T, j.T], axis=-1), found.reshape(i.shape).T
+
+
+def _of_largest(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sizes over the largest: their squares don't overflow."""
+    largest = sizes.max()
+    return sizes / largest if largest > 0 else sizes
+
+
+def areas(boxes: Indices) -> NDArray[np.float64]:
+    """How many entries there are in boxes (first row, end, first column, end)."""
+    return ((boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2])).astype(np.float64)
+
+
+def quarters(boxes: Indices) -> Indices:
+    """Boxes cut in half on both sides, or on one where the other has one entry."""
+    top, bottom, left, right = boxes.T
+    middle, centre = (top + bottom) // 2, (left + right) // 2
+    parts = np.stack(
+        [
+            np.stack([top, middle, left, centre], 1),
+            np.stack([top, middle, centre, right], 1),
+            np.stack([middle, bottom, left, centre], 1),
+            np.stack([middle, bottom, centre, right], 1),
+        ],
+        axis=1,
+    ).reshape(-1, 4)
+    return parts[areas(parts) > 0]
+
+
+def chosen_pairs(
+    hot: Indices, shape: tuple[int, int], heights: int, widths: int, most: int,
+    rng: np.random.Generator,
+) -> tuple[Indices, Indices, NDArray[np.float64]]:  # fmt: skip
+    """At most 2 `most` pairs of clusters t, v, and how many pairs each stands for.
+
+    Half are those with the largest entries, of which each stands for itself; the others are random
+    and stand for the rest.
+    """
+    t = np.searchsorted(bounds(shape[0], heights), hot[:, 0], side="right") - 1
+    v = np.searchsorted(bounds(shape[1], widths), hot[:, 1], side="right") - 1
+    _, first = np.unique(t * widths + v, return_index=True)
+    known = (t * widths + v)[np.sort(first)[:most]]
+    others = rng.choice(heights * widths, min(most, heights * widths), replace=False)
+    others = np.sort(others[~np.isin(others, known)])
+    left = heights * widths - len(known)
+    pairs = np.concatenate([known, others])
+    stands_for = np.concatenate(
+        [np.ones(len(known)), np.full(len(others), left / max(1, len(others)))]
+    )
+    return pairs // widths, pairs % widths, stands_for
+
+
 class Probe:
     """Measured ranks: numerical ranks of blocks of two clusters, from samples of their entries."""
 
     def __init__(
         self,
         source: Entries,
-        shape: tuple[int, int],
         tolerance: float,
         max_rank: int,
         scattered: bool,
+        hot: Indices,
         rng: np.random.Generator,
     ) -> None:
-        self._source, self._shape = source, shape
+        self._source, self._shape = source, source.shape
         self._tolerance, self._max_rank = tolerance, max_rank
-        self._scattered, self._rng = scattered, rng
+        self._scattered, self._hot, self._rng = scattered, hot, rng
         self.ranks: dict[tuple[int, int], int] = {}  # (rows, columns) of a block -> rank
 
     def rank(self, depth: int) -> int:
@@ -162,18 +323,18 @@ class Probe:
     def _rank_at(self, depth: int, level: int) -> int:
         heights, widths = 1 << (depth - level), 1 << level
         tall, wide = -(-self._shape[0] // heights), -(-self._shape[1] // widths)
-        count = min(_PROBES, heights * widths)
-        pairs = self._rng.choice(heights * widths, count, replace=False)
-        t, v = np.divmod(np.sort(pairs), widths)
+        t, v, stands_for = chosen_pairs(self._hot, self._shape, heights, widths, _PROBES, self._rng)
         size = 32
         while True:
             rng = self._rng if self._scattered else None
             i = samples(self._shape[0], heights, min(size, tall), rng)[t]
-            j = samples(self._shape[1], widths, min(size, wide), rng)[v]
+            j = np.sort(samples(self._shape[1], widths, min(size, wide), rng), axis=1)[v]
             most = min(i.shape[1], self._max_rank)
-            some = slice(None, max(2, _PROBES * 64 // size))
-            _, _, residuals = _core.interpolate(self._source(i[some], j[some]), most)
-            rank = tolerated_rank(residuals, self._tolerance)
+            # Fewer of large blocks: every second or fourth, ..., of both kinds.
+            some = slice(None, None, max(1, size // 64))
+            scales = np.sqrt(stood_for(j[some], *limits_of(self._shape[1], widths, v[some])))
+            _, _, residuals = _core.interpolate(self._source(i[some], j[some]), most, scales)
+            rank = tolerated_rank(residuals * stands_for[some, None], self._tolerance)
             whole = size >= min(tall, wide)
             if rank <= min(size // 2, self._max_rank) or whole or size >= 2 * self._max_rank:
                 self.ranks[tall, wide] = rank
@@ -187,6 +348,23 @@ class Probe:
             f"{tall} x {wide}"
             for (tall, wide), rank in sorted(self.ranks.items(), key=lambda item: min(item[0]))
         )
+
+
+def limits_of(size: int, count: int, clusters: Indices) -> tuple[Indices, Indices]:
+    """First index and end of some of `count` ranges."""
+    return clusters * size // count, (clusters + 1) * size // count
+
+
+def stood_for(columns: Indices, first: Indices, end: Indices) -> NDArray[np.float64]:
+    """How many columns each of the sorted `columns` of a range stands for: those nearest to it.
+
+    With them, sums over sampled columns are sums over the range, wherever the samples lie close.
+    Equal ones share it.
+    """
+    between = (columns[:, :-1] + columns[:, 1:] + 1) / 2
+    edges = np.concatenate([first[:, None], between, end[:, None]], axis=1)
+    counts: NDArray[np.float64] = np.diff(edges)
+    return counts
 
 
 def choose_scheme(
@@ -239,6 +417,11 @@ class Chain:
     rows: Indices
     columns: Indices
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the factors."""
+        return sum(values.nbytes for values in self.values)
+
 
 class Builder:
     """Builds the factors of one scheme, level by level.
@@ -259,11 +442,15 @@ class Builder:
         max_rank: int,
         fixed_rank: int | None,
         scattered: bool,
+        oversampling: int,
+        hot: Indices,
         rng: np.random.Generator,
         reserve: Callable[[int], None],
         progress: Callable[[float], object] | None,
     ) -> None:
         self._source, self._scheme, self._dtype = source, scheme, dtype
+        self._oversampling, self._hot = oversampling, hot
+        self._graded = False
         self._tolerance = tolerance
         self._expected_rank, self._max_rank = expected_rank, max_rank
         self._fixed_rank = fixed_rank
@@ -303,14 +490,16 @@ class Builder:
         wide = -(-scheme.shape[1] // widths)
         allowed = min(most, self._max_rank)
         expected = min(self._fixed_rank or self._expected_rank, allowed)
-        rank = expected if self._fixed_rank else self._pilot_rank(level, candidates, expected)
+        self._graded = self._graded or self._is_graded(candidates)
+        rank = expected if self._fixed_rank else self._pilot_rank(candidates, expected)
         while True:
             if rank > allowed:
                 if most > self._max_rank:
                     raise IncompressibleError(
                         f"the rank at level {level} of {scheme.depth} is more than max_rank = "
                         f"{self._max_rank} (levels before: {ranks}): blocks of "
-                        f"{-(-scheme.shape[0] // heights)} x {wide} entries"
+                        f"{-(-scheme.shape[0] // heights)} x {wide} entries. A larger max_rank or "
+                        "a larger tol may do"
                     )
                 rank = allowed
             columns = self._samples(widths, rank)
@@ -320,8 +509,8 @@ class Builder:
             before = after = 0.0
             for v, s in _batches(widths, heights, most * columns.shape[1]):
                 rows = candidates[v, s].reshape(-1, most)
-                j = np.repeat(columns[v], s.stop - s.start, axis=0)
-                pivots, weights, residuals = _core.interpolate(self._source(rows, j), rank)
+                clusters = np.repeat(np.arange(v.start, v.stop), s.stop - s.start)
+                pivots, weights, residuals = self._interpolate(rows, columns, clusters, rank)
                 count = v.stop - v.start, s.stop - s.start
                 skeletons[v, s] = np.take_along_axis(rows, pivots, 1).reshape(*count, rank)
                 weights = weights.reshape(*count, *target(0).shape[1:])
@@ -338,27 +527,101 @@ class Builder:
             del factor, target
             rank += 1 + rank // 8
 
-    def _pilot_rank(self, level: int, candidates: Indices, expected: int) -> int:
+    def _interpolate(
+        self, rows: Indices, columns: Indices, clusters: Indices, rank: int
+    ) -> tuple[Indices, _Array, NDArray[np.float64]]:
+        """Pivots, weights and residuals of rows (p, r) on columns of the clusters (p,)."""
+        first, end = limits_of(self._scheme.shape[1], len(columns), clusters)
+        chosen = columns[clusters]
+        if self._graded and chosen.shape[1] < int((end - first).max()):
+            more = self._search(rows, first, end)
+            chosen = np.sort(np.concatenate([chosen, more], axis=1), axis=1)
+        scales = np.sqrt(stood_for(chosen, first, end))
+        return _core.interpolate(self._source(rows, chosen), rank, scales)
+
+    def _is_graded(self, candidates: Indices) -> bool:
+        """Whether some columns are far larger than those that would be sampled."""
+        widths, heights, most = candidates.shape
+        if self._source.whole or -(-self._scheme.shape[1] // widths) <= 4 * _STEPS:
+            return False
+        t, v, _ = chosen_pairs(
+            self._hot, self._scheme.shape, heights, widths, _SEARCHED // 2, self._rng
+        )
+        s = bit_reversal(heights)[t]
+        rows = candidates[v, s]
+        first, end = limits_of(self._scheme.shape[1], widths, v)
+        found = np.concatenate([self._search(rows, first, end), self._hottest(v, widths)], axis=1)
+        usual = self._samples(widths, min(most, self._expected_rank))[v]
+        largest = self._energies(rows, found).max(axis=1)
+        sampled = self._energies(rows, usual)
+        return bool((largest > _GRADED * sampled.mean(axis=1)).any())
+
+    def _energies(self, rows: Indices, columns: Indices) -> NDArray[np.float64]:
+        energies: NDArray[np.float64] = np.square(
+            np.abs(self._source(rows, columns)), dtype=np.float64
+        ).sum(axis=1)
+        return energies
+
+    def _hottest(self, clusters: Indices, widths: int) -> Indices:
+        """The first known places of large entries in each cluster of columns, else its start."""
+        first, end = limits_of(self._scheme.shape[1], widths, clusters)
+        known = self._hot[:, 1]
+        inside = (known >= first[:, None]) & (known < end[:, None])
+        order = np.argsort(~inside, axis=1, kind="stable")[:, :4]
+        return np.where(np.take_along_axis(inside, order, 1), known[order], first[:, None])
+
+    def _search(self, rows: Indices, first: Indices, end: Indices) -> Indices:
+        """Columns on the way to the largest in each range: closer and closer to it.
+
+        Each step compares `_STEPS` columns of a range and goes on between the neighbours of the
+        largest, so that a singularity is seen from all distances.
+        """
+        low, high = first.copy(), end.copy()
+        # The sizes of some rows are those of all.
+        some = rows[:, :: max(1, rows.shape[1] // 16)] if rows.shape[1] > 32 else rows
+        seen = []
+        for _ in range(64):
+            place = (np.arange(_STEPS) + 0.5) / _STEPS
+            columns = low[:, None] + (place * (high - low)[:, None]).astype(np.int64)
+            seen.append(columns)
+            if int((high - low).max()) <= _STEPS:
+                break
+            best = self._energies(some, columns).argmax(axis=1)
+            at = np.arange(len(rows))
+            low = np.where(best == 0, low, columns[at, np.maximum(best - 1, 0)] + 1)
+            high = np.where(best == _STEPS - 1, high, columns[at, np.minimum(best + 1, _STEPS - 1)])
+            high = np.maximum(high, low + 1)
+        return np.concatenate(seen, axis=1)
+
+    def _pilot_rank(self, candidates: Indices, expected: int) -> int:
         """The rank that leaves `tolerance` of some blocks of the level."""
         widths, heights, most = candidates.shape
-        count = min(_PILOTS, widths * heights)
-        v, s = np.divmod(self._rng.choice(widths * heights, count, replace=False), heights)
-        rows = candidates[v, s]
+        t, v, stands_for = chosen_pairs(
+            self._hot, self._scheme.shape, heights, widths, _PILOTS, self._rng
+        )
+        rows = candidates[v, bit_reversal(heights)[t]]
         guess = expected
         while True:
-            columns = self._samples(widths, guess)[v]
-            limit = min(most, columns.shape[1], self._max_rank)
-            _, _, residuals = _core.interpolate(self._source(rows, columns), limit)
-            rank = tolerated_rank(residuals, self._tolerance)
+            columns = self._samples(widths, guess)
+            limit = min(most, columns.shape[1], self._max_rank, 2 * guess)
+            residuals = np.empty((len(rows), limit + 1))
+            step = max(1, BLOCK_BYTES // (16 * most * columns.shape[1]))
+            for start in range(0, len(rows), step):
+                part = slice(start, start + step)
+                residuals[part] = self._interpolate(rows[part], columns, v[part], limit)[2]
+            rank = tolerated_rank(residuals * stands_for[:, None], self._tolerance)
             enough = rank <= guess or columns.shape[1] >= -(-self._scheme.shape[1] // widths)
-            if enough or guess >= min(most, self._max_rank):
+            if (rank <= limit and enough) or guess >= min(most, self._max_rank):
                 return max(1, rank)
             guess = min(2 * guess, most, self._max_rank)
 
     def _samples(self, widths: int, rank: int) -> Indices:
-        """Columns of each cluster on which rows are compared."""
+        """Columns of each cluster on which rows are compared, in order."""
+        size = self._scheme.shape[1]
+        if self._source.whole:
+            return ranges(size, widths)[0]
         rng = self._rng if self._scattered else None
-        return samples(self._scheme.shape[1], widths, 3 * rank, rng)
+        return np.sort(samples(size, widths, self._oversampling * rank, rng), axis=1)
 
     def _allocate(self, level: int, rank: int, ranks: list[int]) -> _Array:
         scheme = self._scheme
@@ -384,7 +647,7 @@ class Builder:
             rows = skeletons[v, s].reshape(-1, rank)
             j = np.repeat(leaves[v], s.stop - s.start, axis=0)
             count = v.stop - v.start, s.stop - s.start
-            target[v, s] = self._source(rows, j).reshape(*count, rank, size)
+            target[v, s] = fitting(self._source(rows, j), self._dtype).reshape(*count, rank, size)
             self._report(self._steps - 1, v, s, widths, heights)
         factor[..., 0].transpose(0, 2, 1)[~real] = 0
         columns = np.empty(scheme.shape[1], np.int64)
@@ -395,6 +658,18 @@ class Builder:
         if self._progress is not None:
             done = (v.start * heights + (v.stop - v.start) * s.stop) / (widths * heights)
             self._progress((step + done) / self._steps)
+
+
+def fitting(entries: _Array, dtype: np.dtype[Any]) -> _Array:
+    """Entries in the factors' dtype; an error if that has no place for them."""
+    if entries.dtype.itemsize <= dtype.itemsize:
+        return entries
+    with np.errstate(over="ignore"):
+        result: _Array = entries.astype(dtype)
+    if not np.isfinite(result).all():
+        largest = float(np.abs(entries).max())
+        raise ValueError(f"dtype is {dtype}, but entries are as large as {largest:.2e}")
+    return result
 
 
 def _pairs(skeletons: Indices) -> Indices:
@@ -458,3 +733,22 @@ def product_entries(
             vector = np.einsum("pj,pjk->pk", vector, blocks)
         result[part] = vector[:, 0]
     return result
+
+
+def product_row(
+    architecture: Architecture, values: list[_Array], row: int, x: _Array
+) -> tuple[_Array, int]:
+    """Row `row` of a dense chainable chain's product times the columns of x, in x's dtype.
+
+    Also how many values of the factors it depends on. The last factor's d is 1.
+    """
+    inner = [1, *architecture.ranks, 1]
+    read = 0
+    for n in range(len(values) - 1, -1, -1):
+        p = architecture[n]
+        radix = p.b // inner[n]
+        e = row // p.d % radix
+        weights = values[n][:, e::radix, :, row % p.d].astype(x.dtype)
+        read += weights.size
+        x = weights @ x.reshape(p.a, p.c, -1)
+    return x.reshape(-1), read

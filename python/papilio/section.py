@@ -40,8 +40,8 @@ class Section(LinearOperator):  # type: ignore[misc]
 
     Notes
     -----
-    A product copies its input once, padded, and allocates the whole output; `out` is therefore
-    not an argument.
+    A product copies its input once, padded, and what is inside of the larger operator's output;
+    both are freed. `out` is therefore not an argument.
 
     Examples
     --------
@@ -87,6 +87,8 @@ class Section(LinearOperator):  # type: ignore[misc]
     def apply(self, x: ArrayLike, axis: int = 0) -> _Array:
         """Multiply every vector along an axis of x, as `Butterfly.apply` does.
 
+        Returns a new C-contiguous array.
+
         Examples
         --------
         >>> import numpy as np
@@ -110,7 +112,10 @@ class Section(LinearOperator):  # type: ignore[misc]
         padded = np.zeros(shape, np.result_type(self.dtype, promoted(array.dtype, "x")))
         inside = (slice(None),) * axis
         padded[(*inside, slice(self.shape[1]))] = array
-        return self.butterfly.apply(padded, axis=axis)[(*inside, slice(self.shape[0]))]
+        whole = self.butterfly.apply(padded, axis=axis)
+        # A view would be strided, and keep the whole alive.
+        product = whole[(*inside, slice(self.shape[0]))]
+        return np.ascontiguousarray(product) if product.size == whole.size else product.copy()
 
     def __matmul__(self, x: Any) -> Any:
         """Return ``S @ x``: x a vector, or vectors along the last axis but one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,13 +11,76 @@ from scipy.sparse.linalg import LinearOperator
 
 from .butterfly import from_owned
 from .clustering import Indices, bounds
+from .compression_error import CONFIDENCE, Error, relative, rounding_of, smallest_share
 from .dtypes import promoted
-from .interpolation import Chain, IncompressibleError
+from .interpolation import Chain, IncompressibleError, exponent_of, scaled
 
 _Array = np.ndarray[Any, Any]
 _VECTORS = 64  # that are multiplied at a time
-_TESTS = 12  # Gaussian vectors that the error is estimated from
+_TESTS = 32  # Gaussian vectors that the error is estimated from
 _OVERSAMPLING = 8
+
+
+class Products:
+    """Products with an operator and its adjoint in tree order, checked, counted and scaled."""
+
+    def __init__(
+        self, operator: LinearOperator, orders: tuple[Indices | None, Indices | None]
+    ) -> None:
+        self._operator, self._orders = operator, orders
+        self.shape: tuple[int, int] = operator.shape
+        self.dtype = promoted(np.dtype(operator.dtype or np.float64), "source.dtype")
+        self.count = 0
+        self.exponent = 0  # products are divided by 2 to this power
+
+    def has_adjoint(self) -> bool:
+        """Whether there are products with the adjoint: one is tried."""
+        if not self._with_adjoint:
+            return False
+        try:
+            self._operator.rmatvec(np.zeros(self.shape[0], self.dtype))
+        except NotImplementedError:
+            self._with_adjoint = False
+        return self._with_adjoint
+
+    _with_adjoint = True
+
+    def __call__(self, x: _Array, adjoint: bool = False) -> _Array:
+        """The operator (or its adjoint) times the columns of x."""
+        order_in, order_out = self._orders if adjoint else self._orders[::-1]
+        if order_in is not None:
+            given = np.empty_like(x)
+            given[order_in] = x
+            x = given
+        product = self._operator.rmatmat(x) if adjoint else self._operator.matmat(x)
+        self.count += x.shape[1]
+        product = np.asarray(product)
+        expected = (self.shape[1 if adjoint else 0], x.shape[1])
+        if product.shape != expected:
+            raise ValueError(f"source returned shape {product.shape}, expected {expected}")
+        if not np.isfinite(product).all():
+            raise ValueError("source returned NaN or infinity for a finite vector")
+        if not np.can_cast(product.dtype, self.dtype, "same_kind"):
+            raise TypeError(
+                f"source has dtype {self.dtype} but returned {product.dtype} for x of {x.dtype}"
+            )
+        if self.exponent:
+            product = scaled(product, -self.exponent)
+        ordered: _Array = product if order_out is None else product[order_out]
+        return ordered
+
+    def matrix(self) -> _Array:
+        """All entries: a product for each row or column, whichever are fewer."""
+        m, n = self.shape
+        by_rows = m < n and self.has_adjoint()
+        size = m if by_rows else n
+        matrix = np.empty((size, n if by_rows else m), self.dtype)
+        for start in range(0, size, _VECTORS):
+            part = np.arange(start, min(start + _VECTORS, size))
+            x = np.zeros((size, len(part)), self.dtype)
+            x[part, part - start] = 1
+            matrix[part] = self(x, adjoint=by_rows).T
+        return matrix.conj() if by_rows else matrix.T
 
 
 class Sketch:
@@ -37,19 +101,17 @@ class Sketch:
 
     def __init__(
         self,
-        operator: LinearOperator,
-        orders: tuple[Indices | None, Indices | None],
+        products: Products,
         *,
         tol: float,
         max_rank: int,
         rng: np.random.Generator,
         reserve: Callable[[int], None],
     ) -> None:
-        self._operator, self._rng = operator, rng
-        self.orders = orders
-        self.products = 0
-        self._shape = m, n = operator.shape
-        self.dtype = promoted(np.dtype(operator.dtype or np.float64), "source.dtype")
+        self._multiply, self._rng = products, rng
+        self._shape = m, n = products.shape
+        self.dtype = products.dtype
+        self._looks = 0
         # About 4 n entries in a block: what the rank costs and the number of clusters balance.
         levels = max(0, (min(m, n) // 4).bit_length() - 1)
         self._height, self._width = 1 << (levels - levels // 2), 1 << (levels // 2)
@@ -64,29 +126,16 @@ class Sketch:
         self._right = np.empty((n, self._height, inner), self.dtype)
         self._fill(rank, inner)
 
-    def _multiply(self, x: _Array, adjoint: bool = False) -> _Array:
-        """The operator (or its adjoint) in tree order times the columns of x."""
-        order_in, order_out = self.orders if adjoint else self.orders[::-1]
-        if order_in is not None:
-            given = np.empty_like(x)
-            given[order_in] = x
-            x = given
-        product = self._operator.rmatmat(x) if adjoint else self._operator.matmat(x)
-        self.products += x.shape[1]
-        product = np.asarray(product)
-        expected = (self._shape[1 if adjoint else 0], x.shape[1])
-        if product.shape != expected:
-            raise ValueError(f"source returned shape {product.shape}, expected {expected}")
-        if not np.isfinite(product).all():
-            raise ValueError("source returned NaN or infinity for a finite vector")
-        if not np.can_cast(product.dtype, self.dtype, "same_kind"):
-            raise TypeError(
-                f"source has dtype {self.dtype} but returned {product.dtype} for x of {x.dtype}"
-            )
-        return product if order_out is None else product[order_out]
-
     def _gaussian(self, rows: int, columns: int) -> _Array:
-        return self._rng.standard_normal((rows, columns)).astype(self.dtype)
+        """Standard normal numbers; complex ones have both parts of half the variance."""
+        numbers = self._rng.standard_normal((rows, columns)).astype(
+            np.result_type(self.dtype, "f8")
+        )
+        if self.dtype.kind == "c":
+            numbers += 1j * self._rng.standard_normal((rows, columns))
+            numbers *= np.sqrt(0.5)
+        gaussian: _Array = numbers.astype(self.dtype)
+        return gaussian
 
     def _measured_rank(self, tol: float, max_rank: int) -> int:
         """The largest rank of blocks of two column clusters, from products with each."""
@@ -99,6 +148,8 @@ class Sketch:
                 x = np.zeros((self._shape[1], count), self.dtype)
                 x[low:high] = self._gaussian(high - low, count)
                 y = self._multiply(x)
+                if self._multiply.exponent == 0:
+                    y = self._scaled(y)
                 norm = np.linalg.norm(y)
                 ranks = []
                 for t in range(self._height):
@@ -128,6 +179,11 @@ class Sketch:
                 f"{min(max_rank, tall // 2, wide // 2)}: half of their size, and max_rank"
             )
         return largest
+
+    def _scaled(self, y: _Array) -> _Array:
+        """The first products, by which all others are scaled to a moderate size."""
+        self._multiply.exponent = exponent_of(float(np.abs(y).max()))
+        return scaled(y, -self._multiply.exponent) if self._multiply.exponent else y
 
     def _fill(self, rank: int, inner: int) -> None:
         m, n = self._shape
@@ -180,16 +236,27 @@ class Sketch:
             out[part] = np.einsum("prck,prck->prc", left, right)
         return out
 
-    def error(self, chain: Chain) -> tuple[float, float, int]:
-        """The error from products of both with Gaussian vectors."""
-        from .compress import ratio_of_means
+    def error(self, chain: Chain) -> Error:
+        """The error, from products of both with Gaussian vectors in the factors' dtype.
 
+        The bound holds for any operator: rank one is the worst (docs/compress.md). Look k may fail
+        with probability (1 - CONFIDENCE) / 2^k.
+        """
+        self._looks += 1
         x = self._gaussian(self._shape[1], _TESTS)
         exact = self._multiply(x)
         factors = from_owned(chain.architecture, chain.values, None, None)
-        padded = np.zeros((factors.shape[1], _TESTS), self.dtype)
+        padded = np.zeros((factors.shape[1], _TESTS), x.dtype)
         padded[chain.columns] = x
-        found = (factors @ padded)[chain.rows]
-        return ratio_of_means(
-            (np.abs(exact - found) ** 2).sum(axis=0), (np.abs(exact) ** 2).sum(axis=0)
-        )
+        found = (factors @ padded.astype(np.result_type(factors.dtype, np.float32)))[chain.rows]
+        away = float(np.linalg.norm(exact - found)) / math.sqrt(_TESTS)
+        size = factors.norm()
+        normals = _TESTS * (2 if self.dtype.kind == "c" else 1)
+        share = smallest_share(normals, (1 - CONFIDENCE) / 2**self._looks)
+        most = away / math.sqrt(share)
+        # ||A|| >= ||F|| - ||A - F||.
+        bound = relative(most, size - most)
+        estimate = relative(away, float(np.linalg.norm(exact)) / math.sqrt(_TESTS))
+        rounding = rounding_of(chain, (np.abs(exact) ** 2).sum(axis=1), self._rng)
+        # Rounding is in what was measured, but for that of the operator's own products.
+        return Error(estimate, max(bound, rounding), CONFIDENCE, _TESTS, rounding)

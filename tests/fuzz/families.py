@@ -24,6 +24,7 @@ MODULES: tuple[str, ...] = (
     "simplifications",
     "patterns",
     "recoveries",
+    "compressions",
 )
 
 

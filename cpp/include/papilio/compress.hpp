@@ -21,8 +21,11 @@ struct Blocks {
 /// pivots (count x rank), weights (count x rows x rank) in the blocks' type, the identity on the
 /// pivots; residuals (count x rank+1): the squared Frobenius norm of the rows that are left after
 /// 0, 1, ..., rank pivots, NaN or infinite if an entry is. Where nothing is left, pivots repeat the
-/// first with weights 0. The same bits for any number of threads. Allocates one block per thread.
-void interpolate(const Blocks& blocks, Index rank, Index* pivots, void* weights, double* residuals);
+/// first with weights 0. `scales` is null, or has a number for each column of each block (count x
+/// cols) that multiplies it for all of this: the square root of how many columns it stands for.
+/// The same bits for any number of threads. Allocates one block per thread.
+void interpolate(const Blocks& blocks, const double* scales, Index rank, Index* pivots,
+                 void* weights, double* residuals);
 
 /// Writes the entries (i[a], j[b]) to out[a * cols + b].
 typedef void (*EntryFunction)(Index rows, Index cols, const Index* i, const Index* j, void* out,

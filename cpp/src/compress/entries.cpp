@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "papilio/compress.hpp"
+#include "papilio/interruption.hpp"
 #include "parallel/shares.hpp"
 
 namespace papilio {
@@ -10,9 +11,11 @@ void evaluate(EntryFunction function, void* user_data, Index count, Index rows, 
               const Index* i, const Index* j, void* out, Index element) {
   const double work = 10 * static_cast<double>(rows * cols);
   in_shares(count, work, [&](Index begin, Index end) {
-    for (Index n = begin; n < end; ++n)
+    for (Index n = begin; n < end; ++n) {
+      poll_interruption();
       function(rows, cols, i + n * rows, j + n * cols,
                static_cast<char*>(out) + n * rows * cols * element, user_data);
+    }
   });
 }
 

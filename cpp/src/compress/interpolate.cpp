@@ -5,6 +5,7 @@
 
 #include "kernels/dispatch.hpp"
 #include "papilio/compress.hpp"
+#include "papilio/interruption.hpp"
 #include "parallel/shares.hpp"
 
 namespace papilio {
@@ -37,8 +38,8 @@ class Interpolator {
         norms_(columns_),
         pivoted_(rows) {}
 
-  void run(const T* block, Index* pivots, T* weights, double* residuals) {
-    load(block);
+  void run(const T* block, const double* scales, Index* pivots, T* weights, double* residuals) {
+    load(block, scales);
     const Index found = choose_pivots(pivots, residuals);
     solve(pivots, found);
     for (Index i = 0; i < rows_; ++i)
@@ -55,13 +56,15 @@ class Interpolator {
   static constexpr Index widest = 8;         // a multiple of the doubles in any SIMD vector
   static constexpr double rounding = 1e-31;  // of squared norms
 
-  void load(const T* block) {
+  void load(const T* block, const double* scales) {
     std::fill(re_.begin(), re_.end(), 0.0);
     std::fill(im_.begin(), im_.end(), 0.0);
     std::fill(norms_.begin(), norms_.end(), 0.0);
     for (Index i = 0; i < rows_; ++i)
       for (Index s = 0; s < cols_; ++s) {
-        const double x = std::real(block[i * cols_ + s]), y = std::imag(block[i * cols_ + s]);
+        const double scale = scales ? scales[s] : 1.0;
+        const double x = std::real(block[i * cols_ + s]) * scale;
+        const double y = std::imag(block[i * cols_ + s]) * scale;
         re_[s * columns_ + i] = x;
         if (is_complex<T>) im_[s * columns_ + i] = y;
         norms_[i] += x * x + y * y;
@@ -88,6 +91,7 @@ class Interpolator {
       residuals[found] = left;
       if (found == 0) negligible = rounding * largest;
       if (found == rank_ || largest <= negligible || !std::isfinite(left)) break;
+      if (large_) poll_interruption();
       const double scale = 1 / std::sqrt(largest);
       for (Index s = 0; s < cols_; ++s) {
         q_re_[s] = re_[s * columns_ + pivot] * scale;
@@ -111,6 +115,7 @@ class Interpolator {
   /// c <- c (c[pivots])^-1, a triangular solve from the right.
   void solve(const Index* pivots, Index found) {
     for (Index k = found; k-- > 0;) {
+      if (large_) poll_interruption();
       double* x = c_re_.data() + k * columns_;
       double* y = is_complex<T> ? c_im_.data() + k * columns_ : nullptr;
       for (Index later = k + 1; later < found; ++later) {
@@ -150,6 +155,7 @@ class Interpolator {
   }
 
   Index rows_, cols_, rank_, columns_;
+  bool large_ = rows_ * cols_ > 10000;  // a step takes longer than asking for an interruption
   kernels::DeflateKernel deflate_;
   std::vector<double> re_, im_, q_re_, q_im_, c_re_, c_im_, norms_;
   std::vector<char> pivoted_;
@@ -157,17 +163,20 @@ class Interpolator {
 
 }  // namespace
 
-void interpolate(const Blocks& blocks, Index rank, Index* pivots, void* weights,
-                 double* residuals) {
+void interpolate(const Blocks& blocks, const double* scales, Index rank, Index* pivots,
+                 void* weights, double* residuals) {
   const Index rows = blocks.rows, cols = blocks.cols;
   visit(blocks.dtype, [&](auto tag) {
     using T = decltype(tag);
-    const double work = static_cast<double>(rows * cols * rank);
+    const double work = static_cast<double>(rows) * cols * rank;
     in_shares(blocks.count, work, [&](Index begin, Index end) {
       Interpolator<T> interpolator(rows, cols, rank);
-      for (Index n = begin; n < end; ++n)
-        interpolator.run(static_cast<const T*>(blocks.values) + n * rows * cols, pivots + n * rank,
+      for (Index n = begin; n < end; ++n) {
+        poll_interruption();
+        interpolator.run(static_cast<const T*>(blocks.values) + n * rows * cols,
+                         scales ? scales + n * cols : nullptr, pivots + n * rank,
                          static_cast<T*>(weights) + n * rows * rank, residuals + n * (rank + 1));
+      }
     });
   });
 }
