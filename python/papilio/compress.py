@@ -15,8 +15,9 @@ from scipy import LowLevelCallable
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from . import _core
-from .architecture import Architecture, _shape
+from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
+from .checks import positive_int, shape_pair
 from .clustering import Indices, tree_order
 from .dtypes import as_array, promoted
 from .factorization import Progress, reporter
@@ -30,7 +31,6 @@ from .interpolation import (
     choose_scheme,
     product_entries,
 )
-from .pattern import positive_int
 from .section import Section
 from .sketching import Sketch
 
@@ -332,7 +332,7 @@ def _as_operator(source: Any, shape: Any) -> LinearOperator | None:
             raise TypeError("source is a sequence, expected the pair (matvec, rmatvec)")
         if shape is None:
             raise ValueError("shape is None, expected (rows, columns) for a pair of functions")
-        m, n = _shape(shape)
+        m, n = shape_pair(shape)
         probe = np.asarray(source[0](np.zeros(n)))
         return LinearOperator((m, n), source[0], rmatvec=source[1], dtype=probe.dtype)
     if hasattr(source, "matvec") or hasattr(source, "tocsr"):
@@ -349,10 +349,10 @@ def _shape_of(source: Any, shape: Any) -> tuple[int, int]:
     own = getattr(source, "shape", None)
     if shape is None and own is None:
         raise ValueError("shape is None, expected (rows, columns)")
-    if own is not None and shape is not None and tuple(own) != _shape(shape):
+    if own is not None and shape is not None and tuple(own) != shape_pair(shape):
         raise ValueError(f"shape is {tuple(shape)}, but source has shape {tuple(own)}")
     given: Any = own if shape is None else shape
-    return _shape(given)
+    return shape_pair(given)
 
 
 def _orders(

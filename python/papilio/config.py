@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from . import _core
-from .pattern import positive_int
+from .checks import positive_int
 
 _MOST_THREADS = 2**31 - 1  # the core counts them in an int
 

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
+from .checks import finite_number, positive_int
 from .orders import auto_order, balanced_order
-from .pattern import finite_number, positive_int
 from .permutations import as_permutation, bit_reversal, default_eight
 from .report import Report
 from .source import Source

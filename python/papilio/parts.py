@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import scipy.sparse
 
+from .dtypes import promoted
+
 if TYPE_CHECKING:
     from .butterfly import Butterfly
     from .composition import Composition
@@ -38,6 +40,24 @@ class Sparse:
 
     def __init__(self, matrix: Any) -> None:
         self.matrix = scipy.sparse.csr_array(matrix)
+        for array in (self.matrix.data, self.matrix.indices, self.matrix.indptr):
+            array.setflags(write=False)
+
+    @staticmethod
+    def copy_of(matrix: Any, name: str) -> Sparse:
+        """A user's sparse matrix, checked, in a supported dtype; nothing of it is kept."""
+        dtype = promoted(matrix.dtype, name)
+        if matrix.ndim != 2 or 0 in matrix.shape:
+            raise ValueError(
+                f"{name} has shape {matrix.shape}, expected a matrix of at least one entry"
+            )
+        try:
+            copy = scipy.sparse.csr_array(matrix, copy=True)
+            copy.check_format(full_check=True)
+        except ValueError as error:
+            raise ValueError(f"{name} is a damaged sparse matrix: {error}") from None
+        copy.sum_duplicates()
+        return Sparse(copy.astype(dtype))
 
     @property
     def shape(self) -> tuple[int, int]:

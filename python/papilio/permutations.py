@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .architecture import _positive_ints
-from .pattern import power_of_two
+from .checks import positive_ints, power_of_two
+from .dtypes import plain_array
 from .recovery import Recovery, recover
 
 __all__ = ["Recovery", "bit_reversal", "default_eight", "digit_reversal", "recover"]
@@ -17,10 +17,7 @@ __all__ = ["Recovery", "bit_reversal", "default_eight", "digit_reversal", "recov
 
 def as_permutation(permutation: Any, size: int, name: str) -> NDArray[np.int64]:
     """Return a permutation of ``0..size-1`` as a read-only int64 array, or raise naming it."""
-    try:
-        array = np.asarray(permutation)
-    except ValueError as error:
-        raise ValueError(f"{name} is not an array: {error}") from None
+    array = plain_array(permutation, name)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} has dtype {array.dtype}, expected integers")
     if array.shape != (size,):
@@ -104,7 +101,7 @@ def digit_reversal(radices: Sequence[int]) -> NDArray[np.int64]:
     True
     """
     reversal = np.zeros(1, dtype=np.int64)
-    for radix in reversed(_positive_ints(radices, "radices")):
+    for radix in reversed(positive_ints(radices, "radices")):
         reversal = (np.arange(radix)[:, None] + radix * reversal).ravel()
     return reversal
 

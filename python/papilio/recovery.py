@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .architecture import Architecture
+from .checks import finite_number, power_of_two
 from .dtypes import as_array
-from .pattern import finite_number, power_of_two
 
 if TYPE_CHECKING:
     from .factorization import Progress

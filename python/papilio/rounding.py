@@ -10,7 +10,8 @@ import numpy as np
 
 from . import _core
 from .architecture import Architecture
-from .pattern import Pattern, finite_number, positive_int
+from .checks import finite_number, positive_int
+from .pattern import Pattern
 from .report import Report
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import numpy as np
 
 from .architecture import Architecture
 from .butterfly import Butterfly
+from .checks import finite_number, positive_int
 from .factorization import Progress, factorize, reporter
-from .pattern import finite_number, positive_int
 from .source import Source
 
 _MOST_MIDDLE = 4  # two-factor splits tried around the square root

@@ -10,7 +10,8 @@ import numpy as np
 
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
-from .pattern import Pattern, finite_number
+from .checks import finite_number
+from .pattern import Pattern
 from .transforms.common import roots_of_unity
 
 _Array = np.ndarray[Any, Any]

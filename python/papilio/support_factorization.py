@@ -14,8 +14,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from . import _core
+from .checks import positive_int
 from .factorization import Progress, reporter
-from .pattern import positive_int
 from .report import Report
 from .support_descent import Problem, Track, descend
 from .support_target import Target

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..butterfly import Butterfly
+from ..checks import positive_int
 from ..composition import Composition
 from ..kronecker import along_axes
 from ..parts import Pairs, Sparse
-from ..pattern import positive_int
 
 Shape = int | Sequence[int]  # a length, or the shape of arrays that are held as vectors
 Axes = int | Sequence[int] | None

@@ -11,10 +11,10 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..checks import positive_int
 from ..composition import Composition
 from ..dtypes import as_array, promoted
 from ..parts import Pairs
-from ..pattern import positive_int
 from .common import chosen_dtype, or_dense
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 

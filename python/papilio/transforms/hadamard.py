@@ -9,8 +9,8 @@ from numpy.typing import DTypeLike
 
 from ..architecture import Architecture
 from ..butterfly import Butterfly, from_owned
+from ..checks import power_of_two
 from ..dtypes import SUPPORTED
-from ..pattern import power_of_two
 from ..permutations import bit_reversal
 from .common import Axes, Shape, chosen_dtype, over_axes, scale_of
 

@@ -13,13 +13,13 @@ import scipy.sparse
 from numpy.typing import DTypeLike
 
 from ..butterfly import Butterfly
+from ..checks import finite_number
 from ..composition import Composition
 from ..compress import compress
 from ..factorization import Progress
 from ..interpolation import IncompressibleError
 from ..legendre import Angles, legendre_polynomials
 from ..parts import Sparse
-from ..pattern import finite_number
 from .common import Axes, Shape, chosen_dtype, over_axes
 from .fourier import REAL, sparse
 from .trigonometric import dct
