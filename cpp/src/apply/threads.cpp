@@ -30,9 +30,10 @@ int threads_from_environment() {
   if (!text || !*text) return 0;
   char* end = nullptr;
   const long value = std::strtol(text, &end, 10);
-  if (*end || value < 1 || value > 4096)
+  if (*end || value < 1 || value > most_threads)
     throw std::invalid_argument(std::string("PAPILIO_NUM_THREADS is '") + text +
-                                "', expected a whole number from 1 to 4096");
+                                "', expected a whole number from 1 to " +
+                                std::to_string(most_threads));
   return static_cast<int>(value);
 }
 
@@ -195,8 +196,10 @@ int num_threads() {
 }
 
 void set_num_threads(int threads) {
-  if (threads < 1)
-    throw std::invalid_argument("threads is " + std::to_string(threads) + ", expected at least 1");
+  if (threads < 1 || threads > most_threads)
+    throw std::invalid_argument("threads is " + std::to_string(threads) +
+                                ", expected a whole number from 1 to " +
+                                std::to_string(most_threads));
   requested.store(threads);
 }
 
