@@ -14,8 +14,9 @@ from scipy.sparse.linalg import LinearOperator
 from . import _core
 from .architecture import Architecture
 from .checks import axis_number, shown, whole_number
-from .dtypes import as_array, converted, promoted
+from .dtypes import SUPPORTED, as_array, converted, promoted
 from .permutations import as_permutation
+from .pickling import reduced
 from .planning import Plan, plan
 from .rounding import add, can_add, frobenius_norm, orthonormalized, round_ranks
 
@@ -179,7 +180,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
 
         Tied axes have length 1. For a transpose they are views; for a conjugate, new arrays.
         """
-        values = self._data.values
+        # Views: of an array that owns its memory, anyone can make it writable again.
+        values = tuple(array.view() for array in self._data.values)
         if self._transposed:
             values = tuple(array.transpose(0, 2, 1, 3) for array in reversed(values))
         if self._conjugated:
@@ -641,9 +643,9 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
 
         save(self, path)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def _state(self) -> tuple[Any, ...]:
         data = self._data
-        return _rebuild, (
+        return (
             data.architecture,
             data.values,
             data.row_permutation,
@@ -652,6 +654,13 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
             self._conjugated,
             self._report,
         )
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> Butterfly:
+        return _rebuild(*state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     def __copy__(self) -> Butterfly:
         return self
@@ -719,8 +728,40 @@ def _rebuild(
     conjugated: bool,
     report: Report | None,
 ) -> Butterfly:
-    data = make_data(architecture, values, row_permutation, column_permutation)
-    return _wrap(data, transposed, conjugated, report)
+    """What `_state` tells, from a pickle or a file that may be of anyone's making."""
+    if not isinstance(architecture, Architecture) or not isinstance(values, tuple | list):
+        raise ValueError("a Butterfly's architecture or values are missing")
+    if len(values) != len(architecture):
+        raise ValueError(f"architecture has {len(architecture)} patterns, values {len(values)}")
+    kept = [_kept(array) for array in values]
+    if {array.dtype for array in kept} - {kept[0].dtype} or kept[0].dtype not in SUPPORTED:
+        raise ValueError("its values are not all of one dtype that papilio knows")
+    for n, (array, pattern) in enumerate(zip(kept, architecture, strict=True)):
+        if not pattern.fits_values(array.shape):
+            raise ValueError(f"values {n} have shape {array.shape}, expected {tuple(pattern)}")
+    rows, columns = (
+        None if permutation is None else as_permutation(permutation, size, name)
+        for permutation, size, name in zip(
+            (row_permutation, column_permutation),
+            architecture.shape,
+            ("row_permutation", "column_permutation"),
+            strict=True,
+        )
+    )
+    if not isinstance(transposed, bool) or not isinstance(conjugated, bool):
+        raise ValueError("its flags are neither True nor False")
+    return _wrap(make_data(architecture, kept, rows, columns), transposed, conjugated, report)
+
+
+def _kept(array: Any) -> _Array:
+    """The array, or a copy where the core can't read it or somebody else may write to it."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"its values are a {type(array).__name__}, expected an array")
+    kept: _Array = np.asarray(array)
+    others = kept.flags.writeable and not kept.flags.owndata
+    if others or not (kept.flags.c_contiguous and kept.flags.aligned and kept.dtype.isnative):
+        return np.array(kept, dtype=kept.dtype.newbyteorder("="), order="C", copy=True)
+    return kept
 
 
 def _inverse_transposed(values: _Array, name: str) -> _Array:

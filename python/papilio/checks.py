@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -125,6 +126,17 @@ def tolerance(value: Any, name: str = "tol", *, zero: bool = False) -> float:
         wanted = "at least 0 and below 1" if zero else "between 0 and 1"
         raise ValueError(f"{name} is {number}, expected a number {wanted}")
     return number
+
+
+def path_text(value: Any, name: str = "path") -> str:
+    """Return a path as a string, or raise naming `name`."""
+    try:
+        text = os.fsdecode(value)
+    except TypeError:
+        raise TypeError(f"{name} is {shown(value)}, expected a path") from None
+    if "\0" in text:
+        raise ValueError(f"{name} is {shown(value)}, expected a path, without null characters")
+    return text
 
 
 def flag(value: Any, name: str) -> bool:

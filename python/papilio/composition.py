@@ -24,6 +24,7 @@ from .checks import shown
 from .dtypes import converted
 from .lowering import lower
 from .parts import Applied, Pairs, Part, Sparse
+from .pickling import reduced
 
 _Array = np.ndarray[Any, Any]
 
@@ -351,8 +352,15 @@ class Composition(LinearOperator):  # type: ignore[misc]
             None if inverse is None else partial(_derived, inverse, "astype", wanted),
         )
 
+    def _state(self) -> tuple[Any, ...]:
+        return self._parts, self._inverse
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> Composition:
+        return cls(*state)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Composition, (self._parts, self._inverse)
+        return reduced(self)
 
     def __copy__(self) -> Composition:
         return self

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from .dtypes import promoted
+from .pickling import reduced
 
 if TYPE_CHECKING:
     from .butterfly import Butterfly
@@ -59,6 +60,21 @@ class Sparse:
         copy.sum_duplicates()
         return Sparse(copy.astype(dtype))
 
+    def _state(self) -> tuple[Any, ...]:
+        m = self.matrix
+        return m.data, m.indices, m.indptr, m.shape
+
+    @classmethod
+    def _from_state(cls, data: Any, indices: Any, indptr: Any, shape: Any) -> Sparse:
+        matrix = scipy.sparse.csr_array((data, indices, indptr), shape=shape)
+        return cls.copy_of(matrix, "matrix")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # pickles of papilio 0.1.0
+        self.matrix = Sparse.copy_of(state["matrix"], "matrix").matrix
+
     @property
     def shape(self) -> tuple[int, int]:
         rows, cols = self.matrix.shape
@@ -88,6 +104,16 @@ class Pairs:
 
     def __init__(self, butterfly: Butterfly | Composition) -> None:
         self.butterfly = butterfly
+
+    def _state(self) -> tuple[Any, ...]:
+        return (self.butterfly,)
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> Pairs:
+        return cls(*state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     @property
     def shape(self) -> tuple[int, int]:

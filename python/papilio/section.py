@@ -12,6 +12,7 @@ from .architecture import Architecture
 from .butterfly import Butterfly, dense_array, with_axes
 from .checks import axis_number, shape_pair, shown
 from .dtypes import as_array, promoted
+from .pickling import reduced
 
 if TYPE_CHECKING:
     from .compress import CompressionReport
@@ -166,6 +167,16 @@ class Section(LinearOperator):  # type: ignore[misc]
                [ 1., -1.,  1.]])
         """
         return self.apply(np.eye(self.shape[1], dtype=self.dtype))
+
+    def _state(self) -> tuple[Any, ...]:
+        return self.butterfly, self.shape
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> Section:
+        return cls(*state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> _Array:
         """The dense matrix, for NumPy's functions: ``numpy.asarray(S)`` is ``S.toarray()``."""

@@ -224,7 +224,7 @@ def _fast_length(n: int) -> int:
     return power // 4 * 3 if n <= power // 4 * 3 and power >= 64 else power
 
 
-def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any], rounding: float) -> Composition:
+def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any], rounding: float = 0.0) -> Composition:
     """``dft.H @ diag(spectrum / n) @ dft``, whose result is real if dtype is.
 
     It has an inverse if no value is below `rounding` times the largest.
