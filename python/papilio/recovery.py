@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .architecture import Architecture
-from .checks import finite_number, power_of_two
+from .checks import power_of_two, tolerance, whole_number
 from .dtypes import as_array
 
 if TYPE_CHECKING:
@@ -177,9 +177,9 @@ def recover(
 
     start = time.perf_counter()
     matrix = _checked(A)
-    tol = finite_number(tol, "tol")
-    restarts = _whole(restarts, "restarts")
-    rng = np.random.default_rng(_whole(seed, "seed"))
+    tol = tolerance(tol, zero=True)
+    restarts = whole_number(restarts, "restarts", 0)
+    rng = np.random.default_rng(whole_number(seed, "seed", 0))
     n = len(matrix)
     architecture = Architecture.square_dyadic(n)
     reversal = bit_reversal(n)
@@ -253,14 +253,6 @@ def _checked(A: ArrayLike) -> NDArray[Any]:
         raise ValueError(f"A has {matrix[i, j]} at row {i}, column {j}")
     largest = max(np.abs(matrix.real).max(), np.abs(matrix.imag).max())
     return matrix / largest if largest > 0 else matrix
-
-
-def _whole(value: int, name: str) -> int:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} is {value!r}, expected a whole number")
-    if value < 0:
-        raise ValueError(f"{name} is {value}, expected at least 0")
-    return int(value)
 
 
 @dataclass

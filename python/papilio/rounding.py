@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core
+from . import _core, checks
 from .architecture import Architecture
-from .checks import finite_number, positive_int
 from .pattern import Pattern
 from .report import Report
 
@@ -40,8 +39,8 @@ def round_ranks(F: Butterfly, tol: float | None, max_rank: int | None) -> Butter
     from .butterfly import from_owned
 
     start = time.perf_counter()
-    tolerance = 0.0 if tol is None else finite_number(tol, "tol")
-    limit = 0 if max_rank is None else positive_int(max_rank, "max_rank")
+    tolerance = 0.0 if tol is None else checks.tolerance(tol, zero=True)
+    limit = 0 if max_rank is None else checks.positive_int(max_rank, "max_rank")
     G, transposed = chainable_form(F)
     patterns, values, facts = _core.round(*_chain(G), tolerance, limit)
     architecture = Architecture(patterns)

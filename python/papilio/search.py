@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from . import checks
 from .architecture import Architecture
 from .butterfly import Butterfly
-from .checks import finite_number, positive_int
 from .factorization import Progress, factorize, reporter
 from .source import Source
 
@@ -147,9 +147,9 @@ def best_architecture(
     (128, '001')
     """
     start = time.perf_counter()
-    tolerance = None if tol is None else finite_number(tol, "tol", positive=True)
+    tolerance = None if tol is None else checks.tolerance(tol)
     if budget is not None:
-        budget = positive_int(budget, "budget")
+        budget = checks.positive_int(budget, "budget")
     elif tolerance is None:
         raise ValueError("tol and budget are None, expected at least one of them")
     m, n = Source(A).shape

@@ -10,7 +10,7 @@ import numpy as np
 
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
-from .checks import finite_number
+from .checks import tolerance
 from .pattern import Pattern
 from .transforms.common import roots_of_unity
 
@@ -86,7 +86,7 @@ class Simplification:
 def simplify(F: Butterfly, tol: float | None) -> Butterfly:
     """Return `F` with simpler factors; see `Butterfly.simplify`."""
     eps = float(np.finfo(F.dtype).eps)
-    tol = eps**0.75 if tol is None else finite_number(tol, "tol")
+    tol = eps**0.75 if tol is None else tolerance(tol, zero=True)
     architecture = F.architecture
     given = [
         np.broadcast_to(values, tuple(pattern)).astype(np.result_type(F.dtype, np.float64))
