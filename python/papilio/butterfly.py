@@ -14,7 +14,7 @@ from scipy.sparse.linalg import LinearOperator
 from . import _core
 from .architecture import Architecture
 from .checks import axis_number, shown, whole_number
-from .dtypes import SUPPORTED, as_array, converted, promoted
+from .dtypes import SUPPORTED, as_array, converted, is_scalar, promoted
 from .permutations import as_permutation
 from .pickling import reduced
 from .planning import Plan, plan
@@ -308,14 +308,14 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         product = self._multiply(x)
         if product is not None:  # x was a plain vector or matrix
             return product
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__matmul__(x)
         array = with_axes(x)
         return self._product(array, None, max(array.ndim - 2, 0), False, False)
 
     def __rmatmul__(self, x: Any) -> Any:
         """Return ``x @ F``: x a vector, or vectors along the last axis."""
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__rmatmul__(x)
         array = with_axes(x)
         return self._product(array, None, array.ndim - 1, True, False)
@@ -595,7 +595,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         """Return the Butterfly times a number, or what ``@`` gives for anything else."""
         if isinstance(other, np.ndarray) and other.ndim == 0:
             other = other[()]
-        if not np.isscalar(other):
+        if not is_scalar(other):
             return super().__mul__(other)
         number = as_array(other, "other")
         dtype = np.result_type(self.dtype, other)

@@ -21,7 +21,7 @@ from .butterfly import (
     with_axes,
 )
 from .checks import shown
-from .dtypes import converted
+from .dtypes import converted, is_scalar
 from .lowering import lower
 from .parts import Applied, Pairs, Part, Sparse
 from .pickling import reduced
@@ -233,14 +233,14 @@ class Composition(LinearOperator):  # type: ignore[misc]
         product = (self._multiply or self._compile())(x)
         if product is not None:  # x was a plain vector or matrix
             return product
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__matmul__(x)
         array = with_axes(x)
         return self.apply(array, axis=max(array.ndim - 2, 0))
 
     def __rmatmul__(self, x: Any) -> Any:
         """Return ``x @ F``: x a vector, or vectors along the last axis."""
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__rmatmul__(x)
         array = with_axes(x)
         return self._transpose().apply(array, axis=array.ndim - 1)

@@ -103,6 +103,11 @@ def matrix_of(operator: LinearOperator, name: str) -> _Array:
     return dense
 
 
+def is_scalar(value: Any) -> bool:
+    """Whether it is a number or a string; NumPy counts buffers as scalars, too."""
+    return bool(np.isscalar(value)) and not isinstance(value, memoryview)
+
+
 def _refuse_masks(values: Any, name: str, depth: int = 0) -> None:
     """SciPy's rule: what the mask hides isn't to be computed with."""
     if isinstance(values, np.ma.MaskedArray):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .checks import flag, one_of, positive_int, shown
+from .checks import flag, one_of, positive_int
 
 if TYPE_CHECKING:
     from .butterfly import Butterfly
@@ -118,7 +118,7 @@ def plan(F: Butterfly, batch: int = 1, *, layout: str = "columns", tune: bool = 
     from .butterfly import Butterfly
 
     if not isinstance(F, Butterfly):
-        raise TypeError(f"F is {shown(F)}, expected a Butterfly")
+        raise TypeError(f"F is a {type(F).__name__}, expected a Butterfly")
     batch = positive_int(batch, "batch")
     if batch > _LARGEST_BATCH:
         raise ValueError(f"batch is {batch}, expected at most {_LARGEST_BATCH}")

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator
 from .architecture import Architecture
 from .butterfly import Butterfly, dense_array, with_axes
 from .checks import axis_number, shape_pair, shown
-from .dtypes import as_array, promoted
+from .dtypes import as_array, is_scalar, promoted
 from .pickling import reduced
 
 if TYPE_CHECKING:
@@ -116,14 +116,14 @@ class Section(LinearOperator):  # type: ignore[misc]
 
     def __matmul__(self, x: Any) -> Any:
         """Return ``S @ x``: x a vector, or vectors along the last axis but one."""
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__matmul__(x)
         array = with_axes(x)
         return self.apply(array, max(array.ndim - 2, 0))
 
     def __rmatmul__(self, x: Any) -> Any:
         """Return ``x @ S``: x a vector, or vectors along the last axis."""
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__rmatmul__(x)
         return self._transpose().apply(with_axes(x), -1)
 
