@@ -148,7 +148,8 @@ bool Product::multiply_into(const py::handle& x, const py::handle& out,
   const auto from = py::reinterpret_borrow<py::array>(x);
   auto to = py::reinterpret_borrow<py::array>(out);
   if (!is_ready(from, input_) || !is_ready(to, output_) || !is_nested(to)) return false;
-  const Index axis = PyLong_AsLongLong(axis_object.ptr()), axes = from.ndim();
+  int overflow = 0;
+  const Index axis = PyLong_AsLongLongAndOverflow(axis_object.ptr(), &overflow), axes = from.ndim();
   if (axis < 0 || axis >= axes || to.ndim() != axes || !to.writeable() ||
       from.shape(axis) != input(side).rows || to.shape(axis) != output(side).rows)
     return false;

@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 
 from . import _core
-from .checks import positive_int, positive_ints, power_of_two, shape_pair, shown
+from .checks import items_of, positive_int, positive_ints, power_of_two, shape_pair, shown
 from .pattern import Pattern
 
 
@@ -43,12 +43,7 @@ class Architecture(Sequence[Pattern]):
     _patterns: tuple[Pattern, ...]
 
     def __init__(self, patterns: Iterable[Pattern | Sequence[int]]) -> None:
-        try:
-            entries = list(patterns)
-        except TypeError:
-            raise TypeError(
-                f"patterns is {shown(patterns)}, expected a sequence of (a, b, c, d)"
-            ) from None
+        entries = items_of(patterns, "patterns", "a sequence of (a, b, c, d)")
         chain: list[Pattern] = []
         for n, entry in enumerate(entries):
             if isinstance(entry, Pattern):
@@ -234,12 +229,7 @@ class Architecture(Sequence[Pattern]):
         """
         from .supports import as_support
 
-        try:
-            given = list(supports)
-        except TypeError:
-            raise TypeError(
-                f"supports is {shown(supports)}, expected a sequence of supports"
-            ) from None
+        given = items_of(supports, "supports", "a sequence of supports")
         masks = [as_support(support, f"supports[{n}]") for n, support in enumerate(given)]
         if not masks:
             raise ValueError("supports is empty, expected at least one support")
@@ -440,7 +430,8 @@ def _ranks(ranks: int | Sequence[int], splits: int) -> list[int]:
     """`ranks` as a list with one entry per split."""
     if not isinstance(ranks, Iterable) or (isinstance(ranks, np.ndarray) and ranks.ndim == 0):
         return [positive_int(ranks, "ranks")] * splits
-    given = [positive_int(rank, f"ranks[{n}]") for n, rank in enumerate(ranks)]
+    listed = items_of(ranks, "ranks", "whole numbers")
+    given = [positive_int(rank, f"ranks[{n}]") for n, rank in enumerate(listed)]
     if len(given) != splits:
         raise ValueError(f"ranks has {len(given)} entries, expected {splits}: one per split")
     return given

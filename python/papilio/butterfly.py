@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from . import _core
 from .architecture import Architecture
-from .checks import axis_number, shown, whole_number
+from .checks import axis_number, items_of, shown, whole_number
 from .dtypes import SUPPORTED, as_array, converted, is_scalar, promoted
 from .permutations import as_permutation
 from .pickling import reduced
@@ -107,10 +107,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         *,
         architecture: Architecture | None = None,
     ) -> None:
-        try:
-            given = list(factors)
-        except TypeError:
-            raise TypeError(f"factors is {shown(factors)}, expected a sequence of arrays") from None
+        given = items_of(factors, "factors", "a sequence of arrays")
         arrays = [as_array(values, f"factors[{n}]") for n, values in enumerate(given)]
         if not arrays:
             raise ValueError("factors is empty, expected at least one 4-D array")
@@ -758,7 +755,14 @@ def _kept(array: Any) -> _Array:
     if not isinstance(array, np.ndarray):
         raise ValueError(f"its values are a {type(array).__name__}, expected an array")
     kept: _Array = np.asarray(array)
-    others = kept.flags.writeable and not kept.flags.owndata
+    # A buffer that pickle passed on is read-only here, but not for who handed it in.
+    owner: Any = kept
+    while isinstance(owner, np.ndarray | memoryview):
+        inner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+        if inner is None:
+            break
+        owner = inner
+    others = not isinstance(owner, np.ndarray | bytes)
     if others or not (kept.flags.c_contiguous and kept.flags.aligned and kept.dtype.isnative):
         return np.array(kept, dtype=kept.dtype.newbyteorder("="), order="C", copy=True)
     return kept

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-_LONGEST = 80  # characters of a value in a message
+LONGEST = 2**40  # entries of a vector: no machine holds more
+_LONGEST_TEXT = 80  # characters of a value in a message
 
 
 def shown(value: Any) -> str:
@@ -29,7 +30,7 @@ def shown(value: Any) -> str:
         text = " ".join(repr(value).split())
     except Exception:  # a repr may raise anything
         text = ""
-    if not text or len(text) > _LONGEST:
+    if not text or len(text) > _LONGEST_TEXT:
         return f"a {type(value).__name__}"
     return text
 
@@ -63,16 +64,27 @@ def positive_int(value: Any, name: str) -> int:
     return whole_number(value, name, 1)
 
 
+def length(value: Any, name: str) -> int:
+    """Return the length of a vector as an int from 1 to LONGEST, or raise naming it."""
+    number = positive_int(value, name)
+    if number > LONGEST:
+        raise ValueError(f"{name} is {number}, expected at most {LONGEST}")
+    return number
+
+
+def items_of(values: Any, name: str, wanted: str) -> list[Any]:
+    """Return a list of what is in a sequence (but a string), or raise naming it."""
+    try:
+        if isinstance(values, str | bytes):
+            raise TypeError
+        return list(values)
+    except Exception:  # what isn't a sequence may raise anything
+        raise TypeError(f"{name} is {shown(values)}, expected {wanted}") from None
+
+
 def positive_ints(values: Iterable[Any], name: str) -> list[int]:
     """Return `values` as a list of ints, at least one, of at least 1 each."""
-    if isinstance(values, str | bytes):
-        raise TypeError(f"{name} is {shown(values)}, expected a sequence of whole numbers")
-    try:
-        entries = list(values)
-    except TypeError:
-        raise TypeError(
-            f"{name} is {shown(values)}, expected a sequence of whole numbers"
-        ) from None
+    entries = items_of(values, name, "a sequence of whole numbers")
     if not entries:
         raise ValueError(f"{name} is empty, expected at least one number")
     return [positive_int(value, f"{name}[{n}]") for n, value in enumerate(entries)]

@@ -20,7 +20,7 @@ from .butterfly import (
     readable_in_place,
     with_axes,
 )
-from .checks import shown
+from .checks import items_of, shown
 from .dtypes import converted, is_scalar
 from .lowering import lower
 from .parts import Applied, Pairs, Part, Sparse
@@ -129,10 +129,7 @@ class Composition(LinearOperator):  # type: ignore[misc]
         self, parts: Sequence[Any], inverse: Callable[[], Butterfly | Composition] | None = None
     ) -> None:
         made: list[Part] = []
-        try:
-            given = list(parts)
-        except TypeError:
-            raise TypeError(f"parts is {shown(parts)}, expected a sequence of operators") from None
+        given = items_of(parts, "parts", "a sequence of operators")
         if inverse is not None and not callable(inverse):
             raise TypeError(f"inverse is {shown(inverse)}, expected a function or None")
         for n, part in enumerate(given):

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
-from .checks import flag, positive_int, shown, tolerance
+from .checks import LONGEST, flag, positive_int, shown, tolerance
 from .orders import auto_order, balanced_order
 from .permutations import as_permutation, bit_reversal, default_eight
 from .report import Report
@@ -135,7 +135,7 @@ def factorize(
     chain._require_chainable()
     relative = None if tol is None else tolerance(tol)
     if max_rank is not None:
-        max_rank = positive_int(max_rank, "max_rank")
+        max_rank = min(positive_int(max_rank, "max_rank"), LONGEST)
         if relative is None:
             raise ValueError("max_rank needs tol; without it the architecture says the ranks")
     orthonormalize = flag(orthonormalize, "orthonormalize")
@@ -213,6 +213,8 @@ def _architecture(given: Architecture | Sequence[Any]) -> Architecture:
         return given
     try:
         radices = list(given)
+        if not radices:
+            raise ValueError(f"architecture is {shown(given)}, expected at least one radix")
         if len(radices) == 2 and not any(np.isscalar(r) for r in radices):
             return Architecture.mixed_radix(radices[0], radices[1])
         return Architecture.mixed_radix(radices)
@@ -311,7 +313,7 @@ def reporter(progress: Progress, title: str) -> Iterator[Callable[[float], objec
     """What to call with the fraction done, or None; a bar shows the title."""
     if callable(progress):
         yield progress
-    elif progress:
+    elif flag(progress, "progress"):
         try:
             from tqdm import tqdm
         except ImportError:

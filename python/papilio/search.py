@@ -148,6 +148,7 @@ def best_architecture(
     """
     start = time.perf_counter()
     tolerance = None if tol is None else checks.tolerance(tol)
+    permutations = checks.flag(permutations, "permutations")
     if budget is not None:
         budget = checks.positive_int(budget, "budget")
     elif tolerance is None:

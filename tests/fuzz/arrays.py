@@ -174,7 +174,7 @@ def optional(module: str, make: Callable[[Any, np.ndarray], Any]) -> Callable[[n
 
 
 def frame(pandas: Any, values: np.ndarray) -> Any:
-    if values.ndim > 2:
+    if values.ndim > 2 or not values.size:
         raise Skip
     return pandas.DataFrame(values) if values.ndim == 2 else pandas.Series(values)
 

@@ -8,9 +8,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from ..butterfly import Butterfly
-from ..checks import one_of, positive_int, shown, whole_number
+from ..checks import LONGEST, items_of, length, one_of, shown, whole_number
 from ..composition import Composition
 from ..kronecker import along_axes
 from ..parts import Pairs, Sparse
@@ -19,7 +20,6 @@ Shape = int | Sequence[int]  # a length, or the shape of arrays that are held as
 Axes = int | Sequence[int] | None
 
 _LARGEST_DENSE = 128**2
-_LONGEST = 2**40  # entries of a vector: no machine holds them, and their prime factors are found
 _NORMS = ("backward", "ortho", "forward")
 
 
@@ -35,31 +35,25 @@ def over_axes(
     if (isinstance(n, Sequence) and not isinstance(n, str)) or (
         isinstance(n, np.ndarray) and n.ndim > 0
     ):
-        shape = [length_of(length, f"n[{axis}]") for axis, length in enumerate(n)]
+        shape = [length(size, f"n[{axis}]") for axis, size in enumerate(n)]
         if not shape:
             raise ValueError("n is empty, expected a length or the lengths of the axes")
-        if math.prod(shape) > _LONGEST:
-            raise ValueError(f"n is {shown(n)}, expected at most {_LONGEST} entries")
+        if math.prod(shape) > LONGEST:
+            raise ValueError(f"n is {shown(n)}, expected at most {LONGEST} entries")
     else:
-        shape = [length_of(n, "n")]
+        shape = [length(n, "n")]
     *others, last = _checked_axes(axes, len(shape))
     operators = [(axis, make(shape[axis])) for axis in others]
     return along_axes(shape, [*operators, (last, (make_last or make)(shape[last]))])
-
-
-def length_of(n: Any, name: str) -> int:
-    """Return a length of vectors as an int, or raise naming it."""
-    length = positive_int(n, name)
-    if length > _LONGEST:
-        raise ValueError(f"{name} is {length}, expected at most {_LONGEST}")
-    return length
 
 
 def _checked_axes(axes: Axes, ndim: int) -> list[int]:
     """All axes for None; else those given, counted from 0, in the order given."""
     if axes is None:
         return list(range(ndim))
-    given = [whole_number(axis, "axes") for axis in (axes if np.iterable(axes) else [axes])]
+    several = np.iterable(axes) or scipy.sparse.issparse(axes)
+    listed = items_of(axes, "axes", "whole numbers") if several else [axes]
+    given = [whole_number(axis, "axes") for axis in listed]
     if not given or any(not -ndim <= axis < ndim for axis in given):
         raise ValueError(f"axes is {shown(axes)}, expected at least one of the {ndim} axes of n")
     chosen = [axis % ndim for axis in given]
@@ -90,9 +84,14 @@ def _work(part: Any) -> float:
     return sum(_work(inner) for inner in part.parts)
 
 
+def norm_name(norm: Any) -> str:
+    """The name of a normalization, or a ValueError; None means the default."""
+    return "backward" if norm is None else one_of(norm, "norm", _NORMS)
+
+
 def scale_of(norm: Any, size: float, inverse: bool) -> float:
     """Return what `norm` multiplies a transform by, whose inverse divides by `size`."""
-    norm = "backward" if norm is None else one_of(norm, "norm", _NORMS)
+    norm = norm_name(norm)
     if norm == "ortho":
         return float(size**-0.5)
     return 1 / size if (norm == "backward") == inverse else 1.0

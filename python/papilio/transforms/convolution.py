@@ -12,11 +12,11 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..checks import one_of, real_number
+from ..checks import length, one_of, real_number
 from ..composition import Composition
 from ..dtypes import as_array, as_dtype, promoted
 from ..parts import Pairs
-from .common import length_of, or_dense, roots_of_unity
+from .common import or_dense, roots_of_unity
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 
 
@@ -143,7 +143,7 @@ def convolution(h: ArrayLike, n: int, mode: str = "full") -> Composition:
     array([1., 2., 1., 2.])
     """
     values = _vector(h, "h")
-    n = length_of(n, "n")
+    n = length(n, "n")
     m = len(values)
     mode = one_of(mode, "mode", ("full", "same", "valid", "circular"))
     if m > n and mode in ("valid", "circular"):
@@ -192,7 +192,7 @@ def shift(n: int, distance: float, dtype: DTypeLike = np.float64) -> Composition
     >>> (pp.transforms.shift(4, 1) @ np.arange(4.0)).round(12)
     array([3., 0., 1., 2.])
     """
-    n = length_of(n, "n")
+    n = length(n, "n")
     chosen = as_dtype(dtype, REAL)
     distance = math.remainder(real_number(distance, "distance"), n)  # exact
     whole = round(distance)

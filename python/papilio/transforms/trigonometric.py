@@ -15,7 +15,7 @@ from ..composition import Composition
 from ..dtypes import as_dtype
 from ..lowering import complex_rows, real_part
 from ..parts import Pairs, Part
-from .common import Axes, Shape, or_dense, over_axes, roots_of_unity, scale_of
+from .common import Axes, Shape, norm_name, or_dense, over_axes, roots_of_unity, scale_of
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 
 _INVERSE_TYPE = {1: 1, 2: 3, 3: 2, 4: 4}
@@ -124,7 +124,7 @@ def _of_type(
     kind = whole_number(kind, "type")
     if kind not in _INVERSE_TYPE:
         raise ValueError(f"type is {kind}, expected 1, 2, 3 or 4")
-    chosen = as_dtype(dtype, REAL)
+    chosen, norm = as_dtype(dtype, REAL), norm_name(norm)
     transform: Composition = over_axes(
         n, axes, lambda length: make(length, kind, chosen, norm, False)
     )
