@@ -16,7 +16,7 @@ from .architecture import Architecture
 from .checks import axis_number, items_of, shown, whole_number
 from .dtypes import SUPPORTED, as_array, converted, is_scalar, promoted
 from .permutations import as_permutation
-from .pickling import reduced
+from .pickling import owned, reduced
 from .planning import Plan, plan
 from .rounding import add, can_add, frobenius_norm, orthonormalized, round_ranks
 
@@ -730,7 +730,9 @@ def _rebuild(
         raise ValueError("a Butterfly's architecture or values are missing")
     if len(values) != len(architecture):
         raise ValueError(f"architecture has {len(architecture)} patterns, values {len(values)}")
-    kept = [_kept(array) for array in values]
+    kept: list[_Array] = [owned(array) for array in values]
+    if not all(isinstance(array, np.ndarray) for array in kept):
+        raise ValueError("its values are not all arrays")
     if {array.dtype for array in kept} - {kept[0].dtype} or kept[0].dtype not in SUPPORTED:
         raise ValueError("its values are not all of one dtype that papilio knows")
     for n, (array, pattern) in enumerate(zip(kept, architecture, strict=True)):
@@ -748,24 +750,6 @@ def _rebuild(
     if not isinstance(transposed, bool) or not isinstance(conjugated, bool):
         raise ValueError("its flags are neither True nor False")
     return _wrap(make_data(architecture, kept, rows, columns), transposed, conjugated, report)
-
-
-def _kept(array: Any) -> _Array:
-    """The array, or a copy where the core can't read it or somebody else may write to it."""
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"its values are a {type(array).__name__}, expected an array")
-    kept: _Array = np.asarray(array)
-    # A buffer that pickle passed on is read-only here, but not for who handed it in.
-    owner: Any = kept
-    while isinstance(owner, np.ndarray | memoryview):
-        inner = owner.base if isinstance(owner, np.ndarray) else owner.obj
-        if inner is None:
-            break
-        owner = inner
-    others = not isinstance(owner, np.ndarray | bytes)
-    if others or not (kept.flags.c_contiguous and kept.flags.aligned and kept.dtype.isnative):
-        return np.array(kept, dtype=kept.dtype.newbyteorder("="), order="C", copy=True)
-    return kept
 
 
 def _inverse_transposed(values: _Array, name: str) -> _Array:

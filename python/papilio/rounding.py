@@ -40,9 +40,8 @@ def round_ranks(F: Butterfly, tol: float | None, max_rank: int | None) -> Butter
 
     start = time.perf_counter()
     tolerance = 0.0 if tol is None else checks.tolerance(tol, zero=True)
-    limit = (
-        0 if max_rank is None else min(checks.positive_int(max_rank, "max_rank"), checks.LONGEST)
-    )
+    limit = 0 if max_rank is None else checks.positive_int(max_rank, "max_rank")
+    limit = min(limit, checks.LONGEST)
     G, transposed = chainable_form(F)
     patterns, values, facts = _core.round(*_chain(G), tolerance, limit)
     architecture = Architecture(patterns)
