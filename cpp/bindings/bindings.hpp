@@ -29,6 +29,10 @@ inline Patterns to_patterns(const std::vector<PatternTuple>& tuples) {
   return patterns;
 }
 
+/// Whether values of this dtype are in the machine's byte order. NumPy writes that as '=' as a
+/// rule, but keeps an explicit '<' or '>' that means the same.
+bool is_native(const py::dtype& dtype);
+
 /// The DType that a NumPy dtype is; TypeError for any other element type or byte order.
 DType dtype_of(const py::dtype& dtype, const char* name);
 

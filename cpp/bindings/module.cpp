@@ -1,7 +1,9 @@
 // papilio._core: the compiled core as Python sees it. Private; papilio's modules are its users.
-#include <limits>
-
 #include "bindings.hpp"
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
 
 namespace papilio {
 
@@ -18,11 +20,18 @@ Pattern to_pattern(const PatternTuple& sizes) {
   return {sizes[0], sizes[1], sizes[2], sizes[3]};
 }
 
+bool is_native(const py::dtype& dtype) {
+  const std::uint16_t one = 1;
+  unsigned char first;
+  std::memcpy(&first, &one, 1);
+  const char order = dtype.byteorder();
+  return order == '=' || order == '|' || order == (first == 1 ? '<' : '>');
+}
+
 DType dtype_of(const py::dtype& dtype, const char* name) {
   const char kind = dtype.kind();
   const auto size = dtype.itemsize();
-  const char order = dtype.byteorder();
-  if (order == '=' || order == '|') {
+  if (is_native(dtype)) {
     if (kind == 'f' && size == 4) return DType::float32;
     if (kind == 'f' && size == 8) return DType::float64;
     if (kind == 'c' && size == 8) return DType::complex64;

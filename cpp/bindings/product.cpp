@@ -1,42 +1,113 @@
 #include "product.hpp"
 
+#include <cstdlib>
 #include <memory>
 
 namespace papilio {
 
-/// Whether it is an ndarray, no subclass, of this dtype, aligned.
-bool Product::is_plain(const py::handle& x, const py::dtype& dtype) {
-  if (Py_TYPE(x.ptr()) != py::detail::npy_api::get().PyArray_Type_) return false;
-  const auto array = py::reinterpret_borrow<py::array>(x);
-  return (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) &&
-         (array.dtype().is(dtype) || array.dtype().equal(dtype));
+namespace {
+
+typedef py::detail::npy_api Api;
+
+// Of a batch that is converted as a whole: butterfly.py converts so much at a time.
+constexpr Index chunk_bytes = Index{1} << 20;
+
+bool is_ndarray(const py::handle& x) { return Py_TYPE(x.ptr()) == Api::get().PyArray_Type_; }
+
+/// Whether an array is aligned and of this dtype.
+bool is_ready(const py::array& x, const py::dtype& dtype) {
+  const py::dtype own = x.dtype();
+  return (x.flags() & Api::NPY_ARRAY_ALIGNED_) &&
+         (own.is(dtype) ||
+          (own.kind() == dtype.kind() && own.itemsize() == dtype.itemsize() && is_native(own)));
 }
 
-/// An uninitialized C-contiguous array of the output's dtype.
-py::array Product::new_array(std::initializer_list<py::ssize_t> shape) const {
-  auto& numpy = py::detail::npy_api::get();
+/// An aligned, C-contiguous copy of x in another dtype.
+py::array converted(const py::array& x, const py::dtype& dtype) {
+  PyObject* copy = Api::get().PyArray_FromAny_(
+      x.ptr(), py::object(dtype).release().ptr(), 0, 0,
+      Api::NPY_ARRAY_C_CONTIGUOUS_ | Api::NPY_ARRAY_ALIGNED_ | Api::NPY_ARRAY_FORCECAST_, nullptr);
+  if (!copy) throw py::error_already_set();
+  return py::reinterpret_steal<py::array>(copy);
+}
+
+/// Whether entries of an array with these strides (in bytes) all lie in places of their own, as far
+/// as the strides tell: along each axis, steps over all that lies along shorter ones.
+bool is_nested(const py::array& x) {
+  for (Index n = 0; n < x.ndim(); ++n) {
+    if (x.shape(n) < 2) continue;
+    const Index step = std::abs(x.strides(n));
+    Index extent = x.itemsize();
+    for (Index other = 0; other < x.ndim(); ++other) {
+      const Index shorter = std::abs(x.strides(other));
+      if (shorter < step || (shorter == step && other < n))
+        extent += (x.shape(other) - 1) * shorter;
+    }
+    if (step < extent) return false;
+  }
+  return true;
+}
+
+/// An uninitialized C-contiguous array.
+py::array new_array(const py::dtype& dtype, std::initializer_list<py::ssize_t> shape) {
+  auto& numpy = Api::get();
   PyObject* array = numpy.PyArray_NewFromDescr_(
-      numpy.PyArray_Type_, py::object(output_).release().ptr(), static_cast<int>(shape.size()),
+      numpy.PyArray_Type_, py::object(dtype).release().ptr(), static_cast<int>(shape.size()),
       shape.begin(), nullptr, nullptr, 0, nullptr);
   if (!array) throw py::error_already_set();
   return py::reinterpret_steal<py::array>(array);
 }
 
+}  // namespace
+
+void Product::set_dtypes(const py::dtype& input, const py::dtype& output) {
+  input_ = input;
+  output_ = output;
+  if (input.kind() == 'f' && output.kind() == 'f')
+    pairs_ = py::dtype(input.itemsize() == 4 ? "complex64" : "complex128");
+}
+
+/// Whether an x of this dtype is converted to the input's for a result of the output's dtype:
+/// NumPy's promotion, in which integers and bools count as float64.
+bool Product::takes(const py::dtype& x) const {
+  const char kind = x.kind();
+  const auto size = x.itemsize();
+  const bool pairs = input_.kind() == 'c', wide = input_.itemsize() == (pairs ? 16 : 8);
+  if (kind == 'b' || kind == 'i' || kind == 'u') return wide;
+  if (kind == 'f') return size == 2 || size == 4 || (size == 8 && wide);
+  return kind == 'c' && pairs && (size == 8 || (size == 16 && wide));
+}
+
 py::object Product::multiply(const py::handle& x, int side) {
-  if (!is_plain(x, input_)) return py::none();
-  const auto array = py::reinterpret_borrow<py::array>(x);
+  if (!is_ndarray(x)) return py::none();
+  auto array = py::reinterpret_borrow<py::array>(x);
   const Index axes = array.ndim();
   if (axes < 1 || axes > 2 || array.shape(0) != input(side).rows ||
-      !(array.flags() & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_))
+      !(array.flags() & Api::NPY_ARRAY_C_CONTIGUOUS_))
     return py::none();
-  if (axes == 1) {
-    py::array out = new_array({output(side).rows});
-    run({1, 1, {}}, side, array.data(), out.mutable_data());
-    return std::move(out);
+  const Index rows = output(side).rows;
+  Index batch = axes == 1 ? 1 : array.shape(1);
+  const bool ready = is_ready(array, input_);
+  // A real operator acts on real and imaginary parts, which lie side by side.
+  const bool pairs = !ready && pairs_.ptr() && is_ready(array, pairs_);
+  if (!ready && !pairs) {
+    if (!takes(array.dtype()) || array.shape(0) * batch * input_.itemsize() > chunk_bytes)
+      return py::none();
+    array = converted(array, input_);
   }
-  const Index batch = array.shape(1);
-  py::array out = new_array({output(side).rows, batch});
-  if (batch > 0) run({batch, batch, {{batch, 1, 1}}}, side, array.data(), out.mutable_data());
+  const py::dtype& dtype = pairs ? pairs_ : output_;
+  py::array out = axes == 1 ? new_array(dtype, {rows}) : new_array(dtype, {rows, batch});
+  const char* from = static_cast<const char*>(array.data());
+  char* to = static_cast<char*>(out.mutable_data());
+  if (axes == 1 && pairs) {
+    for (Index part = 0; part < 2; ++part)
+      run({2, 2, {}}, side, from + part * input_.itemsize(), to + part * input_.itemsize());
+  } else if (axes == 1) {
+    run({1, 1, {}}, side, from, to);
+  } else if (batch > 0) {
+    if (pairs) batch *= 2;
+    run({batch, batch, {{batch, 1, 1}}}, side, from, to);
+  }
   return std::move(out);
 }
 
@@ -73,11 +144,12 @@ py::object Product::multiplier(const py::object& self, Product* target, int side
 
 bool Product::multiply_into(const py::handle& x, const py::handle& out,
                             const py::handle& axis_object, int side) {
-  if (!is_plain(x, input_) || !is_plain(out, output_) || !PyLong_CheckExact(axis_object.ptr()))
-    return false;
+  if (!is_ndarray(x) || !is_ndarray(out) || !PyLong_CheckExact(axis_object.ptr())) return false;
   const auto from = py::reinterpret_borrow<py::array>(x);
   auto to = py::reinterpret_borrow<py::array>(out);
-  const Index axis = PyLong_AsLongLong(axis_object.ptr()), axes = from.ndim();
+  if (!is_ready(from, input_) || !is_ready(to, output_) || !is_nested(to)) return false;
+  int overflow = 0;
+  const Index axis = PyLong_AsLongLongAndOverflow(axis_object.ptr(), &overflow), axes = from.ndim();
   if (axis < 0 || axis >= axes || to.ndim() != axes || !to.writeable() ||
       from.shape(axis) != input(side).rows || to.shape(axis) != output(side).rows)
     return false;
@@ -92,7 +164,7 @@ bool Product::multiply_into(const py::handle& x, const py::handle& out,
     const Index in_size = from.shape(n), out_size = to.shape(n);
     same_memory = same_memory && in_stride == out_stride && in_size == out_size;
     if (in_size == 0 || out_size == 0 || in_stride % in_element || out_stride % out_element ||
-        (n != axis && in_size != out_size) || (out_size > 1 && out_stride == 0))
+        (n != axis && in_size != out_size))
       return false;
     (in_stride < 0 ? from_low : from_high) += (in_size - 1) * in_stride;
     (out_stride < 0 ? to_low : to_high) += (out_size - 1) * out_stride;

@@ -13,8 +13,9 @@ class Product {
  public:
   virtual ~Product() = default;
 
-  /// F x for a C-contiguous vector or matrix (vectors along the first axis) of the input's dtype
-  /// as a new array; None for all else, which the Python layer then looks at.
+  /// F x for a C-contiguous vector or matrix (vectors along the first axis) of the input's dtype,
+  /// or a small one that can be converted to it, as a new array; None for all else, which the
+  /// Python layer then looks at.
   py::object multiply(const py::handle& x, int side);
 
   /// out = F x along `axis` and true, if both are arrays of the right dtypes and shapes in separate
@@ -37,10 +38,7 @@ class Product {
   };
 
   /// The dtypes are those of the arrays in question; to be called by constructors.
-  void set_dtypes(const py::dtype& input, const py::dtype& output) {
-    input_ = input;
-    output_ = output;
-  }
+  void set_dtypes(const py::dtype& input, const py::dtype& output);
 
   virtual End input(int side) const = 0;
   virtual End output(int side) const = 0;
@@ -58,10 +56,10 @@ class Product {
   virtual void execute(const Layout& layout, int side, const void* in, void* out) = 0;
 
  private:
-  static bool is_plain(const py::handle& x, const py::dtype& dtype);
-  py::array new_array(std::initializer_list<py::ssize_t> shape) const;
+  bool takes(const py::dtype& x) const;
 
   py::dtype input_, output_;
+  py::dtype pairs_;  // the complex dtype that is pairs of a real input and output; else null
 };
 
 }  // namespace papilio

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .pickling import reduced
+
 _Array = np.ndarray[Any, Any]
 
 
@@ -18,6 +20,16 @@ class AlongAxis:
 
     def __init__(self, operator: Any, before: int, after: int) -> None:
         self.operator, self.before, self.after = operator, before, after
+
+    def _state(self) -> tuple[Any, ...]:
+        return self.operator, self.before, self.after
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> AlongAxis:
+        return cls(*state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -11,25 +11,8 @@ from typing import Any, overload
 import numpy as np
 
 from . import _core
-from .pattern import Pattern, positive_int, power_of_two
-
-
-def _positive_ints(values: Iterable[Any], name: str) -> list[int]:
-    try:
-        entries = list(values)
-    except TypeError:
-        raise TypeError(f"{name} is {values!r}, expected a sequence of whole numbers") from None
-    if not entries:
-        raise ValueError(f"{name} is empty, expected at least one number")
-    return [positive_int(value, f"{name}[{n}]") for n, value in enumerate(entries)]
-
-
-def _shape(shape: Sequence[int]) -> tuple[int, int]:
-    try:
-        rows, cols = shape
-    except (TypeError, ValueError):
-        raise ValueError(f"shape is {shape!r}, expected (rows, columns)") from None
-    return positive_int(rows, "shape[0]"), positive_int(cols, "shape[1]")
+from .checks import items_of, positive_int, positive_ints, power_of_two, shape_pair, shown
+from .pattern import Pattern
 
 
 class Architecture(Sequence[Pattern]):
@@ -60,12 +43,7 @@ class Architecture(Sequence[Pattern]):
     _patterns: tuple[Pattern, ...]
 
     def __init__(self, patterns: Iterable[Pattern | Sequence[int]]) -> None:
-        try:
-            entries = list(patterns)
-        except TypeError:
-            raise TypeError(
-                f"patterns is {patterns!r}, expected a sequence of (a, b, c, d)"
-            ) from None
+        entries = items_of(patterns, "patterns", "a sequence of (a, b, c, d)")
         chain: list[Pattern] = []
         for n, entry in enumerate(entries):
             if isinstance(entry, Pattern):
@@ -74,7 +52,9 @@ class Architecture(Sequence[Pattern]):
             try:
                 a, b, c, d = entry
             except (TypeError, ValueError):
-                raise ValueError(f"patterns[{n}] is {entry!r}, expected (a, b, c, d)") from None
+                raise ValueError(
+                    f"patterns[{n}] is {shown(entry)}, expected (a, b, c, d)"
+                ) from None
             chain.append(Pattern(a, b, c, d))
         if not chain:
             raise ValueError("patterns is empty, expected at least one pattern")
@@ -141,8 +121,8 @@ class Architecture(Sequence[Pattern]):
         >>> pp.Architecture.mixed_radix([2, 3], [3, 4], ranks=1)
         Architecture([(1, 2, 3, 3), (3, 3, 4, 1)])
         """
-        rows = _positive_ints(row_radices, "row_radices")
-        cols = rows if column_radices is None else _positive_ints(column_radices, "column_radices")
+        rows = positive_ints(row_radices, "row_radices")
+        cols = rows if column_radices is None else positive_ints(column_radices, "column_radices")
         if len(rows) != len(cols):
             raise ValueError(
                 f"row_radices has {len(rows)} entries but column_radices has {len(cols)}"
@@ -183,7 +163,7 @@ class Architecture(Sequence[Pattern]):
         >>> pp.Architecture.monarch((12, 25), 4, 5)
         Architecture([(1, 4, 5, 3), (5, 3, 5, 1)])
         """
-        m, n = _shape(shape)
+        m, n = shape_pair(shape)
         p, q = positive_int(p, "p"), positive_int(q, "q")
         if m % p:
             raise ValueError(f"p is {p}, expected a divisor of the {m} rows")
@@ -201,7 +181,7 @@ class Architecture(Sequence[Pattern]):
         >>> pp.Architecture.low_rank((6, 8), 2)
         Architecture([(1, 6, 2, 1), (1, 2, 8, 1)])
         """
-        m, n = _shape(shape)
+        m, n = shape_pair(shape)
         return cls.mixed_radix([m, 1], [1, n], positive_int(rank, "rank"))
 
     @classmethod
@@ -214,7 +194,7 @@ class Architecture(Sequence[Pattern]):
         >>> pp.Architecture.dense((6, 8)).nnz
         48
         """
-        m, n = _shape(shape)
+        m, n = shape_pair(shape)
         return cls([Pattern(1, m, n, 1)])
 
     @classmethod
@@ -249,7 +229,8 @@ class Architecture(Sequence[Pattern]):
         """
         from .supports import as_support
 
-        masks = [as_support(support, f"supports[{n}]") for n, support in enumerate(supports)]
+        given = items_of(supports, "supports", "a sequence of supports")
+        masks = [as_support(support, f"supports[{n}]") for n, support in enumerate(given)]
         if not masks:
             raise ValueError("supports is empty, expected at least one support")
         return cls(_chain_of([_patterns_of(mask, n) for n, mask in enumerate(masks)]))
@@ -447,9 +428,10 @@ def _chain_of(candidates: list[list[Pattern]]) -> list[Pattern]:
 
 def _ranks(ranks: int | Sequence[int], splits: int) -> list[int]:
     """`ranks` as a list with one entry per split."""
-    if not isinstance(ranks, Iterable):
+    if not isinstance(ranks, Iterable) or (isinstance(ranks, np.ndarray) and ranks.ndim == 0):
         return [positive_int(ranks, "ranks")] * splits
-    given = [positive_int(rank, f"ranks[{n}]") for n, rank in enumerate(ranks)]
+    listed = items_of(ranks, "ranks", "whole numbers")
+    given = [positive_int(rank, f"ranks[{n}]") for n, rank in enumerate(listed)]
     if len(given) != splits:
         raise ValueError(f"ranks has {len(given)} entries, expected {splits}: one per split")
     return given

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +13,10 @@ from scipy.sparse.linalg import LinearOperator
 
 from . import _core
 from .architecture import Architecture
-from .dtypes import as_array, converted, promoted
+from .checks import axis_number, items_of, shown, whole_number
+from .dtypes import SUPPORTED, as_array, converted, is_scalar, promoted
 from .permutations import as_permutation
+from .pickling import owned, reduced
 from .planning import Plan, plan
 from .rounding import add, can_add, frobenius_norm, orthonormalized, round_ranks
 
@@ -106,10 +107,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         *,
         architecture: Architecture | None = None,
     ) -> None:
-        try:
-            given = list(factors)
-        except TypeError:
-            raise TypeError(f"factors is {factors!r}, expected a sequence of arrays") from None
+        given = items_of(factors, "factors", "a sequence of arrays")
         arrays = [as_array(values, f"factors[{n}]") for n, values in enumerate(given)]
         if not arrays:
             raise ValueError("factors is empty, expected at least one 4-D array")
@@ -119,7 +117,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         if architecture is None:
             architecture = Architecture(values.shape for values in arrays)
         elif not isinstance(architecture, Architecture):
-            raise TypeError(f"architecture is {architecture!r}, expected an Architecture")
+            raise TypeError(f"architecture is {shown(architecture)}, expected an Architecture")
         if len(architecture) != len(arrays):
             raise ValueError(
                 f"architecture has {len(architecture)} patterns "
@@ -179,7 +177,8 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
 
         Tied axes have length 1. For a transpose they are views; for a conjugate, new arrays.
         """
-        values = self._data.values
+        # Views: of an array that owns its memory, anyone can make it writable again.
+        values = tuple(array.view() for array in self._data.values)
         if self._transposed:
             values = tuple(array.transpose(0, 2, 1, 3) for array in reversed(values))
         if self._conjugated:
@@ -268,7 +267,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         if out is not None and self._data.operator.multiply_into(x, out, axis, self._side):
             return out
         array = as_array(x, "x")
-        return self._product(array, out, _checked_axis(array, axis), False, False)
+        return self._product(array, out, axis_number(axis, array.ndim), False, False)
 
     def plan(self, batch: int = 1, *, layout: str = "columns", tune: bool = False) -> Plan:
         """Tell in words how a product with so many vectors runs; see `papilio.plan`.
@@ -307,20 +306,16 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         product = self._multiply(x)
         if product is not None:  # x was a plain vector or matrix
             return product
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__matmul__(x)
-        array = as_array(x, "x")
-        if array.ndim == 0:
-            raise ValueError("x has no axes, expected a vector or more")
+        array = with_axes(x)
         return self._product(array, None, max(array.ndim - 2, 0), False, False)
 
     def __rmatmul__(self, x: Any) -> Any:
         """Return ``x @ F``: x a vector, or vectors along the last axis."""
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__rmatmul__(x)
-        array = as_array(x, "x")
-        if array.ndim == 0:
-            raise ValueError("x has no axes, expected a vector or more")
+        array = with_axes(x)
         return self._product(array, None, array.ndim - 1, True, False)
 
     # What LinearOperator calls. Its vectors lie along the last axis (SciPy >= 1.18 has batches of
@@ -477,6 +472,10 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
             self.apply(unit, out=dense[:, start:stop])
         return dense
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> _Array:
+        """The dense matrix, for NumPy's functions: ``numpy.asarray(F)`` is ``F.toarray()``."""
+        return dense_array(self, dtype, copy)
+
     def astype(self, dtype: DTypeLike) -> Butterfly:
         """Return the operator with its values in another dtype (itself if it is the same).
 
@@ -577,11 +576,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
         >>> round(float(np.linalg.norm(F.factors[1])), 12)
         16.0
         """
-        try:
-            number = operator.index(centre)
-        except TypeError:
-            raise TypeError(f"centre is {centre!r}, expected a whole number") from None
-        return orthonormalized(self, number)
+        return orthonormalized(self, whole_number(centre, "centre"))
 
     def norm(self) -> float:
         """Return the Frobenius norm, from an orthonormalized chain in O(n r^2 log n) operations.
@@ -611,7 +606,9 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
 
     def __mul__(self, other: Any) -> Any:
         """Return the Butterfly times a number, or what ``@`` gives for anything else."""
-        if not np.isscalar(other):
+        if isinstance(other, np.ndarray) and other.ndim == 0:
+            other = other[()]
+        if not is_scalar(other):
             return super().__mul__(other)
         number = as_array(other, "other")
         dtype = np.result_type(self.dtype, other)
@@ -627,7 +624,7 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
 
     def __rmul__(self, other: Any) -> Any:
         """Return the Butterfly times a number, or what ``@`` gives for anything else."""
-        return self * other if np.isscalar(other) else super().__rmul__(other)
+        return self * other if np.ndim(other) == 0 else super().__rmul__(other)
 
     def __neg__(self) -> Butterfly:
         """Return the Butterfly times -1."""
@@ -659,9 +656,9 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
 
         save(self, path)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def _state(self) -> tuple[Any, ...]:
         data = self._data
-        return _rebuild, (
+        return (
             data.architecture,
             data.values,
             data.row_permutation,
@@ -670,6 +667,13 @@ class Butterfly(LinearOperator):  # type: ignore[misc]
             self._conjugated,
             self._report,
         )
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> Butterfly:
+        return _rebuild(*state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     def __copy__(self) -> Butterfly:
         return self
@@ -737,8 +741,31 @@ def _rebuild(
     conjugated: bool,
     report: Report | None,
 ) -> Butterfly:
-    data = make_data(architecture, values, row_permutation, column_permutation)
-    return _wrap(data, transposed, conjugated, report)
+    """What `_state` tells, from a pickle or a file that may be of anyone's making."""
+    if not isinstance(architecture, Architecture) or not isinstance(values, tuple | list):
+        raise ValueError("a Butterfly's architecture or values are missing")
+    if len(values) != len(architecture):
+        raise ValueError(f"architecture has {len(architecture)} patterns, values {len(values)}")
+    kept: list[_Array] = [owned(array) for array in values]
+    if not all(isinstance(array, np.ndarray) for array in kept):
+        raise ValueError("its values are not all arrays")
+    if {array.dtype for array in kept} - {kept[0].dtype} or kept[0].dtype not in SUPPORTED:
+        raise ValueError("its values are not all of one dtype that papilio knows")
+    for n, (array, pattern) in enumerate(zip(kept, architecture, strict=True)):
+        if not pattern.fits_values(array.shape):
+            raise ValueError(f"values {n} have shape {array.shape}, expected {tuple(pattern)}")
+    rows, columns = (
+        None if permutation is None else as_permutation(permutation, size, name)
+        for permutation, size, name in zip(
+            (row_permutation, column_permutation),
+            architecture.shape,
+            ("row_permutation", "column_permutation"),
+            strict=True,
+        )
+    )
+    if not isinstance(transposed, bool) or not isinstance(conjugated, bool):
+        raise ValueError("its flags are neither True nor False")
+    return _wrap(make_data(architecture, kept, rows, columns), transposed, conjugated, report)
 
 
 def _inverse_transposed(values: _Array, name: str) -> _Array:
@@ -780,23 +807,13 @@ def _check_out(out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any]
         raise ValueError(f"out has shape {out.shape}, expected {shape}")
     if not out.flags.writeable:
         raise ValueError("out is read-only, expected a writable array")
-    repeats = any(step == 0 and n > 1 for step, n in zip(out.strides, out.shape, strict=True))
-    if out.size and (repeats or not readable_in_place(out)):
+    if out.size and (not readable_in_place(out) or overlaps_itself(out)):
         raise ValueError(
-            f"out has strides {out.strides}, expected aligned non-zero multiples of {out.itemsize}"
+            f"out has strides {out.strides}, expected aligned non-zero multiples of {out.itemsize} "
+            "that give each entry a place of its own"
         )
     if _overlap(out, x) and not _same_memory(out, x):
         raise ValueError("out overlaps x, expected separate memory or x itself")
-
-
-def _checked_axis(x: _Array, axis: Any) -> int:
-    try:
-        axis = operator.index(axis)
-    except TypeError:
-        raise TypeError(f"axis is {axis!r}, expected a whole number") from None
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"axis is {axis}, but x has {x.ndim} axes")
-    return int(axis % x.ndim)
 
 
 def _result_of(
@@ -822,13 +839,44 @@ def _result_of(
     return out
 
 
+def with_axes(x: Any) -> _Array:
+    """What is multiplied by an operator, as an array of at least one axis."""
+    array = as_array(x, "x")
+    if array.ndim == 0:
+        raise ValueError("x has no axes, expected a vector or more")
+    return array
+
+
 def prepared_product(
     F: LinearOperator, x: ArrayLike, out: _Array | None, axis: int
 ) -> tuple[_Array, _Array, int]:
     """Check the arguments of ``F.apply``: x as an array, `out` or a new one, the axis."""
     array = as_array(x, "x")
-    axis = _checked_axis(array, axis)
+    axis = axis_number(axis, array.ndim)
     return array, _result_of(F.shape, F.dtype, array, out, axis), axis
+
+
+def overlaps_itself(x: _Array) -> bool:
+    """Whether two entries of x lie in the same place."""
+    end = x.itemsize
+    axes = [(abs(step), n) for step, n in zip(x.strides, x.shape, strict=True) if n > 1]
+    for step, n in sorted(axes):
+        if step < end:
+            break  # entries along this axis lie between others: only a list of all places tells
+        end += step * (n - 1)
+    else:
+        return False
+    places = sum(np.arange(n).reshape((-1,) + (1,) * k) * step for k, (step, n) in enumerate(axes))
+    gaps = np.diff(np.sort(np.ravel(places)))
+    return bool((gaps < x.itemsize).any())
+
+
+def dense_array(F: Any, dtype: Any, copy: bool | None) -> _Array:
+    """What ``F.__array__`` returns."""
+    if copy is False:
+        raise ValueError("copy is False, but an operator's dense matrix is always a new array")
+    dense: _Array = F.toarray()
+    return dense if dtype is None else dense.astype(dtype, copy=False)
 
 
 def _same_memory(x: _Array, y: _Array) -> bool:

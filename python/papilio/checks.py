@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-_LONGEST = 80  # characters of a value in a message
+LONGEST = 2**40  # entries of a vector: no machine holds more
+_LONGEST_TEXT = 80  # characters of a value in a message
 
 
 def shown(value: Any) -> str:
@@ -28,7 +30,7 @@ def shown(value: Any) -> str:
         text = " ".join(repr(value).split())
     except Exception:  # a repr may raise anything
         text = ""
-    if not text or len(text) > _LONGEST:
+    if not text or len(text) > _LONGEST_TEXT:
         return f"a {type(value).__name__}"
     return text
 
@@ -62,16 +64,27 @@ def positive_int(value: Any, name: str) -> int:
     return whole_number(value, name, 1)
 
 
+def length(value: Any, name: str) -> int:
+    """Return the length of a vector as an int from 1 to LONGEST, or raise naming it."""
+    number = positive_int(value, name)
+    if number > LONGEST:
+        raise ValueError(f"{name} is {number}, expected at most {LONGEST}")
+    return number
+
+
+def items_of(values: Any, name: str, wanted: str) -> list[Any]:
+    """Return a list of what is in a sequence (but a string), or raise naming it."""
+    try:
+        if isinstance(values, str | bytes):
+            raise TypeError
+        return list(values)
+    except Exception:  # what isn't a sequence may raise anything
+        raise TypeError(f"{name} is {shown(values)}, expected {wanted}") from None
+
+
 def positive_ints(values: Iterable[Any], name: str) -> list[int]:
     """Return `values` as a list of ints, at least one, of at least 1 each."""
-    if isinstance(values, str | bytes):
-        raise TypeError(f"{name} is {shown(values)}, expected a sequence of whole numbers")
-    try:
-        entries = list(values)
-    except TypeError:
-        raise TypeError(
-            f"{name} is {shown(values)}, expected a sequence of whole numbers"
-        ) from None
+    entries = items_of(values, name, "a sequence of whole numbers")
     if not entries:
         raise ValueError(f"{name} is empty, expected at least one number")
     return [positive_int(value, f"{name}[{n}]") for n, value in enumerate(entries)]
@@ -125,6 +138,17 @@ def tolerance(value: Any, name: str = "tol", *, zero: bool = False) -> float:
         wanted = "at least 0 and below 1" if zero else "between 0 and 1"
         raise ValueError(f"{name} is {number}, expected a number {wanted}")
     return number
+
+
+def path_text(value: Any, name: str = "path") -> str:
+    """Return a path as a string, or raise naming `name`."""
+    try:
+        text = os.fsdecode(value)
+    except TypeError:
+        raise TypeError(f"{name} is {shown(value)}, expected a path") from None
+    if "\0" in text:
+        raise ValueError(f"{name} is {shown(value)}, expected a path, without null characters")
+    return text
 
 
 def flag(value: Any, name: str) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 
 from .architecture import Architecture
 from .config import show_config
@@ -165,15 +167,47 @@ def _int(text: str, argument: str) -> int:
 
 
 def _read(path: str) -> np.ndarray[Any, Any]:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is not an array that numpy.save wrote: {error}") from None
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path} holds several arrays, expected one (.npy)")
+    with open(path, "rb") as file:
+        start = file.read(len(npy.MAGIC_PREFIX))
+        if start[:4] == b"PK\x03\x04":
+            raise ValueError(f"{path} holds several arrays, expected one (.npy)")
+        if start != npy.MAGIC_PREFIX:
+            raise ValueError(f"{path} is not an array that numpy.save wrote: it starts otherwise")
+        file.seek(0)
+        try:
+            _check_size(file)
+            array: np.ndarray[Any, Any] = npy.read_array(file, allow_pickle=False)
+        except MemoryError:
+            raise
+        except Exception as error:  # what NumPy's header parser raises has no limits
+            raise ValueError(f"{path} is not an array that numpy.save wrote: {error}") from None
     return array
+
+
+def _check_size(file: IO[bytes]) -> None:
+    """That the file is as long as its header says, before memory is taken."""
+    version = npy.read_magic(file)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    held = os.fstat(file.fileno()).st_size - file.tell()
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize > held:
+        raise ValueError(f"its header tells of shape {shape}, {dtype}, but it has {held} bytes")
+    file.seek(0)
+
+
+def _check_output(path: str, *inputs: str | None) -> None:
+    """That a result can go there and destroys no input, before any work is done."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise ValueError(f"--output is {path!r}, expected a path in a folder that exists")
+    if os.path.isdir(path):
+        raise ValueError(f"--output is {path!r}, expected a path of a file, not of a folder")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"--output is {path!r}, but nothing may be written in its folder")
+    for given in inputs:
+        both = given is not None and os.path.exists(given) and os.path.exists(path)
+        if both and os.path.samefile(str(given), path):
+            raise ValueError(f"--output is {path!r}, expected another file than the input")
 
 
 def _permutation(text: str | None) -> Permutation:
@@ -183,12 +217,14 @@ def _permutation(text: str | None) -> Permutation:
 
 
 def _order(text: str) -> Order:
-    if all(part.strip().isdigit() for part in text.split(",")):
+    if all(part.strip().isdecimal() for part in text.split(",")):
         return [int(part) for part in text.split(",")]
     return text  # type: ignore[return-value]  # factorize names the orders that there are
 
 
 def _factorize(options: argparse.Namespace) -> None:
+    permutations = (options.row_permutation, options.column_permutation)
+    _check_output(options.output, options.matrix, *permutations)
     matrix = _read(options.matrix)
     butterfly = factorize(
         matrix,
@@ -214,6 +250,7 @@ def _has_tqdm() -> bool:
 
 
 def _apply(options: argparse.Namespace) -> None:
+    _check_output(options.output, options.operator, options.vectors)
     butterfly = load(options.operator)
     if options.op != "none":
         butterfly = butterfly.T if options.op == "transpose" else butterfly.H

@@ -12,10 +12,19 @@ from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
 from .along_axis import AlongAxis
-from .butterfly import Butterfly, chunks, prepared_product, readable_in_place
-from .dtypes import converted
+from .butterfly import (
+    Butterfly,
+    chunks,
+    dense_array,
+    prepared_product,
+    readable_in_place,
+    with_axes,
+)
+from .checks import items_of, shown
+from .dtypes import converted, is_scalar
 from .lowering import lower
 from .parts import Applied, Pairs, Part, Sparse
+from .pickling import reduced
 
 _Array = np.ndarray[Any, Any]
 
@@ -77,14 +86,16 @@ class Composition(LinearOperator):  # type: ignore[misc]
     ----------
     parts : sequence
         The factors, left to right: each a `Butterfly`, a SciPy sparse matrix or a part of another
-        composition.
+        composition. Matrices are copied; integers and bools become float64.
     inverse : callable, optional
         Returns the inverse operator, if there is one that is known exactly.
 
     Raises
     ------
+    TypeError
+        For a part of another kind or dtype.
     ValueError
-        If there are no parts or their shapes don't fit.
+        If there are no parts, their shapes don't fit or a sparse matrix is damaged.
 
     Notes
     -----
@@ -118,15 +129,14 @@ class Composition(LinearOperator):  # type: ignore[misc]
         self, parts: Sequence[Any], inverse: Callable[[], Butterfly | Composition] | None = None
     ) -> None:
         made: list[Part] = []
-        try:
-            given = list(parts)
-        except TypeError:
-            raise TypeError(f"parts is {parts!r}, expected a sequence of operators") from None
+        given = items_of(parts, "parts", "a sequence of operators")
+        if inverse is not None and not callable(inverse):
+            raise TypeError(f"inverse is {shown(inverse)}, expected a function or None")
         for n, part in enumerate(given):
             if isinstance(part, Composition):
                 made.extend(part._parts)
             elif scipy.sparse.issparse(part):
-                made.append(Sparse(part))
+                made.append(Sparse.copy_of(part, f"parts[{n}]"))
             elif isinstance(part, Butterfly | Sparse | Pairs | AlongAxis):
                 made.append(part)
             else:
@@ -220,15 +230,17 @@ class Composition(LinearOperator):  # type: ignore[misc]
         product = (self._multiply or self._compile())(x)
         if product is not None:  # x was a plain vector or matrix
             return product
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__matmul__(x)
-        return self.apply(x, axis=-2 if np.ndim(x) > 1 else 0)
+        array = with_axes(x)
+        return self.apply(array, axis=max(array.ndim - 2, 0))
 
     def __rmatmul__(self, x: Any) -> Any:
         """Return ``x @ F``: x a vector, or vectors along the last axis."""
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__rmatmul__(x)
-        return self._transpose().apply(x, axis=-1)
+        array = with_axes(x)
+        return self._transpose().apply(array, axis=array.ndim - 1)
 
     def _matvec(self, x: _Array) -> _Array:
         column = x.ndim == 2 and x.shape == (self.shape[1], 1)
@@ -309,6 +321,10 @@ class Composition(LinearOperator):  # type: ignore[misc]
         """
         return self.apply(np.eye(self.shape[1], dtype=self.dtype))
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> _Array:
+        """The dense matrix, for NumPy's functions: ``numpy.asarray(F)`` is ``F.toarray()``."""
+        return dense_array(self, dtype, copy)
+
     def astype(self, dtype: Any) -> Composition:
         """Return the operator with values of the precision of `dtype` (itself if it is the same).
 
@@ -333,8 +349,15 @@ class Composition(LinearOperator):  # type: ignore[misc]
             None if inverse is None else partial(_derived, inverse, "astype", wanted),
         )
 
+    def _state(self) -> tuple[Any, ...]:
+        return self._parts, self._inverse
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> Composition:
+        return cls(*state)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Composition, (self._parts, self._inverse)
+        return reduced(self)
 
     def __copy__(self) -> Composition:
         return self

@@ -17,8 +17,9 @@ from scipy import LowLevelCallable
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from . import _core
-from .architecture import Architecture, _shape
+from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
+from .checks import positive_int, shape_pair
 from .clustering import Indices, tree_order
 from .compression_error import Error, SampledError, exact_error
 from .dtypes import as_array, promoted
@@ -35,7 +36,6 @@ from .interpolation import (
     fitting,
     scaled,
 )
-from .pattern import positive_int
 from .section import Section
 from .sketching import Products, Sketch
 
@@ -432,7 +432,7 @@ def _as_given(source: Any, shape: Any) -> _Given:
             raise TypeError("source is a sequence, expected the pair (matvec, rmatvec), or numbers")
         if shape is None:
             raise ValueError("shape is None, expected (rows, columns) for a pair of functions")
-        m, n = _shape(shape)
+        m, n = shape_pair(shape)
         probe = np.asarray(source[0](np.zeros(n)))
         return _Given(LinearOperator((m, n), source[0], rmatvec=source[1], dtype=probe.dtype))
     if scipy.sparse.issparse(source):
@@ -462,10 +462,10 @@ def _shape_of(source: Any, shape: Any) -> tuple[int, int]:
     own = getattr(source, "shape", None)
     if shape is None and own is None:
         raise ValueError("shape is None, expected (rows, columns)")
-    if own is not None and shape is not None and tuple(own) != _shape(shape):
+    if own is not None and shape is not None and tuple(own) != shape_pair(shape):
         raise ValueError(f"shape is {tuple(shape)}, but source has shape {tuple(own)}")
     given: Any = own if shape is None else shape
-    return _shape(given)
+    return shape_pair(given)
 
 
 def _orders(

@@ -9,9 +9,9 @@ import numpy as np
 import scipy
 
 from . import _core
-from .pattern import positive_int
+from .checks import positive_int
 
-_MOST_THREADS = 2**31 - 1  # the core counts them in an int
+_MOST_THREADS = 4096  # as in cpp/include/papilio/threads.hpp
 
 
 def set_num_threads(threads: int) -> None:
@@ -23,7 +23,7 @@ def set_num_threads(threads: int) -> None:
     Parameters
     ----------
     threads : int
-        At least 1.
+        From 1 to 4096.
 
     Examples
     --------

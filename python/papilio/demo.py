@@ -14,9 +14,9 @@ import scipy.linalg
 from . import _core
 from .architecture import Architecture
 from .butterfly import Butterfly
+from .checks import power_of_two
 from .config import get_num_threads
 from .factorization import factorize
-from .pattern import power_of_two
 
 _Array = np.ndarray[Any, Any]
 

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
+from .checks import LONGEST, flag, positive_int, shown, tolerance
 from .orders import auto_order, balanced_order
-from .pattern import positive_int, relative_tolerance
 from .permutations import as_permutation, bit_reversal, default_eight
 from .report import Report
 from .source import Source
@@ -66,7 +66,7 @@ def factorize(
         proved from three factors on.
     tol : float, optional
         Find the ranks: at each split the smallest one that keeps the relative error at most
-        `tol`, which is below 1. The ranks of `architecture` are then not used.
+        `tol`, below 1. The ranks of `architecture` are then not used.
     max_rank : int, optional
         No rank above this, with `tol` only; the report says whether `tol` was met all the same.
     row_permutation, column_permutation : array_like of int, "bit_reversal" or "search", optional
@@ -136,11 +136,13 @@ def factorize(
     if chain.shape != source.shape:
         raise ValueError(f"architecture has shape {chain.shape} but A has shape {source.shape}")
     chain._require_chainable()
-    tolerance = None if tol is None else relative_tolerance(tol, "tol", positive=True)
+    relative = None if tol is None else tolerance(tol)
     if max_rank is not None:
-        max_rank = positive_int(max_rank, "max_rank")
-        if tolerance is None:
+        max_rank = min(positive_int(max_rank, "max_rank"), LONGEST)
+        if relative is None:
             raise ValueError("max_rank needs tol; without it the architecture says the ranks")
+    orthonormalize = flag(orthonormalize, "orthonormalize")
+    overwrite_a = flag(overwrite_a, "overwrite_a")
     splits = _splits(order, chain)
     rows = _candidates(row_permutation, chain.shape[0], "row_permutation")
     cols = _candidates(column_permutation, chain.shape[1], "column_permutation")
@@ -162,7 +164,7 @@ def factorize(
             [(p.a, p.b, p.c, p.d) for p in chain],
             splits,
             bool(orthonormalize),
-            tolerance or 0.0,
+            relative or 0.0,
             min(max_rank or 0, *source.shape),  # more has no rank
             bool(overwrite_a),
             pair[0][1],
@@ -203,7 +205,7 @@ def factorize(
         row_permutation=row[0],
         column_permutation=col[0],
         seconds=time.perf_counter() - start,
-        tolerance=tolerance,
+        tolerance=relative,
         max_rank=max_rank,
     )
     return from_owned(found_architecture, values, row[1], col[1], report)
@@ -214,12 +216,15 @@ def _architecture(given: Architecture | Sequence[Any]) -> Architecture:
         return given
     try:
         radices = list(given)
+        if not radices:
+            raise ValueError(f"architecture is {shown(given)}, expected at least one radix")
         if len(radices) == 2 and not any(np.isscalar(r) for r in radices):
             return Architecture.mixed_radix(radices[0], radices[1])
         return Architecture.mixed_radix(radices)
     except TypeError:
         raise TypeError(
-            f"architecture is {given!r}, expected an Architecture, radices, or a pair of radices"
+            f"architecture is {shown(given)}, expected an Architecture, radices, or a pair of "
+            "radices"
         ) from None
 
 
@@ -241,7 +246,9 @@ def _splits(order: Order, chain: Architecture) -> list[int]:
     try:
         splits = [positive_int(split, "a split of order") for split in order]
     except TypeError:
-        raise TypeError(f"order is {order!r}, expected a name or a sequence of splits") from None
+        raise TypeError(
+            f"order is {shown(order)}, expected a name or a sequence of splits"
+        ) from None
     if sorted(splits) != list(range(1, length)):
         raise ValueError(
             f"order is {splits}, expected a permutation of the splits 1..{length - 1}"
@@ -323,7 +330,7 @@ def reporter(progress: Progress, title: str) -> Iterator[Callable[[float], objec
     """What to call with the fraction done, or None; a bar shows the title."""
     if callable(progress):
         yield progress
-    elif progress:
+    elif flag(progress, "progress"):
         try:
             from tqdm import tqdm
         except ImportError:

@@ -15,8 +15,10 @@ from numpy.lib import format as npy
 
 from .architecture import Architecture
 from .butterfly import Butterfly, _rebuild
+from .checks import path_text
 from .dtypes import SUPPORTED
 from .permutations import as_permutation
+from .pickling import fingerprint
 
 _VERSION = 1
 _MOST_FACTORS = 10_000
@@ -24,6 +26,7 @@ _MOST_FACTORS = 10_000
 
 def save(butterfly: Butterfly, path: str | os.PathLike[str]) -> None:
     """Write `butterfly` to `path`; see `Butterfly.save`."""
+    *state, _ = butterfly._state()
     data = butterfly._data
     members: dict[str, Any] = {
         "papilio": np.array([_VERSION, butterfly._transposed, butterfly._conjugated], np.int64),
@@ -34,6 +37,8 @@ def save(butterfly: Butterfly, path: str | os.PathLike[str]) -> None:
         members["row_permutation"] = data.row_permutation
     if data.column_permutation is not None:
         members["column_permutation"] = data.column_permutation
+    # The archive has a checksum of each member; this one holds them together.
+    members["digest"] = np.array([fingerprint(tuple(state))], np.int64)
     with replacing(path) as file:
         np.savez(file, **members)
 
@@ -41,7 +46,7 @@ def save(butterfly: Butterfly, path: str | os.PathLike[str]) -> None:
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a new file beside `path` that takes its place at the end, unless something fails."""
-    target = os.fsdecode(path)
+    target = path_text(path)
     aside = f"{target}.{secrets.token_hex(4)}.part"
     try:
         with open(aside, "xb") as file:
@@ -76,7 +81,7 @@ def load(path: str | os.PathLike[str]) -> Butterfly:
     >>> pp.load(path).shape
     (16, 16)
     """
-    target = os.fsdecode(path)
+    target = path_text(path)
     with open(target, "rb") as file:
         try:
             return _read(file)
@@ -89,7 +94,12 @@ def load(path: str | os.PathLike[str]) -> Butterfly:
 def _read(file: IO[bytes]) -> Butterfly:
     available = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
-        names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        names: dict[str, zipfile.ZipInfo] = {}
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            if name in names:
+                raise ValueError(f"it has two members {name}")
+            names[name] = info
 
         def member(name: str, fits: Callable[[tuple[int, ...]], bool]) -> np.ndarray[Any, Any]:
             if name not in names:
@@ -125,9 +135,24 @@ def _read(file: IO[bytes]) -> Butterfly:
             as_permutation(member(name, (size,).__eq__), size, name) if name in names else None
             for name, size in (("row_permutation", rows), ("column_permutation", cols))
         ]
+        known = {"papilio", "patterns", "digest", "row_permutation", "column_permutation"}
+        unknown = set(names) - known - {f"values_{n}" for n in range(len(values))}
+        if unknown:
+            raise ValueError(f"it has a member {min(unknown)!r} that no Butterfly has")
+        state = (
+            architecture,
+            tuple(values),
+            *permutations,
+            bool(transposed),
+            bool(conjugated),
+        )
+        if "digest" in names:  # papilio 0.1.0 wrote none
+            digest = member("digest", lambda shape: shape == (1,))
+            if digest.tolist() != [fingerprint(state)]:
+                raise ValueError("its members don't belong together: the digest is wrong")
         return _rebuild(
             architecture,
-            [np.require(array, requirements=["C", "A", "W"]) for array in values],
+            values,
             permutations[0],
             permutations[1],
             bool(transposed),

@@ -12,9 +12,9 @@ import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from .checks import positive_int
 from .dtypes import as_array
 from .legendre import Angles, legendre_polynomials
-from .pattern import positive_int
 
 __all__ = [
     "Kernel",

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import scipy.sparse
 
+from .dtypes import promoted
+from .pickling import reduced
+
 if TYPE_CHECKING:
     from .butterfly import Butterfly
     from .composition import Composition
@@ -38,6 +41,39 @@ class Sparse:
 
     def __init__(self, matrix: Any) -> None:
         self.matrix = scipy.sparse.csr_array(matrix)
+        for array in (self.matrix.data, self.matrix.indices, self.matrix.indptr):
+            array.setflags(write=False)
+
+    @staticmethod
+    def copy_of(matrix: Any, name: str) -> Sparse:
+        """A user's sparse matrix, checked, in a supported dtype; nothing of it is kept."""
+        dtype = promoted(matrix.dtype, name)
+        if matrix.ndim != 2 or 0 in matrix.shape:
+            raise ValueError(
+                f"{name} has shape {matrix.shape}, expected a matrix of at least one entry"
+            )
+        try:
+            copy = scipy.sparse.csr_array(matrix, copy=True)
+            copy.check_format(full_check=True)
+        except ValueError as error:
+            raise ValueError(f"{name} is a damaged sparse matrix: {error}") from None
+        copy.sum_duplicates()
+        return Sparse(copy.astype(dtype))
+
+    def _state(self) -> tuple[Any, ...]:
+        m = self.matrix
+        return m.data, m.indices, m.indptr, m.shape
+
+    @classmethod
+    def _from_state(cls, data: Any, indices: Any, indptr: Any, shape: Any) -> Sparse:
+        matrix = scipy.sparse.csr_array((data, indices, indptr), shape=shape)
+        return cls.copy_of(matrix, "matrix")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # pickles of papilio 0.1.0
+        self.matrix = Sparse.copy_of(state["matrix"], "matrix").matrix
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -68,6 +104,16 @@ class Pairs:
 
     def __init__(self, butterfly: Butterfly | Composition) -> None:
         self.butterfly = butterfly
+
+    def _state(self) -> tuple[Any, ...]:
+        return (self.butterfly,)
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> Pairs:
+        return cls(*state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     @property
     def shape(self) -> tuple[int, int]:

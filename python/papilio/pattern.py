@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,60 +9,14 @@ import numpy as np
 import scipy.sparse
 
 from . import _core
+from .checks import positive_int, shown
 
 _LARGEST = 2**63 - 1
 
 
-def positive_int(value: Any, name: str) -> int:
-    """Return `value` as an int of at least 1, or raise naming `name`."""
-    if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} is {value!r}, expected a whole number")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is {value!r}, expected a whole number") from None
-    if number < 1:
-        raise ValueError(f"{name} is {number}, expected at least 1")
-    return number
-
-
-def finite_number(value: Any, name: str, *, positive: bool = False) -> float:
-    """Return `value` as a finite float of at least 0 (above 0 if `positive`), or raise."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} is {value!r}, expected a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not 0 <= number < math.inf or (positive and number == 0):
-        wanted = "a positive number" if positive else "a number of at least 0"
-        raise ValueError(f"{name} is {number}, expected {wanted}")
-    return number
-
-
-def relative_tolerance(value: Any, name: str, *, positive: bool = False) -> float:
-    """Return `value` as a float of at least 0 (above 0 if `positive`) and below 1, or raise.
-
-    The zero matrix has the relative error 1: a tolerance of 1 asks for nothing, and is rather a
-    percentage or an absolute error.
-    """
-    number = finite_number(value, name, positive=positive)
-    if number >= 1:
-        raise ValueError(f"{name} is {number}, expected a number below 1: it is a relative error")
-    return number
-
-
-def power_of_two(value: Any, name: str) -> int:
-    """Return `value` as an int that is a power of two, or raise naming `name`."""
-    number = positive_int(value, name)
-    if number & (number - 1):
-        raise ValueError(f"{name} is {number}, expected a power of two")
-    return number
-
-
 def _sizes_of(other: Any) -> tuple[int, int, int, int]:
     if not isinstance(other, Pattern):
-        raise TypeError(f"other is {other!r}, expected a Pattern")
+        raise TypeError(f"other is {shown(other)}, expected a Pattern")
     return other._sizes
 
 

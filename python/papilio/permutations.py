@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .architecture import _positive_ints
-from .pattern import power_of_two
+from .checks import length, positive_ints, power_of_two
+from .dtypes import plain_array
 from .recovery import Recovery, recover
 
 __all__ = ["Recovery", "bit_reversal", "default_eight", "digit_reversal", "recover"]
@@ -17,10 +18,7 @@ __all__ = ["Recovery", "bit_reversal", "default_eight", "digit_reversal", "recov
 
 def as_permutation(permutation: Any, size: int, name: str) -> NDArray[np.int64]:
     """Return a permutation of ``0..size-1`` as a read-only int64 array, or raise naming it."""
-    try:
-        array = np.asarray(permutation)
-    except ValueError as error:
-        raise ValueError(f"{name} is not an array: {error}") from None
+    array = plain_array(permutation, name)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} has dtype {array.dtype}, expected integers")
     if array.shape != (size,):
@@ -56,7 +54,7 @@ def bit_reversal(n: int) -> NDArray[np.int64]:
     >>> pp.permutations.bit_reversal(8)
     array([0, 4, 2, 6, 1, 5, 3, 7])
     """
-    n = power_of_two(n, "n")
+    n = length(power_of_two(n, "n"), "n")
     return digit_reversal([2] * (n.bit_length() - 1) or [1])
 
 
@@ -103,8 +101,10 @@ def digit_reversal(radices: Sequence[int]) -> NDArray[np.int64]:
     >>> F.report.relative_error < 1e-13
     True
     """
+    sizes = positive_ints(radices, "radices")
+    np.empty(length(math.prod(sizes), "the product of radices"), np.int64)  # if there is memory
     reversal = np.zeros(1, dtype=np.int64)
-    for radix in reversed(_positive_ints(radices, "radices")):
+    for radix in reversed(sizes):
         reversal = (np.arange(radix)[:, None] + radix * reversal).ravel()
     return reversal
 
@@ -140,7 +140,7 @@ def default_eight(n: int) -> dict[str, NDArray[np.int64]]:
     >>> pp.permutations.default_eight(4)["001"]
     array([0, 2, 1, 3])
     """
-    n = power_of_two(n, "n")
+    n = length(power_of_two(n, "n"), "n")
     return {
         f"{code:03b}": _relaxed_permutation(n, bool(code & 4), bool(code & 2), bool(code & 1))
         for code in range(8)

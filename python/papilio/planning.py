@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from .checks import flag, one_of, positive_int
 
 if TYPE_CHECKING:
     from .butterfly import Butterfly
 
 _LAYOUTS = ("columns", "rows")
+_LARGEST_BATCH = 2**40  # vectors; products of it with sizes fit in the core's 64 bits
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,14 +119,11 @@ def plan(F: Butterfly, batch: int = 1, *, layout: str = "columns", tune: bool = 
 
     if not isinstance(F, Butterfly):
         raise TypeError(f"F is a {type(F).__name__}, expected a Butterfly")
-    try:
-        batch = operator.index(batch)
-    except TypeError:
-        raise TypeError(f"batch is {batch!r}, expected a whole number") from None
-    if batch < 1:
-        raise ValueError(f"batch is {batch}, expected at least 1")
-    if layout not in _LAYOUTS:
-        raise ValueError(f"layout is {layout!r}, expected 'columns' or 'rows'")
+    batch = positive_int(batch, "batch")
+    if batch > _LARGEST_BATCH:
+        raise ValueError(f"batch is {batch}, expected at most {_LARGEST_BATCH}")
+    layout = one_of(layout, "layout", _LAYOUTS)
+    tune = flag(tune, "tune")
     if batch == 1:
         layout = "rows"  # one vector is contiguous in itself
     key = (batch, layout, layout)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .architecture import Architecture
-from .checks import finite_number, power_of_two, whole_number
+from .checks import power_of_two, tolerance, whole_number
 from .dtypes import as_array
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def recover(
 
     start = time.perf_counter()
     matrix = _checked(A)
-    tol = finite_number(tol, "tol")
+    tol = tolerance(tol, zero=True)
     restarts = whole_number(restarts, "restarts", 0)
     rng = np.random.default_rng(whole_number(seed, "seed", 0))
     n = len(matrix)

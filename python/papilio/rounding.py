@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core
+from . import _core, checks
 from .architecture import Architecture
 from .dtypes import safe_norm
-from .pattern import Pattern, positive_int, relative_tolerance
+from .pattern import Pattern
 from .report import Report
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def round_ranks(F: Butterfly, tol: float | None, max_rank: int | None) -> Butter
     from .butterfly import from_owned
 
     start = time.perf_counter()
-    tolerance = 0.0 if tol is None else relative_tolerance(tol, "tol")
+    tolerance = 0.0 if tol is None else checks.tolerance(tol, zero=True)
     if max_rank is not None:
-        max_rank = positive_int(max_rank, "max_rank")
+        max_rank = checks.positive_int(max_rank, "max_rank")
     limit = 0 if max_rank is None else min(max_rank, *F.shape)  # more has no rank
     G, transposed = chainable_form(F)
     patterns, values, facts = _core.round(*_chain(G), tolerance, limit)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from . import checks
 from .architecture import Architecture
 from .butterfly import Butterfly
 from .factorization import Progress, factorize, reporter
-from .pattern import positive_int, relative_tolerance
 from .source import Source
 
 _MOST_MIDDLE = 4  # two-factor splits tried around the square root
@@ -147,9 +147,10 @@ def best_architecture(
     (128, '001')
     """
     start = time.perf_counter()
-    tolerance = None if tol is None else relative_tolerance(tol, "tol", positive=True)
+    tolerance = None if tol is None else checks.tolerance(tol)
+    permutations = checks.flag(permutations, "permutations")
     if budget is not None:
-        budget = positive_int(budget, "budget")
+        budget = checks.positive_int(budget, "budget")
     elif tolerance is None:
         raise ValueError("tol and budget are None, expected at least one of them")
     m, n = Source(A).shape

@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from .architecture import Architecture
-from .butterfly import Butterfly
-from .dtypes import as_array, promoted
-from .pattern import positive_int
+from .butterfly import Butterfly, dense_array, with_axes
+from .checks import axis_number, shape_pair, shown
+from .dtypes import as_array, is_scalar, promoted
+from .pickling import reduced
 
 if TYPE_CHECKING:
     from .compress import CompressionReport
@@ -56,9 +57,8 @@ class Section(LinearOperator):  # type: ignore[misc]
 
     def __init__(self, butterfly: Butterfly, shape: tuple[int, int]) -> None:
         if not isinstance(butterfly, Butterfly):
-            raise TypeError(f"butterfly is {butterfly!r}, expected a Butterfly")
-        rows, columns = shape
-        inside = positive_int(rows, "shape[0]"), positive_int(columns, "shape[1]")
+            raise TypeError(f"butterfly is {shown(butterfly)}, expected a Butterfly")
+        inside = shape_pair(shape)
         if inside[0] > butterfly.shape[0] or inside[1] > butterfly.shape[1]:
             raise ValueError(f"shape is {inside}, expected at most {butterfly.shape}")
         self.butterfly = butterfly
@@ -99,9 +99,7 @@ class Section(LinearOperator):  # type: ignore[misc]
                [3., 1., 1.]])
         """
         array = as_array(x, "x")
-        if not -array.ndim <= axis < array.ndim:
-            raise ValueError(f"axis is {axis}, but x has {array.ndim} axes")
-        axis %= array.ndim
+        axis = axis_number(axis, array.ndim)
         if array.shape[axis] != self.shape[1]:
             raise ValueError(
                 f"x has shape {array.shape}, expected length {self.shape[1]} along axis {axis}: "
@@ -112,23 +110,24 @@ class Section(LinearOperator):  # type: ignore[misc]
         padded = np.zeros(shape, np.result_type(self.dtype, promoted(array.dtype, "x")))
         inside = (slice(None),) * axis
         padded[(*inside, slice(self.shape[1]))] = array
-        whole = self.butterfly.apply(padded, axis=axis)
-        # A view would be strided, and keep the whole alive.
-        product = whole[(*inside, slice(self.shape[0]))]
-        return np.ascontiguousarray(product) if product.size == whole.size else product.copy()
+        product = self.butterfly.apply(padded, axis=axis)
+        if product.shape[axis] == self.shape[0]:
+            return product
+        # A copy: a view would keep all of the padded result.
+        return product[(*inside, slice(self.shape[0]))].copy(order="K")
 
     def __matmul__(self, x: Any) -> Any:
         """Return ``S @ x``: x a vector, or vectors along the last axis but one."""
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__matmul__(x)
-        array = as_array(x, "x")
+        array = with_axes(x)
         return self.apply(array, max(array.ndim - 2, 0))
 
     def __rmatmul__(self, x: Any) -> Any:
         """Return ``x @ S``: x a vector, or vectors along the last axis."""
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, LinearOperator) or is_scalar(x):
             return super().__rmatmul__(x)
-        return self._transpose().apply(x, -1)
+        return self._transpose().apply(with_axes(x), -1)
 
     def _matvec(self, x: _Array) -> _Array:
         return self.apply(x, 0 if x.shape[-1:] == (1,) and x.ndim == 2 else x.ndim - 1)
@@ -170,6 +169,20 @@ class Section(LinearOperator):  # type: ignore[misc]
                [ 1., -1.,  1.]])
         """
         return self.apply(np.eye(self.shape[1], dtype=self.dtype))
+
+    def _state(self) -> tuple[Any, ...]:
+        return self.butterfly, self.shape
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> Section:
+        return cls(*state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> _Array:
+        """The dense matrix, for NumPy's functions: ``numpy.asarray(S)`` is ``S.toarray()``."""
+        return dense_array(self, dtype, copy)
 
     def __repr__(self) -> str:
         rows, columns = self.shape

@@ -12,7 +12,7 @@ import scipy.linalg
 
 from .architecture import Architecture
 from .butterfly import Butterfly, from_owned
-from .checks import finite_number
+from .checks import tolerance
 from .interruptible import interruptibly
 from .pattern import Pattern
 from .transforms.common import roots_of_unity
@@ -89,7 +89,7 @@ class Simplification:
 def simplify(F: Butterfly, tol: float | None) -> Butterfly:
     """Return `F` with simpler factors; see `Butterfly.simplify`."""
     eps = float(np.finfo(F.dtype).eps)
-    tol = eps**0.75 if tol is None else finite_number(tol, "tol")
+    tol = eps**0.75 if tol is None else tolerance(tol, zero=True)
     if F.architecture.nnz < _LARGE:
         return _simplified(F, tol)
     return interruptibly(_simplified, F, tol)

@@ -20,9 +20,10 @@ class Source:
 
     Parameters
     ----------
-    A : array_like, sparse matrix, or object with ``shape``, ``dtype`` and ``A[i:j]``
-        Arrays of a supported dtype (a `numpy.memmap` is one) are used where they are. What has
-        another dtype, and what is no array (an HDF5 or Zarr data set), is read by rows.
+    A : array_like, sparse matrix, LinearOperator, or object with ``shape``, ``dtype``, ``A[i:j]``
+        Arrays of a supported dtype (a `numpy.memmap` is one, a tensor too) are used where they
+        are. What has another dtype, and what is no array but has a NumPy dtype (an HDF5 or Zarr
+        data set), is read by rows. Of a LinearOperator the dense matrix is formed by products.
 
     Attributes
     ----------
@@ -46,8 +47,11 @@ class Source:
             rows = A.tocsr()
             self._set_reader(rows, lambda first, last: rows[first:last].toarray())
             return
-        if not isinstance(A, np.ndarray) and all(
-            hasattr(A, name) for name in ("shape", "dtype", "__getitem__")
+        if (
+            not isinstance(A, np.ndarray | np.generic)
+            and isinstance(getattr(A, "dtype", None), np.dtype)
+            and hasattr(A, "shape")
+            and hasattr(A, "__getitem__")
         ):
             self._set_reader(A, lambda first, last: A[first:last])
             return
@@ -68,11 +72,19 @@ class Source:
         if len(A.shape) != 2:
             raise ValueError(f"A has {len(A.shape)} axes, expected 2")
         self.shape = (int(A.shape[0]), int(A.shape[1]))
-        self.dtype = promoted(np.dtype(A.dtype), "A")
+        self.dtype = promoted(A.dtype, "A")
         self.array = np.empty((0, 0), self.dtype)
-        self.read = lambda first, count: np.ascontiguousarray(
-            rows(first, first + count), dtype=self.dtype
-        )
+        self.read = lambda first, count: self._checked_rows(rows(first, first + count), count)
+
+    def _checked_rows(self, rows: Any, count: int) -> _Array:
+        array = as_array(rows, "rows of A")
+        if array.shape != (count, self.shape[1]):
+            raise ValueError(
+                f"rows of A have shape {array.shape}, expected {(count, self.shape[1])}"
+            )
+        if array.dtype.kind == "c" and self.dtype.kind == "f":
+            raise TypeError(f"rows of A have dtype {array.dtype}, but A has {self.dtype}")
+        return np.ascontiguousarray(array, dtype=self.dtype)
 
     def norm(self) -> float:
         """Frobenius norm, from some MiB of rows at a time; computed once."""

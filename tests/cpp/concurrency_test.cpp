@@ -54,7 +54,8 @@ constexpr Index n = 64;
 
 std::vector<double> product(Planner& planner, Index columns) {
   std::vector<double> x(static_cast<std::size_t>(n * columns), 1.0), y(x.size());
-  const Layout layout = columns == 1 ? Layout{1, 1, {}} : Layout{columns, columns, {{columns, 1, 1}}};
+  const Layout layout =
+      columns == 1 ? Layout{1, 1, {}} : Layout{columns, columns, {{columns, 1, 1}}};
   execute(*planner.plan(false, classify(layout)), layout, false, x.data(), y.data());
   return y;
 }

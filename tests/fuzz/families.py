@@ -25,6 +25,9 @@ MODULES: tuple[str, ...] = (
     "patterns",
     "recoveries",
     "compressions",
+    "arguments",
+    "arrays",
+    "files",
 )
 
 

@@ -79,9 +79,9 @@ struct SupportAnalysis {
 };
 
 /// A matrix by rows. column == nullptr: dense, strides in elements. Else sparse: row r has columns
-/// column[row_start[r]] .. column[row_start[r+1]-1], ascending. Errors are those of the matrix times
-/// `scale`, a power of four that brings its entries near 1: their squares neither overflow nor
-/// vanish.
+/// column[row_start[r]] .. column[row_start[r+1]-1], ascending. Errors are those of the matrix
+/// times `scale`, a power of four that brings its entries near 1: their squares neither overflow
+/// nor vanish.
 struct RowMatrix {
   DType dtype;
   const void* values;

@@ -7,10 +7,13 @@
 
 namespace papilio {
 
+/// More than any machine has; so many threads a process may have to start at once.
+constexpr int most_threads = 4096;
+
 /// The number of threads that papilio may use: set_num_threads, else PAPILIO_NUM_THREADS, else
 /// what OpenMP would use. One inside an OpenMP region of somebody else or one of our own tasks.
 int num_threads();
-void set_num_threads(int threads);  // throws std::invalid_argument outside of 1 to 4096
+void set_num_threads(int threads);  // throws std::invalid_argument below 1, above most_threads
 
 /// How many threads `work` (in nanoseconds or so on one thread) is worth, at most `tasks`.
 int threads_for(Index tasks, double work);

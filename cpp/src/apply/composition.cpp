@@ -53,13 +53,12 @@ SparseMatrix::SparseMatrix(DType dtype, Index rows, Index cols, const Index* sta
     throw std::invalid_argument("a sparse part has no rows, no columns or 2^31 columns");
   const std::size_t element = size_of(dtype);
   if (start[0] != 0) throw std::invalid_argument("a sparse part's first row doesn't start at 0");
-  for (Index row = 0; row < rows; ++row) {
+  for (Index row = 0; row < rows; ++row)
     if (start[row + 1] < start[row])
       throw std::invalid_argument("a sparse part's rows end before they start");
-    for (Index n = start[row]; n < start[row + 1]; ++n)
-      if (columns[n] < 0 || columns[n] >= cols)
-        throw std::invalid_argument("a sparse part has an entry outside of its columns");
-  }
+  for (Index n = 0; n < start[rows]; ++n)
+    if (columns[n] < 0 || columns[n] >= cols)
+      throw std::invalid_argument("a sparse part has an entry outside of its columns");
   columns_.resize(static_cast<std::size_t>(start[rows]));
   values_.resize(columns_.size() * element);
   for (Index row = 0; row < rows;) {

@@ -32,9 +32,6 @@ constexpr double usual_worth = 15e3;
 std::atomic<double> worth_a_thread{usual_worth};
 thread_local bool in_task = false;
 
-// More than any machine has; a larger number is a mistake that would exhaust the system.
-constexpr int most_threads = 4096;
-
 /// While it lives, this thread works on a task: what it calls runs on it alone.
 class InTask {
  public:

@@ -2,6 +2,10 @@
 
 Normalizations are named as in `scipy.fft`: ``norm="backward"`` (the default) scales the inverse
 only, ``"forward"`` the transform only, ``"ortho"`` both by the square root.
+
+NaN and infinity in the input of a product spread over all outputs that their sums reach: of
+Fourier, cosine, sine and Hartley transforms, convolutions and shifts all of that vector's outputs,
+as in `scipy.fft`. In what an operator is made of (``c`` of `circulant`) they are a ValueError.
 """
 
 from .convolution import circulant, convolution, shift, toeplitz

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import operator
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+import scipy.sparse
 
 from ..butterfly import Butterfly
+from ..checks import LONGEST, items_of, length, one_of, shown, whole_number
 from ..composition import Composition
 from ..kronecker import along_axes
 from ..parts import Pairs, Sparse
-from ..pattern import positive_int
 
 Shape = int | Sequence[int]  # a length, or the shape of arrays that are held as vectors
 Axes = int | Sequence[int] | None
 
 _LARGEST_DENSE = 128**2
 _NORMS = ("backward", "ortho", "forward")
-
-
-def chosen_dtype(dtype: DTypeLike, allowed: tuple[np.dtype[Any], ...]) -> np.dtype[Any]:
-    """Return the dtype if it is one of `allowed`, or raise."""
-    chosen = np.dtype(dtype)
-    if chosen not in allowed:
-        names = ", ".join(str(candidate) for candidate in allowed)
-        raise TypeError(f"dtype is {chosen}, expected one of {names}")
-    return chosen
 
 
 def over_axes(
@@ -41,12 +32,16 @@ def over_axes(
     done first; `make` is called once for each length.
     """
     make = cache(make)
-    if isinstance(n, Sequence | np.ndarray) and not isinstance(n, str):
-        shape = [positive_int(length, f"n[{axis}]") for axis, length in enumerate(n)]
+    if (isinstance(n, Sequence) and not isinstance(n, str)) or (
+        isinstance(n, np.ndarray) and n.ndim > 0
+    ):
+        shape = [length(size, f"n[{axis}]") for axis, size in enumerate(n)]
         if not shape:
             raise ValueError("n is empty, expected a length or the lengths of the axes")
+        if math.prod(shape) > LONGEST:
+            raise ValueError(f"n is {shown(n)}, expected at most {LONGEST} entries")
     else:
-        shape = [positive_int(n, "n")]
+        shape = [length(n, "n")]
     *others, last = _checked_axes(axes, len(shape))
     operators = [(axis, make(shape[axis])) for axis in others]
     return along_axes(shape, [*operators, (last, (make_last or make)(shape[last]))])
@@ -56,15 +51,14 @@ def _checked_axes(axes: Axes, ndim: int) -> list[int]:
     """All axes for None; else those given, counted from 0, in the order given."""
     if axes is None:
         return list(range(ndim))
-    try:
-        given = [operator.index(axis) for axis in (axes if np.iterable(axes) else [axes])]
-    except TypeError:
-        raise TypeError(f"axes is {axes!r}, expected whole numbers") from None
+    several = np.iterable(axes) or scipy.sparse.issparse(axes)
+    listed = items_of(axes, "axes", "whole numbers") if several else [axes]
+    given = [whole_number(axis, "axes") for axis in listed]
     if not given or any(not -ndim <= axis < ndim for axis in given):
-        raise ValueError(f"axes is {axes!r}, expected at least one of the {ndim} axes of n")
+        raise ValueError(f"axes is {shown(axes)}, expected at least one of the {ndim} axes of n")
     chosen = [axis % ndim for axis in given]
     if len(set(chosen)) < len(chosen):
-        raise ValueError(f"axes is {axes!r}, expected each axis once")
+        raise ValueError(f"axes is {shown(axes)}, expected each axis once")
     return chosen
 
 
@@ -90,12 +84,14 @@ def _work(part: Any) -> float:
     return sum(_work(inner) for inner in part.parts)
 
 
+def norm_name(norm: Any) -> str:
+    """The name of a normalization, or a ValueError; None means the default."""
+    return "backward" if norm is None else one_of(norm, "norm", _NORMS)
+
+
 def scale_of(norm: Any, size: float, inverse: bool) -> float:
     """Return what `norm` multiplies a transform by, whose inverse divides by `size`."""
-    if norm is None:
-        norm = "backward"
-    if not isinstance(norm, str) or norm not in _NORMS:
-        raise ValueError(f"norm is {norm!r}, expected 'backward', 'ortho' or 'forward'")
+    norm = norm_name(norm)
     if norm == "ortho":
         return float(size**-0.5)
     return 1 / size if (norm == "backward") == inverse else 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -11,11 +12,11 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..checks import length, one_of, real_number
 from ..composition import Composition
-from ..dtypes import as_array, promoted
+from ..dtypes import as_array, as_dtype, promoted
 from ..parts import Pairs
-from ..pattern import positive_int
-from .common import chosen_dtype, or_dense
+from .common import or_dense, roots_of_unity
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 
 
@@ -31,13 +32,15 @@ def circulant(c: ArrayLike) -> Composition:
     -------
     Composition
         Equal to ``scipy.linalg.circulant(c)``. For real c and even n it works in real arithmetic:
-        transforms of n/2 complex numbers, a sparse matrix between them. ``inv()`` exists where no
-        value of c's spectrum is zero.
+        transforms of n/2 complex numbers, a sparse matrix between them. ``inv()`` exists where all
+        values of c's spectrum are larger than n eps times the largest, as in
+        `scipy.linalg.solve_circulant`.
 
     Raises
     ------
     TypeError, ValueError
-        If c isn't a numeric vector of at least one entry.
+        If c isn't a numeric vector of at least one entry, all finite and so small that the
+        spectrum doesn't overflow.
 
     Examples
     --------
@@ -50,7 +53,16 @@ def circulant(c: ArrayLike) -> Composition:
     """
     values = _vector(c, "c")
     wide = np.complex128 if values.dtype.kind == "c" else np.float64
-    F = _diagonal_in_fourier(scipy.fft.fft(values.astype(wide)), values.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spectrum = scipy.fft.fft(values.astype(wide))
+    largest = np.abs(spectrum).max() / len(values)
+    if not largest <= np.finfo(values.dtype).max:
+        raise ValueError(
+            f"c has entries up to {np.abs(values).max()}, so that its spectrum overflows"
+        )
+    # What the rounding of c and of its sums may have made of a zero.
+    rounding = len(values) * float(np.finfo(values.dtype).eps)
+    F = _diagonal_in_fourier(spectrum, values.dtype, rounding)
     return or_dense(F, partial(scipy.linalg.circulant, values))
 
 
@@ -73,7 +85,7 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
     Raises
     ------
     TypeError, ValueError
-        If c or r isn't a numeric vector of at least one entry.
+        If c or r isn't a numeric vector of at least one entry, all finite.
 
     Examples
     --------
@@ -119,8 +131,8 @@ def convolution(h: ArrayLike, n: int, mode: str = "full") -> Composition:
     Raises
     ------
     TypeError, ValueError
-        If h isn't a numeric vector of at least one entry or too long, n isn't a positive whole
-        number, or the mode is unknown.
+        If h isn't a numeric vector of at least one entry, all finite, or too long, n isn't a
+        positive whole number, or the mode is unknown.
 
     Examples
     --------
@@ -131,10 +143,9 @@ def convolution(h: ArrayLike, n: int, mode: str = "full") -> Composition:
     array([1., 2., 1., 2.])
     """
     values = _vector(h, "h")
-    n = positive_int(n, "n")
+    n = length(n, "n")
     m = len(values)
-    if mode not in ("full", "same", "valid", "circular"):
-        raise ValueError(f"mode is {mode!r}, expected 'full', 'same', 'valid' or 'circular'")
+    mode = one_of(mode, "mode", ("full", "same", "valid", "circular"))
     if m > n and mode in ("valid", "circular"):
         raise ValueError(f"h has {m} entries, expected at most n = {n} for mode {mode!r}")
     if mode == "circular":
@@ -156,7 +167,9 @@ def shift(n: int, distance: float, dtype: DTypeLike = np.float64) -> Composition
     n : int
         Number of samples.
     distance : float
-        In samples, to the right; for whole numbers it is `numpy.roll`.
+        In samples, to the right: entry j of the result is the interpolant at ``j - distance``. For
+        whole numbers it is ``numpy.roll(x, distance)``, up to rounding. Only ``distance`` modulo n
+        counts, however large it is.
     dtype : dtype_like, default float64
         float32 or float64.
 
@@ -179,25 +192,30 @@ def shift(n: int, distance: float, dtype: DTypeLike = np.float64) -> Composition
     >>> (pp.transforms.shift(4, 1) @ np.arange(4.0)).round(12)
     array([3., 0., 1., 2.])
     """
-    n = positive_int(n, "n")
-    chosen = chosen_dtype(dtype, REAL)
-    try:
-        distance = float(distance)
-    except (TypeError, ValueError):
-        raise TypeError(f"distance is {distance!r}, expected a number") from None
-    if not np.isfinite(distance):
-        raise ValueError(f"distance is {distance}, expected a finite number")
-    spectrum = np.exp(-2j * np.pi * np.fft.fftfreq(n) * distance)
+    n = length(n, "n")
+    chosen = as_dtype(dtype, REAL)
+    distance = math.remainder(real_number(distance, "distance"), n)  # exact
+    whole = round(distance)
+    # Frequencies times the rest are at most a quarter turn: no phase loses digits.
+    frequency = np.arange(n) - n * (np.arange(n) > n // 2)
+    rest = np.exp(-2j * np.pi / n * (distance - whole) * frequency)
+    spectrum = roots_of_unity(n, frequency * whole) * rest
     if n % 2 == 0:
-        spectrum[n // 2] = np.cos(np.pi * distance)
-    return _diagonal_in_fourier(spectrum, chosen)
+        spectrum[n // 2] = (-1) ** whole * np.cos(np.pi * (distance - whole))
+    return _diagonal_in_fourier(spectrum, chosen, float(np.finfo(chosen).eps))
 
 
 def _vector(values: ArrayLike, name: str) -> Any:
     array = as_array(values, name)
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(f"{name} has shape {array.shape}, expected a vector")
-    return array.astype(promoted(array.dtype, name))
+    vector = array.astype(promoted(array.dtype, name))
+    wrong = np.flatnonzero(~np.isfinite(vector))
+    if len(wrong):
+        raise ValueError(
+            f"{name} has {vector[wrong[0]]} at entry {wrong[0]}, expected finite numbers"
+        )
+    return vector
 
 
 def _fast_length(n: int) -> int:
@@ -206,12 +224,18 @@ def _fast_length(n: int) -> int:
     return power // 4 * 3 if n <= power // 4 * 3 and power >= 64 else power
 
 
-def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any]) -> Composition:
-    """``dft.H @ diag(spectrum / n) @ dft``, whose result is real if dtype is."""
+def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any], rounding: float = 0.0) -> Composition:
+    """``dft.H @ diag(spectrum / n) @ dft``, whose result is real if dtype is.
+
+    It has an inverse if no value is below `rounding` times the largest.
+    """
     n = len(spectrum)
     inverse = None
-    if np.all(np.abs(spectrum) > np.finfo(dtype).eps * np.abs(spectrum).max()):
-        inverse = partial(_diagonal_in_fourier, 1 / spectrum, dtype)
+    if np.all(np.abs(spectrum) > rounding * np.abs(spectrum).max()):
+        with np.errstate(over="ignore", invalid="ignore"):
+            reciprocals = 1 / spectrum
+        if np.abs(reciprocals).max() <= np.finfo(dtype).max:
+            inverse = partial(_diagonal_in_fourier, reciprocals, dtype, rounding)
     diagonal = scipy.sparse.diags_array(spectrum / n)
     if dtype.kind == "c":
         transform = butterfly_dft(n, dtype)

@@ -13,9 +13,9 @@ from numpy.typing import DTypeLike
 from ..architecture import Architecture
 from ..butterfly import Butterfly, from_owned
 from ..composition import Composition
-from ..dtypes import SUPPORTED
+from ..dtypes import SUPPORTED, as_dtype
 from ..parts import Pairs, Sparse
-from .common import Axes, Shape, chosen_dtype, or_dense, over_axes, roots_of_unity, scale_of
+from .common import Axes, Shape, or_dense, over_axes, roots_of_unity, scale_of
 
 # Radices whose factors have no structure that the planner knows: p n values are read.
 _LARGEST_RADIX = 13
@@ -90,7 +90,7 @@ def idft(
 def _fourier_of(
     n: Any, dtype: Any, axes: Axes, norm: Any, inverse: bool
 ) -> Butterfly | Composition:
-    chosen = chosen_dtype(dtype, COMPLEX)
+    chosen = as_dtype(dtype, COMPLEX)
     transform: Butterfly | Composition = over_axes(
         n, axes, lambda length: _fourier(length, chosen, norm, inverse)
     )
@@ -134,7 +134,7 @@ def rdft(
     >>> bool(np.allclose(pp.transforms.rdft(8) @ x, np.fft.rfft(x)))
     True
     """
-    chosen = chosen_dtype(dtype, REAL)
+    chosen = as_dtype(dtype, REAL)
     complex_dtype = np.result_type(chosen, np.complex64)
 
     def halved(length: int) -> Composition:
@@ -185,7 +185,7 @@ def hartley(
     >>> bool(np.allclose(pp.transforms.hartley(6) @ x, f.real - f.imag))
     True
     """
-    chosen = chosen_dtype(dtype, REAL)
+    chosen = as_dtype(dtype, REAL)
     transform: Composition = over_axes(
         n, axes, lambda length: _hartley(length, chosen, norm, False)
     )

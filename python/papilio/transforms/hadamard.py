@@ -9,10 +9,10 @@ from numpy.typing import DTypeLike
 
 from ..architecture import Architecture
 from ..butterfly import Butterfly, from_owned
-from ..dtypes import SUPPORTED
-from ..pattern import power_of_two
+from ..checks import one_of, power_of_two
+from ..dtypes import SUPPORTED, as_dtype
 from ..permutations import bit_reversal
-from .common import Axes, Shape, chosen_dtype, over_axes, scale_of
+from .common import Axes, Shape, over_axes, scale_of
 
 _ORDERS = ("natural", "dyadic", "sequency")
 
@@ -69,9 +69,8 @@ def hadamard(
     >>> pp.transforms.hadamard(4, order="sequency").toarray()[1]
     array([ 1.,  1., -1., -1.])
     """
-    chosen = chosen_dtype(dtype, SUPPORTED)
-    if order not in _ORDERS:
-        raise ValueError(f"order is {order!r}, expected 'natural', 'dyadic' or 'sequency'")
+    chosen = as_dtype(dtype, SUPPORTED)
+    order = one_of(order, "order", _ORDERS)
     transform: Butterfly = over_axes(n, axes, lambda length: _hadamard(length, chosen, order, norm))
     return transform
 
@@ -150,7 +149,7 @@ def haar(n: Shape, dtype: DTypeLike = np.float64, *, axes: Axes = None) -> Butte
            [ 0.707, -0.707,  0.   ,  0.   ],
            [ 0.   ,  0.   ,  0.707, -0.707]])
     """
-    chosen = chosen_dtype(dtype, SUPPORTED)
+    chosen = as_dtype(dtype, SUPPORTED)
     transform: Butterfly = over_axes(n, axes, lambda length: _haar(length, chosen))
     return transform
 

@@ -13,14 +13,15 @@ import scipy.sparse
 from numpy.typing import DTypeLike
 
 from ..butterfly import Butterfly
+from ..checks import tolerance
 from ..composition import Composition
 from ..compress import compress
+from ..dtypes import as_dtype
 from ..factorization import Progress
 from ..interpolation import IncompressibleError
 from ..legendre import Angles, legendre_polynomials
 from ..parts import Sparse
-from ..pattern import finite_number
-from .common import Axes, Shape, chosen_dtype, over_axes
+from .common import Axes, Shape, over_axes
 from .fourier import REAL, sparse
 from .trigonometric import dct
 
@@ -65,7 +66,7 @@ def legendre_to_chebyshev(
     Raises
     ------
     TypeError, ValueError
-        For an n that isn't a positive whole number, a tol that isn't a positive number, other axes
+        For an n that isn't a positive whole number, a tol that isn't between 0 and 1, other axes
         or another dtype.
 
     Warns
@@ -125,10 +126,10 @@ def chebyshev_to_legendre(
 def _change(
     n: Any, tol: float | None, dtype: Any, axes: Axes, progress: Progress, make: Any
 ) -> Composition:
-    chosen = chosen_dtype(dtype, REAL)
+    chosen = as_dtype(dtype, REAL)
     if tol is None:
         tol = 1e-12 if chosen == np.float64 else 1e-6
-    tol = finite_number(tol, "tol", positive=True)
+    tol = tolerance(tol)
     change: Composition = over_axes(
         n, axes, lambda length: make(length, tol, chosen, progress=progress)
     )
@@ -190,7 +191,7 @@ def _compressed(
     """The butterfly of these entries, or the dense matrix where none is smaller."""
     try:
         # Rounding would take as long again for a few per cent of the memory.
-        F = compress(entries, shape, min(tol, 0.5), rounding=False, progress=progress)
+        F = compress(entries, shape, tol, rounding=False, progress=progress)
     except IncompressibleError:
         j, k = np.ogrid[: shape[0], : shape[1]]
         F = Butterfly([entries(j, k)[None, :, :, None]])

@@ -10,10 +10,12 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import DTypeLike
 
+from ..checks import whole_number
 from ..composition import Composition
+from ..dtypes import as_dtype
 from ..lowering import complex_rows, real_part
 from ..parts import Pairs, Part
-from .common import Axes, Shape, chosen_dtype, or_dense, over_axes, roots_of_unity, scale_of
+from .common import Axes, Shape, norm_name, or_dense, over_axes, roots_of_unity, scale_of
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 
 _INVERSE_TYPE = {1: 1, 2: 3, 3: 2, 4: 4}
@@ -119,11 +121,12 @@ def dst(
 def _of_type(
     make: Callable[..., Composition], n: Any, kind: Any, dtype: Any, axes: Axes, norm: Any
 ) -> Composition:
+    kind = whole_number(kind, "type")
     if kind not in _INVERSE_TYPE:
-        raise ValueError(f"type is {kind!r}, expected 1, 2, 3 or 4")
-    chosen = chosen_dtype(dtype, REAL)
+        raise ValueError(f"type is {kind}, expected 1, 2, 3 or 4")
+    chosen, norm = as_dtype(dtype, REAL), norm_name(norm)
     transform: Composition = over_axes(
-        n, axes, lambda length: make(length, int(kind), chosen, norm, False)
+        n, axes, lambda length: make(length, kind, chosen, norm, False)
     )
     return transform
 

@@ -1,0 +1,537 @@
+"""Wrong and odd arguments of every public function: a right result, or an error that names them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import decimal
+import fractions
+import functools
+import io
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse
+from scipy.sparse.linalg import LinearOperator
+
+import papilio as pp
+from papilio import cli
+
+from .case import Case, Skip
+
+T = pp.transforms
+K = pp.kernels
+ARCH = pp.Architecture.square_dyadic(4)
+
+
+class Broken:
+    """Everything that is asked of it fails."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        raise RuntimeError("no array")
+
+    def __index__(self) -> int:
+        raise RuntimeError("no index")
+
+
+class Evil:
+    """Lies about what it is."""
+
+    shape = (4, 4)
+    dtype = np.dtype(float)
+
+    def __getitem__(self, index: Any) -> Any:
+        if index == 3:
+            raise IndexError  # a sequence, for who asks for items
+        return np.ones((3, 3))
+
+
+def _endless() -> list[Any]:
+    endless: list[Any] = []
+    endless.append(endless)
+    return endless
+
+
+ODD: dict[str, Callable[[], Any]] = {
+    "None": lambda: None,
+    "True": lambda: True,
+    "False": lambda: False,
+    "0": lambda: 0,
+    "-1": lambda: -1,
+    "1": lambda: 1,
+    "2": lambda: 2,
+    "3": lambda: 3,
+    "7": lambda: 7,
+    "2**31": lambda: 2**31,
+    "2**63": lambda: 2**63,
+    "10**400": lambda: 10**400,
+    "-2**63": lambda: -(2**63),
+    "0.5": lambda: 0.5,
+    "1.0": lambda: 1.0,
+    "2.5": lambda: 2.5,
+    "-0.0": lambda: -0.0,
+    "tiny": lambda: 5e-324,
+    "huge": lambda: 1e308,
+    "nan": lambda: float("nan"),
+    "inf": lambda: float("inf"),
+    "-inf": lambda: -float("inf"),
+    "1j": lambda: 1j,
+    "x": lambda: "x",
+    "empty string": lambda: "",
+    "auto": lambda: "auto",
+    "bytes": lambda: b"abc",
+    "null character": lambda: "a\0b",
+    "[]": list,
+    "()": tuple,
+    "{}": dict,
+    "set": lambda: {1, 2},
+    "[1]": lambda: [1],
+    "[2, 2]": lambda: [2, 2],
+    "[-1, 2]": lambda: [-1, 2],
+    "[1.5]": lambda: [1.5],
+    "ragged": lambda: [1, [2, 3]],
+    "endless": _endless,
+    "[None]": lambda: [None],
+    "[nan]": lambda: [float("nan")] * 4,
+    "object": object,
+    "broken": Broken,
+    "evil": Evil,
+    "function": lambda: lambda *a: 1.0,
+    "failing function": lambda: lambda *a: 1 / 0,
+    "type": lambda: int,
+    "generator": lambda: (n for n in range(3)),
+    "range": lambda: range(1, 4),
+    "slice": lambda: slice(2),
+    "Ellipsis": lambda: ...,
+    "fraction": lambda: fractions.Fraction(1, 2),
+    "decimal": lambda: decimal.Decimal("0.5"),
+    "date": lambda: datetime.date(2020, 1, 1),
+    "int8": lambda: np.int8(3),
+    "uint64": lambda: np.uint64(2),
+    "float32": lambda: np.float32(0.25),
+    "longdouble": lambda: np.longdouble(0.5),
+    "bool_": lambda: np.bool_(True),
+    "complex64": lambda: np.complex64(1),
+    "0-d int": lambda: np.array(2),
+    "0-d float": lambda: np.array(0.5),
+    "0-d object": lambda: np.array(None),
+    "vector": lambda: np.arange(1.0, 5),
+    "ints": lambda: np.array([0, 2, 1, 3]),
+    "matrix": lambda: np.arange(16.0).reshape(4, 4),
+    "np.matrix": lambda: np.arange(16.0).reshape(4, 4).view(np.matrix),
+    "three axes": lambda: np.ones((2, 4, 3)),
+    "no rows": lambda: np.ones((0, 4)),
+    "no columns": lambda: np.ones((4, 0)),
+    "float16": lambda: np.ones((4, 4), np.float16),
+    "longdoubles": lambda: np.ones((4, 4), np.longdouble),
+    "not finite": lambda: np.array([[1, 2, 3, 4], [1, np.nan, 2, 3], [np.inf, 1, 2, 3], [0] * 4]),
+    "huge numbers": lambda: np.full((4, 4), 1e308),
+    "tiny numbers": lambda: np.full((4, 4), 1e-310),
+    "zeros": lambda: np.zeros((4, 4)),
+    "masked": lambda: np.ma.array(np.ones((4, 4)), mask=np.eye(4, dtype=bool)),
+    "masked vector": lambda: np.ma.array([1.0, 2, 3, 4], mask=[0, 1, 0, 0]),
+    "masked constant": lambda: np.ma.masked,
+    "list of masked": lambda: [np.ma.array([1.0, 2], mask=[0, 1])] * 2,
+    "strings": lambda: np.array(["a", "b"]),
+    "objects": lambda: np.array([1, "b", None], dtype=object),
+    "times": lambda: np.array(["2020-01-01"], "datetime64[D]"),
+    "records": lambda: np.zeros(4, [("a", float), ("b", int)]),
+    "broadcast": lambda: np.broadcast_to(1.0, (4, 4)),
+    "swapped": lambda: np.arange(16.0).reshape(4, 4).astype(">f8"),
+    "dtype": lambda: np.dtype("f4"),
+    "dtype name": lambda: "float32",
+    "complex dtype": lambda: np.complex64,
+    "swapped dtype": lambda: ">f8",
+    "void dtype": lambda: np.dtype("V8"),
+    "string dtype": lambda: "U5",
+    "csr": lambda: scipy.sparse.eye_array(4, format="csr"),
+    "coo": lambda: scipy.sparse.coo_matrix(np.ones((4, 4))),
+    "sparse ints": lambda: scipy.sparse.eye_array(4, dtype=int, format="dia"),
+    "sparse vector": lambda: scipy.sparse.coo_array(np.ones(4)),
+    "empty sparse": lambda: scipy.sparse.csr_array((4, 4)),
+    "operator": lambda: T.hadamard(4),
+    "composition": lambda: T.dct(4),
+    "section": lambda: pp.Section(T.hadamard(8), (4, 4)),
+    "scipy operator": lambda: LinearOperator((4, 4), matvec=lambda v: 2 * v, dtype=float),
+    "broken operator": lambda: LinearOperator((4, 4), matvec=lambda v: v[:2], dtype=float),
+    "Pattern": lambda: pp.Pattern(1, 2, 2, 2),
+    "Architecture": lambda: ARCH,
+    "list of supports": lambda: [p.support() for p in ARCH],
+    "buffer": lambda: memoryview(np.arange(4.0)),
+    "bytearray": lambda: bytearray(b"\x01\x02\x03\x04"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Function:
+    """A public function, arguments that are right, and what a message may call each."""
+
+    call: Callable[..., Any]
+    good: dict[str, Callable[[], Any]]
+    also: dict[str, str] = dataclasses.field(default_factory=dict)  # regular expressions
+    slow: bool = False
+
+
+def given(**values: Any) -> dict[str, Callable[[], Any]]:
+    return {name: (lambda value=value: value) for name, value in values.items()}
+
+
+@functools.cache
+def hadamard() -> Any:
+    return T.hadamard(4)
+
+
+@functools.cache
+def butterfly() -> Any:
+    rng = np.random.default_rng(0)
+    return pp.Butterfly([rng.standard_normal(tuple(p)) for p in ARCH])
+
+
+def matrix() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((4, 4))
+
+
+def save(path: Any) -> None:
+    """In a folder of its own, if the path is a relative one."""
+    with tempfile.TemporaryDirectory() as home, contextlib.chdir(home):
+        butterfly().save(path)
+
+
+SUPPORT = {"left": lambda: ARCH[0], "right": ARCH[1].support}
+FUNCTIONS: dict[str, Function] = {
+    "Pattern": Function(pp.Pattern, given(a=1, b=2, c=2, d=3), dict.fromkeys("abcd", "a, b, c, d")),
+    "Pattern.chain_failure": Function(ARCH[0].chain_failure, given(other=ARCH[1])),
+    "Pattern.rank": Function(ARCH[0].rank, given(other=ARCH[1]), {"other": "chainable|divide"}),
+    "Architecture": Function(
+        pp.Architecture, given(patterns=[(1, 2, 2, 2), (2, 2, 2, 1)]), {"patterns": "[abcd] is|63"}
+    ),
+    "square_dyadic": Function(pp.Architecture.square_dyadic, given(n=8)),
+    "mixed_radix": Function(
+        pp.Architecture.mixed_radix,
+        given(row_radices=[2, 3], column_radices=[3, 2], ranks=[2]),
+        dict.fromkeys(("row_radices", "column_radices", "ranks"), "radices|ranks|[abcd],? |matrix"),
+    ),
+    "monarch": Function(
+        pp.Architecture.monarch,
+        given(shape=(4, 6), p=2, q=3, rank=1),
+        {"shape": "p is|q is", "rank": "[abcd],? |matrix"},
+    ),
+    "low_rank": Function(
+        pp.Architecture.low_rank, given(shape=(4, 6), rank=2), {"rank": "[abcd],? |matrix"}
+    ),
+    "dense": Function(pp.Architecture.dense, given(shape=(4, 6)), {"shape": "a, b, c, d"}),
+    "from_supports": Function(
+        pp.Architecture.from_supports, given(supports=[p.support() for p in ARCH]),
+        {"supports": "patterns"},
+    ),
+    "with_ranks": Function(ARCH.with_ranks, given(ranks=2), {"ranks": "[abcd],? |matrix"}),
+    "Butterfly": Function(
+        pp.Butterfly,
+        given(
+            factors=[np.ones(tuple(p)) for p in ARCH],
+            row_permutation=[0, 1, 3, 2],
+            column_permutation=[0, 1, 3, 2],
+            architecture=ARCH,
+        ),
+        {"factors": "patterns|values"},
+    ),
+    "Butterfly.apply": Function(
+        butterfly().apply,
+        {"x": lambda: np.ones((3, 4)), "out": lambda: np.empty((3, 4)), "axis": lambda: 1},
+        {"x": "out", "axis": "x has shape|out"},
+    ),
+    "Butterfly @": Function(lambda x: butterfly() @ x, given(x=np.ones(4)), {"x": ".*"}),
+    "@ Butterfly": Function(butterfly().__rmatmul__, given(x=np.ones(4)), {"x": ".*"}),
+    "Composition @": Function(lambda x: T.dct(4) @ x, given(x=np.ones(4)), {"x": ".*"}),
+    "Composition.apply": Function(
+        T.dct(4).apply,
+        {"x": lambda: np.ones((3, 4)), "out": lambda: np.empty((3, 4)), "axis": lambda: 1},
+        {"x": "out", "axis": "x has shape|out"},
+    ),
+    "Section @": Function(
+        lambda x: pp.Section(butterfly(), (3, 4)) @ x, given(x=np.ones(4)), {"x": ".*"}
+    ),
+    "Section.apply": Function(
+        pp.Section(butterfly(), (3, 4)).apply, given(x=np.ones((3, 4)), axis=1), {"axis": "x has"}
+    ),
+    "Section": Function(
+        pp.Section, {"butterfly": hadamard, "shape": lambda: (3, 2)}, {"butterfly": "shape"}
+    ),
+    "Composition": Function(
+        pp.Composition,
+        {
+            "parts": lambda: [butterfly(), scipy.sparse.eye_array(4)],
+            "inverse": lambda: None,
+        },
+    ),
+    "astype": Function(butterfly().astype, given(dtype="float32")),
+    "Composition.astype": Function(T.dct(4).astype, given(dtype="float32")),
+    "plan": Function(
+        pp.plan, {"F": butterfly, "batch": lambda: 4, "layout": lambda: "rows",
+                  "tune": lambda: False},
+    ),
+    "simplify": Function(butterfly().simplify, given(tol=1e-9)),
+    "round": Function(butterfly().round, given(tol=1e-9, max_rank=2)),
+    "orthonormalize": Function(butterfly().orthonormalize, given(centre=1), {"centre": "factor"}),
+    "times": Function(lambda other: butterfly() * other, given(other=2.0), {"other": ".*"}),
+    "plus": Function(lambda other: butterfly() + other, {"other": hadamard}, {"other": ".*"}),
+    "save": Function(save, given(path="F.npz")),
+    "load": Function(pp.load, given(path="no such file")),
+    "kron": Function(
+        lambda operators: pp.kron(hadamard(), operators, matrix()), {"operators": hadamard}
+    ),
+    "factorize": Function(
+        pp.factorize,
+        {
+            "A": matrix, "architecture": lambda: ARCH, "order": lambda: "auto",
+            "orthonormalize": lambda: True, "tol": lambda: 0.1, "max_rank": lambda: 2,
+            "row_permutation": lambda: None, "column_permutation": lambda: "bit_reversal",
+            "overwrite_a": lambda: False, "progress": lambda: False,
+        },
+        {"architecture": "radices|[abcd],? ", "tol": "max_rank", "A": "rows of A|product of A"},
+    ),
+    "best_architecture": Function(
+        pp.best_architecture,
+        {"A": matrix, "tol": lambda: 0.1, "budget": lambda: 100, "permutations": lambda: False,
+         "progress": lambda: False},
+        {"A": "rows of A"},
+        slow=True,
+    ),
+    "recover": Function(
+        pp.permutations.recover,
+        {"A": lambda: T.hadamard(4).toarray(), "tol": lambda: 0.1, "restarts": lambda: 1,
+         "seed": lambda: 0, "progress": lambda: False},
+        slow=True,
+    ),
+    "bit_reversal": Function(pp.permutations.bit_reversal, given(n=8)),
+    "digit_reversal": Function(pp.permutations.digit_reversal, given(radices=[2, 3])),
+    "default_eight": Function(pp.permutations.default_eight, given(n=8)),
+    "analyze_supports": Function(pp.analyze_supports, SUPPORT, slow=True),
+    "fixed_support": Function(
+        pp.fixed_support, {"A": matrix, **SUPPORT, "method": lambda: "auto"}, slow=True
+    ),
+    "compress": Function(
+        pp.compress,
+        {"source": lambda: np.ones((8, 8)), "shape": lambda: None, "tol": lambda: 1e-3},
+        {"source": "entries|shape", "shape": "source"},
+        slow=True,
+    ),
+    "set_num_threads": Function(
+        lambda threads: pp.set_num_threads(threads) or pp.set_num_threads(1), given(threads=1)
+    ),
+    "circulant": Function(T.circulant, given(c=[1.0, 2, 3])),
+    "toeplitz": Function(T.toeplitz, given(c=[1.0, 2, 3], r=[1.0, 2]), {"r": "c has entries",
+                                                                      "c": "c has entries"}),
+    "convolution": Function(
+        T.convolution, given(h=[1.0, 2], n=4, mode="same"),
+        {"n": "h has", "h": "c has entries", "mode": "h has"},
+    ),
+    "shift": Function(T.shift, given(n=8, distance=0.5, dtype="float64")),
+    "hadamard": Function(
+        T.hadamard, given(n=8, dtype="float64", axes=None, order="dyadic", norm="ortho"),
+        {"n": "order"},
+    ),
+    "haar": Function(T.haar, given(n=8, dtype="float64", axes=None)),
+    "dct": Function(
+        T.dct, given(n=8, type=3, dtype="float64", axes=None, norm="ortho"), {"type": "n is 1"}
+    ),
+    "dst": Function(T.dst, given(n=8, type=3, dtype="float64", axes=None, norm="ortho")),
+    "legendre_to_chebyshev": Function(
+        T.legendre_to_chebyshev, given(n=8, tol=1e-9, dtype="float64", axes=None), slow=True
+    ),
+    "chebyshev_to_legendre": Function(
+        T.chebyshev_to_legendre, given(n=8, tol=1e-9, dtype="float64", axes=None), slow=True
+    ),
+}  # fmt: skip
+for _name in ("dft", "idft", "rdft", "hartley"):
+    _dtype = "complex128" if _name.endswith("dft") and _name != "rdft" else "float64"
+    FUNCTIONS[_name] = Function(
+        getattr(T, _name), given(n=(2, 3), dtype=_dtype, axes=(0, 1), norm="ortho"), {"n": "axes"}
+    )
+
+# Values that only cost memory: nothing to learn from a MemoryError.
+LARGE = {"2**31"}
+# Errors of the user's own code, which come through.
+OWN = {"broken operator", "failing function", "function", "broken"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Argument(Case):
+    """One or two arguments replaced by odd values."""
+
+    family: ClassVar[str] = "arguments"
+    limit: ClassVar[float] = 20
+
+    function: str
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        functions = list(FUNCTIONS)
+        weights = np.array([0.1 if FUNCTIONS[name].slow else 1 for name in functions])
+        function = str(rng.choice(functions, p=weights / weights.sum()))
+        names = list(FUNCTIONS[function].good)
+        count = min(len(names), 1 + int(rng.random() < 0.2))
+        return cls(
+            function,
+            tuple(str(name) for name in rng.choice(names, count, replace=False)),
+            tuple(str(value) for value in rng.choice(list(ODD), count)),
+        )
+
+    def check(self) -> None:
+        if len(self.names) != len(self.values) or not self.names or LARGE & set(self.values):
+            raise Skip
+        function = FUNCTIONS[self.function]
+        arguments = {name: value() for name, value in function.good.items()}
+        replaced = zip(self.names, self.values, strict=True)
+        arguments |= {name: ODD[value]() for name, value in replaced}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for documented in (pp.CompressionWarning, pp.DivergingFactorsWarning):
+                warnings.simplefilter("ignore", documented)
+            try:
+                function.call(**arguments)
+            except (TypeError, ValueError, pp.IncompressibleError) as error:
+                if not OWN & set(self.values):
+                    self._check_words(function, str(error))
+            except ZeroDivisionError:
+                assert "failing function" in self.values
+            except RuntimeError as error:
+                # SciPy asks the other side of a sum or product for its array.
+                assert "broken" in self.values and self.function in ("times", "plus"), repr(error)
+            except OSError as error:
+                assert "path" in self.names, repr(error)
+
+    def _check_words(self, function: Function, words: str) -> None:
+        wanted = [*map(re.escape, self.names)]
+        wanted += [function.also[name] for name in self.names if name in function.also]
+        found = any(re.search(rf"(?<!\w)({pattern})", words) for pattern in wanted)
+        assert found, f"the message doesn't name {self.names}: {words}"
+        assert len(words) < 600, f"a message of {len(words)} characters"
+
+
+FILES = ("A.npy", "x.npy", "F.npz", "text.npy", "cut.npy", "objects.npy", "none.npy", "p.npy",
+         "nan.npy", "folder", "huge.npy", "")  # fmt: skip
+OUTPUTS = ("out.npz", "out.npy", "A.npy", "F.npz", "x.npy", "no/out.npy", "folder", "",
+           "text.npy/y", "./A.npy", "./x.npy")  # fmt: skip
+WORDS = ("square_dyadic", "dense", "monarch:2,2", "monarch:3,2", "monarch:2", "low_rank:2",
+         "low_rank:", "mixed_radix:2x2", "mixed_radix:2x2:2x2@2", "mixed_radix:x", "mixed_radix:",
+         "mixed_radix:2x2@-1", "monarch:2,2,99999999999999999999", "auto", "balanced", "1", "1,1",
+         "-1", "0", "2.5", "nan", "inf", "1e-9", "x", "", "search", "bit_reversal", "²", "\0", "[]",
+         "none", "transpose", "adjoint")  # fmt: skip
+
+
+@functools.cache
+def folder() -> str:
+    """With files of every kind, made once in a process."""
+    path = tempfile.mkdtemp(prefix="papilio-fuzz-")
+    with contextlib.chdir(path):
+        np.save("A.npy", matrix())
+        np.save("x.npy", np.arange(4.0))
+        np.save("p.npy", np.array([0, 2, 1, 3]))
+        np.save("nan.npy", np.full((4, 4), np.nan))
+        np.save("objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+        butterfly().save("F.npz")
+        with open("text.npy", "w", encoding="utf-8") as file:
+            file.write("1 2 3\n4 5 6\n")
+        with open("A.npy", "rb") as file, open("cut.npy", "wb") as other:
+            other.write(file.read()[:-9])
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 40, 1 << 20)}
+        )
+        with open("huge.npy", "wb") as file:
+            file.write(header.getvalue() + bytes(8))
+        os.mkdir("folder")
+    return path
+
+
+def contents() -> dict[str, bytes]:
+    kept = {}
+    for name in sorted(os.listdir(".")):
+        if os.path.isfile(name):
+            with open(name, "rb") as file:
+                kept[name] = file.read()
+    return kept
+
+
+@dataclasses.dataclass(frozen=True)
+class Command(Case):
+    """A command line: done, or one line on stderr and nothing written."""
+
+    family: ClassVar[str] = "command line"
+
+    arguments: tuple[str, ...]
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        def one(*choices: Any) -> str:
+            return str(rng.choice([str(choice) for choice in choices]))
+
+        if rng.random() < 0.5:
+            arguments = ["factorize", one(*FILES, *["A.npy"] * 9)]
+            arguments += ["--architecture", one(*WORDS, *["square_dyadic"] * 9)]
+            arguments += ["-o", one(*OUTPUTS, *["out.npz"] * 9), "--no-progress"]
+            for option in ("--order", "--tol", "--max-rank"):
+                if rng.random() < 0.2:
+                    arguments += [f"{option}={one(*WORDS)}"]
+            for option in ("--row-permutation", "--column-permutation"):
+                if rng.random() < 0.2:
+                    arguments += [f"{option}={one(*WORDS, *FILES)}"]
+            arguments += ["--report"] * (rng.random() < 0.2)
+        else:
+            arguments = ["apply", one(*FILES, *["F.npz"] * 9), one(*FILES, *["x.npy"] * 9)]
+            arguments += ["-o", one(*OUTPUTS, *["out.npy"] * 9)]
+            if rng.random() < 0.3:
+                arguments += [f"--axis={one(*WORDS)}"]
+            if rng.random() < 0.3:
+                arguments += [f"--op={one(*WORDS)}"]
+        if rng.random() < 0.1:
+            arguments.pop(int(rng.integers(len(arguments))))
+        return cls(tuple(arguments))
+
+    def check(self) -> None:
+        with contextlib.chdir(folder()):
+            for name in ("out.npz", "out.npy"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(name)
+            before = contents()
+            out, err = io.StringIO(), io.StringIO()
+            with (
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+                warnings.catch_warnings(),
+            ):
+                warnings.simplefilter("error")
+                try:
+                    status = cli.main(list(self.arguments))
+                except SystemExit as error:  # argparse's own: usage, or help
+                    assert error.code in (0, 2), f"exit code {error.code}"
+                    status = int(error.code or 0) or 3
+            after = contents()
+            changed = [name for name in before if after.get(name) != before[name]]
+            for name in changed:
+                with open(name, "wb") as file:
+                    file.write(before[name])
+        if status == 1:
+            assert err.getvalue().count("\n") == 1, f"not one line: {err.getvalue()!r}"
+        else:
+            assert status in (0, 2, 3), f"status {status}"
+        made = set(after) - set(before)
+        assert made <= {"out.npz", "out.npy"}, f"left {made}"
+        assert not made or status == 0, f"status {status}, but {made} is there"
+        inputs = [name for name in changed if name in self.arguments[1:3]]
+        assert not changed or (status == 0 and not inputs), f"changed {changed}, status {status}"
+
+
+FAMILIES = [Argument, Command]
