@@ -16,7 +16,13 @@ from .case import Case
 from .runner import Failure
 
 #: Modules of this folder with families; each has a list FAMILIES.
-MODULES: tuple[str, ...] = ("supports", "simplifications", "patterns", "recoveries")
+MODULES: tuple[str, ...] = (
+    "supports",
+    "simplifications",
+    "patterns",
+    "recoveries",
+    "supports_core",
+)
 
 
 def all_families() -> list[type[Case]]:
