@@ -252,6 +252,8 @@ class AlternatingSolver {
     const IndexSetsView classes = to_sets(start, index, arrays_.supports.inner(), "classes");
     for (Index p = 0; p < classes.size; ++p) {
       if (classes[p].size() == 0) refuse("classes", "must not be empty");
+      if (arrays_.left[classes[p][0]].size() == 0 || arrays_.right[classes[p][0]].size() == 0)
+        refuse("classes", "must have a rectangle that isn't empty");
       for (std::int32_t i : classes[p])
         if (!same_rectangle(classes[p][0], i)) refuse("classes", "must share a rectangle");
     }

@@ -23,8 +23,8 @@ def interruptibly(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwarg
     --------
     >>> import numpy as np
     >>> from papilio.interruptible import interruptibly
-    >>> interruptibly(np.linalg.norm, np.array([3.0, 4.0]))
-    5.0...
+    >>> float(interruptibly(np.linalg.norm, np.array([3.0, 4.0])))
+    5.0
     """
     if threading.current_thread() is not threading.main_thread():
         return function(*args, **kwargs)

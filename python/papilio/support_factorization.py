@@ -56,7 +56,7 @@ class FixedSupportResult:
     factors : tuple of scipy.sparse.csr_array
         From left to right; each stores exactly the entries of its support (some may be zero).
     error : float
-        ``||A - XY||``.
+        ``||A - XY||`` of the factors as they are, rounded to A's dtype.
     relative_error : float
         ``||A - XY|| / ||A||`` (0 for a zero matrix).
     lower_bound : float
@@ -486,7 +486,10 @@ def _bound(target: Target, report: SupportReport, known: float) -> float:
 
 
 def _tail(block: _Array, rank: int) -> float:
-    sigma = interruptibly(np.linalg.svd, block, compute_uv=False)
+    try:
+        sigma = interruptibly(np.linalg.svd, block, compute_uv=False)
+    except np.linalg.LinAlgError:
+        return 0.0  # LAPACK did not converge: nothing is known
     return float(np.linalg.norm(sigma[rank:]))
 
 

@@ -29,6 +29,7 @@ MODULES: tuple[str, ...] = (
     "arguments",
     "arrays",
     "files",
+    "supports_core",
 )
 
 
