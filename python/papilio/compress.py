@@ -771,8 +771,9 @@ class _Job:
 def _times_power(chain: Chain, exponent: int) -> Chain:
     """The same factors but for the last one, times a power of two."""
     last = chain.values[-1]
-    with np.errstate(over="ignore", under="ignore"):
-        values = scaled(last, exponent).astype(last.dtype)
+    wide = last.astype(np.result_type(last.dtype, np.float64))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        values = scaled(wide, exponent).astype(last.dtype)
     if not np.isfinite(values).all() or (last.any() and not values.any()):
         raise ValueError(
             f"dtype is {last.dtype}, but entries are as large as 2^{exponent}, which it can't hold"
