@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import time
 import warnings
 from collections.abc import Callable
@@ -178,9 +179,11 @@ def compress(
           ``(i[a], j[b])`` to ``out[a * columns + b]``; called from several threads at once
           without the GIL. Needs `dtype`, which is T;
         - an operator: anything that `scipy.sparse.linalg.aslinearoperator` takes and has both
-          products (a Butterfly, sums and products of operators, a sparse matrix), or the pair
-          ``(matvec, rmatvec)``, of which the second multiplies by the adjoint;
-        - a dense array, whose entries are read in place.
+          products (a Butterfly, sums and products of operators, a large sparse matrix), or the
+          pair ``(matvec, rmatvec)``, of which the second multiplies by the adjoint. Without an
+          adjoint, it is formed if it has at most 2^22 entries;
+        - an array: whatever NumPy reads as one (lists, memory maps), or a sparse matrix of at most
+          2^22 entries. A large one is read in place.
     shape : (int, int), optional
         Rows and columns. Not needed for what has a `shape` of its own.
     tol : float, default 1e-6
@@ -222,7 +225,8 @@ def compress(
     ------
     IncompressibleError
         A ValueError: no butterfly is smaller than the matrix, because ranks grow with the size of
-        the blocks. The message has the measured ranks; nothing was allocated before.
+        the blocks. The message has the measured ranks. Up to 2^16 entries, the matrix itself is
+        returned instead, as a single dense factor (not if `depth` is given).
     MemoryError
         If `max_memory` isn't enough.
     TypeError, ValueError
@@ -231,10 +235,13 @@ def compress(
     Warns
     -----
     CompressionWarning
-        If the estimated error is above `tol`.
+        If the error's bound is above `tol`; it says what would help.
 
     Notes
     -----
+    Up to 2^22 entries, all are evaluated once (or all columns are multiplied, where no adjoint or
+    no sketch will do), chosen from, and compared with the result: memory of at most 64 MiB more.
+
     From entries: interpolative decompositions, level by level, of the rows that represent a
     cluster on sampled columns (docs/compress.md); memory beyond the factors: about 100 MiB
     at n = 10^6. Called from one thread; about 4 MiB of entries at a time.
@@ -434,7 +441,7 @@ def _as_given(source: Any, shape: Any) -> _Given:
         return _Given(aslinearoperator(source))
     if callable(source) and not hasattr(source, "__array__"):
         return _Given(source)
-    if source is None or np.isscalar(source):
+    if source is None or isinstance(source, str | bytes | numbers.Number):
         raise TypeError(
             f"source is {source!r}, expected entries(i, j), an operator with both products, the "
             "pair (matvec, rmatvec), or an array"
