@@ -135,12 +135,13 @@ def main() -> None:
     start_fair()
     parser = options(__doc__ or "")
     parser.add_argument("--runs", type=int, default=20000, help="in all")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seconds", type=float, help="stop earlier")
     parser.add_argument("--processes", type=int, default=1)
     chosen = parser.parse_args()
     names = list(matrices())
     count = 10
-    tasks = [(name, part * count, count) for part in range(1000) for name in names]
+    tasks = [(name, chosen.first + part * count, count) for part in range(1000) for name in names]
     info = machine()
     print_machine(info)
     results: dict[str, list[tuple[float, float, bool]]] = {name: [] for name in names}
