@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pathlib
 import pickle
 import signal
 import subprocess
@@ -450,7 +451,7 @@ def test_arrays_of_any_kind_are_read(tmp_path):
     for source in (
         A.tolist(), tuple(map(tuple, A)), np.load(tmp_path / "a.npy", mmap_mode="r"),
         A.astype(np.int16), A.astype(np.float16), np.asfortranarray(A), A.astype(">f8"),
-        np.asmatrix(A), scipy.sparse.csr_array(A), scipy.sparse.coo_matrix(A), memoryview(A),
+        scipy.sparse.csr_array(A), scipy.sparse.coo_matrix(A), memoryview(A),
     ):  # fmt: skip
         F = pp.compress(source)
         assert F.shape == A.shape
@@ -471,45 +472,54 @@ def test_operators_without_an_adjoint_are_formed_or_refused_with_a_remedy():
         pp.compress(large)
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="reads the time of a process")
 @pytest.mark.parametrize(
     "call",
     [
-        "_core.interpolate(np.random.default_rng(0).standard_normal((1, 1000, 4000)), 1000)",
-        "_core.interpolate(np.ones((500, 200, 200)) * np.random.rand(200, 200), 200)",
-        "_core.wave(np.zeros(10**7))",
-        "pp.compress(pp.kernels.fio(4096), tol=1e-10)",
+        "_core.interpolate(block, 600)",
+        "_core.interpolate(blocks, 100)",
+        "_core.wave(turns)",
+        "pp.compress(kernel, tol=1e-10)",
         "pp.compress(array)",
         "pp.compress(aslinearoperator(array))",
     ],
 )
 def test_an_interrupt_is_answered_within_a_tenth_of_a_second(call):
     program = f"""
-import signal, sys, time
+import time
 import numpy as np
 from scipy.sparse.linalg import aslinearoperator
 import papilio as pp
 from papilio import _core
+pp.set_num_threads(1)
+kernel = pp.kernels.fio(4096)
 array = pp.kernels.fio(1024).toarray()
+block = np.random.default_rng(0).standard_normal((1, 600, 1000))
+blocks = np.random.default_rng(0).standard_normal((500, 100, 100))
+turns = np.zeros(4_000_000)
 for n in range(3):
     print("go", flush=True)
     try:
         while True:
             {call}
     except KeyboardInterrupt:
-        print(time.monotonic(), flush=True)
+        print(time.process_time(), flush=True)
 """
-    child = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
     waits = []
-    for delay in (0.15, 0.3, 0.4):
-        assert child.stdout.readline() == "go\n", child.stderr.read()
-        time.sleep(delay)
-        sent = time.monotonic()
-        child.send_signal(signal.SIGINT)
-        waits.append(float(child.stdout.readline()) - sent)
-    assert child.wait(20) == 0
-    assert sorted(waits)[1] < 0.1, waits  # one may be late where the machine is busy
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    ) as child:  # fmt: skip
+        for delay in (0.1, 0.2, 0.3):
+            assert child.stdout.readline() == "go\n", child.stderr.read()
+            time.sleep(delay)
+            # Its own time: that of the clock depends on who else has the processors.
+            stat = pathlib.Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+            before = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+            child.send_signal(signal.SIGINT)
+            waits.append(float(child.stdout.readline()) - before)
+        assert child.wait(60) == 0
+    assert max(waits) < 0.1, waits
 
 
 # ---------------------------------------------------------------- C functions

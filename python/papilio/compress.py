@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import time
 import warnings
 from collections.abc import Callable
@@ -189,9 +190,11 @@ def compress(
           ``(i[a], j[b])`` to ``out[a * columns + b]``; called from several threads at once
           without the GIL. Needs `dtype`, which is T;
         - an operator: anything that `scipy.sparse.linalg.aslinearoperator` takes and has both
-          products (a Butterfly, sums and products of operators, a sparse matrix), or the pair
-          ``(matvec, rmatvec)``, of which the second multiplies by the adjoint;
-        - a dense array, whose entries are read in place.
+          products (a Butterfly, sums and products of operators, a large sparse matrix), or the
+          pair ``(matvec, rmatvec)``, of which the second multiplies by the adjoint. Without an
+          adjoint, it is formed if it has at most 2^22 entries;
+        - an array: whatever NumPy reads as one (lists, memory maps), or a sparse matrix of at most
+          2^22 entries. A large one is read in place.
     shape : (int, int), optional
         Rows and columns. Not needed for what has a `shape` of its own.
     tol : float, default 1e-6
@@ -233,7 +236,8 @@ def compress(
     ------
     IncompressibleError
         A ValueError: no butterfly is smaller than the matrix, because ranks grow with the size of
-        the blocks. The message has the measured ranks; nothing was allocated before.
+        the blocks. The message has the measured ranks. Up to 2^16 entries, the matrix itself is
+        returned instead, as a single dense factor (not if `depth` is given).
     MemoryError
         If `max_memory` isn't enough.
     TypeError, ValueError
@@ -242,10 +246,13 @@ def compress(
     Warns
     -----
     CompressionWarning
-        If the estimated error is above `tol`.
+        If the error's bound is above `tol`; it says what would help.
 
     Notes
     -----
+    Up to 2^22 entries, all are evaluated once (or all columns are multiplied, where no adjoint or
+    no sketch will do), chosen from, and compared with the result: memory of at most 64 MiB more.
+
     From entries: interpolative decompositions, level by level, of the rows that represent a
     cluster on sampled columns (docs/compress.md); memory beyond the factors: about 100 MiB
     at n = 10^6. Called from one thread; about 4 MiB of entries at a time.
@@ -445,7 +452,7 @@ def _as_given(source: Any, shape: Any) -> _Given:
         return _Given(aslinearoperator(source))
     if callable(source) and not hasattr(source, "__array__"):
         return _Given(source)
-    if source is None or np.isscalar(source):
+    if source is None or isinstance(source, str | bytes | numbers.Number):
         raise TypeError(
             f"source is {source!r}, expected entries(i, j), an operator with both products, the "
             "pair (matvec, rmatvec), or an array"
@@ -782,8 +789,9 @@ class _Job:
 def _times_power(chain: Chain, exponent: int) -> Chain:
     """The same factors but for the last one, times a power of two."""
     last = chain.values[-1]
-    with np.errstate(over="ignore", under="ignore"):
-        values = scaled(last, exponent).astype(last.dtype)
+    wide = last.astype(np.result_type(last.dtype, np.float64))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        values = scaled(wide, exponent).astype(last.dtype)
     if not np.isfinite(values).all() or (last.any() and not values.any()):
         raise ValueError(
             f"dtype is {last.dtype}, but entries are as large as 2^{exponent}, which it can't hold"

@@ -37,8 +37,8 @@ _UNSEEN = 4.0  # no weighted error is larger than this times the largest one sam
 _CLEAR = 0.9  # of the squared norm: a bound that is no smaller will do
 _NORMED_BYTES = 1 << 30  # of factors whose norm is not computed
 _ROWS, _FEWEST_ROWS = 24, 4  # that rounding is measured on,
-_VECTORS = 4  # for each of so many vectors,
-_READ = 1 << 23  # until so many values were read
+_VECTORS = 16, 4  # with so many vectors, or so many for factors of more values
+_READ = 1 << 23  # than this, of which no more are read
 _ROUNDING = 1.5  # other kernels add in another order
 
 
@@ -123,12 +123,14 @@ def rounding_of(chain: Chain, weights: _Array, rng: np.random.Generator) -> floa
     width = chain.architecture.shape[1]
     single = np.dtype(np.float32 if dtype.kind == "f" else np.complex64)
     double = np.result_type(single, np.float64)
-    x = rng.standard_normal((width, _VECTORS)).astype(single)
-    if dtype.kind == "c":
-        x += (1j * rng.standard_normal((width, _VECTORS))).astype(single)
     values = chain.values
-    if values[0].dtype != single and sum(factor.size for factor in values) <= _READ:
+    small = sum(factor.size for factor in values) <= _READ
+    if small and dtype != single:
         values = [factor.astype(single) for factor in values]
+    count = _VECTORS[0] if small else _VECTORS[1]
+    x = rng.standard_normal((width, count)).astype(single)
+    if dtype.kind == "c":
+        x += (1j * rng.standard_normal((width, count))).astype(single)
     relatives: list[float] = []
     read = 0
     while len(relatives) < _ROWS and (read < _READ or len(relatives) < _FEWEST_ROWS):

@@ -740,9 +740,11 @@ def product_row(
 ) -> tuple[_Array, int]:
     """Row `row` of a dense chainable chain's product times the columns of x, in x's dtype.
 
-    Also how many values of the factors it depends on. The last factor's d is 1.
+    Also how many values of the factors it depends on. The last factor's d is 1. In single precision
+    sums run from term to term, as the kernels' do.
     """
     inner = [1, *architecture.ranks, 1]
+    double = x.dtype == np.result_type(x.dtype, np.float64)
     read = 0
     for n in range(len(values) - 1, -1, -1):
         p = architecture[n]
@@ -750,5 +752,15 @@ def product_row(
         e = row // p.d % radix
         weights = values[n][:, e::radix, :, row % p.d].astype(x.dtype)
         read += weights.size
-        x = weights @ x.reshape(p.a, p.c, -1)
+        x = x.reshape(p.a, p.c, -1)
+        if double:
+            x = weights @ x
+            continue
+        result = np.empty((*weights.shape[:2], x.shape[2]), x.dtype)
+        step = max(1, BLOCK_BYTES // (8 * weights[0].size * x.shape[2]))
+        for start in range(0, p.a, step):
+            part = slice(start, start + step)
+            terms = weights[part, :, :, None] * x[part, None]
+            result[part] = np.cumsum(terms, axis=2, out=terms)[:, :, -1]
+        x = result
     return x.reshape(-1), read
