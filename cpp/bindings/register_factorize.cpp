@@ -152,10 +152,11 @@ py::tuple factorize_array(const py::array& matrix, const std::array<Index, 2>& s
       const py::gil_scoped_acquire acquire;
       progress(fraction);
     };
+  const Patterns chain = to_patterns(patterns);
   Factorization result;
   {
     const py::gil_scoped_release release;
-    result = factorize(view, to_patterns(patterns), options);
+    result = factorize(view, chain, options);
   }
   py::dict report;
   report["relative_error"] = result.relative_error;
