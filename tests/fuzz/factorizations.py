@@ -304,7 +304,7 @@ class Factorization(Case):
 
 @dataclass(frozen=True)
 class Overwriting(Factorization):
-    """`factorize` where A can be overwritten, in all orders, at sizes whose squares are not safe."""
+    """`factorize` with A overwritten, in all orders, at sizes whose squares are not safe."""
 
     family: ClassVar[str] = "factorize overwriting"
 
