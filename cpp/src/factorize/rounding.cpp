@@ -220,8 +220,20 @@ class Sweep {
       for (std::size_t n = 0; n < columns.size(); ++n)
         shifts[s][n] = columns[n] == none || rows[n] == none ? 0 : (rows[n] - columns[n]) / 2;
     };
-    for (std::size_t s = count; s-- > 1;) equalize_at(s);
-    for (std::size_t s = 1; s < count; ++s) equalize_at(s);
+    // Each interface changes what its neighbours see; differences of 1 are those of halves.
+    constexpr int most_sweeps = 32;
+    std::vector<std::vector<int>> before;
+    const auto settled = [&] {
+      for (std::size_t s = 0; s < shifts.size() && !before.empty(); ++s)
+        for (std::size_t n = 0; n < shifts[s].size(); ++n)
+          if (std::abs(shifts[s][n] - before[s][n]) > 1) return false;
+      return !before.empty();
+    };
+    for (int sweep = 0; sweep < most_sweeps && !settled(); ++sweep) {
+      before = shifts;
+      for (std::size_t s = count; s-- > 1;) equalize_at(s);
+      for (std::size_t s = 1; s < count; ++s) equalize_at(s);
+    }
     for (std::size_t s = 0; s < count; ++s) {
       int most = none;
       const auto shift = [&](Index row, Index column) {
