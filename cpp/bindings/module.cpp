@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <stdexcept>
 
 namespace papilio {
 
@@ -14,9 +15,13 @@ Pattern to_pattern(const PatternTuple& sizes) {
     fits = fits && size >= 1 && product <= std::numeric_limits<Index>::max() / size;
     if (fits) product *= size;
   }
-  if (!fits)
-    throw py::value_error("pattern is " + std::string(py::str(py::cast(sizes))) +
-                          ", expected numbers of at least 1 whose product fits in 63 bits");
+  if (!fits) {
+    // Nothing of Python's: some callers have released its lock.
+    std::string text;
+    for (const Index size : sizes) text += (text.empty() ? "(" : ", ") + std::to_string(size);
+    throw std::invalid_argument("pattern is " + text +
+                                "), expected numbers of at least 1 whose product fits in 63 bits");
+  }
   return {sizes[0], sizes[1], sizes[2], sizes[3]};
 }
 

@@ -152,10 +152,11 @@ py::tuple factorize_array(const py::array& matrix, const std::array<Index, 2>& s
       const WithLock held;
       progress(fraction);
     };
+  const Patterns chain = to_patterns(patterns);
   Factorization result;
   {
-    const WithoutLock released;
-    result = factorize(view, to_patterns(patterns), options);
+    const py::gil_scoped_release release;
+    result = factorize(view, chain, options);
   }
   py::dict report;
   report["relative_error"] = result.relative_error;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -26,7 +27,7 @@ def drawn_exponent(rng: np.random.Generator) -> int:
         return 0
     if rng.random() < 0.4:
         return int(rng.integers(-330, 310))
-    corner = int(rng.choice([9, 9, 19, 38, 77, 77, 154, 308]))
+    corner = int(rng.choice([9, 9, 9, 10, 19, 38, 77, 154, 308]))
     return int(rng.choice([1, -1])) * corner + int(rng.integers(-1, 2))
 
 
@@ -65,7 +66,7 @@ class Factorization(Case):
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
-        length = int(rng.choice([1, 2, 2, 3, 3, 3, 4, 4, 5]))
+        length = int(rng.choice([1, 2, 3, 3, 4, 4, 4, 5]))
         large = rng.random() < 0.03
         style = rng.choice(["mixed", "dyadic", "monarch", "low rank"], p=[0.5, 0.25, 0.15, 0.1])
         ranks = tuple(int(r) for r in rng.integers(1, 5, length - 1))
@@ -73,6 +74,7 @@ class Factorization(Case):
             radices = [int(q) for q in rng.choice([1, 2, 2, 3, 4], length)]
             others = [int(p) for p in rng.choice([1, 2, 2, 3, 4], length)]
         elif style == "dyadic":
+            length = max(length, 3)
             radices = others = [2] * (length + large)
             ranks = (int(rng.integers(1, 3)),) * (len(radices) - 1)
         elif style == "monarch":
@@ -86,7 +88,9 @@ class Factorization(Case):
             ranks = (int(rng.integers(1, 5)),)
         tol = None
         if rng.random() < 0.4:
-            tol = float(10.0 ** rng.choice([rng.uniform(-14, 0), rng.uniform(-2, 0)]))
+            tol = float(
+                10.0 ** rng.choice([rng.uniform(-14, 0), rng.uniform(-2, 0), rng.uniform(-2, 0)])
+            )
         plain = rng.random() < 0.6
         return cls(
             seed=int(rng.integers(2**31)),
@@ -99,11 +103,15 @@ class Factorization(Case):
             kind=str(rng.choice(KINDS)),
             exponent=drawn_exponent(rng),
             layout="C" if plain else str(rng.choice(LAYOUTS)),
-            order=str(rng.choice(["auto", "left_to_right", "right_to_left", "balanced", "random"])),
+            order=str(
+                rng.choice(
+                    ["auto", "left_to_right", "right_to_left", "balanced", "random", "random"]
+                )
+            ),
             orthonormalize=bool(rng.random() < 0.8),
             tol=tol,
             max_rank=int(rng.integers(1, 4)) if tol and rng.random() < 0.25 else None,
-            overwrite=bool(rng.random() < 0.3),
+            overwrite=bool(rng.random() < 0.4),
             row_permutation=str(rng.choice(["array", "bit_reversal", "search"]))
             if rng.random() < 0.08
             else None,
@@ -294,6 +302,58 @@ class Factorization(Case):
         ), f"again: reported {again.report.relative_error}, true {true}"
 
 
+@dataclass(frozen=True)
+class Overwriting(Factorization):
+    """`factorize` with A overwritten, in all orders, at sizes whose squares are not safe."""
+
+    family: ClassVar[str] = "factorize overwriting"
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        corner = int(rng.choice([9, 10, 19, 77, 78])) * int(rng.choice([1, 1, -1]))
+        return dataclasses.replace(
+            super().draw(rng),
+            rows=(2,) * 4,
+            columns=(2,) * 4,
+            ranks=(1,) * 3,
+            diagonal=1,
+            stride=1,
+            kind=str(rng.choice(["gaussian", "uniform", "noisy butterfly", "graded"])),
+            exponent=corner if rng.random() < 0.5 else 0,
+            layout=str(rng.choice(["C", "inner"])),
+            tol=None,
+            max_rank=None,
+            overwrite=True,
+            row_permutation=None,
+            column_permutation=None,
+        )
+
+
+@dataclass(frozen=True)
+class LoweredRanks(Factorization):
+    """`factorize` with ranks that are found one after the other and depend on each other."""
+
+    family: ClassVar[str] = "factorize lowered ranks"
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        length = int(rng.integers(3, 6))
+        return dataclasses.replace(
+            super().draw(rng),
+            rows=tuple(int(q) for q in rng.choice([2, 2, 3], length)),
+            columns=tuple(int(p) for p in rng.choice([2, 2, 3], length)),
+            ranks=(1,) * (length - 1),
+            kind=str(rng.choice(["graded rows", "graded columns", "graded", "noisy butterfly"])),
+            exponent=0,
+            layout="C",
+            order=str(rng.choice(["balanced", "random"])),
+            tol=float(10.0 ** rng.uniform(-2, 0)),
+            max_rank=None,
+            row_permutation=None,
+            column_permutation=None,
+        )
+
+
 def close_norm(found: float, size: np.longdouble, dtype: Any) -> bool:
     """Whether a norm is right: infinite where no double is so large."""
     if size > np.finfo(np.float64).max:
@@ -360,4 +420,4 @@ class NotFinite(Case):
             raise AssertionError("no ValueError")
 
 
-FAMILIES = [Factorization, NotFinite]
+FAMILIES = [Factorization, Overwriting, LoweredRanks, NotFinite]

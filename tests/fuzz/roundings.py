@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -15,7 +16,7 @@ from .factorizations import DIGITS, DTYPES, close_norm, rounding
 from .matrices import architecture, exponents, gaussian
 from .truth import dense, error, norm, split_errors
 
-VALUES = ("gaussian", "graded", "scaled", "wild", "zero", "zeros", "repeated", "ends")
+VALUES = ("gaussian", "graded", "scaled", "wild", "gauged", "zero", "zeros", "repeated", "ends")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ class Rounding(Case):
 
     def operator(self, chain: pp.Architecture, rng: np.random.Generator) -> Any:
         factors = [self.factor(tuple(p), rng) for p in chain]
+        if self.values == "gauged" and not self.tied:
+            self.gauge(factors, chain, rng)
         if self.bad:
             values = factors[int(rng.integers(len(factors)))]
             values.ravel()[int(rng.integers(values.size))] = float(self.bad)
@@ -99,6 +102,18 @@ class Rounding(Case):
         if self.view == "sum":
             return F + F if not self.bad and self.values in ("gaussian", "zeros") else F
         return {"F": F, "T": F.T, "H": F.H, "conj": F.conj()}[self.view]
+
+    def gauge(self, factors: list[Any], chain: pp.Architecture, rng: np.random.Generator) -> None:
+        """Columns times anything, and the rows that they meet divided by it."""
+        lowest, highest = exponents(self.dtype)
+        for n, (p, q) in enumerate(itertools.pairwise(chain)):
+            powers = 10.0 ** rng.uniform(lowest * 0.8, highest * 0.8, p.shape[1])
+            with np.errstate(all="ignore"):
+                left = factors[n] * powers.reshape(p.a, 1, p.c, p.d)
+                right = factors[n + 1] / powers.reshape(q.a, q.b, 1, q.d)
+                left, right = left.astype(self.dtype), right.astype(self.dtype)
+            if np.isfinite(left).all() and np.isfinite(right).all():
+                factors[n], factors[n + 1] = left, right
 
     def factor(self, sizes: tuple[int, ...], rng: np.random.Generator) -> Any:
         """Values of one factor: each kind goes wrong in its own way."""

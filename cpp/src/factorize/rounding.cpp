@@ -163,45 +163,91 @@ class Sweep {
       extreme = extreme || std::abs(most) >= moderate || most - least >= 2 * moderate;
     }
     if (!extreme) return;
-    for (std::size_t n = factors_.size(); n-- > 1;) equalize(factors_[n - 1], factors_[n]);
-    for (std::size_t n = 1; n < factors_.size(); ++n) equalize(factors_[n - 1], factors_[n]);
-    for (Partial<T>& factor : factors_) scale(factor);
+    equalize();
   }
 
-  /// Makes columns and the rows that they meet equally long, to a factor of 2, by powers of two,
-  /// and the longest of the interface about 1: nothing overflows, and what vanishes is negligible.
-  void equalize(Partial<T>& left, Partial<T>& right) {
-    const Interface blocks(left.pattern, right.pattern);
-    // Calls use(column, its logarithm, row, its logarithm) for those that aren't zero.
-    const auto for_pairs = [&](auto use) {
-      for (Index n = 0; n < blocks.blocks(); ++n) {
-        if (n % 64 == 0) poll_interruption();
-        for (Index rho = 0; rho < blocks.rank(); ++rho) {
-          const Strided<T> l = left_block(left, blocks, n);
-          const Strided<T> r = right_block(right, blocks, n);
-          const auto column = [l, rho](Index j) -> T& { return l(j, rho); };
-          const auto row = [r, rho](Index k) -> T& { return r(rho, k); };
-          const ScaledNorm x = scaled_norm(blocks.rows(), column);
-          const ScaledNorm y = scaled_norm(blocks.cols(), row);
-          if (x.size == 0 || y.size == 0) {
-            for (Index j = 0; j < blocks.rows(); ++j) column(j) = T(0);
-            for (Index k = 0; k < blocks.cols(); ++k) row(k) = T(0);
-          } else {
-            use(column, std::log2(x.size) + x.exponent, row, std::log2(y.size) + y.exponent);
-          }
-        }
+  /// Calls use(value, row, column) for all values of a factor that aren't zero.
+  template <class Use>
+  static void for_entries(const Partial<T>& factor, Use use) {
+    const Pattern& p = factor.pattern;
+    T* x = factor.values.data();
+    for (Index i = 0; i < p.a; ++i)
+      for (Index j = 0; j < p.b; ++j) {
+        poll_interruption();
+        for (Index k = 0; k < p.c; ++k)
+          for (Index l = 0; l < p.d; ++l, ++x)
+            if (*x != T(0)) use(*x, (i * p.b + j) * p.d + l, (i * p.c + k) * p.d + l);
       }
+  }
+
+  static int exponent_of(T x) {
+    int exponent = 0;
+    std::frexp(largest_part(x), &exponent);
+    return exponent;
+  }
+
+  /// Multiplies columns, and divides the rows that they meet, by powers of two that make their
+  /// largest entries equal, and each factor by one that makes its largest entry about 1. All powers
+  /// are found first, so that nothing on the way overflows, or vanishes that isn't negligible.
+  void equalize() {
+    constexpr int none = std::numeric_limits<int>::min();
+    const std::size_t count = factors_.size();
+    // shifts[s][n]: of column n of factor s - 1, and against row n of factor s.
+    std::vector<std::vector<int>> shifts(count + 1);
+    for (std::size_t s = 0; s <= count; ++s) {
+      const Pattern& p = factors_[s < count ? s : count - 1].pattern;
+      shifts[s].assign(static_cast<std::size_t>(s < count ? p.rows() : p.cols()), 0);
+    }
+    const auto at = [](std::vector<int>& of, Index n) -> int& {
+      return of[static_cast<std::size_t>(n)];
     };
-    double most = -std::numeric_limits<double>::infinity();
-    for_pairs([&](auto, double x, auto, double y) { most = std::max(most, x + y); });
-    if (std::isinf(most)) return;
-    const int taken = static_cast<int>(std::lround(most));
-    exponent_ += taken;
-    for_pairs([&](auto column, double x, auto row, double y) {
-      const int up = static_cast<int>(std::lround((y - x - taken) / 2));
-      for (Index j = 0; j < blocks.rows(); ++j) column(j) = times_power_of_two(column(j), up);
-      for (Index k = 0; k < blocks.cols(); ++k) row(k) = times_power_of_two(row(k), -taken - up);
-    });
+    const auto equalize_at = [&](std::size_t s) {
+      std::vector<int> columns(shifts[s].size(), none), rows(shifts[s].size(), none);
+      for_entries(factors_[s - 1], [&](T& x, Index row, Index column) {
+        at(columns, column) =
+            std::max(at(columns, column), exponent_of(x) - at(shifts[s - 1], row));
+      });
+      for_entries(factors_[s], [&](T& x, Index row, Index column) {
+        at(rows, row) = std::max(at(rows, row), exponent_of(x) + at(shifts[s + 1], column));
+      });
+      // What meets nothing but zeros is useless.
+      for_entries(factors_[s - 1], [&](T& x, Index, Index column) {
+        if (at(rows, column) == none) x = T(0);
+      });
+      for_entries(factors_[s], [&](T& x, Index row, Index) {
+        if (at(columns, row) == none) x = T(0);
+      });
+      for (std::size_t n = 0; n < columns.size(); ++n)
+        shifts[s][n] = columns[n] == none || rows[n] == none ? 0 : (rows[n] - columns[n]) / 2;
+    };
+    // Each interface changes what its neighbours see; differences of 1 are those of halves.
+    constexpr int most_sweeps = 32;
+    std::vector<std::vector<int>> before;
+    const auto settled = [&] {
+      for (std::size_t s = 0; s < shifts.size() && !before.empty(); ++s)
+        for (std::size_t n = 0; n < shifts[s].size(); ++n)
+          if (std::abs(shifts[s][n] - before[s][n]) > 1) return false;
+      return !before.empty();
+    };
+    for (int sweep = 0; sweep < most_sweeps && !settled(); ++sweep) {
+      before = shifts;
+      for (std::size_t s = count; s-- > 1;) equalize_at(s);
+      for (std::size_t s = 1; s < count; ++s) equalize_at(s);
+    }
+    for (std::size_t s = 0; s < count; ++s) {
+      int most = none;
+      const auto shift = [&](Index row, Index column) {
+        return at(shifts[s + 1], column) - at(shifts[s], row);
+      };
+      for_entries(factors_[s], [&](T& x, Index row, Index column) {
+        most = std::max(most, exponent_of(x) + shift(row, column));
+      });
+      if (most == none) continue;
+      exponent_ += most;
+      for_entries(factors_[s], [&](T& x, Index row, Index column) {
+        x = times_power_of_two(x, shift(row, column) - most);
+      });
+    }
   }
 
   /// Ranks above the size of a block become that size: the block of one side is multiplied into
