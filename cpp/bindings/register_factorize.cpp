@@ -155,7 +155,7 @@ py::tuple factorize_array(const py::array& matrix, const std::array<Index, 2>& s
   const Patterns chain = to_patterns(patterns);
   Factorization result;
   {
-    const py::gil_scoped_release release;
+    const WithoutLock released;
     result = factorize(view, chain, options);
   }
   py::dict report;
