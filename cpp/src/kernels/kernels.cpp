@@ -185,6 +185,10 @@ struct Panel {
   int64_t k, u;
 };
 
+/// Sums of more products are sums of sums of so many: the rounding errors of one long sum grow with
+/// the root of its length.
+constexpr int64_t chunk_products = 16;
+
 /// J x U sums of c products each, held in registers: J outputs (rows j, or SIMD vectors of them),
 /// U SIMD vectors of inputs that share the weights. One vector alone waits for its weights: those
 /// that come `ahead` elements later are asked for.
@@ -201,16 +205,30 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
       x[u] = A::input(axis == Axis::outputs ? replicate<A>(in.from + u * in.u, stage.d)
                                             : take_input<A>(in.from + u * in.u, part));
   };
-  read();
-  PAPILIO_UNROLL
-  for (int j = 0; j < J; ++j) {
-    const typename A::V factor = take<A, axis>(w + j * stage.weight_j, stage.same_l);
+  const auto start = [&]() __attribute__((always_inline)) {
+    read();
     PAPILIO_UNROLL
-    for (int u = 0; u < U; ++u) sum[j][u] = A::product(factor, x[u]);
-  }
+    for (int j = 0; j < J; ++j) {
+      const typename A::V factor = take<A, axis>(w + j * stage.weight_j, stage.same_l);
+      PAPILIO_UNROLL
+      for (int u = 0; u < U; ++u) sum[j][u] = A::product(factor, x[u]);
+    }
+  };
+  typename A::Sum whole[J][U];
+  start();
   for (int64_t k = 1; k < stage.c; ++k) {
     in.from += in.k;
     w += stage.weight_k;
+    if (k % chunk_products == 0) {
+      PAPILIO_UNROLL
+      for (int j = 0; j < J; ++j) {
+        PAPILIO_UNROLL
+        for (int u = 0; u < U; ++u)
+          whole[j][u] = k == chunk_products ? sum[j][u] : A::plus(whole[j][u], sum[j][u]);
+      }
+      start();
+      continue;
+    }
     read();
     PAPILIO_UNROLL
     for (int j = 0; j < J; ++j) {
@@ -219,6 +237,13 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
         prefetch(reinterpret_cast<const char*>(w + j * stage.weight_j + ahead));
       PAPILIO_UNROLL
       for (int u = 0; u < U; ++u) sum[j][u] = A::multiply_add(sum[j][u], factor, x[u]);
+    }
+  }
+  if (stage.c > chunk_products) {
+    PAPILIO_UNROLL
+    for (int j = 0; j < J; ++j) {
+      PAPILIO_UNROLL
+      for (int u = 0; u < U; ++u) sum[j][u] = A::plus(whole[j][u], sum[j][u]);
     }
   }
   PAPILIO_UNROLL
