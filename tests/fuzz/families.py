@@ -16,7 +16,7 @@ from .case import Case
 from .runner import Failure
 
 #: Modules of this folder with families; each has a list FAMILIES.
-MODULES: tuple[str, ...] = ("arguments", "arrays", "files")
+MODULES: tuple[str, ...] = ("accuracy", "arguments", "arrays", "files")
 
 
 def all_families() -> list[type[Case]]:

@@ -215,35 +215,33 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
     }
   };
   typename A::Sum whole[J][U];
-  start();
-  for (int64_t k = 1; k < stage.c; ++k) {
-    in.from += in.k;
-    w += stage.weight_k;
-    if (k % chunk_products == 0) {
+  for (int64_t first = 0; first < stage.c; first += chunk_products) {
+    const int64_t left = stage.c - first;
+    const int64_t products = left < chunk_products ? left : chunk_products;
+    start();
+    for (int64_t k = 1; k < products; ++k) {
+      in.from += in.k;
+      w += stage.weight_k;
+      read();
       PAPILIO_UNROLL
       for (int j = 0; j < J; ++j) {
+        const typename A::V factor = take<A, axis>(w + j * stage.weight_j, stage.same_l);
+        if (axis != Axis::columns && U == 1)
+          prefetch(reinterpret_cast<const char*>(w + j * stage.weight_j + ahead));
         PAPILIO_UNROLL
-        for (int u = 0; u < U; ++u)
-          whole[j][u] = k == chunk_products ? sum[j][u] : A::plus(whole[j][u], sum[j][u]);
+        for (int u = 0; u < U; ++u) sum[j][u] = A::multiply_add(sum[j][u], factor, x[u]);
       }
-      start();
-      continue;
     }
-    read();
-    PAPILIO_UNROLL
-    for (int j = 0; j < J; ++j) {
-      const typename A::V factor = take<A, axis>(w + j * stage.weight_j, stage.same_l);
-      if (axis != Axis::columns && U == 1)
-        prefetch(reinterpret_cast<const char*>(w + j * stage.weight_j + ahead));
-      PAPILIO_UNROLL
-      for (int u = 0; u < U; ++u) sum[j][u] = A::multiply_add(sum[j][u], factor, x[u]);
-    }
-  }
-  if (stage.c > chunk_products) {
+    if (first == 0 && left <= chunk_products) break;
+    in.from += in.k;
+    w += stage.weight_k;
     PAPILIO_UNROLL
     for (int j = 0; j < J; ++j) {
       PAPILIO_UNROLL
-      for (int u = 0; u < U; ++u) sum[j][u] = A::plus(whole[j][u], sum[j][u]);
+      for (int u = 0; u < U; ++u) {
+        if (first > 0) sum[j][u] = A::plus(whole[j][u], sum[j][u]);
+        whole[j][u] = sum[j][u];
+      }
     }
   }
   PAPILIO_UNROLL
