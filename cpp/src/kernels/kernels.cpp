@@ -185,6 +185,14 @@ struct Panel {
   int64_t k, u;
 };
 
+template <class A>
+PAPILIO_INLINE typename A::Sum plus(const typename A::Sum& x, const typename A::Sum& y) {
+  if constexpr (A::parts == 1)
+    return x + y;
+  else
+    return {x.by_re + y.by_re, x.by_im + y.by_im};
+}
+
 /// Sums of more products are sums of sums of so many: the rounding errors of one long sum grow with
 /// the root of its length.
 constexpr int64_t chunk_products = 16;
@@ -239,7 +247,7 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
     for (int j = 0; j < J; ++j) {
       PAPILIO_UNROLL
       for (int u = 0; u < U; ++u) {
-        if (first > 0) sum[j][u] = A::plus(whole[j][u], sum[j][u]);
+        if (first > 0) sum[j][u] = plus<A>(whole[j][u], sum[j][u]);
         whole[j][u] = sum[j][u];
       }
     }

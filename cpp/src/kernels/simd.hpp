@@ -212,7 +212,6 @@ struct Real {
   PAPILIO_INLINE static Input input(V x) { return x; }
   PAPILIO_INLINE static Sum product(V w, Input x) { return w * x; }
   PAPILIO_INLINE static Sum multiply_add(Sum sum, V w, Input x) { return w * x + sum; }
-  PAPILIO_INLINE static Sum plus(Sum x, Sum y) { return x + y; }
   PAPILIO_INLINE static V total(Sum sum, bool) { return sum; }
   template <class Source>
   PAPILIO_INLINE static V permuted(V x, Source source) {
@@ -248,7 +247,6 @@ struct Complex {
   PAPILIO_INLINE static Sum multiply_add(Sum sum, V w, Input x) {
     return {w * x.re + sum.by_re, w * x.im + sum.by_im};
   }
-  PAPILIO_INLINE static Sum plus(Sum x, Sum y) { return {x.by_re + y.by_re, x.by_im + y.by_im}; }
   /// by_re + i by_im, or with the weights conjugated: conj(by_re) + i conj(by_im).
   PAPILIO_INLINE static V total(Sum sum, bool conjugate) {
     const V turned = permute(sum.by_im, [](int n) { return n ^ 1; });
