@@ -194,8 +194,10 @@ PAPILIO_INLINE typename A::Sum plus(const typename A::Sum& x, const typename A::
 }
 
 /// Sums of more products are sums of sums of so many: the rounding errors of one long sum grow with
-/// the root of its length.
-constexpr int64_t chunk_products = 16;
+/// the root of its length. Of batches of complex vectors the sums fill all registers, so that sums
+/// of sums take a third longer: theirs stay whole.
+template <class A, Axis axis>
+constexpr int64_t chunk_products = A::parts == 2 && axis == Axis::columns ? INT64_MAX : 16;
 
 /// J x U sums of c products each, held in registers: J outputs (rows j, or SIMD vectors of them),
 /// U SIMD vectors of inputs that share the weights. One vector alone waits for its weights: those
@@ -223,9 +225,10 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
     }
   };
   typename A::Sum whole[J][U];
-  for (int64_t first = 0; first < stage.c; first += chunk_products) {
+  constexpr int64_t chunk = chunk_products<A, axis>;
+  for (int64_t first = 0; first < stage.c; first += chunk) {
     const int64_t left = stage.c - first;
-    const int64_t products = left < chunk_products ? left : chunk_products;
+    const int64_t products = left < chunk ? left : chunk;
     start();
     for (int64_t k = 1; k < products; ++k) {
       in.from += in.k;
@@ -240,7 +243,7 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
         for (int u = 0; u < U; ++u) sum[j][u] = A::multiply_add(sum[j][u], factor, x[u]);
       }
     }
-    if (first == 0 && left <= chunk_products) break;
+    if (first == 0 && left <= chunk) break;
     in.from += in.k;
     w += stage.weight_k;
     PAPILIO_UNROLL
