@@ -52,7 +52,7 @@ def factorize(
         Finite numbers. float32, float64, complex64 and complex128 are read in place from any
         strides, also from a `numpy.memmap`. Arrays of other dtypes, sparse matrices, and objects
         with ``shape``, ``dtype`` and ``A[i:j]`` (HDF5, Zarr) are read and converted some rows at
-        a time.
+        a time. Of a LinearOperator the dense matrix is formed by products.
     architecture : Architecture or radices
         Chainable, of A's shape. Redundant ones are reduced, factorized and expanded again. A
         sequence of whole numbers stands for ``Architecture.mixed_radix(radices)``, a pair of such

@@ -26,6 +26,7 @@ MODULES: tuple[str, ...] = (
     "patterns",
     "recoveries",
     "compressions",
+    "accuracy",
     "arguments",
     "arrays",
     "files",

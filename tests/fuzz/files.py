@@ -216,9 +216,8 @@ def _rewritten(content: bytes, damage: str, rng: np.random.Generator) -> bytes:
 
 # What pickle itself says of a stream that makes no sense; papilio's own words are ValueErrors.
 OF_PICKLE = (
-    pickle.UnpicklingError, EOFError, ImportError, IndexError, KeyError, AttributeError,
-    TypeError, ValueError, OverflowError, MemoryError, RuntimeError, AssertionError, NameError,
-    SyntaxError,
+    pickle.UnpicklingError, LookupError, EOFError, ImportError, AttributeError, TypeError,
+    ValueError, OverflowError, MemoryError, RuntimeError, AssertionError, NameError, SyntaxError,
 )  # fmt: skip
 
 

@@ -185,6 +185,20 @@ struct Panel {
   int64_t k, u;
 };
 
+template <class A>
+PAPILIO_INLINE typename A::Sum plus(const typename A::Sum& x, const typename A::Sum& y) {
+  if constexpr (A::parts == 1)
+    return x + y;
+  else
+    return {x.by_re + y.by_re, x.by_im + y.by_im};
+}
+
+/// Sums of more products are sums of sums of so many: the rounding errors of one long sum grow with
+/// the root of its length. Of batches of complex vectors the sums fill all registers, so that sums
+/// of sums take a third longer: theirs stay whole.
+template <class A, Axis axis>
+constexpr int64_t chunk_products = A::parts == 2 && axis == Axis::columns ? INT64_MAX : 16;
+
 /// J x U sums of c products each, held in registers: J outputs (rows j, or SIMD vectors of them),
 /// U SIMD vectors of inputs that share the weights. One vector alone waits for its weights: those
 /// that come `ahead` elements later are asked for.
@@ -201,24 +215,44 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
       x[u] = A::input(axis == Axis::outputs ? replicate<A>(in.from + u * in.u, stage.d)
                                             : take_input<A>(in.from + u * in.u, part));
   };
-  read();
-  PAPILIO_UNROLL
-  for (int j = 0; j < J; ++j) {
-    const typename A::V factor = take<A, axis>(w + j * stage.weight_j, stage.same_l);
-    PAPILIO_UNROLL
-    for (int u = 0; u < U; ++u) sum[j][u] = A::product(factor, x[u]);
-  }
-  for (int64_t k = 1; k < stage.c; ++k) {
-    in.from += in.k;
-    w += stage.weight_k;
+  const auto start = [&]() __attribute__((always_inline)) {
     read();
     PAPILIO_UNROLL
     for (int j = 0; j < J; ++j) {
       const typename A::V factor = take<A, axis>(w + j * stage.weight_j, stage.same_l);
-      if (axis != Axis::columns && U == 1)
-        prefetch(reinterpret_cast<const char*>(w + j * stage.weight_j + ahead));
       PAPILIO_UNROLL
-      for (int u = 0; u < U; ++u) sum[j][u] = A::multiply_add(sum[j][u], factor, x[u]);
+      for (int u = 0; u < U; ++u) sum[j][u] = A::product(factor, x[u]);
+    }
+  };
+  typename A::Sum whole[J][U];
+  constexpr int64_t chunk = chunk_products<A, axis>;
+  for (int64_t first = 0; first < stage.c; first += chunk) {
+    const int64_t left = stage.c - first;
+    const int64_t products = left < chunk ? left : chunk;
+    start();
+    for (int64_t k = 1; k < products; ++k) {
+      in.from += in.k;
+      w += stage.weight_k;
+      read();
+      PAPILIO_UNROLL
+      for (int j = 0; j < J; ++j) {
+        const typename A::V factor = take<A, axis>(w + j * stage.weight_j, stage.same_l);
+        if (axis != Axis::columns && U == 1)
+          prefetch(reinterpret_cast<const char*>(w + j * stage.weight_j + ahead));
+        PAPILIO_UNROLL
+        for (int u = 0; u < U; ++u) sum[j][u] = A::multiply_add(sum[j][u], factor, x[u]);
+      }
+    }
+    if (first == 0 && left <= chunk) break;
+    in.from += in.k;
+    w += stage.weight_k;
+    PAPILIO_UNROLL
+    for (int j = 0; j < J; ++j) {
+      PAPILIO_UNROLL
+      for (int u = 0; u < U; ++u) {
+        if (first > 0) sum[j][u] = plus<A>(whole[j][u], sum[j][u]);
+        whole[j][u] = sum[j][u];
+      }
     }
   }
   PAPILIO_UNROLL

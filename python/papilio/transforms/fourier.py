@@ -19,7 +19,7 @@ from .common import Axes, Shape, or_dense, over_axes, roots_of_unity, scale_of
 
 # Radices whose factors have no structure that the planner knows: p n values are read.
 _LARGEST_RADIX = 13
-_LARGEST_SHORT_RADIX, _SHORT = 31, 1 << 14
+_LARGEST_SHORT_RADIX, _SHORT = 61, 1 << 15
 REAL, COMPLEX = SUPPORTED[:2], SUPPORTED[2:]
 
 
@@ -32,7 +32,7 @@ def dft(
     ----------
     n : int or sequence of int
         Any length; or the shape of arrays, which are held as vectors in C order. Where the prime
-        factors of all lengths are at most 13 (short lengths: 31) the result is a Butterfly.
+        factors of all lengths are at most 13 (short lengths: 61) the result is a Butterfly.
     dtype : dtype_like, default complex128
         complex64 or complex128.
     axes : int or sequence of int, optional
