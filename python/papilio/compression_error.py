@@ -141,7 +141,8 @@ def rounding_of(chain: Chain, weights: _Array, rng: np.random.Generator) -> floa
         relatives.append(float((np.abs(found - exact) ** 2).sum()) / size if size > 0 else 0.0)
         read += count
     away = math.sqrt(sum(relatives) / len(relatives)) / float(np.finfo(np.float32).eps)
-    return roundoff * max(0.5, _ROUNDING * away)
+    # A product and a sum round at least, in whatever order the largest term comes.
+    return roundoff * max(1.0, _ROUNDING * away)
 
 
 def together(away: float, rounding: float, weights: _Array) -> float:
