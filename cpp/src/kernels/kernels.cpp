@@ -226,7 +226,7 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
   };
   typename A::Sum whole[J][U];
   constexpr int64_t chunk = chunk_products<A, axis>;
-  for (int64_t first = 0; first < stage.c; first += chunk) {
+  for (int64_t first = 0;; first += chunk) {
     const int64_t left = stage.c - first;
     const int64_t products = left < chunk ? left : chunk;
     start();
@@ -254,6 +254,7 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
         whole[j][u] = sum[j][u];
       }
     }
+    if (left <= chunk) break;
   }
   PAPILIO_UNROLL
   for (int j = 0; j < J; ++j) {
