@@ -33,6 +33,8 @@ Operator::Operator(const std::vector<PatternTuple>& patterns, const std::vector<
 
 void Operator::run(const Layout& layout, int side, const void* in, void* out) {
   const BatchClass batch = classify(layout);
+  if (const Plan* plan = batch.is_vector() ? planner_.vector_plan(side & 1) : nullptr)
+    return released(plan->predicted, [&] { papilio::execute(*plan, layout, side & 2, in, out); });
   // Kept: another thread may force another plan meanwhile.
   const std::shared_ptr<const Plan> plan = planner_.known_plan(side & 1, batch);
   if (plan)

@@ -54,6 +54,10 @@ struct BatchClass {
   Index vectors;  // rounded down to a power of two above 16
   Contiguous in, out;
 
+  bool is_vector() const {
+    return vectors == 1 && in == Contiguous::rows && out == Contiguous::rows;
+  }
+
   friend bool operator<(const BatchClass& x, const BatchClass& y) {
     return std::tie(x.vectors, x.in, x.out) < std::tie(y.vectors, y.in, y.out);
   }
@@ -108,6 +112,10 @@ class Planner {
 
   /// The plan for such batches, or null if there is none yet. Never waits for work.
   std::shared_ptr<const Plan> known_plan(bool transpose, const BatchClass& batch) const;
+
+  /// The plan for one contiguous vector, or null if there is none yet; it stays valid. Takes no
+  /// lock.
+  const Plan* vector_plan(bool transpose) const;
 
   /// The plan for such batches: the cheapest by the cost model, unless tune() or force() set one.
   /// It depends on the CPU's instruction set, never on the number of threads. May poll for

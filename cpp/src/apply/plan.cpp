@@ -20,9 +20,6 @@ namespace {
 
 enum WeightsLayout { blocks_layout, lanes_layout };
 
-/// The batch of most calls, whose plan is found at once.
-constexpr BatchClass single_vector{1, Contiguous::rows, Contiguous::rows};
-
 /// All planners, for forked children. Never destroyed: planners may outlive static objects.
 class Planners {
  public:
@@ -401,18 +398,29 @@ std::vector<Plan> Planner::candidates(bool transpose, const BatchClass& batch, b
 
 std::shared_ptr<const Plan> Planner::known_plan(bool transpose, const BatchClass& batch) const {
   const std::lock_guard<std::mutex> lock(state_->publishing);
-  if (batch == single_vector) return state_->vector_plans[transpose];
   const auto found = state_->plans.find({transpose, batch});
   return found == state_->plans.end() ? nullptr : found->second;
+}
+
+const Plan* Planner::vector_plan(bool transpose) const {
+  return state_->vector_plans[transpose].load(std::memory_order_acquire);
 }
 
 std::shared_ptr<const Plan> Planner::publish(bool transpose, const BatchClass& batch, Plan plan) {
   auto published = std::make_shared<const Plan>(std::move(plan));
   const std::lock_guard<std::mutex> lock(state_->publishing);
-  if (batch == single_vector)
-    state_->vector_plans[transpose] = published;
-  else
-    state_->plans[{transpose, batch}] = published;
+  if (batch.is_vector()) {
+    auto& kept = state_->kept;
+    const auto same = std::find_if(kept.begin(), kept.end(), [&](const auto& other) {
+      return other->program == published->program && other->choice == published->choice;
+    });
+    if (same == kept.end())
+      kept.push_back(published);
+    else
+      published = *same;
+    state_->vector_plans[transpose].store(published.get(), std::memory_order_release);
+  }
+  state_->plans[{transpose, batch}] = published;
   return published;
 }
 

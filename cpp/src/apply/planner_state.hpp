@@ -1,6 +1,7 @@
 // What a planner keeps, for its own files.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,8 +21,12 @@ typedef std::tuple<std::size_t, std::size_t, int> WeightsKey;  // first, last fa
 /// multiplies: nothing is half-done where that can happen.
 struct Planner::State {
   std::mutex publishing;
-  std::shared_ptr<const Plan> vector_plans[2];
   std::map<std::tuple<bool, BatchClass>, std::shared_ptr<const Plan>> plans;
+
+  // The plans of single vectors, for calls that take less than a lock does: once published, they
+  // are kept. There are few different ones, and they share their programs.
+  std::atomic<const Plan*> vector_plans[2] = {};
+  std::vector<std::shared_ptr<const Plan>> kept;
 
   std::recursive_mutex planning;
   std::shared_ptr<const std::vector<std::optional<Structure>>> structures;  // of the factors

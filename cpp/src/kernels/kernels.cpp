@@ -194,10 +194,10 @@ PAPILIO_INLINE typename A::Sum plus(const typename A::Sum& x, const typename A::
 }
 
 /// Sums of more products are sums of sums of so many: the rounding errors of one long sum grow with
-/// the root of its length. Of batches of complex vectors the sums fill all registers, so that sums
-/// of sums take a third longer: theirs stay whole.
-template <class A, Axis axis>
-constexpr int64_t chunk_products = A::parts == 2 && axis == Axis::columns ? INT64_MAX : 16;
+/// the root of its length. With lanes along the batch the sums fill all registers, so that sums of
+/// sums take up to 1.8 times as long: theirs stay whole.
+template <Axis axis>
+constexpr int64_t chunk_products = axis == Axis::columns ? INT64_MAX : 16;
 
 /// J x U sums of c products each, held in registers: J outputs (rows j, or SIMD vectors of them),
 /// U SIMD vectors of inputs that share the weights. One vector alone waits for its weights: those
@@ -224,8 +224,8 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
       for (int u = 0; u < U; ++u) sum[j][u] = A::product(factor, x[u]);
     }
   };
-  typename A::Sum whole[J][U];
-  constexpr int64_t chunk = chunk_products<A, axis>;
+  typename A::Sum whole[J][U] = {};
+  constexpr int64_t chunk = chunk_products<axis>;
   for (int64_t first = 0;; first += chunk) {
     const int64_t left = stage.c - first;
     const int64_t products = left < chunk ? left : chunk;
