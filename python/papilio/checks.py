@@ -31,7 +31,8 @@ def shown(value: Any) -> str:
     except Exception:  # a repr may raise anything
         text = ""
     if not text or len(text) > _LONGEST_TEXT:
-        return f"a {type(value).__name__}"
+        kind = type(value).__name__
+        return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
     return text
 
 
