@@ -154,3 +154,32 @@ def test_kronecker_products_have_the_inverse_of_their_operators():
 def test_bad_shapes_and_axes_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_blocks_that_share_simd_vectors_stay_together():
+    # Outputs were wrong, and memory was written out of bounds: lanes run along two blocks there.
+    for shape, axes in (((2, 12), (0, 1)), ((2, 6), (1,)), ((6, 4), (0,)), ((3, 2, 8), (1, 2))):
+        for dtype in (np.complex64, np.complex128):
+            F = T.dft(shape, dtype, axes=axes)
+            x = np.arange(float(F.shape[1])).astype(dtype)
+            expected = scipy.fft.fftn(x.reshape(shape), axes=axes).ravel()
+            for G, y in ((F, expected), (F.T, expected), (F.conj(), expected.conj())):
+                for _ in range(100):
+                    product = G @ x
+                assert np.abs(product - y).max() <= 1e-6 * np.abs(y).max()
+            np.testing.assert_allclose(F.inv() @ expected.astype(dtype), x, atol=1e-4)
+
+
+def test_a_hadamard_stage_before_fourier_stages():
+    rng = np.random.default_rng(0)
+    hadamard = np.array([[1.0, 1.0], [1.0, -1.0]])
+    for dtype in (np.complex64, np.complex128):
+        fourier = T.dft(16, dtype)
+        for first in (True, False):
+            parts = [hadamard.astype(dtype), fourier]
+            F = pp.kron(*(parts if first else parts[::-1]))
+            dense = [hadamard, np.fft.fft(np.eye(16))]
+            D = np.kron(*(dense if first else dense[::-1]))
+            x = random_array(rng, 32, dtype)
+            for G, A in ((F, D), (F.T, D.T), (F.conj(), D.conj())):
+                assert np.abs(G @ x - A @ x).max() <= 1e-5 * np.abs(A @ x).max()

@@ -266,3 +266,20 @@ def test_extreme_weights_neither_overflow_nor_vanish_in_the_plan(dtype):
             expected = (plain @ x) * scale
             error = np.abs(scaled @ (x / scale) - expected).max()
             assert error <= 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_same_bits_for_any_number_of_threads_and_rows(threads, dtype):
+    # The compiler chose which product was fused, differently in each unrolling.
+    rng = np.random.default_rng(0)
+    n = 4096
+    F = pp.Butterfly(random_factors(rng, pp.Architecture.square_dyadic(n), dtype))
+    for count in (2, 3, 9):
+        X = random_array(rng, (count, n), dtype)
+        results = []
+        for number in (1, 2, 3):
+            threads(number)
+            results.append([F.apply(X, axis=1), F @ X.T, F.H @ X.T])
+        for other in results[1:]:
+            for first, second in zip(results[0], other, strict=True):
+                assert first.tobytes() == second.tobytes()
