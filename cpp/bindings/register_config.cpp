@@ -1,3 +1,9 @@
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+#include <atomic>
+
 #include "bindings.hpp"
 #include "papilio/apply.hpp"
 #include "papilio/config.hpp"
@@ -18,11 +24,27 @@ std::string compiler() {
 #endif
 }
 
-/// Raises what a signal's handler raises (Ctrl-C: KeyboardInterrupt), on the main thread, which is
-/// where handlers run.
+/// The thread on which Python runs signal handlers.
+std::atomic<unsigned long> main_thread{0};
+
+/// Raises what a signal's handler raises (Ctrl-C: KeyboardInterrupt). Other threads than the main
+/// one have nothing to ask, and don't wait for the interpreter's lock.
 void check_signals() {
+  if (PyThread_get_thread_ident() != main_thread.load(std::memory_order_relaxed)) return;
   const WithLock held;
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+void watch_signals() {
+  main_thread =
+      py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
+#if defined(__unix__) || defined(__APPLE__)
+  // The thread that forks is the child's main one.
+  static const int watching =
+      pthread_atfork(nullptr, nullptr, [] { main_thread = PyThread_get_thread_ident(); });
+  static_cast<void>(watching);
+#endif
+  set_interruption(&check_signals);
 }
 
 }  // namespace
@@ -34,7 +56,7 @@ void register_config(py::module_& module) {
   } catch (const std::invalid_argument& error) {
     throw py::import_error(error.what());
   }
-  set_interruption(&check_signals);
+  watch_signals();
   module.def("isa", &active_isa);
   module.def("available_isas", &available_isas);
   module.def("cpu", &cpu_name);
