@@ -30,18 +30,27 @@ PAPILIO_INLINE void put_output(typename A::element* out, typename A::V x, int64_
   part ? store_part<A>(out, x, part) : store<A>(out, x);
 }
 
-/// Lane n is in[n % d], for outputs along (j, l).
+/// Lane n is in[n % d], for d below the lanes; a larger one is never asked for.
+template <class A, int64_t d>
+PAPILIO_INLINE typename A::V replicate(const typename A::element* in) {
+  if constexpr (d < A::lanes)
+    return A::permuted(load_part<A>(in, d), [](int n) { return n % static_cast<int>(d); });
+  else
+    return A::broadcast(in);
+}
+
+/// The same for outputs along (j, l).
 template <class A>
 PAPILIO_INLINE typename A::V replicate(const typename A::element* in, int64_t d) {
   switch (d) {
     case 1:
       return A::broadcast(in);
     case 2:
-      return A::permuted(load_part<A>(in, 2), [](int n) { return n % 2; });
+      return replicate<A, 2>(in);
     case 4:
-      return A::permuted(load_part<A>(in, 4), [](int n) { return n % 4; });
+      return replicate<A, 4>(in);
     default:
-      return A::permuted(load_part<A>(in, 8), [](int n) { return n % 8; });
+      return replicate<A, 8>(in);
   }
 }
 
