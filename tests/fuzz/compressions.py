@@ -101,6 +101,7 @@ class Compression(Case):
     """One call: the report against the dense matrix, form, warnings, threads."""
 
     family: ClassVar[str] = "compress"
+    quick: ClassVar[int] = 20
 
     kind: str
     given: str

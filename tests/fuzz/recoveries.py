@@ -20,6 +20,7 @@ class Recoveries(Case):
     """A permuted butterfly, with noise or not, or any other matrix."""
 
     family: ClassVar[str] = "recoveries"
+    quick: ClassVar[int] = 15
 
     kind: str
     levels: int

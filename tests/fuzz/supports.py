@@ -437,6 +437,7 @@ class Chains(Case):
     """fixed_support for three factors or more."""
 
     family: ClassVar[str] = "supports-chains"
+    quick: ClassVar[int] = 15
     limit: ClassVar[float] = 120
 
     kind: str
