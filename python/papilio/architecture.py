@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 
 from . import _core
-from .checks import items_of, positive_int, positive_ints, power_of_two, shape_pair, shown
+from .checks import items_of, length, positive_ints, power_of_two, shape_pair, shown
 from .pattern import Pattern
 
 
@@ -164,12 +164,12 @@ class Architecture(Sequence[Pattern]):
         Architecture([(1, 4, 5, 3), (5, 3, 5, 1)])
         """
         m, n = shape_pair(shape)
-        p, q = positive_int(p, "p"), positive_int(q, "q")
+        p, q = length(p, "p"), length(q, "q")
         if m % p:
             raise ValueError(f"p is {p}, expected a divisor of the {m} rows")
         if n % q:
             raise ValueError(f"q is {q}, expected a divisor of the {n} columns")
-        return cls.mixed_radix([p, m // p], [q, n // q], positive_int(rank, "rank"))
+        return cls.mixed_radix([p, m // p], [q, n // q], length(rank, "rank"))
 
     @classmethod
     def low_rank(cls, shape: Sequence[int], rank: int) -> Architecture:
@@ -182,7 +182,7 @@ class Architecture(Sequence[Pattern]):
         Architecture([(1, 6, 2, 1), (1, 2, 8, 1)])
         """
         m, n = shape_pair(shape)
-        return cls.mixed_radix([m, 1], [1, n], positive_int(rank, "rank"))
+        return cls.mixed_radix([m, 1], [1, n], length(rank, "rank"))
 
     @classmethod
     def dense(cls, shape: Sequence[int]) -> Architecture:
@@ -429,9 +429,9 @@ def _chain_of(candidates: list[list[Pattern]]) -> list[Pattern]:
 def _ranks(ranks: int | Sequence[int], splits: int) -> list[int]:
     """`ranks` as a list with one entry per split."""
     if not isinstance(ranks, Iterable) or (isinstance(ranks, np.ndarray) and ranks.ndim == 0):
-        return [positive_int(ranks, "ranks")] * splits
+        return [length(ranks, "ranks")] * splits
     listed = items_of(ranks, "ranks", "whole numbers")
-    given = [positive_int(rank, f"ranks[{n}]") for n, rank in enumerate(listed)]
+    given = [length(rank, f"ranks[{n}]") for n, rank in enumerate(listed)]
     if len(given) != splits:
         raise ValueError(f"ranks has {len(given)} entries, expected {splits}: one per split")
     return given

@@ -93,7 +93,7 @@ def positive_ints(values: Iterable[Any], name: str) -> list[int]:
 
 def power_of_two(value: Any, name: str) -> int:
     """Return `value` as an int that is a power of two, or raise naming `name`."""
-    number = positive_int(value, name)
+    number = length(value, name)
     if number & (number - 1):
         raise ValueError(f"{name} is {number}, expected a power of two")
     return number
@@ -105,7 +105,7 @@ def shape_pair(shape: Any, name: str = "shape") -> tuple[int, int]:
         rows, columns = shape
     except (TypeError, ValueError):
         raise ValueError(f"{name} is {shown(shape)}, expected (rows, columns)") from None
-    return positive_int(rows, f"{name}[0]"), positive_int(columns, f"{name}[1]")
+    return length(rows, f"{name}[0]"), length(columns, f"{name}[1]")
 
 
 def real_number(value: Any, name: str) -> float:
