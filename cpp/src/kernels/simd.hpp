@@ -253,7 +253,7 @@ PAPILIO_INLINE batch<float> broadcast_pair(const float* from) {
 #elif PAPILIO_X86_BITS == 256
   return {reinterpret_cast<batch<float>::native>(_mm256_set1_epi64x(bits))};
 #else
-  batch<int64_t>::native pairs;
+  batch<int64_t>::native pairs = {};
   for (int n = 0; n < batch<int64_t>::lanes; ++n) pairs[n] = bits;
   return {reinterpret_cast<batch<float>::native>(pairs)};
 #endif
@@ -266,7 +266,7 @@ PAPILIO_INLINE batch<double> broadcast_pair(const double* from) {
   return {reinterpret_cast<batch<double>::native>(
       _mm256_broadcast_pd(reinterpret_cast<const __m128d*>(from)))};
 #else
-  batch<double> pairs;
+  batch<double> pairs = {};
   for (int n = 0; n < batch<double>::lanes; ++n) pairs.v[n] = from[n % 2];
   return pairs;
 #endif
