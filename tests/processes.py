@@ -1,4 +1,4 @@
-"""Programs in processes of their own, whose memory is measured."""
+"""Programs in processes of their own, whose memory or speed is looked at."""
 
 import os
 import subprocess
@@ -6,10 +6,15 @@ import sys
 
 import pytest
 
+SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")
+
+#: For tests of how soon something happens.
+at_full_speed = pytest.mark.skipif(SANITIZED, reason="the sanitizer takes its time")
+
 
 def printed_number(program):
     """Run a Python program and return the number that it prints."""
-    if "asan" in os.environ.get("LD_PRELOAD", ""):
+    if SANITIZED:
         pytest.skip("the sanitizer keeps freed memory")
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

@@ -11,6 +11,7 @@ import pytest
 
 import papilio as pp
 from papilio import Architecture, _core, factorize
+from processes import at_full_speed
 from reference import dense, split_error
 
 
@@ -249,6 +250,7 @@ except KeyboardInterrupt:
 """
 
 
+@at_full_speed
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 @pytest.mark.parametrize(
     "call", ["F.round(1e-3)", "F.norm()", "pp.factorize(A, [64, 64], tol=1e-3)"]

@@ -23,6 +23,7 @@ from papilio import _core, kernels
 from papilio.clustering import bounds, ranges, samples, tree_order
 from papilio.compression_error import mean_bounds, smallest_share
 from papilio.interpolation import product_entries
+from processes import at_full_speed
 from strategies import DTYPES, random_array, random_chainable, random_factors
 
 
@@ -473,6 +474,7 @@ def test_operators_without_an_adjoint_are_formed_or_refused_with_a_remedy():
         pp.compress(large)
 
 
+@at_full_speed
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="reads the time of a process")
 @pytest.mark.parametrize(
     "call",

@@ -13,6 +13,7 @@ import pytest
 import scipy.fft
 
 import papilio as pp
+from processes import at_full_speed
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
@@ -181,6 +182,7 @@ LONG = {
 }
 
 
+@at_full_speed
 @pytest.mark.parametrize("threads", [1, 2])
 def test_long_work_answers_an_interrupt(threads):
     works = ", ".join(f"'{name}': {work}" for name, work in LONG.items())

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import papilio as pp
 from papilio import Architecture, analyze_supports
+from processes import at_full_speed
 from strategies import chainable
 
 
@@ -315,6 +316,7 @@ def test_the_core_keeps_supports_of_its_own():
         pp._core.SupportClasses(-1, 2, *[np.array([0]), np.array([], np.int32)] * 2)
 
 
+@at_full_speed
 def test_the_search_for_a_witness_ends_at_an_interrupt():
     code = """
 import os, signal, threading, time
