@@ -56,25 +56,29 @@ class Source:
             self._set_reader(A, lambda first, last: A[first:last])
             return
         array = as_array(A, "A")
-        if array.ndim != 2:
-            raise ValueError(f"A has {array.ndim} axes, expected 2")
         self.dtype = promoted(array.dtype, "A")
         if (
             array.dtype == self.dtype
             and array.flags.aligned
             and not any(step % array.itemsize for step in array.strides)
         ):
-            self.shape, self.array, self.read = array.shape, array, None
+            self._set_shape(array.shape)
+            self.array, self.read = array, None
         else:
             self._set_reader(array, lambda first, last: array[first:last])
 
     def _set_reader(self, A: Any, rows: Callable[[int, int], Any]) -> None:
-        if len(A.shape) != 2:
-            raise ValueError(f"A has {len(A.shape)} axes, expected 2")
-        self.shape = (int(A.shape[0]), int(A.shape[1]))
+        self._set_shape(A.shape)
         self.dtype = promoted(A.dtype, "A")
         self.array = np.empty((0, 0), self.dtype)
         self.read = lambda first, count: self._checked_rows(rows(first, first + count), count)
+
+    def _set_shape(self, shape: tuple[int, ...]) -> None:
+        if len(shape) != 2:
+            raise ValueError(f"A has {len(shape)} axes, expected 2")
+        self.shape = (int(shape[0]), int(shape[1]))
+        if 0 in self.shape:
+            raise ValueError(f"A has shape {self.shape}, expected at least one row and one column")
 
     def _checked_rows(self, rows: Any, count: int) -> _Array:
         array = as_array(rows, "rows of A")
