@@ -11,6 +11,9 @@ SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")
 #: For tests of how soon something happens.
 at_full_speed = pytest.mark.skipif(SANITIZED, reason="the sanitizer takes its time")
 
+#: For forks of processes whose other threads allocate memory.
+forks_threads = pytest.mark.skipif(SANITIZED, reason="the sanitizer's allocator may hang there")
+
 
 def printed_number(program):
     """Run a Python program and return the number that it prints."""

@@ -13,7 +13,7 @@ import pytest
 import scipy.fft
 
 import papilio as pp
-from processes import at_full_speed
+from processes import at_full_speed, forks_threads
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
@@ -86,6 +86,7 @@ def test_first_products_of_many_threads():
 
 
 @needs_fork
+@forks_threads
 def test_children_forked_while_threads_plan_can_multiply():
     run_program(
         """

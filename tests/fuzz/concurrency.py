@@ -53,6 +53,8 @@ class Concurrency(Case):
     def check(self) -> None:
         if not self.specs or self.columns < 1:
             raise Skip
+        if "fork" in self.others and "asan" in os.environ.get("LD_PRELOAD", ""):
+            raise Skip  # the sanitizer's allocator may hang in a fork of a process with threads
         rng = np.random.default_rng(self.seed)
         low_thresholds(True)
         pp.set_num_threads(2)
