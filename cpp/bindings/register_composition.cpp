@@ -1,4 +1,3 @@
-#include <atomic>
 #include <memory>
 
 #include "operator.hpp"
@@ -26,12 +25,10 @@ class CompositionProduct : public Product {
   End output(int) const override { return {composition_.output(), composition_.rows()}; }
 
   void run(const Layout& layout, int side, const void* in, void* out) override {
-    const bool vector = layout.batch.empty() && layout.in_stride == 1 && layout.out_stride == 1;
-    if (!(vector && vectors_planned_) && !composition_.is_planned(layout)) {
+    if (!composition_.is_planned(layout)) {
       const WithoutLock while_planning;
       return execute(layout, side, in, out);
     }
-    if (vector) vectors_planned_ = true;
     double vectors = 1;
     for (const BatchAxis& axis : layout.batch) vectors *= static_cast<double>(axis.size);
     released(1e-9 * vectors * composition_.nanoseconds_per_vector(),
@@ -76,7 +73,6 @@ class CompositionProduct : public Product {
 
   std::vector<py::object> owners_;
   Composition composition_;
-  std::atomic<bool> vectors_planned_{false};  // plans are kept
 };
 
 }  // namespace

@@ -117,6 +117,9 @@ class Planner {
   /// lock.
   const Plan* vector_plan(bool transpose) const;
 
+  /// Whether plan() would find one.
+  bool is_planned(bool transpose, const BatchClass& batch) const;
+
   /// The plan for such batches: the cheapest by the cost model, unless tune() or force() set one.
   /// It depends on the CPU's instruction set, never on the number of threads. May poll for
   /// interruption: not to be called with a lock that who is asked could need.

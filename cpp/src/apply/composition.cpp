@@ -163,7 +163,7 @@ class Passage {
     const auto& steps = composition_.steps_;
     return std::all_of(steps.begin(), steps.end(), [&](const Step& step) {
       const Multiplication* part = butterfly_of(step);
-      return !part || part->planner->known_plan(part->transpose, batch_of(*part));
+      return !part || part->planner->is_planned(part->transpose, batch_of(*part));
     });
   }
 

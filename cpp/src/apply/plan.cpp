@@ -406,6 +406,11 @@ const Plan* Planner::vector_plan(bool transpose) const {
   return state_->vector_plans[transpose].load(std::memory_order_acquire);
 }
 
+bool Planner::is_planned(bool transpose, const BatchClass& batch) const {
+  return batch.is_vector() ? vector_plan(transpose) != nullptr
+                           : known_plan(transpose, batch) != nullptr;
+}
+
 std::shared_ptr<const Plan> Planner::publish(bool transpose, const BatchClass& batch, Plan plan) {
   auto published = std::make_shared<const Plan>(std::move(plan));
   const std::lock_guard<std::mutex> lock(state_->publishing);
