@@ -91,7 +91,7 @@ def on_disk(F: Any, folder: str) -> Any:
     """The same operator with its factors in files: what is packed needn't be held twice."""
     import numpy as np
 
-    from papilio.butterfly import from_owned
+    from papilio.operators._butterfly import from_owned
 
     values = []
     for n, factor in enumerate(F.factors):

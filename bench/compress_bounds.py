@@ -51,7 +51,7 @@ def entries_by_lookup(architecture: Any, values: Any, rows: Any, columns: Any) -
     """`product_entries` from the whole product: the same numbers, faster for matrices so small."""
     import numpy as np
 
-    from papilio.compression_error import leaf_columns
+    from papilio.compression._error import leaf_columns
 
     if not KNOWN or KNOWN[0] is not values:
         leaves = range(architecture[-1].a)
@@ -90,7 +90,8 @@ def runs(task: tuple[str, int, int]) -> list[tuple[float, float, bool]]:
     from scipy.sparse.linalg import aslinearoperator
 
     import papilio as pp
-    from papilio import compression_error, sketching
+    from papilio.compression import _error as compression_error
+    from papilio.compression import _sketch as sketching
 
     module = sys.modules["papilio.compress"]
     module._WHOLE = module._COMPARED = module._SMALL = module._FORMED = 0

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import papilio as pp
-from papilio.composition import Composition
-from papilio.parts import Pairs, Sparse
+from papilio.operators._composition import Composition
+from papilio.operators._parts import Pairs, Sparse
 from reference import dense
 from strategies import DTYPES, TOLERANCE, laid_out, random_array, random_chainable, random_factors
 

@@ -20,9 +20,9 @@ from scipy import LowLevelCallable
 
 import papilio as pp
 from papilio import _core, kernels
-from papilio.clustering import bounds, ranges, samples, tree_order
-from papilio.compression_error import mean_bounds, smallest_share
-from papilio.interpolation import product_entries
+from papilio.compression._clustering import bounds, ranges, samples, tree_order
+from papilio.compression._error import mean_bounds, smallest_share
+from papilio.compression._skeletons import product_entries
 from processes import at_full_speed
 from strategies import DTYPES, random_array, random_chainable, random_factors
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import papilio as pp
 from papilio import Architecture, factorize
-from papilio.orders import balanced_order
+from papilio.factorization._orders import balanced_order
 from reference import dense, split_error, successive_projections, two_factor_error
 from strategies import DTYPES, chainable, random_array, random_chainable, random_factors
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import papilio as pp
 from papilio import Architecture, fixed_support
-from papilio.supports import as_supports
+from papilio.supports._analysis import as_supports
 from strategies import DTYPES, TOLERANCE, chainable, laid_out, random_array
 from test_supports import supports
 

@@ -9,7 +9,7 @@ import scipy.special
 from numpy.polynomial import chebyshev, legendre
 
 import papilio as pp
-from papilio.legendre import Angles, legendre_polynomials
+from papilio._util.legendre import Angles, legendre_polynomials
 
 T = pp.transforms
 

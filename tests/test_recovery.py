@@ -6,7 +6,7 @@ from scipy.linalg import hadamard
 
 import papilio as pp
 import reference
-from papilio import recovery
+from papilio.factorization import _recovery as recovery
 from papilio.permutations import digit_reversal, recover
 
 

@@ -5,26 +5,35 @@ Multiply by them fast (`Butterfly`), find them in dense matrices with a certifie
 """
 
 from . import kernels, permutations, transforms
+from ._chains.architecture import Architecture
+from ._chains.pattern import Pattern
 from ._core import build_info as _build_info
-from .architecture import Architecture
-from .butterfly import Butterfly
-from .composition import Composition
-from .compress import CompressionReport, CompressionWarning, compress
+from ._legacy import find_old_names as _find_old_names
+from .compression import CompressionReport, CompressionWarning, IncompressibleError, compress
 from .config import get_num_threads, set_num_threads, show_config
-from .factorization import factorize
-from .interpolation import IncompressibleError
-from .io import load
-from .kronecker import kron
-from .pattern import Pattern
-from .planning import Plan, plan
-from .report import Report
-from .search import best_architecture
-from .section import Section
-from .simplification import Simplification
-from .support_factorization import DivergingFactorsWarning, FixedSupportResult, fixed_support
-from .supports import SupportReport, Witness, analyze_supports
+from .factorization import best_architecture, factorize
+from .operators import (
+    Butterfly,
+    Composition,
+    Plan,
+    Report,
+    Section,
+    Simplification,
+    kron,
+    load,
+    plan,
+)
+from .supports import (
+    DivergingFactorsWarning,
+    FixedSupportResult,
+    SupportReport,
+    Witness,
+    analyze_supports,
+    fixed_support,
+)
 
 __version__ = _build_info()["version"]
+_find_old_names()
 
 __all__ = [
     "Architecture",

@@ -13,10 +13,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from .architecture import Architecture
+from ._chains.architecture import Architecture
 from .config import show_config
 from .factorization import Order, Permutation, factorize
-from .io import load, replacing
+from .operators import load, replacing
 
 _EXAMPLES = """\
 examples:
@@ -262,7 +262,7 @@ def _apply(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from . import demo
+    from . import _demo as demo
 
     if options.directory is None:
         with tempfile.TemporaryDirectory(prefix="papilio-demo-") as directory:

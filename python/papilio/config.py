@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from . import _core
-from .checks import positive_int
+from ._util.checks import positive_int
 
 _MOST_THREADS = 4096  # as in cpp/include/papilio/threads.hpp
 

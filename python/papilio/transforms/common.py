@@ -10,11 +10,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from ..butterfly import Butterfly
-from ..checks import LONGEST, items_of, length, one_of, shown, whole_number
-from ..composition import Composition
-from ..kronecker import along_axes
-from ..parts import Pairs, Sparse
+from .._util.checks import LONGEST, items_of, length, one_of, shown, whole_number
+from ..operators import Butterfly, Composition, Pairs, Sparse, along_axes
 
 Shape = int | Sequence[int]  # a length, or the shape of arrays that are held as vectors
 Axes = int | Sequence[int] | None
@@ -100,20 +97,3 @@ def scale_of(norm: Any, size: float, inverse: bool) -> float:
 def opposite(norm: str | None) -> str:
     """Return the norm of the plain transform that equals the inverse under `norm`, up to sign."""
     return {"ortho": "ortho", "forward": "backward"}.get(norm or "backward", "forward")
-
-
-def roots_of_unity(m: int, powers: Any = None) -> np.ndarray[Any, np.dtype[np.complex128]]:
-    """``exp(-2 pi i l / m)`` for l < m (or for these powers), from angles of at most pi/4, so that
-    none is off by more than the rounding of its own parts and the quarter turns are exact."""
-    powers = np.arange(m) if powers is None else np.asarray(powers) % m
-    quarter, rest = np.divmod(4 * powers, m)
-    mirrored = 2 * rest > m
-    angle = np.where(mirrored, m - rest, rest) * (np.pi / 2 / m)
-    cosine, sine = np.cos(angle), np.sin(angle)
-    first = np.where(mirrored, sine, cosine) - 1j * np.where(mirrored, cosine, sine)
-    turned: np.ndarray[Any, np.dtype[np.complex128]] = np.select(
-        [quarter == 0, quarter == 1, quarter == 2],
-        [first, first.imag - 1j * first.real, -first],
-        -first.imag + 1j * first.real,
-    )
-    return turned

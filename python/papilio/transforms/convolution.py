@@ -12,11 +12,11 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..checks import length, one_of, real_number
-from ..composition import Composition
-from ..dtypes import as_array, as_dtype, promoted
-from ..parts import Pairs
-from .common import or_dense, roots_of_unity
+from .._util.checks import length, one_of, real_number
+from .._util.dtypes import as_array, as_dtype, promoted
+from .._util.roots import roots_of_unity
+from ..operators import Composition, Pairs
+from .common import or_dense
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 
 

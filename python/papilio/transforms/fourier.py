@@ -10,12 +10,11 @@ import scipy.fft
 import scipy.sparse
 from numpy.typing import DTypeLike
 
-from ..architecture import Architecture
-from ..butterfly import Butterfly, from_owned
-from ..composition import Composition
-from ..dtypes import SUPPORTED, as_dtype
-from ..parts import Pairs, Sparse
-from .common import Axes, Shape, or_dense, over_axes, roots_of_unity, scale_of
+from .._chains.architecture import Architecture
+from .._util.dtypes import SUPPORTED, as_dtype
+from .._util.roots import roots_of_unity
+from ..operators import Butterfly, Composition, Pairs, Sparse, from_owned
+from .common import Axes, Shape, or_dense, over_axes, scale_of
 
 # Radices whose factors have no structure that the planner knows: p n values are read.
 _LARGEST_RADIX = 13

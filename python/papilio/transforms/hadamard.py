@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..architecture import Architecture
-from ..butterfly import Butterfly, from_owned
-from ..checks import one_of, power_of_two
-from ..dtypes import SUPPORTED, as_dtype
-from ..permutations import bit_reversal
+from .._chains.architecture import Architecture
+from .._chains.index_orders import bit_reversal
+from .._util.checks import one_of, power_of_two
+from .._util.dtypes import SUPPORTED, as_dtype
+from ..operators import Butterfly, from_owned
 from .common import Axes, Shape, over_axes, scale_of
 
 _ORDERS = ("natural", "dyadic", "sequency")

@@ -12,15 +12,12 @@ import scipy.fft
 import scipy.sparse
 from numpy.typing import DTypeLike
 
-from ..butterfly import Butterfly
-from ..checks import tolerance
-from ..composition import Composition
-from ..compress import compress
-from ..dtypes import as_dtype
-from ..factorization import Progress
-from ..interpolation import IncompressibleError
-from ..legendre import Angles, legendre_polynomials
-from ..parts import Sparse
+from .._util.checks import tolerance
+from .._util.dtypes import as_dtype
+from .._util.legendre import Angles, legendre_polynomials
+from .._util.progress import Progress
+from ..compression import IncompressibleError, compress
+from ..operators import Butterfly, Composition, Sparse
 from .common import Axes, Shape, over_axes
 from .fourier import REAL, sparse
 from .trigonometric import dct

@@ -10,12 +10,11 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import DTypeLike
 
-from ..checks import whole_number
-from ..composition import Composition
-from ..dtypes import as_dtype
-from ..lowering import complex_rows, real_part
-from ..parts import Pairs, Part
-from .common import Axes, Shape, norm_name, or_dense, over_axes, roots_of_unity, scale_of
+from .._util.checks import whole_number
+from .._util.dtypes import as_dtype
+from .._util.roots import roots_of_unity
+from ..operators import Composition, Pairs, Part, complex_rows, real_part
+from .common import Axes, Shape, norm_name, or_dense, over_axes, scale_of
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 
 _INVERSE_TYPE = {1: 1, 2: 3, 3: 2, 4: 4}

@@ -1,0 +1,1 @@
+"""Chains of Kronecker-sparse factors, before anything is compiled."""

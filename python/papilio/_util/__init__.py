@@ -1,0 +1,1 @@
+"""What knows nothing of butterflies: arguments, arrays, progress."""

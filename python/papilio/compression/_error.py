@@ -1,0 +1,314 @@
+"""How far a chain of factors is from a matrix: exactly, or a bound from samples that holds.
+
+docs/compress.md proves the bounds. All sizes here are squares of entries of a scaled matrix (see
+`interpolation.Entries`), so that none overflows or vanishes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from .._chains.architecture import Architecture
+from ..operators import from_owned
+from ._clustering import Indices, bounds
+from ._skeletons import (
+    BLOCK_BYTES,
+    Chain,
+    Entries,
+    areas,
+    product_entries,
+    product_row,
+    quarters,
+)
+
+_Array = np.ndarray[Any, Any]
+CONFIDENCE = 0.99
+_SCOUTS = 8  # entries of each box that the boxes are cut by
+_GRID = 8  # boxes on each side that scouting starts from
+_ROUNDS = 16  # of cutting: boxes of 2^-16 of a side, that is single entries up to n = 2^19
+_CUTS = 8  # boxes that are cut in each round
+_SAMPLES = 16000  # entries that the bound is made of
+_UNSEEN = 4.0  # no weighted error is larger than this times the largest one sampled
+_CLEAR = 0.9  # of the squared norm: a bound that is no smaller will do
+_NORMED_BYTES = 1 << 30  # of factors whose norm is not computed
+_ROWS, _FEWEST_ROWS = 24, 4  # that rounding is measured on,
+_VECTORS = 16, 4  # with so many vectors, or so many for factors of more values
+_READ = 1 << 23  # than this, of which no more are read
+_ROUNDING = 1.5  # other kernels add in another order
+
+
+@dataclass(frozen=True)
+class Error:
+    """What is known of ``||A - F|| / ||A||``.
+
+    Attributes
+    ----------
+    estimate : float
+        What it is, or about is.
+    bound : float
+        What it is at most, with this confidence.
+    confidence : float
+        1 if every entry was compared.
+    samples : int
+        Entries, or vectors, that were compared.
+    rounding : float
+        The part of both that is the rounding of products.
+    """
+
+    estimate: float
+    bound: float
+    confidence: float
+    samples: int
+    rounding: float
+
+
+def relative(error: float, size: float) -> float:
+    """The quotient of two norms: 0 for 0 / 0."""
+    if error == 0:
+        return 0.0
+    return error / size if size > 0 else math.inf
+
+
+def mean_bounds(values: _Array, largest: float, failure: float) -> tuple[float, float]:
+    """Bounds from below and above on the mean that independent samples in 0..largest have.
+
+    The empirical Bernstein bound; each fails with a probability of at most `failure`.
+
+    References
+    ----------
+    A. Maurer, M. Pontil, "Empirical Bernstein bounds and sample variance penalization", COLT 2009.
+    """
+    count, mean = len(values), float(values.mean())
+    log = math.log(2 / failure)
+    away = math.sqrt(2 * float(values.var(ddof=1)) * log / count)
+    away += 7 * largest * log / (3 * (count - 1))
+    return max(0.0, mean - away), mean + away
+
+
+def smallest_share(normals: int, failure: float) -> float:
+    """q such that ``sum ||E g||^2 >= q normals ||E||^2``, for any E, but for this probability.
+
+    `normals` counts the independent standard normal numbers in each coordinate of all g. For every
+    spectrum ``P(sum < q) <= (q e^(1 - q))^(normals / 2)`` for q < 1.
+    """
+    wanted = 2 * math.log(failure) / normals
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        q = (low + high) / 2
+        if q > 0 and math.log(q) + 1 - q > wanted:
+            high = q
+        else:
+            low = q
+    return low
+
+
+def rounding_of(chain: Chain, weights: _Array, rng: np.random.Generator) -> float:
+    """Root mean square of the rounding errors of products, relative to that of the products.
+
+    Gaussian vectors are multiplied by some rows in single and in double precision, by the same
+    factors in single precision: what these differ by is the rounding of single precision, and
+    scales with the unit roundoff. Rows are drawn with probabilities proportional to `weights`,
+    their squared norms, so that the mean of relative squares is that of the whole.
+    """
+    total = float(weights.sum())
+    dtype = chain.values[0].dtype
+    roundoff = float(np.finfo(dtype).eps)
+    if total == 0:
+        return 0.0
+    width = chain.architecture.shape[1]
+    single = np.dtype(np.float32 if dtype.kind == "f" else np.complex64)
+    double = np.result_type(single, np.float64)
+    values = chain.values
+    small = sum(factor.size for factor in values) <= _READ
+    if small and dtype != single:
+        values = [factor.astype(single) for factor in values]
+    count = _VECTORS[0] if small else _VECTORS[1]
+    x = rng.standard_normal((width, count)).astype(single)
+    if dtype.kind == "c":
+        x += (1j * rng.standard_normal((width, count))).astype(single)
+    relatives: list[float] = []
+    read = 0
+    while len(relatives) < _ROWS and (read < _READ or len(relatives) < _FEWEST_ROWS):
+        row = int(chain.rows[rng.choice(len(weights), p=weights / total)])
+        found, _ = product_row(chain.architecture, values, row, x)
+        exact, count = product_row(chain.architecture, values, row, x.astype(double))
+        size = float((np.abs(exact) ** 2).sum())
+        relatives.append(float((np.abs(found - exact) ** 2).sum()) / size if size > 0 else 0.0)
+        read += count
+    away = math.sqrt(sum(relatives) / len(relatives)) / float(np.finfo(np.float32).eps)
+    # A product and a sum round at least, in whatever order the largest term comes.
+    return roundoff * max(1.0, _ROUNDING * away)
+
+
+def together(away: float, rounding: float, weights: _Array) -> float:
+    """What an error of the factors and one of rounding are at most together, for these rows.
+
+    Rounding of one row knows nothing of that of another, nor of the error: its component along the
+    error is, but for 1e-4, within 4 times the root of the number of rows that matter; of a single
+    row, all may lie along it.
+    """
+    squares = float((weights**2).sum())
+    rows = float(weights.sum()) ** 2 / squares if squares > 0 else 1.0
+    along = min(1.0, 4 / math.sqrt(rows))
+    return math.sqrt(away**2 + rounding**2 + 2 * along * away * rounding)
+
+
+def exact_error(chain: Chain, source: Entries, rng: np.random.Generator) -> Error:
+    """Compare all entries, about `BLOCK_BYTES` at a time."""
+    m, n = source.shape
+    architecture = chain.architecture
+    width = architecture[-1].c
+    order = np.argsort(chain.columns, kind="stable")
+    limits = np.searchsorted(chain.columns[order], np.arange(architecture[-1].a + 1) * width)
+    error = 0.0
+    sizes = np.zeros(m)
+    for leaf in range(architecture[-1].a):
+        of_leaf = order[limits[leaf] : limits[leaf + 1]]
+        found = leaf_columns(architecture, chain.values, leaf)
+        step = max(1, BLOCK_BYTES // (16 * max(1, len(of_leaf))))
+        for start in range(0, m, step):
+            rows = np.arange(start, min(start + step, m))
+            exact = source(rows[None], of_leaf[None])[0]
+            some = found[chain.rows[rows][:, None], chain.columns[of_leaf] - leaf * width]
+            error += float((np.abs(exact - some) ** 2).sum())
+            sizes[rows] += np.square(np.abs(exact), dtype=np.float64).sum(axis=1)
+    away = relative(math.sqrt(error), math.sqrt(sizes.sum()))
+    rounding = rounding_of(chain, sizes, rng)
+    both = together(away, rounding, sizes)
+    return Error(both, both, 1.0, m * n, rounding)
+
+
+def leaf_columns(architecture: Architecture, values: list[_Array], leaf: int) -> _Array:
+    """The columns of the last factor's block `leaf`, of all factors' product; in double precision.
+
+    Every factor widens the range of rows that aren't zero, to whole blocks of its own.
+    """
+    last = values[-1][leaf]
+    kind = np.result_type(last.dtype, np.float64)
+    p = architecture[-1]
+    columns = last.transpose(0, 2, 1)[:, :, :, None] * np.eye(p.d)[:, None, :]
+    block = columns.reshape(p.b * p.d, p.c * p.d).astype(kind)
+    start = leaf * p.b * p.d
+    for p, factor in zip(reversed(list(architecture)[:-1]), reversed(values[:-1]), strict=True):
+        i, inside = divmod(start, p.c * p.d)
+        first, count = inside // p.d, len(block) // p.d
+        weights = factor[i, :, first : first + count].transpose(2, 0, 1).astype(kind, order="C")
+        inner = np.ascontiguousarray(block.reshape(count, p.d, -1).transpose(1, 0, 2))
+        block = (weights @ inner).transpose(1, 0, 2).reshape(p.b * p.d, -1)
+        start = i * p.b * p.d
+    result: _Array = block
+    return result
+
+
+@dataclass
+class _Boxes:
+    """Boxes of the matrix: rows low..high and columns low..high, what scouts saw in each."""
+
+    limits: Indices  # (boxes, 4): first row, end, first column, end
+    errors: _Array  # means of squares
+    sizes: _Array
+
+    def shares(self) -> tuple[_Array, _Array, _Array]:
+        """Of the area, of the errors and of the sizes, in each box."""
+        area = areas(self.limits)
+        return _normed(area), _normed(self.errors * area), _normed(self.sizes * area)
+
+
+def _normed(weights: _Array) -> _Array:
+    total = weights.sum()
+    return weights / total if total > 0 else np.full(len(weights), 1 / len(weights))
+
+
+class SampledError:
+    """Bounds on the error of chains, one look after another, that all hold together.
+
+    Look k may fail with probability ``(1 - CONFIDENCE) / 2^k``, so that any of them does with less
+    than 1 %. Each look has samples of its own: scouts cut the matrix into boxes, finer where
+    entries and errors are large, and independent entries of the boxes make the bound.
+    """
+
+    def __init__(self, source: Entries, rng: np.random.Generator) -> None:
+        self._source, self._rng = source, rng
+        self._looks = 0
+
+    def __call__(self, chain: Chain) -> Error:
+        """What is known of a chain, from fresh samples."""
+        self._looks += 1
+        failure = (1 - CONFIDENCE) / 2**self._looks
+        boxes = self._scouted(chain)
+        area, errors, sizes = boxes.shares()
+        chances = 0.25 * area + 0.5 * errors + 0.25 * sizes
+        chances /= chances.sum()
+        box = self._rng.choice(len(chances), size=_SAMPLES, p=chances)
+        places = self._inside(boxes.limits[box])
+        error, size = self._compare(chain, places)
+        weights = areas(boxes.limits)[box] / chances[box]
+        error *= weights
+        size *= weights
+        _, most = mean_bounds(error, _UNSEEN * float(error.max()), failure / 2)
+        away = relative(math.sqrt(float(error.mean())), math.sqrt(float(size.mean())))
+        of_rows = np.bincount(places[0], weights=size, minlength=self._source.shape[0])
+        rounding = rounding_of(chain, of_rows, self._rng)
+        bound = relative(math.sqrt(most), self._norm(chain, math.sqrt(most), size, failure / 2))
+        bound = together(bound, rounding, of_rows)
+        return Error(math.hypot(away, rounding), bound, CONFIDENCE, _SAMPLES, rounding)
+
+    def _norm(self, chain: Chain, error: float, sizes: _Array, failure: float) -> float:
+        """What the norm is at least: from samples, or from that of the factors if it is better."""
+        least, _ = mean_bounds(sizes, _UNSEEN * float(sizes.max()), failure)
+        norm = math.sqrt(least)
+        if least > _CLEAR * float(sizes.mean()) or chain.nbytes > _NORMED_BYTES:
+            return norm
+        # ||A|| >= ||F|| - ||A - F||.
+        factors = from_owned(chain.architecture, chain.values, None, None)
+        return max(norm, factors.norm() - error)
+
+    def _scouted(self, chain: Chain) -> _Boxes:
+        m, n = self._source.shape
+        rows, columns = bounds(m, min(m, _GRID)), bounds(n, min(n, _GRID))
+        first = np.array(
+            [
+                (top, bottom, left, right)
+                for top, bottom in pairwise(rows)
+                for left, right in pairwise(columns)
+            ]
+        )
+        boxes = self._looked_into(chain, first)
+        for _ in range(_ROUNDS):
+            area, errors, sizes = boxes.shares()
+            worth = np.where(areas(boxes.limits) > 1, errors + sizes + area / 16, 0.0)
+            cut = np.argsort(-worth, kind="stable")[:_CUTS]
+            cut = cut[worth[cut] > 0]
+            if not len(cut):
+                break
+            parts = self._looked_into(chain, quarters(boxes.limits[cut]))
+            keep = np.ones(len(worth), bool)
+            keep[cut] = False
+            boxes = _Boxes(
+                np.concatenate([boxes.limits[keep], parts.limits]),
+                np.concatenate([boxes.errors[keep], parts.errors]),
+                np.concatenate([boxes.sizes[keep], parts.sizes]),
+            )
+        return boxes
+
+    def _looked_into(self, chain: Chain, limits: Indices) -> _Boxes:
+        error, size = self._compare(chain, self._inside(np.repeat(limits, _SCOUTS, axis=0)))
+        shape = len(limits), _SCOUTS
+        return _Boxes(limits, error.reshape(shape).mean(1), size.reshape(shape).mean(1))
+
+    def _inside(self, limits: Indices) -> tuple[Indices, Indices]:
+        """A uniform entry of each box."""
+        top, bottom, left, right = limits.T
+        return self._rng.integers(top, bottom), self._rng.integers(left, right)
+
+    def _compare(self, chain: Chain, places: tuple[Indices, Indices]) -> tuple[_Array, _Array]:
+        """Squares of the errors and of the entries there."""
+        i, j = places
+        exact = self._source(i[:, None], j[:, None])[:, 0, 0]
+        found = product_entries(chain.architecture, chain.values, chain.rows[i], chain.columns[j])
+        return np.abs(exact - found) ** 2, np.square(np.abs(exact), dtype=np.float64)

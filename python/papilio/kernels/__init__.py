@@ -1,0 +1,612 @@
+"""Matrices of the literature by their entries, ready for `compress`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.special
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _core
+from .._util.checks import positive_int
+from .._util.dtypes import as_array
+from .._util.legendre import Angles, legendre_polynomials
+
+__all__ = [
+    "Kernel",
+    "bessel",
+    "fio",
+    "fio2d",
+    "fractional_fourier",
+    "hankel",
+    "helmholtz",
+    "laplace",
+    "legendre",
+    "nudft",
+    "radon",
+]
+
+_Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A matrix given by its entries: ``kernel(i, j)``.
+
+    Attributes
+    ----------
+    name : str
+        With the parameters.
+    shape : tuple of int
+        Rows and columns.
+    dtype : numpy.dtype
+        float64 or complex128.
+    function : callable
+        Entries for index arrays that broadcast against each other.
+    row_points, column_points : ndarray or None
+        Coordinates of rows and columns where their indices are in no geometric order.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> A = pp.kernels.laplace([1.0, 2.0], [0.0, 1.0])
+    >>> A
+    <Kernel laplace 2x2 float64>
+    >>> A.toarray().round(3)
+    array([[1.   , 0.368],
+           [1.   , 0.135]])
+    """
+
+    name: str
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    function: Callable[[Any, Any], _Array]
+    row_points: _Array | None = None
+    column_points: _Array | None = None
+
+    def __call__(self, i: Any, j: Any) -> _Array:
+        """Entries in the shape to which the index arrays i and j broadcast."""
+        rows, columns = np.asarray(i), np.asarray(j)
+        if rows.ndim == columns.ndim == 0:
+            entry: _Array = self.function(rows[None], columns[None])[0]
+            return entry
+        return self.function(rows, columns)
+
+    def toarray(self) -> _Array:
+        """Return the dense matrix: a new array of ``shape[0] * shape[1]`` entries."""
+        return self(np.arange(self.shape[0])[:, None], np.arange(self.shape[1]))
+
+    def __repr__(self) -> str:
+        rows, columns = self.shape
+        return f"<Kernel {self.name} {rows}x{columns} {self.dtype}>"
+
+
+def _wave(turns: _Array) -> _Array:
+    """``exp(2 pi i turns)``."""
+    wave: _Array = _core.wave(np.ascontiguousarray(turns))
+    return wave
+
+
+def _points(points: ArrayLike, name: str, dimensions: Sequence[int] = (1, 2, 3)) -> _Array:
+    """Finite real points as (n, dimensions), 1-D ones with one dimension."""
+    array = as_array(points, name)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} has dtype {array.dtype}, expected real coordinates")
+    array = array.astype(np.float64)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.shape[1] not in dimensions or not len(array):
+        raise ValueError(
+            f"{name} has shape {np.shape(points)}, expected (n,) or (n, d) with d one of "
+            f"{tuple(dimensions)}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has NaN or infinity, expected finite numbers")
+    return array
+
+
+def _kernel(
+    name: str,
+    shape: tuple[int, int],
+    function: Callable[[Any, Any], _Array],
+    rows: _Array | None = None,
+    columns: _Array | None = None,
+    *,
+    real: bool = False,
+) -> Kernel:
+    return Kernel(
+        name, shape, np.dtype(np.float64 if real else np.complex128), function, rows, columns
+    )
+
+
+def _inner_product_wave(rows: _Array, columns: _Array) -> Callable[[Any, Any], _Array]:
+    """Entries ``exp(2 pi i rows[i] . columns[j])``."""
+    axes = [(rows[:, d].copy(), columns[:, d].copy()) for d in range(rows.shape[1])]
+
+    def entries(i: Any, j: Any) -> _Array:
+        turns = axes[0][0][i] * axes[0][1][j]
+        for x, k in axes[1:]:
+            turns = turns + x[i] * k[j]
+        return _wave(turns)
+
+    return entries
+
+
+def _modes(modes: int | Sequence[int], dimensions: int) -> _Array:
+    counts = [modes] if isinstance(modes, int | np.integer) else list(modes)
+    if len(counts) != dimensions:
+        raise ValueError(
+            f"modes is {modes!r}, expected {dimensions} numbers: one per dimension of the points"
+        )
+    axes = [
+        np.arange(-(positive_int(count, f"modes[{d}]") // 2), (count + 1) // 2)
+        for d, count in enumerate(counts)
+    ]
+    return (
+        np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dimensions).astype(float)
+    )
+
+
+def _wrapped(angles: _Array) -> _Array:
+    """Angles in -pi..pi: what is inside as it is, the rest from sines and cosines.
+
+    The library's sines and cosines are those of the angle as it is, of any size; a remainder by
+    the double nearest to 2 pi would be off by 1e-17 times the number of turns.
+    """
+    outside = np.abs(angles) > np.pi
+    wrapped = angles.copy()
+    wrapped[outside] = np.arctan2(np.sin(angles[outside]), np.cos(angles[outside]))
+    return wrapped
+
+
+def nudft(
+    kind: int,
+    points: ArrayLike,
+    modes: int | Sequence[int] | None = None,
+    *,
+    frequencies: ArrayLike | None = None,
+    sign: int = -1,
+) -> Kernel:
+    """Non-uniform discrete Fourier transform of type 1, 2 or 3, in one or two dimensions.
+
+    With points x (radians) and modes ``k = -N//2 .. (N-1)//2`` (in 2-D all pairs, the last
+    fastest), the matrix is
+
+    - type 1, from values at points to modes: ``exp(sign i k[i] . x[j])``;
+    - type 2, from modes to values at points: ``exp(sign i k[j] . x[i])``;
+    - type 3, from values at points to any frequencies s: ``exp(sign i s[i] . x[j])``.
+
+    Parameters
+    ----------
+    kind : {1, 2, 3}
+        The type, as FINUFFT numbers them.
+    points : array_like, shape (m,) or (m, 2)
+        In any order.
+    modes : int or (int, int)
+        N per dimension, for types 1 and 2.
+    frequencies : array_like, shape (n,) or (n, 2)
+        s, for type 3.
+    sign : {-1, 1}, default -1
+        Of the exponent.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong type, points, modes or sign.
+
+    Notes
+    -----
+    Points of types 1 and 2 may be any finite numbers: those outside of -pi..pi are wrapped into
+    it, with an error of a few 1e-16 whatever their size. Points far apart that are close on the
+    circle are then neighbours, as clusters need. Phases are products in double precision: entries
+    have an absolute error of about 1e-16 times the largest ``|k x|`` or ``|s x|``.
+
+    References
+    ----------
+    A. Barnett, J. Magland, L. af Klinteberg, "A parallel nonuniform fast Fourier transform library
+    based on an exponential of semicircle kernel", SIAM J. Sci. Comput. 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> x = 2 * np.pi * np.arange(4) / 4
+    >>> A = pp.kernels.nudft(2, x, 4)
+    >>> bool(np.allclose(A.toarray() @ np.ones(4), [4, 0, 0, 0]))
+    True
+    """
+    if kind not in (1, 2, 3):
+        raise ValueError(f"kind is {kind!r}, expected 1, 2 or 3")
+    if sign not in (-1, 1):
+        raise ValueError(f"sign is {sign!r}, expected -1 or 1")
+    x = _points(points, "points", (1, 2))
+    if kind == 3:
+        if frequencies is None:
+            raise ValueError("frequencies is None, expected those of the type 3 transform")
+        k = _points(frequencies, "frequencies", (x.shape[1],))
+    else:
+        if modes is None:
+            raise ValueError("modes is None, expected how many there are in each dimension")
+        k = _modes(modes, x.shape[1])
+        x = _wrapped(x)
+    scaled = x * (sign / (2 * np.pi))
+    rows, columns = (scaled, k) if kind == 2 else (k, scaled)
+    return _kernel(
+        f"nudft type {kind}",
+        (len(rows), len(columns)),
+        _inner_product_wave(rows, columns),
+        x if kind == 2 else k,
+        k if kind == 2 else x,
+    )
+
+
+def fio(n: int, variant: int = 1) -> Kernel:
+    """One-dimensional Fourier integral operators of the butterfly literature.
+
+    With ``x = i / n`` and ``k = j - n/2``, entries ``a(x, k) exp(2 pi i (x k + c(x) |k|))`` where
+
+    - variant 1: ``a = 1``, ``c = (2 + sin 2 pi x) / 8``;
+    - variant 2: ``a = 1 + sin(x/2) cos(k/(2n)) / 16``, ``c = (2 + 0.2 sin 2 pi x) / 16``.
+
+    Parameters
+    ----------
+    n : int
+        Rows and columns.
+    variant : {1, 2}
+        Which one.
+
+    References
+    ----------
+    E. Candes, L. Demanet, L. Ying, "A fast butterfly algorithm for the computation of Fourier
+    integral operators", Multiscale Model. Simul. 2009; Y. Li, H. Yang, "Interpolative butterfly
+    factorization", SIAM J. Sci. Comput. 2017.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> abs(pp.kernels.fio(8).toarray()).max().round(12)
+    np.float64(1.0)
+    """
+    n = positive_int(n, "n")
+    if variant not in (1, 2):
+        raise ValueError(f"variant is {variant!r}, expected 1 or 2")
+    x = np.arange(n) / n
+    k = np.arange(n) - n / 2
+    size = np.abs(k)
+    wave = np.sin(2 * np.pi * x)
+    shift = (2 + wave) / 8 if variant == 1 else (2 + 0.2 * wave) / 16
+
+    def entries(i: Any, j: Any) -> _Array:
+        return _wave(x[i] * k[j] + shift[i] * size[j])
+
+    tilt, taper = np.sin(x / 2) / 16, np.cos(k / (2 * n))
+
+    def with_amplitude(i: Any, j: Any) -> _Array:
+        wave = entries(i, j)
+        wave *= 1 + tilt[i] * taper[j]
+        return wave
+
+    return _kernel(f"fio variant {variant}", (n, n), entries if variant == 1 else with_amplitude)
+
+
+def fio2d(n: int) -> Kernel:
+    """Two-dimensional Fourier integral operator on n x n points.
+
+    Rows are points ``x = (x1, x2)`` of the unit square's grid ``(i1, i2) / n``, columns
+    frequencies ``k = (k1, k2)`` from -n/2 to n/2 - 1, the last index fastest, entries
+    ``exp(2 pi i (x . k + sqrt(c1(x)^2 k1^2 + c2(x)^2 k2^2)))`` with
+    ``c1 = (2 + sin 2 pi x1 sin 2 pi x2) / 32`` and ``c2 = (2 + cos 2 pi x1 cos 2 pi x2) / 32``.
+
+    Parameters
+    ----------
+    n : int
+        Points per side: the matrix is n^2 x n^2.
+
+    References
+    ----------
+    Y. Li, H. Yang, L. Ying, "Multidimensional butterfly factorization", Appl. Comput. Harmon.
+    Anal. 2018.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> pp.kernels.fio2d(4).shape
+    (16, 16)
+    """
+    n = positive_int(n, "n")
+    i, j = (axis.ravel() for axis in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
+    x1, x2 = i / n, j / n
+    k1, k2 = i - n / 2, j - n / 2
+    s1, s2 = np.sin(2 * np.pi * x1), np.sin(2 * np.pi * x2)
+    t1, t2 = np.cos(2 * np.pi * x1), np.cos(2 * np.pi * x2)
+    c1, c2 = ((2 + s1 * s2) / 32) ** 2, ((2 + t1 * t2) / 32) ** 2
+    q1, q2 = k1**2, k2**2
+
+    def entries(i: Any, j: Any) -> _Array:
+        return _wave(x1[i] * k1[j] + x2[i] * k2[j] + np.sqrt(c1[i] * q1[j] + c2[i] * q2[j]))
+
+    return _kernel("fio2d", (n * n, n * n), entries, np.stack([x1, x2], 1), np.stack([k1, k2], 1))
+
+
+def hankel(n: int) -> Kernel:
+    """Hankel functions of all orders: ``H_j^(1)(n + 2 pi i / 3)``, row i, order j.
+
+    Parameters
+    ----------
+    n : int
+        Rows and columns.
+
+    References
+    ----------
+    Y. Li, H. Yang, E. Martin, K. Ho, L. Ying, "Butterfly factorization", Multiscale Model. Simul.
+    2015.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> pp.kernels.hankel(8).dtype
+    dtype('complex128')
+    """
+    n = positive_int(n, "n")
+    argument = n + 2 * np.pi / 3 * np.arange(n)
+
+    def entries(i: Any, j: Any) -> _Array:
+        values: _Array = scipy.special.hankel1(j.astype(np.float64), argument[i])
+        return values
+
+    return _kernel("hankel", (n, n), entries)
+
+
+def bessel(n: int, order: float = 0.0) -> Kernel:
+    """Fourier-Bessel (Hankel) transform: ``J_order(r w)``, ``r = i / n``, ``w = pi (j + 1)``.
+
+    Parameters
+    ----------
+    n : int
+        Rows and columns.
+    order : float, default 0
+        Of the Bessel function, at least 0.
+
+    References
+    ----------
+    M. O'Neil, F. Woolfe, V. Rokhlin, "An algorithm for the rapid evaluation of special function
+    transforms", Appl. Comput. Harmon. Anal. 2010.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> pp.kernels.bessel(4).toarray()[0]
+    array([1., 1., 1., 1.])
+    """
+    n = positive_int(n, "n")
+    if not (math.isfinite(order) and order >= 0):
+        raise ValueError(f"order is {order!r}, expected a number of at least 0")
+    r, w = np.arange(n) / n, np.pi * np.arange(1, n + 1)
+    if order == 0:
+        return _kernel("bessel", (n, n), lambda i, j: scipy.special.j0(r[i] * w[j]), real=True)
+    return _kernel(
+        f"bessel order {order:g}",
+        (n, n),
+        lambda i, j: scipy.special.jv(order, r[i] * w[j]),
+        real=True,
+    )
+
+
+def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
+    """Associated Legendre functions of one order: the polar part of spherical harmonics.
+
+    Entry (i, j) is ``P_l^m(cos theta[i])``, m = `order` and l = m + j, normalized so that
+    ``integral P_l^m(cos t)^2 sin t dt = 1`` over 0..pi, without the sign ``(-1)^m``.
+
+    Parameters
+    ----------
+    theta : array_like, shape (rows,)
+        Angles between 0 and pi, in any order.
+    degrees : int
+        How many.
+    order : int, default 0
+        m, at most 80 (beyond, intermediate values overflow for some degrees).
+
+    Notes
+    -----
+    Order 0 takes the same time for any degree, and has an absolute error of a few 1e-15 before the
+    normalization, for the angles as they are (their rounding errors times l are in the values). For
+    other orders SciPy evaluates Gegenbauer polynomials by a recurrence: an entry takes O(l).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> A = pp.kernels.legendre([0.0, np.pi / 2], 3)
+    >>> (A.toarray() ** 2).round(6)
+    array([[0.5  , 1.5  , 2.5  ],
+           [0.5  , 0.   , 0.625]])
+    """
+    angles = _points(theta, "theta", (1,))[:, 0]
+    if angles.min() < 0 or angles.max() > np.pi:
+        raise ValueError("theta must lie between 0 and pi")
+    degrees = positive_int(degrees, "degrees")
+    if isinstance(order, bool) or not isinstance(order, int | np.integer) or not 0 <= order <= 80:
+        raise ValueError(f"order is {order!r}, expected a whole number from 0 to 80")
+    m = int(order)
+    cosine, sine, turns = np.cos(angles), np.sin(angles) ** m, Angles.of(angles)
+    l = np.arange(m, m + degrees)
+    # P_l^m = (2m-1)!! sin^m C_{l-m}^{(m+1/2)}, and its norm by Gamma functions.
+    double_factorial = math.lgamma(2 * m + 1) - m * math.log(2) - math.lgamma(m + 1)
+    scale = np.exp(
+        0.5
+        * (np.log(l + 0.5) + scipy.special.gammaln(l - m + 1) - scipy.special.gammaln(l + m + 1))
+        + double_factorial
+    )
+
+    def entries(i: Any, j: Any) -> _Array:
+        if m == 0:
+            polynomial = legendre_polynomials(j, turns[i])
+        else:
+            polynomial = scipy.special.eval_gegenbauer(j, m + 0.5, cosine[i])
+        values: _Array = scale[j] * sine[i] * polynomial
+        return values
+
+    return _kernel(f"legendre order {m}", (len(angles), degrees), entries, angles, None, real=True)
+
+
+def helmholtz(targets: ArrayLike, sources: ArrayLike, wavenumber: float) -> Kernel:
+    """Free-space Green's function of the Helmholtz equation between two sets of points.
+
+    ``(i/4) H_0^(1)(k r)`` in two dimensions, ``exp(i k r) / (4 pi r)`` in three, r the distance of
+    target i and source j; 0 where they coincide.
+
+    Parameters
+    ----------
+    targets, sources : array_like, shape (m, d) and (n, d), d = 2 or 3
+        Points, on curves or surfaces or anywhere.
+    wavenumber : float
+        k, above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> A = pp.kernels.helmholtz([[0.0, 0.0, 0.0]], [[0.0, 0.0, 1.0]], np.pi)
+    >>> A.toarray().real.round(4)
+    array([[-0.0796]])
+    """
+    x = _points(targets, "targets", (2, 3))
+    y = _points(sources, "sources", (x.shape[1],))
+    if not (math.isfinite(wavenumber) and wavenumber > 0):
+        raise ValueError(f"wavenumber is {wavenumber!r}, expected a number above 0")
+    dimensions = x.shape[1]
+
+    def entries(i: Any, j: Any) -> _Array:
+        squared = (x[i, 0] - y[j, 0]) ** 2
+        for d in range(1, dimensions):
+            squared += (x[i, d] - y[j, d]) ** 2
+        distance = np.sqrt(squared)
+        together = distance == 0
+        distance[together] = 1
+        if dimensions == 2:
+            phase = wavenumber * distance
+            values = np.empty(distance.shape, np.complex128)
+            values.real = -0.25 * scipy.special.y0(phase)
+            values.imag = 0.25 * scipy.special.j0(phase)
+        else:
+            values = _wave(distance * (wavenumber / (2 * np.pi)))
+            values /= 4 * np.pi * distance
+        values[together] = 0
+        return values
+
+    return _kernel("helmholtz", (len(x), len(y)), entries, x, y)
+
+
+def radon(n: int) -> Kernel:
+    """Hyperbolic Radon transform in the frequency domain, of seismic processing.
+
+    Rows are times and slownesses ``(tau, p)``, columns frequencies and offsets ``(w, h)``, n each
+    (the last index fastest), entries ``exp(2 pi i w sqrt(tau^2 + p^2 h^2))``; tau, p and h are
+    from 0 to 1, w from 0 to n - 1.
+
+    Parameters
+    ----------
+    n : int
+        Points per axis: the matrix is n^2 x n^2.
+
+    References
+    ----------
+    J. Hu, S. Fomel, L. Demanet, L. Ying, "A fast butterfly algorithm for generalized Radon
+    transforms", Geophysics 2013.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> pp.kernels.radon(4).shape
+    (16, 16)
+    """
+    n = positive_int(n, "n")
+    first, second = (
+        axis.ravel() for axis in np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
+    )
+    tau, p = (first + 0.5) / n, (second + 0.5) / n
+    w, h = first.astype(float), (second + 0.5) / n
+    tau2, p2, h2 = tau**2, p**2, h**2
+
+    def entries(i: Any, j: Any) -> _Array:
+        return _wave(w[j] * np.sqrt(tau2[i] + p2[i] * h2[j]))
+
+    return _kernel("radon", (n * n, n * n), entries, np.stack([tau, p], 1), np.stack([w / n, h], 1))
+
+
+def fractional_fourier(n: int, order: float) -> Kernel:
+    """Fractional Fourier transform (a chirp transform) of one order, on n samples.
+
+    With ``phi = order pi / 2`` and ``u, x = (index - n/2) / sqrt(n)``, entries
+    ``sqrt((1 - i cot phi) / n) exp(pi i (u^2 cot phi - 2 u x csc phi + x^2 cot phi))``. Order 1 is
+    the unitary DFT with centred indices.
+
+    Parameters
+    ----------
+    n : int
+        Rows and columns.
+    order : float
+        Not an even number, where the transform is the identity or a reflection.
+
+    References
+    ----------
+    H. Ozaktas, O. Arikan, M. Kutay, G. Bozdagi, "Digital computation of the fractional Fourier
+    transform", IEEE Trans. Signal Process. 1996.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> A = pp.kernels.fractional_fourier(16, 1.0).toarray()
+    >>> bool(np.allclose(A @ A.conj().T, np.eye(16)))
+    True
+    """
+    n = positive_int(n, "n")
+    angle = order * np.pi / 2
+    if not math.isfinite(order) or abs(math.sin(angle)) < 1e-9:
+        raise ValueError(f"order is {order!r}, expected a number that isn't even")
+    cot, csc = 1 / math.tan(angle), 1 / math.sin(angle)
+    u = (np.arange(n) - n / 2) / math.sqrt(n)
+    scale = complex(np.sqrt((1 - 1j * cot) / n))
+    chirp = u**2 * (cot / 2)
+
+    def entries(i: Any, j: Any) -> _Array:
+        values = _wave(chirp[i] - u[i] * (u[j] * csc) + chirp[j])
+        values *= scale
+        return values
+
+    return _kernel(f"fractional Fourier order {order:g}", (n, n), entries)
+
+
+def laplace(s: ArrayLike, t: ArrayLike) -> Kernel:
+    """Laplace transform of samples: ``exp(-s[i] t[j])``.
+
+    Parameters
+    ----------
+    s, t : array_like, shapes (m,) and (n,)
+        Not negative, in any order.
+
+    References
+    ----------
+    J. Strain, "A fast Laplace transform based on Laguerre functions", Math. Comp. 1992.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> pp.kernels.laplace([0.0], [1.0, 2.0]).toarray()
+    array([[1., 1.]])
+    """
+    rates, times = _points(s, "s", (1,))[:, 0], _points(t, "t", (1,))[:, 0]
+    if rates.min() < 0 or times.min() < 0:
+        raise ValueError("s and t must not be negative")
+
+    def entries(i: Any, j: Any) -> _Array:
+        exponents: NDArray[np.float64] = -rates[i] * times[j]
+        return np.exp(exponents, out=exponents)
+
+    return _kernel("laplace", (len(rates), len(times)), entries, rates, times, real=True)

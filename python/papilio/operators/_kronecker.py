@@ -1,0 +1,132 @@
+"""kron: the Kronecker product of operators, and operators along axes of flattened arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._chains.architecture import Architecture
+from .._util.dtypes import as_array
+from ._along_axis import AlongAxis
+from ._butterfly import Butterfly, from_owned
+from ._composition import Composition
+
+_Array = np.ndarray[Any, Any]
+Operator = Butterfly | Composition
+
+
+def kron(*operators: Operator | ArrayLike) -> Operator:
+    """Return the Kronecker product of butterflies, compositions and small dense matrices.
+
+    For C-contiguous arrays, ``kron(F1, F2) @ X.ravel()`` is ``(F1 @ X @ F2.T).ravel()``: a
+    transform of both axes. Nothing of the product's size is formed but permutations.
+
+    Parameters
+    ----------
+    *operators : Butterfly, Composition or array_like
+        At least one. A dense matrix becomes a single factor.
+
+    Returns
+    -------
+    Butterfly or Composition
+        ``F1 (x) F2 (x) ...``, in the common dtype: one Butterfly if no operator is a Composition.
+        Its factors are those of all operators; values of left operators repeat along d, those of
+        right ones along a, and are stored once where the factor is tied there or has one entry
+        along that axis; others are repeated. A Composition multiplies along one axis after the
+        other, the last one first, and repeats nothing. Its ``inv()`` is that of the operators.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For no operators, or something that is neither an operator of papilio nor a numeric matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> F = pp.kron(pp.transforms.hadamard(4), [[1.0, 2.0], [3.0, 4.0]])
+    >>> X = np.arange(8.0).reshape(4, 2)
+    >>> bool(np.allclose(F @ X.ravel(), np.kron(pp.transforms.hadamard(4).toarray(),
+    ...                                         [[1, 2], [3, 4]]) @ X.ravel()))
+    True
+    >>> pp.kron(pp.transforms.dct(8), pp.transforms.hadamard(4)).shape
+    (32, 32)
+    """
+    if not operators:
+        raise ValueError("kron got no operators, expected at least one")
+    factors = [_as_operator(given, f"operators[{n}]") for n, given in enumerate(operators)]
+    return along_axes([F.shape[1] for F in factors], list(enumerate(factors)))
+
+
+def along_axes(shape: Sequence[int], operators: Sequence[tuple[int, Operator]]) -> Operator:
+    """Operators along different axes of arrays of this shape, flattened; the last acts first."""
+    if len(shape) == 1:
+        return operators[0][1]
+    sizes = list(shape)
+    parts = []
+    for axis, F in reversed(operators):
+        parts.append(AlongAxis(F, math.prod(sizes[:axis]), math.prod(sizes[axis + 1 :])))
+        sizes[axis] = F.shape[0]
+    parts.reverse()
+    butterflies = [(axis, F) for axis, F in operators if isinstance(F, Butterfly)]
+    if len(butterflies) == len(operators):
+        return _butterfly(shape, sizes, butterflies, parts)
+    square = all(F.shape[0] == F.shape[1] for _, F in operators)
+    return Composition(parts, partial(_inverse, shape, operators) if square else None)
+
+
+def _inverse(shape: Sequence[int], operators: Sequence[tuple[int, Operator]]) -> Operator:
+    return along_axes(shape, [(axis, F.inv()) for axis, F in reversed(operators)])
+
+
+def _as_operator(given: Any, name: str) -> Operator:
+    if isinstance(given, Butterfly | Composition):
+        return given
+    matrix = as_array(given, name)
+    if matrix.ndim != 2 or matrix.size == 0:
+        raise ValueError(f"{name} has shape {matrix.shape}, expected a matrix")
+    return Butterfly([matrix[None, :, :, None]])
+
+
+def _butterfly(
+    columns: Sequence[int],
+    rows: Sequence[int],
+    operators: Sequence[tuple[int, Butterfly]],
+    parts: Sequence[AlongAxis],
+) -> Butterfly:
+    """One chain of all factors; the permutations of one axis commute with the rest."""
+    dtype = np.result_type(*(F.dtype for _, F in operators))
+    patterns, values = [], []
+    for part in parts:
+        before, after = part.before, part.after
+        F: Butterfly = part.operator
+        for (a, b, c, d), array in zip(F.architecture, F.factors, strict=True):
+            patterns.append((a * before, b, c, d * after))
+            # Along i = (index of the identity, i of the factor), l = (l of the factor, index).
+            copies = 1 if array.shape[0] == 1 else before, 1, 1, 1
+            repeated = np.repeat(array, 1 if array.shape[3] == 1 else after, axis=3)
+            values.append(np.tile(repeated, copies).astype(dtype, order="C"))
+    return from_owned(
+        Architecture(patterns),
+        values,
+        _permutation(rows, {axis: F.row_permutation for axis, F in operators}),
+        _permutation(columns, {axis: F.column_permutation for axis, F in operators}),
+    )
+
+
+def _permutation(
+    shape: Sequence[int], of_axes: dict[int, NDArray[np.int64] | None]
+) -> NDArray[np.int64] | None:
+    """The flat index of what the permutations of the axes put at each place."""
+    if all(permutation is None for permutation in of_axes.values()):
+        return None
+    index = np.arange(math.prod(shape)).reshape(shape)
+    for axis, permutation in of_axes.items():
+        if permutation is not None:
+            index = index.take(permutation, axis)
+    return np.ascontiguousarray(index.ravel())

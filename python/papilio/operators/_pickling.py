@@ -1,0 +1,90 @@
+"""Pickles that are checked: a damaged one is a ValueError, never another operator."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .._chains.architecture import Architecture
+from .._chains.pattern import Pattern
+
+# What is the same if it is written the same.
+_WRITTEN = (
+    int, float, complex, str, bytes, type(None), np.generic, np.dtype, Architecture, Pattern
+)  # fmt: skip
+
+
+def reduced(operator: Any) -> tuple[Any, ...]:
+    """What ``__reduce__`` returns: the operator's `_state`, which has a checksum."""
+    state = operator._state()
+    return restored, (type(operator), fingerprint((type(operator), *state)), *state)
+
+
+def restored(kind: Any, checksum: Any, *state: Any) -> Any:
+    """The operator of this state; ValueError if it isn't the one that was pickled."""
+    make = getattr(kind, "_from_state", None)
+    if make is None or fingerprint((kind, *state)) != checksum:
+        name = getattr(kind, "__name__", kind)
+        raise ValueError(f"this pickle of a {name} is damaged: its checksum is wrong")
+    return make(*owned(state))
+
+
+def owned(value: Any) -> Any:
+    """The value; arrays in it are copied where the core can't read them or others may write."""
+    if isinstance(value, tuple):
+        return tuple(owned(item) for item in value)
+    if isinstance(value, partial):
+        return partial(value.func, *owned(value.args), **value.keywords)
+    if not isinstance(value, np.ndarray):
+        return value
+    array: np.ndarray[Any, Any] = np.asarray(value)
+    # A buffer that pickle was given out of band is read-only here, but not for its owner.
+    owner: Any = array
+    while isinstance(owner, np.ndarray | memoryview):
+        inner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+        if inner is None:
+            break
+        owner = inner
+    flags, alone = array.flags, isinstance(owner, np.ndarray | bytes)
+    if alone and flags.c_contiguous and flags.aligned and array.dtype.isnative:
+        return array
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
+
+
+def fingerprint(value: Any, start: int = 0) -> int:
+    """A CRC-32 of all that an operator is made of.
+
+    Examples
+    --------
+    >>> from papilio.operators._pickling import fingerprint
+    >>> fingerprint(("a", 1)) == fingerprint(("a", 1)), fingerprint(1) == fingerprint(True)
+    (True, False)
+    """
+    if isinstance(value, np.ndarray):
+        words = zlib.crc32(f"{value.dtype.str}{value.shape}".encode(), start)
+        flat = np.ascontiguousarray(value).reshape(-1)
+        return zlib.crc32(flat.view(np.uint8).data if flat.size else b"", words)
+    if isinstance(value, tuple | list):
+        parts = tuple(value)
+    elif isinstance(value, dict):
+        parts = tuple(value.items())
+    elif isinstance(value, partial):
+        parts = (value.func, value.args, value.keywords)
+    elif hasattr(value, "__qualname__"):  # a function or a class
+        return zlib.crc32(f"{value.__module__}.{value.__qualname__}".encode(), start)
+    elif hasattr(value, "_state"):
+        parts = value._state()
+    elif dataclasses.is_dataclass(value):
+        parts = tuple(getattr(value, field.name) for field in dataclasses.fields(value))
+    else:
+        # Of what papilio doesn't know, such as a user's inverse, the repr may name an address.
+        text = repr(value) if isinstance(value, _WRITTEN) else ""
+        return zlib.crc32(f"{type(value).__name__} {text}".encode(), start)
+    start = zlib.crc32(f"{type(value).__name__} {len(parts)}".encode(), start)
+    for part in parts:
+        start = fingerprint(part, start)
+    return start

@@ -1,0 +1,141 @@
+"""How a product runs: which plan, what it is expected to cost, and which one measures best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .._util.checks import flag, one_of, positive_int
+
+if TYPE_CHECKING:
+    from ._butterfly import Butterfly
+
+_LAYOUTS = ("columns", "rows")
+_LARGEST_BATCH = 2**40  # vectors; products of it with sizes fit in the core's 64 bits
+
+
+@dataclass(frozen=True, repr=False)
+class Candidate:
+    """A way to run a product that ``plan(..., tune=True)`` has measured.
+
+    Attributes
+    ----------
+    lanes : str
+        What SIMD lanes run along: "columns" (the batch) or "rows" (each vector).
+    radix : int
+        Neighbouring factors are multiplied into blocks of at most radix x radix.
+    tile : int
+        Vectors that go through all stages together.
+    predicted, measured : float
+        Seconds by the cost model on one thread, and as measured on all threads.
+    """
+
+    lanes: str
+    radix: int
+    tile: int
+    predicted: float
+    measured: float
+
+    def __repr__(self) -> str:
+        return (
+            f"lanes along {self.lanes}, radix {self.radix}, tile {self.tile}: "
+            f"predicted {1e6 * self.predicted:.3g} us, measured {1e6 * self.measured:.3g} us"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """What a product with a batch will do. Its text says it in words.
+
+    Attributes
+    ----------
+    lanes : str
+        What SIMD lanes run along: "columns" (the batch) or "rows" (each vector).
+    radix : int
+        Neighbouring factors are multiplied into blocks of at most radix x radix.
+    tile : int
+        Vectors that go through all stages together.
+    predicted : float
+        Seconds on one thread, by the cost model.
+    candidates : tuple of Candidate
+        What was measured, the fastest first; empty unless tuned.
+    text : str
+        The stages, in words.
+    """
+
+    lanes: str
+    radix: int
+    tile: int
+    predicted: float
+    candidates: tuple[Candidate, ...]
+    text: str
+
+    def __repr__(self) -> str:
+        return "\n".join((self.text, *(f"  measured: {c}" for c in self.candidates)))
+
+
+def plan(F: Butterfly, batch: int = 1, *, layout: str = "columns", tune: bool = False) -> Plan:
+    """Tell how ``F @ x`` runs for a batch, and with `tune` find the fastest way by measuring.
+
+    A plan depends on the operator, the side, the number of vectors (up to 16 exactly, then up to
+    the next power of two) and on how they lie in memory; never on the number of threads. It is
+    made at the first product and kept. Without tuning, a cost model chooses it from multiply-adds
+    and from bytes by cache level. Plans may differ in the last bits of their results.
+
+    Parameters
+    ----------
+    F : Butterfly
+        The operator. Its transposes plan for themselves.
+    batch : int, default 1
+        Number of vectors.
+    layout : {"columns", "rows"}, default "columns"
+        How they lie in memory: "columns" for a C-contiguous (n, batch) array as in ``F @ X``,
+        "rows" for a C-contiguous (batch, n) array as in ``X @ F.T`` or ``F.apply(X, axis=1)``.
+    tune : bool, default False
+        Measure the most promising candidates with all threads, and use the fastest from now on.
+        Takes some tens of milliseconds to seconds. Memory: an input and an output batch while it
+        runs, and for each radix that it tries a copy of the weights.
+
+    Returns
+    -------
+    Plan
+        What will be done, what it is predicted to cost and, if tuned, what was measured.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a batch that isn't a positive whole number or an unknown layout.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> F = pp.transforms.hadamard(1024)
+    >>> pp.plan(F, 256).lanes
+    'columns'
+    >>> pp.plan(F, 256, tune=True).candidates[0].measured > 0
+    True
+    """
+    from ._butterfly import Butterfly
+
+    if not isinstance(F, Butterfly):
+        raise TypeError(f"F is a {type(F).__name__}, expected a Butterfly")
+    batch = positive_int(batch, "batch")
+    if batch > _LARGEST_BATCH:
+        raise ValueError(f"batch is {batch}, expected at most {_LARGEST_BATCH}")
+    layout = one_of(layout, "layout", _LAYOUTS)
+    tune = flag(tune, "tune")
+    if batch == 1:
+        layout = "rows"  # one vector is contiguous in itself
+    key = (batch, layout, layout)
+    transpose = bool(F._side & 1)
+    compiled = F._data.operator
+    candidates = compiled.tune(transpose, key) if tune else []
+    text, (lanes, radix, tile), predicted = compiled.plan(transpose, key)
+    return Plan(
+        lanes,
+        radix,
+        tile,
+        predicted,
+        tuple(Candidate(*choice, guess, seconds) for choice, guess, seconds in candidates),
+        text,
+    )

@@ -1,0 +1,367 @@
+"""simplify: factors made tied and structured again, within a tolerance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from .._chains.architecture import Architecture
+from .._chains.pattern import Pattern
+from .._util.checks import tolerance
+from .._util.interruptible import interruptibly
+from .._util.roots import roots_of_unity
+from ._butterfly import Butterfly, from_owned
+
+_Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class FactorChange:
+    """What `Butterfly.simplify` did to one factor.
+
+    Attributes
+    ----------
+    tied_a, tied_d : bool
+        Whether it is tied along a and d now.
+    matrix : str or None
+        "hadamard", "fourier" or "conjugate fourier" if it is that matrix times twiddles now.
+    snapped : int
+        How many stored values are now exactly 0 or a root of unity (times the factor's scale) and
+        were not before. What is small becomes 0 only where values are tied by that.
+    change : float
+        The largest change of a value after the gauge was fixed, relative to the largest value.
+    """
+
+    tied_a: bool
+    tied_d: bool
+    matrix: str | None
+    snapped: int
+    change: float
+
+
+@dataclass(frozen=True)
+class Simplification:
+    """What `Butterfly.simplify` changed.
+
+    Attributes
+    ----------
+    tol : float
+        The tolerance.
+    relative_change : float
+        ``||F - G||`` over ``||F||`` in the Frobenius norm: exact for up to 64 columns, else
+        estimated from 16 random vectors (exact to about a quarter of itself).
+    nbytes_before, nbytes_after : int
+        Bytes of the stored values.
+    factors : tuple of FactorChange
+        Left to right.
+    """
+
+    tol: float
+    relative_change: float
+    nbytes_before: int
+    nbytes_after: int
+    factors: tuple[FactorChange, ...]
+
+    def __str__(self) -> str:
+        lines = [
+            f"simplified within {self.tol:.2g}: {self.nbytes_before} -> {self.nbytes_after} bytes, "
+            f"relative change {self.relative_change:.2e}"
+        ]
+        for n, factor in enumerate(self.factors):
+            tied = "".join(
+                f", tied along {name}"
+                for name, flag in (("a", factor.tied_a), ("d", factor.tied_d))
+                if flag
+            )
+            matrix = f", {factor.matrix} matrix" if factor.matrix else ""
+            lines.append(
+                f"  factor {n + 1}: {factor.snapped} values snapped{tied}{matrix}, "
+                f"largest change {factor.change:.1e}"
+            )
+        return "\n".join(lines)
+
+
+def simplify(F: Butterfly, tol: float | None) -> Butterfly:
+    """Return `F` with simpler factors; see `Butterfly.simplify`."""
+    eps = float(np.finfo(F.dtype).eps)
+    tol = eps**0.75 if tol is None else tolerance(tol, zero=True)
+    if F.architecture.nnz < _LARGE:
+        return _simplified(F, tol)
+    return interruptibly(_simplified, F, tol)
+
+
+def _simplified(F: Butterfly, tol: float) -> Butterfly:
+    architecture = F.architecture
+    given = _Chain.of(F.factors, architecture)
+    candidates: list[tuple[tuple[int, int, int], list[_Array], list[FactorChange]]] = []
+    with np.errstate(all="ignore"):  # what leaves the range doesn't pass the check
+        check = _Check(F, tol)
+        for gauge in (given, given.rows_scaled(), given.columns_scaled()):
+            for zeros in (True, False) if gauge is not None else ():
+                assert gauge is not None
+                simpler = [
+                    _simpler(v, pattern, tol, zeros)
+                    for v, pattern in zip(gauge.values, architecture, strict=True)
+                ]
+                structured = sum(change.matrix is not None for _, change in simpler)
+                candidates.append(
+                    (
+                        (sum(v.size for v, _ in simpler), -structured, len(candidates)),
+                        gauge.scaled_back([v for v, _ in simpler], F.dtype),
+                        [change for _, change in simpler],
+                    )
+                )
+    # The gauge with the fewest values, then with the most structure; the given one on a tie. That
+    # each value changed little says little where large and small ones are multiplied, so the
+    # product is looked at.
+    kept = [
+        FactorChange(v.shape[0] < p.a, v.shape[3] < p.d, None, 0, 0.0)
+        for v, p in zip(F.factors, architecture, strict=True)
+    ]
+    best, change, changes = list(F.factors), 0.0, kept
+    for _, values, made in sorted(candidates, key=lambda candidate: candidate[0]):
+        with np.errstate(all="ignore"):
+            found = check.relative_change(values)
+        if found is not None:
+            best, change, changes = values, found, made
+            break
+    G = from_owned(architecture, best, F.row_permutation, F.column_permutation)
+    G._simplification = Simplification(tol, change, F.nbytes, G.nbytes, tuple(changes))
+    return G
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """Factors in double precision, the largest part of each from 1/2 on and below 1.
+
+    Factor s is ``values[s] * 2**exponents[s]``.
+    """
+
+    architecture: Architecture
+    values: list[_Array]
+    exponents: list[int]
+
+    @classmethod
+    def of(cls, factors: Sequence[_Array], architecture: Architecture) -> _Chain:
+        values, exponents = [], []
+        for factor, pattern in zip(factors, architecture, strict=True):
+            wide = np.broadcast_to(factor, tuple(pattern)).astype(
+                np.result_type(factor.dtype, np.float64)
+            )
+            exponent = math.frexp(_largest_part(wide))[1]
+            values.append(_times_power(wide, -exponent))
+            exponents.append(exponent)
+        return cls(architecture, values, exponents)
+
+    def rows_scaled(self) -> _Chain | None:
+        """All factors but the first with ones for k = 0: rows are scaled, the inverse goes left."""
+        if len(self.values) < 2:
+            return None
+        values = list(self.values)
+        for s in range(len(values) - 1, 0, -1):
+            scale = values[s][:, :, :1, :]
+            if not _divisible(scale, values[s]):
+                return None
+            values[s] = values[s] / scale
+            a, _, c, d = tuple(self.architecture[s - 1])
+            values[s - 1] = values[s - 1] * scale.reshape(a, 1, c, d)
+        others = [0] * (len(values) - 1)
+        return _Chain(self.architecture, values, [sum(self.exponents), *others])
+
+    def columns_scaled(self) -> _Chain | None:
+        """All factors but the last with ones for j = 0: columns are, the inverse goes right."""
+        if len(self.values) < 2:
+            return None
+        values = list(self.values)
+        for s in range(len(values) - 1):
+            scale = values[s][:, :1, :, :]
+            if not _divisible(scale, values[s]):
+                return None
+            values[s] = values[s] / scale
+            a, b, _, d = tuple(self.architecture[s + 1])
+            values[s + 1] = values[s + 1] * scale.reshape(a, b, 1, d)
+        others = [0] * (len(values) - 1)
+        return _Chain(self.architecture, values, [*others, sum(self.exponents)])
+
+    def scaled_back(self, values: list[_Array], dtype: Any) -> list[_Array]:
+        """These values with the exponents of the chain, in the dtype of the operator."""
+        return [
+            np.ascontiguousarray(_times_power(v, exponent), dtype=dtype)
+            for v, exponent in zip(values, self.exponents, strict=True)
+        ]
+
+
+class _Check:
+    """Whether an operator with other factors is the same, row by row and column by column.
+
+    The terms that make up an entry of F are products of one entry of each factor. Where each of
+    these changes by a part `tol` of itself, so does each term, and every row of ``(G - F) x`` is
+    as small next to that of the absolute values, ``|F_1| ... |F_L| |x|``; likewise for columns.
+    """
+
+    def __init__(self, F: Butterfly, tol: float) -> None:
+        self.F = F
+        # Tying, matching and rounding may each take its share; casting and multiplying round.
+        eps = float(np.finfo(F.dtype).eps)
+        longest = max(sum(p.c for p in F.architecture), sum(p.b for p in F.architecture))
+        self.allowed = math.expm1(len(F.factors) * math.log1p(4 * tol)) + 8 * longest * eps
+        own, sizes = self.operator(F.factors), self.operator([np.abs(v) for v in F.factors])
+        self.probes = []
+        rng = np.random.default_rng(0)
+        for forward in (True, False):
+            op, size = (own, sizes) if forward else (own.T, sizes.T)
+            x = rng.standard_normal((op.shape[1], 16))
+            # Products near 1 neither overflow nor vanish, whatever the scale of F.
+            x = _times_power(x, -math.frexp(_largest_part(size @ np.abs(x)))[1])
+            self.probes.append((forward, x, op @ x, size @ np.abs(x)))
+        if F.shape[1] <= _EXACT:
+            x = np.eye(F.shape[1]) * _largest_part(self.probes[0][1])
+            self.measured = x, own @ x
+        else:
+            self.measured = self.probes[0][1], self.probes[0][2]
+
+    def operator(self, values: Sequence[_Array]) -> Butterfly:
+        """An operator in double precision."""
+        return from_owned(
+            self.F.architecture,
+            [np.ascontiguousarray(v).astype(np.result_type(v.dtype, np.float64)) for v in values],
+            self.F.row_permutation,
+            self.F.column_permutation,
+        )
+
+    def relative_change(self, values: Sequence[_Array]) -> float | None:
+        """||F - G|| / ||F|| of the operator with these values; None if it isn't the same."""
+        if not all(np.isfinite(v).all() for v in values):
+            return None
+        G = self.operator(values)
+        for forward, x, product, size in self.probes:
+            rest = (G if forward else G.T) @ x - product
+            if not (np.abs(rest) <= self.allowed * size).all():
+                return None
+        x, product = self.measured
+        size = _norm(product)
+        return _norm(G @ x - product) / size if size > 0 else 0.0
+
+
+# Entries from which on a single step over all of them may take a tenth of a second.
+_LARGE = 1 << 20
+# Columns up to which all unit vectors are multiplied, for the exact change.
+_EXACT = 64
+
+
+def _norm(values: _Array) -> float:
+    exponent = math.frexp(_largest_part(values))[1]
+    return math.ldexp(float(np.linalg.norm(_times_power(values, -exponent))), exponent)
+
+
+def _largest_part(values: _Array) -> float:
+    if values.dtype.kind != "c":
+        return float(np.abs(values).max())
+    return float(max(np.abs(values.real).max(), np.abs(values.imag).max()))
+
+
+def _times_power(values: _Array, exponent: int) -> _Array:
+    """values * 2**exponent, exactly but for what leaves the range."""
+    half = exponent // 2
+    scaled: _Array = values * math.ldexp(1.0, half) * math.ldexp(1.0, exponent - half)
+    return scaled
+
+
+def _divisible(scale: _Array, values: _Array) -> bool:
+    return bool(np.abs(scale).min() > 1e-6 * np.abs(values).max() > 0)
+
+
+def _tied(values: _Array, tol: float) -> _Array:
+    """Stored once along a or d, if each value is within the tolerance, next to itself."""
+    for axis in (0, 3):
+        mean = values.mean(axis=axis, keepdims=True)
+        if (np.abs(values - mean) <= tol * np.abs(values)).all():
+            values = mean
+    return values
+
+
+def _simpler(
+    values: _Array, pattern: Pattern, tol: float, zeros: bool
+) -> tuple[_Array, FactorChange]:
+    """One factor: tied, its values snapped, made an exact product of matrix and twiddles.
+
+    With `zeros`, what is negligible in its row and its column of its block becomes zero where that
+    makes values equal that were not; elsewhere what is small may be right.
+    """
+    tied = _tied(values, tol)
+    if zeros:
+        sizes = np.abs(values)
+        least = np.minimum(sizes.max(axis=1, keepdims=True), sizes.max(axis=2, keepdims=True))
+        cleared = _tied(np.where(sizes <= tol * least, 0, values), tol)
+        if cleared.size < tied.size:
+            tied = cleared
+    result = tied
+    matrix = None
+    largest = float(np.abs(values).max())
+    b, c, d = pattern.b, pattern.c, pattern.d
+    scale = _near_power_of_two(float(result.flat[0].real), tol)
+    snapped = int(
+        np.count_nonzero(
+            (tied == 0) & (values != 0).any(axis=_repeated(tied, values), keepdims=True)
+        )
+    )
+    if abs(scale) > 1e-6 * largest:
+        units = result / scale
+        if b == c and b > 1:
+            matrix, units = _structured(units, tol)
+        rounded = _rounded(units, b * d)
+        near = (np.abs(units - rounded) <= tol) & (rounded != 0)
+        units = np.where(near, rounded, units)
+        snapped += int(np.count_nonzero(near & (units != tied / scale)))
+        result = units * scale
+    change = float(np.abs(result - values).max() / largest) if largest > 0 else 0.0
+    return result, FactorChange(
+        result.shape[0] < pattern.a, result.shape[3] < d, matrix, snapped, change
+    )
+
+
+def _repeated(tied: _Array, values: _Array) -> tuple[int, ...]:
+    """The axes along which values are stored once."""
+    return tuple(axis for axis in (0, 3) if tied.shape[axis] < values.shape[axis])
+
+
+def _near_power_of_two(x: float, tol: float) -> float:
+    """x, or the power of two (with x's sign) that it is within the tolerance of."""
+    if x == 0:
+        return x
+    power = math.copysign(2.0 ** round(math.log2(abs(x))), x)
+    return power if abs(x / power - 1) <= tol else x
+
+
+def _structured(units: _Array, tol: float) -> tuple[str | None, _Array]:
+    """The name of the matrix and ``matrix[j, k] t[i, k, l]`` (or t[i, j, l]), if that is close."""
+    b = units.shape[1]
+    j, k = np.ogrid[:b, :b]
+    matrices = {}
+    if b & (b - 1) == 0:
+        matrices["hadamard"] = scipy.linalg.hadamard(b, dtype=float)
+    if units.dtype.kind == "c":
+        fourier = roots_of_unity(b, j * k)
+        matrices |= {"fourier": fourier, "conjugate fourier": fourier.conj()}
+    for name, matrix in matrices.items():
+        quotients = units * matrix.conj()[None, :, :, None]
+        for axis in (1, 2):
+            product = matrix[None, :, :, None] * quotients.mean(axis=axis, keepdims=True)
+            if (np.abs(product - units) <= tol * np.abs(units)).all():
+                return name, product
+    return None, units
+
+
+def _rounded(units: _Array, order: int) -> _Array:
+    """The nearest of 0, and 1 and -1 or the roots of unity of this order (times four)."""
+    if units.dtype.kind != "c":
+        return np.asarray(np.rint(np.clip(units, -1, 1)))
+    order = math.lcm(order, 4)
+    power = np.rint(-np.angle(units) * order / (2 * np.pi)).astype(np.int64)
+    rounded: _Array = np.where(np.abs(units) < 0.5, 0, roots_of_unity(order, power))
+    return rounded

@@ -1,0 +1,536 @@
+"""analyze_supports: what is known about products X Y of two matrices with given supports."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _core
+from .._chains.support_masks import Sets, as_supports, sets_of
+from .._util.checks import finite_number, positive_int
+from .._util.plotting import new_axes
+
+Kind = Literal["disjoint", "complete", "open"]
+_KINDS: tuple[Kind, ...] = ("disjoint", "complete", "open")
+
+# A search for witnesses or bounds looks at the rectangles of a component on the grid of its types
+# of rows and columns; components with more cells than this are left out.
+_CELLS = 4_000_000
+_PATTERNS = 512  # different rows of one class that are compared
+_WORK = 20_000_000  # cells of all classes' rectangles that are looked at
+
+
+def _incidence(sets: Sets, length: int) -> Any:
+    """Index sets as the rows of a sparse matrix of ones."""
+    start, index = sets
+    ones = np.ones(len(index), np.int32)
+    return scipy.sparse.csr_array((ones, index, start), (len(start) - 1, length))
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A matrix that products with these supports come arbitrarily close to, but never reach.
+
+    Let r be the number of inner indices in `inner`, one class. On `rows` x `columns` (r + 1 of
+    each) all entries but the first row's first one belong to no other class, so that XY has there,
+    with some value in that corner, a matrix of rank r at most. `target` has none for any value.
+
+    Attributes
+    ----------
+    inner : ndarray of int
+        The members of the class.
+    other : int
+        An inner index of another class whose rectangle contains the corner.
+    rows, columns : ndarray of int
+        Where; the corner comes first.
+    shape : tuple of int
+        Rows, inner indices and columns of the problem.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> witness = pp.analyze_supports([[1, 0], [1, 1]], [[1, 1], [0, 1]]).witness
+    >>> witness.inner, witness.other, witness.rows, witness.columns
+    (array([0]), 1, array([1, 0]), array([1, 0]))
+    """
+
+    inner: NDArray[np.int64]
+    other: int
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    shape: tuple[int, int, int]
+
+    def target(self) -> Any:
+        """Return the matrix without a best approximation, as a `scipy.sparse.csr_array`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> L = np.tril(np.ones((2, 2)))
+        >>> pp.analyze_supports(L, L.T).witness.target().toarray()
+        array([[0., 1.],
+               [1., 0.]])
+        """
+        X, Y = self.approximation(1.0)
+        product = scipy.sparse.lil_array(X @ Y)
+        product[self.rows[-1], self.columns[-1]] = 0
+        return scipy.sparse.csr_array(product)
+
+    def approximation(self, epsilon: float) -> tuple[Any, Any]:
+        """Return X and Y, as `scipy.sparse.csr_array`, whose product is `epsilon` from `target`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> L = np.tril(np.ones((2, 2)))
+        >>> X, Y = pp.analyze_supports(L, L.T).witness.approximation(0.125)
+        >>> X.toarray(), Y.toarray()
+        (array([[1., 0.],
+               [8., 1.]]), array([[ 0.125,  1.   ],
+               [ 0.   , -8.   ]]))
+        """
+        epsilon = finite_number(epsilon, "epsilon", positive=True)
+        if math.isinf(1 / epsilon):
+            raise ValueError(f"epsilon is {epsilon}, expected a number whose inverse is finite")
+        m, k, n = self.shape
+        r = len(self.inner)
+        X, Y = scipy.sparse.lil_array((m, k)), scipy.sparse.lil_array((k, n))
+        X[self.rows[0], self.inner[-1]] = 1 / epsilon
+        Y[self.inner[-1], self.columns[0]] = 1
+        for t in range(r):
+            X[self.rows[t + 1], self.inner[t]] = 1
+            Y[self.inner[t], self.columns[t + 1]] = 1 if t < r - 1 else epsilon
+        X[self.rows[0], self.other] = 1
+        Y[self.other, self.columns[0]] = -1 / epsilon
+        return scipy.sparse.csr_array(X), scipy.sparse.csr_array(Y)
+
+
+@dataclass(frozen=True)
+class SupportReport:
+    """What is known about min ||A - XY|| with supports of X and Y given.
+
+    Inner index i contributes to the entries of one rectangle: the rows of X's column i times the
+    columns of Y's row i. Inner indices with the same rectangle form a class. Classes that overlap,
+    directly or through others, form a component; components are problems of their own.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns of XY.
+    inner : int
+        Columns of X, rows of Y.
+    nnz : int
+        Entries of both supports: the unknowns.
+    class_of : ndarray of int
+        The class of each inner index; -1 if its rectangle is empty.
+    sizes, rows, columns : ndarray of int
+        Of each class: how many inner indices, and of how many rows and columns its rectangle is.
+    complete : ndarray of bool
+        Of each class: whether ``size >= min(rows, columns)``, so that it alone expresses every
+        matrix on its rectangle.
+    component_of : ndarray of int
+        The component of each class.
+    component_kinds : ndarray of str
+        Of each component. ``"disjoint"``: one class. ``"complete"``: several, but tractable,
+        because outside of the complete ones each entry belongs to one class only and these rest
+        in rectangles (docs/supports.md, theorem 2). ``"open"``: neither, and no exact method is
+        known.
+    seconds : float
+        Time of the analysis.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> report = pp.analyze_supports([[1, 0, 1], [1, 1, 1]], [[1, 1], [0, 1], [1, 1]])
+    >>> report.class_of, report.sizes, report.complete
+    (array([0, 1, 0], dtype=int32), array([2, 1]), array([ True,  True]))
+    >>> report.kind, report.landscape
+    ('complete', 'there are no spurious local valleys')
+    """
+
+    shape: tuple[int, int]
+    inner: int
+    nnz: int
+    class_of: NDArray[np.int32]
+    sizes: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    complete: NDArray[np.bool_]
+    component_of: NDArray[np.int32]
+    component_kinds: NDArray[np.str_]
+    seconds: float
+    _classes: _core.SupportClasses = field(repr=False)
+
+    @property
+    def kind(self) -> Kind:
+        """The worst of the components' kinds (``"disjoint"`` if there are none)."""
+        found = [kind for kind in _KINDS if (self.component_kinds == kind).any()]
+        return found[-1] if found else "disjoint"
+
+    @property
+    def tractable(self) -> bool:
+        """Whether `fixed_support` solves the problem exactly for every A."""
+        return self.kind != "open"
+
+    @property
+    def area(self) -> int:
+        """Entries of all classes' rectangles, overlaps counted as often as they are covered."""
+        return int(self.rows @ self.columns)
+
+    @property
+    def flops(self) -> float:
+        """Rough cost of the exact solution, or of one sweep of the local one where it is needed."""
+        rows, cols, sizes = (v.astype(float) for v in (self.rows, self.columns, self.sizes))
+        is_open = self._is_open()
+        exact = 4 * rows * cols * np.minimum(rows, cols) * ~self.complete
+        return float(np.where(is_open, 8 * sizes * rows * cols, exact).sum())
+
+    def _is_open(self) -> NDArray[np.bool_]:
+        result: NDArray[np.bool_] = (self.component_kinds == "open")[self.component_of]
+        return result
+
+    @cached_property
+    def witness(self) -> Witness | None:
+        """A matrix without a best approximation, where one was found (at the first access).
+
+        For classes of one inner index the search misses none, for larger ones it may. It ends
+        after some tens of millions of entries, counting equal rows and columns once, and leaves
+        out components of more than four million.
+        """
+        for component in self._open_components():
+            found = component.witness()
+            if found is not None:
+                return found
+        return None
+
+    @property
+    def has_minimizer(self) -> bool | None:
+        """Whether every A has a best approximation; None if that isn't known."""
+        if self.tractable:
+            return True
+        return None if self.witness is None else False
+
+    @property
+    def existence(self) -> str:
+        """What is proved about the existence of a best approximation, in words."""
+        if self.kind == "disjoint":
+            return "every matrix has a best approximation: the classes are disjoint"
+        if self.kind == "complete":
+            return (
+                "every matrix has a best approximation: outside of the complete classes, the "
+                "others rest in disjoint rectangles"
+            )
+        if self.witness is not None:
+            return (
+                "some matrices have no best approximation (witness): factors that come closer and "
+                "closer to them diverge"
+            )
+        return "unknown: no theorem applies, and a best approximation may not exist"
+
+    @property
+    def landscape(self) -> str:
+        """What is known about local minima of ||A - XY||, in words."""
+        if self.kind == "disjoint":
+            return "every local minimum is global, and there are no spurious local valleys"
+        if self.kind == "complete":
+            return "there are no spurious local valleys"
+        return "nothing is known: local minima may be spurious"
+
+    def _open_components(self) -> Iterator[_Component]:
+        """The open components whose grid of types isn't too large."""
+        for number in np.flatnonzero(self.component_kinds == "open"):
+            component = _Component(self, number)
+            if component.cells <= _CELLS:
+                yield component
+
+    def plot(self, ax: Any = None, *, classes: int = 256) -> Any:
+        """Draw the rectangles of the classes on the entries of the product.
+
+        Each class has a colour, complete classes paler ones; where classes overlap it is darker.
+        Needs matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Default: a new figure.
+        classes : int
+            Draw so many at the most, the largest ones.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> report = pp.analyze_supports(*pp.Architecture.monarch((16, 16), 4, 4))
+        >>> report.plot().get_title()  # doctest: +SKIP
+        '16 classes, disjoint'
+        """
+        classes = positive_int(classes, "classes")
+        ax = new_axes(ax)
+        from matplotlib import colormaps
+
+        height, width = (min(size, 512) for size in self.shape)
+        light = np.ones((height, width, 3))
+        colours = colormaps["tab20"]
+        chosen = np.sort(np.argsort(-self.rows * self.columns, kind="stable")[:classes])
+        rows_of, cols_of = self._types()
+        for n, p in enumerate(chosen):
+            rows = np.unique(np.flatnonzero(rows_of(p)) * height // self.shape[0])
+            cols = np.unique(np.flatnonzero(cols_of(p)) * width // self.shape[1])
+            colour = np.array(colours(n % 20)[:3])
+            light[np.ix_(rows, cols)] *= (1 + colour) / 2 if self.complete[p] else colour
+        ax.imshow(
+            light,
+            interpolation="nearest",
+            extent=(0, self.shape[1], self.shape[0], 0),
+            aspect="auto" if max(self.shape) > 4 * min(self.shape) else "equal",
+        )
+        ax.set(title=f"{len(self.sizes)} classes, {self.kind}", xlabel="column", ylabel="row")
+        return ax
+
+    def _types(self) -> tuple[Any, Any]:
+        """Functions of a class: which rows, which columns its rectangle has."""
+        row_type, col_type = self._classes.row_type(), self._classes.col_type()
+        row_start, row_index = self._classes.class_row_types()
+        col_start, col_index = self._classes.class_col_types()
+        return (
+            lambda p: np.isin(row_type, row_index[row_start[p] : row_start[p + 1]]),
+            lambda p: np.isin(col_type, col_index[col_start[p] : col_start[p + 1]]),
+        )
+
+    def __str__(self) -> str:
+        kinds = ", ".join(
+            f"{count} {kind}"
+            for kind in _KINDS
+            if (count := np.count_nonzero(self.component_kinds == kind))
+        )
+        m, n = self.shape
+        return "\n".join(
+            [
+                f"supports {m} x {self.inner} and {self.inner} x {n}, {self.nnz} entries",
+                f"  classes      {len(self.sizes)} ({int(self.complete.sum())} complete)",
+                f"  components   {len(self.component_kinds)} ({kinds or 'none'})",
+                f"  tractable    {'yes' if self.tractable else 'no'}",
+                f"  minimizer    {self.existence}",
+                f"  landscape    {self.landscape}",
+                f"  cost         about {self.flops:.2g} flops"
+                + ("" if self.tractable else " a sweep of the local solver"),
+            ]
+        )
+
+
+class _Component:
+    """An open component on the grid of its types of rows and columns."""
+
+    def __init__(self, report: SupportReport, number: Any) -> None:
+        self.report = report
+        self.classes = np.flatnonzero(report.component_of == number)
+        core = report._classes
+        self.row_type, self.col_type = core.row_type(), core.col_type()
+        by_rows = _incidence(core.class_row_types(), int(self.row_type.max()) + 1)[self.classes]
+        by_cols = _incidence(core.class_col_types(), int(self.col_type.max()) + 1)[self.classes]
+        self.row_types, self.col_types = np.unique(by_rows.indices), np.unique(by_cols.indices)
+        self._by_rows, self._by_cols = by_rows[:, self.row_types], by_cols[:, self.col_types]
+
+    @property
+    def cells(self) -> int:
+        return len(self.row_types) * len(self.col_types)
+
+    @cached_property
+    def _count(self) -> NDArray[np.int32]:
+        """How many classes cover each cell."""
+        by_type = scipy.sparse.csr_array(self._by_rows.T)
+        lengths = np.diff(self._by_cols.indptr).astype(float)
+        work = np.cumsum(by_type @ lengths)
+        parts = np.searchsorted(work, np.arange(0, work[-1], _WORK / 10) + _WORK / 10)
+        cuts = np.unique(np.r_[0, parts + 1, by_type.shape[0]].clip(max=by_type.shape[0]))
+        # Some at a time: signals are handled in between.
+        count: NDArray[np.int32] = np.concatenate(
+            [(by_type[a:b] @ self._by_cols).toarray() for a, b in itertools.pairwise(cuts)]
+        )
+        return count
+
+    @cached_property
+    def _row_weights(self) -> NDArray[np.int64]:
+        weights: NDArray[np.int64] = np.bincount(self.row_type + 1)[1:][self.row_types]
+        return weights
+
+    @cached_property
+    def _col_weights(self) -> NDArray[np.int64]:
+        weights: NDArray[np.int64] = np.bincount(self.col_type + 1)[1:][self.col_types]
+        return weights
+
+    def _exclusive(self, p: Any) -> tuple[Any, Any, NDArray[np.bool_]]:
+        """The cells of the component's p-th class: its rows, columns, and which no other covers."""
+        rows, cols = self._by_rows[[p]].indices, self._by_cols[[p]].indices
+        return rows, cols, self._count[np.ix_(rows, cols)] == 1
+
+    def _rows_of(self, types: Any) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = np.flatnonzero(np.isin(self.row_type, self.row_types[types]))
+        return found
+
+    def _cols_of(self, types: Any) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = np.flatnonzero(np.isin(self.col_type, self.col_types[types]))
+        return found
+
+    def members(self, p: Any) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = np.flatnonzero(self.report.class_of == self.classes[p])
+        return found
+
+    def _within_budget(self) -> Iterator[Any]:
+        """The classes, the smallest first, as long as looking at them isn't too much."""
+        work = np.diff(self._by_rows.indptr).astype(float) * np.diff(self._by_cols.indptr)
+        order = np.argsort(self.report.sizes[self.classes], kind="stable")
+        return iter(order[np.cumsum(work[order]) <= _WORK])
+
+    def witness(self) -> Witness | None:
+        """Row a, another b, a column outside of a's exclusive ones, r others in both; see docs."""
+        for p in self._within_budget():
+            if self.report.complete[self.classes[p]]:
+                continue
+            r = int(self.report.sizes[self.classes[p]])
+            rows, cols, exclusive = self._exclusive(p)
+            if exclusive.all():
+                continue
+            patterns, first = np.unique(exclusive, axis=0, return_index=True)
+            patterns, first = patterns[:_PATTERNS], first[:_PATTERNS]
+            weights = self._col_weights[cols]
+            common = (patterns * weights) @ patterns.T.astype(np.int64)
+            more = common.diagonal()[None, :] > common
+            for a, b in zip(*np.nonzero((common >= r) & more), strict=True):
+                shared = np.flatnonzero(patterns[a] & patterns[b])
+                corner = np.flatnonzero(patterns[b] & ~patterns[a])[0]
+                shared = shared[: np.searchsorted(np.cumsum(weights[shared]), r) + 1]
+                fit = exclusive[:, [*shared, corner]].all(axis=1)
+                if self._row_weights[rows[fit]].sum() < r:
+                    continue
+                top, side = rows[first[a]], cols[corner]
+                others = np.flatnonzero(
+                    self._by_rows[:, [top]].toarray()[:, 0]
+                    & self._by_cols[:, [side]].toarray()[:, 0]
+                )
+                other = next(q for q in others if q != p)
+                m, n = self.report.shape
+                return Witness(
+                    inner=self.members(p),
+                    other=int(self.members(other)[0]),
+                    rows=np.r_[self._rows_of([top])[:1], self._rows_of(rows[fit])[:r]],
+                    columns=np.r_[self._cols_of([side])[:1], self._cols_of(cols[shared])[:r]],
+                    shape=(m, self.report.inner, n),
+                )
+        return None
+
+    def rectangles(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
+        """Disjoint rectangles, (rows, columns), that one class alone covers, and its size."""
+        for p in self._within_budget():
+            r = int(self.report.sizes[self.classes[p]])
+            rows, cols, exclusive = self._exclusive(p)
+            found = _equal_lines(exclusive, self._row_weights[rows], self._col_weights[cols], r)
+            turned = _equal_lines(exclusive.T, self._col_weights[cols], self._row_weights[rows], r)
+            if sum(size for _, _, size in found) >= sum(size for _, _, size in turned):
+                blocks = [(line, across) for line, across, _ in found]
+            else:
+                blocks = [(across, line) for line, across, _ in turned]
+            for row_types, col_types in blocks:
+                yield self._rows_of(rows[row_types]), self._cols_of(cols[col_types]), r
+
+
+def _equal_lines(
+    mask: NDArray[np.bool_], line_weights: Any, across_weights: Any, rank: int
+) -> list[tuple[Any, Any, int]]:
+    """Lines of a mask that are equal, and where they are set: rectangles of more than a rank."""
+    patterns, number = np.unique(mask, axis=0, return_inverse=True)
+    lines = np.bincount(number.ravel(), weights=line_weights).astype(np.int64)
+    across = patterns @ across_weights
+    return [
+        (
+            np.flatnonzero(number.ravel() == n),
+            np.flatnonzero(patterns[n]),
+            int(lines[n] * across[n]),
+        )
+        for n in np.flatnonzero(np.minimum(lines, across) > rank)
+    ]
+
+
+def analyze_supports(left: ArrayLike, right: ArrayLike) -> SupportReport:
+    """Classify the problem min ||A - XY||_F, supp X in `left`, supp Y in `right`, for all A.
+
+    Parameters
+    ----------
+    left, right : array_like, scipy.sparse matrix or array, or Pattern
+        Supports of X, shape (m, k), and Y, shape (k, n): where the values differ from zero, the
+        factors may. At least one entry each; rows and columns may be empty.
+
+    Returns
+    -------
+    SupportReport
+        The classes, whether and why the problem is tractable, whether a minimizer exists, and what
+        is known of local minima. `print` it for a summary.
+
+    Raises
+    ------
+    TypeError
+        For supports that aren't numeric.
+    ValueError
+        For shapes that don't fit, empty axes, or a support without entries.
+
+    Notes
+    -----
+    In general the problem is NP-hard, and so is approximating its optimal value (Le, Riccietti,
+    Gribonval 2021). docs/supports.md proves what the report says. Time and memory are near-linear
+    in the entries of the supports, some 20 bytes per entry beside them.
+
+    References
+    ----------
+    Q.-T. Le, E. Riccietti, R. Gribonval, "Spurious valleys, NP-hardness, and tractability of
+    sparse matrix factorization with fixed support", 2021 (arXiv:2112.00386).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> report = pp.analyze_supports(*pp.Architecture.monarch((16, 16), 4, 4))
+    >>> report.kind, report.has_minimizer, len(report.sizes)
+    ('disjoint', True, 16)
+    >>> L = np.tril(np.ones((3, 3)))
+    >>> report = pp.analyze_supports(L, L.T)
+    >>> report.kind, report.has_minimizer
+    ('open', False)
+    """
+    return analyze(*as_supports(left, right))
+
+
+def analyze(left: Any, right: Any) -> SupportReport:
+    """`analyze_supports` for supports as `as_supports` returns them."""
+    start = time.perf_counter()
+    (m, k), n = left.shape, right.shape[1]
+    core = _core.SupportClasses(m, n, *sets_of(left), *sets_of(right))
+    member_start, members = core.members()
+    representative = members[member_start[:-1]]
+    return SupportReport(
+        shape=(m, n),
+        inner=k,
+        nnz=left.nnz + right.nnz,
+        class_of=core.class_of(),
+        sizes=np.diff(member_start),
+        rows=np.diff(left.indptr).astype(np.int64)[representative],
+        columns=np.diff(right.indptr).astype(np.int64)[representative],
+        complete=core.complete().astype(bool),
+        component_of=core.component(),
+        component_kinds=np.array(_KINDS)[core.kinds()],
+        seconds=time.perf_counter() - start,
+        _classes=core,
+    )
