@@ -113,7 +113,7 @@ def test_permutations_come_from_files_and_orders_from_numbers(tmp_path):
         (["factorize", "v.npy", "--architecture", "dense", "-o", "F.npz"], "A has 1 axes"),
         (["factorize", "nan.npy", "--architecture", "dense", "-o", "F.npz"], "A has nan at row 1"),
         (["factorize", "A.npy", "--architecture", "dense", "-o", "F.npz", "--order", "x"], "order"),
-        (["apply", "A.npy", "v.npy", "-o", "y.npy"], "A.npy is not a Butterfly"),
+        (["apply", "A.npy", "v.npy", "-o", "y.npy"], "A.npy is not an operator"),
         (["apply", "good.npz", "v.npy", "-o", "y.npy"], "x has shape"),
         (["apply", "good.npz", "A.npy", "-o", "y.npy", "--axis", "5"], "axis is 5"),
         (["demo", "--size", "100"], "size is 100, expected a power of two"),

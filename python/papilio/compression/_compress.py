@@ -19,10 +19,11 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from .. import _core
 from .._chains.architecture import Architecture
+from .._chains.factors import Factors
 from .._util.checks import positive_int, shape_pair
 from .._util.dtypes import as_array, promoted
 from .._util.progress import Progress, reporter
-from ..operators import Butterfly, Section, from_owned
+from ..operators import Butterfly, Section, butterfly_of
 from ._clustering import Indices, tree_order
 from ._error import Error, SampledError, exact_error
 from ._skeletons import (
@@ -768,7 +769,7 @@ class _Job:
 
     def _rounded(self, chain: Chain, allowed: float) -> Chain:
         self._options.memory.reserve(2 * chain.nbytes)
-        F = from_owned(chain.architecture, chain.values, None, None).round(0.9 * allowed)
+        F = butterfly_of(Factors(chain.architecture, tuple(chain.values))).round(0.9 * allowed)
         ranks = list(F.architecture.ranks)
         return replace(chain, architecture=F.architecture, values=list(F.factors), ranks=ranks)
 
@@ -806,14 +807,13 @@ def _assemble(
 ) -> Butterfly | Section:
     """The operator in the user's order of rows and columns."""
     whole = chain.architecture.shape
-    stored: Any = report
-    butterfly = from_owned(
+    factors = Factors(
         chain.architecture,
-        chain.values,
+        tuple(chain.values),
         _permutation(chain.rows, orders[0], whole[0]),
         _permutation(chain.columns, orders[1], whole[1]),
-        stored,
     )
+    butterfly = butterfly_of(factors, report)
     return butterfly if whole == shape else Section(butterfly, shape)
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from .._chains.architecture import Architecture
-from ..operators import from_owned
+from .._chains.factors import Factors
+from ..operators import butterfly_of
 from ._clustering import Indices, bounds
 from ._skeletons import (
     BLOCK_BYTES,
@@ -265,7 +266,7 @@ class SampledError:
         if least > _CLEAR * float(sizes.mean()) or chain.nbytes > _NORMED_BYTES:
             return norm
         # ||A|| >= ||F|| - ||A - F||.
-        factors = from_owned(chain.architecture, chain.values, None, None)
+        factors = butterfly_of(Factors(chain.architecture, tuple(chain.values)))
         return max(norm, factors.norm() - error)
 
     def _scouted(self, chain: Chain) -> _Boxes:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from .._chains.factors import Factors
 from .._util.dtypes import promoted
-from ..operators import from_owned
+from ..operators import butterfly_of
 from ._clustering import Indices, bounds
 from ._error import CONFIDENCE, Error, relative, rounding_of, smallest_share
 from ._skeletons import Chain, IncompressibleError, exponent_of, scaled
@@ -245,7 +246,7 @@ class Sketch:
         self._looks += 1
         x = self._gaussian(self._shape[1], _TESTS)
         exact = self._multiply(x)
-        factors = from_owned(chain.architecture, chain.values, None, None)
+        factors = butterfly_of(Factors(chain.architecture, tuple(chain.values)))
         padded = np.zeros((factors.shape[1], _TESTS), x.dtype)
         padded[chain.columns] = x
         found = (factors @ padded.astype(np.result_type(factors.dtype, np.float32)))[chain.rows]

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._chains.architecture import Architecture
+from .._chains.factors import Factors
 from .._chains.index_orders import as_permutation, bit_reversal, default_eight
 from .._util.checks import LONGEST, flag, positive_int, shown, tolerance
 from .._util.progress import Progress, reporter, share_of
-from ..operators import Butterfly, Report, from_owned
+from ..operators import Butterfly, Report, butterfly_of
 from ._orders import auto_order, balanced_order
 from ._source import Source
 
@@ -207,7 +208,7 @@ def factorize(
         tolerance=relative,
         max_rank=max_rank,
     )
-    return from_owned(found_architecture, values, row[1], col[1], report)
+    return butterfly_of(Factors(found_architecture, tuple(values), row[1], col[1]), report)
 
 
 def _architecture(given: Architecture | Sequence[Any]) -> Architecture:

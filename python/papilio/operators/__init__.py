@@ -1,7 +1,11 @@
-"""Linear operators: butterflies, compositions, sections."""
+"""Linear operators: butterflies, compositions, sections, and what arithmetic makes of them."""
 
-from ._butterfly import Butterfly, from_owned
-from ._composition import Composition
+from ._along_axis import AlongAxis
+from ._as_part import dense
+from ._base import Operator
+from ._butterfly import Butterfly, butterfly_of
+from ._combine import block_diag, hstack, vstack
+from ._composition import Composition, no_inverse
 from ._files import load, replacing
 from ._kronecker import along_axes, kron
 from ._lowering import complex_rows, real_part
@@ -12,10 +16,12 @@ from ._section import Section
 from ._simplify import FactorChange, Simplification
 
 __all__ = [
+    "AlongAxis",
     "Butterfly",
     "Candidate",
     "Composition",
     "FactorChange",
+    "Operator",
     "Pairs",
     "Part",
     "Plan",
@@ -24,11 +30,16 @@ __all__ = [
     "Simplification",
     "Sparse",
     "along_axes",
+    "block_diag",
+    "butterfly_of",
     "complex_rows",
-    "from_owned",
+    "dense",
+    "hstack",
     "kron",
     "load",
+    "no_inverse",
     "plan",
     "real_part",
     "replacing",
+    "vstack",
 ]

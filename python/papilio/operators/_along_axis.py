@@ -6,57 +6,70 @@ from typing import Any
 
 import numpy as np
 
-from ._pickling import reduced
+from ._base import Operator
 
 _Array = np.ndarray[Any, Any]
 
 
-class AlongAxis:
-    """``I_before (x) operator (x) I_after``, as a part of a composition.
+class AlongAxis(Operator):
+    """``I_before (x) operator (x) I_after``.
 
-    A vector is an array of shape (before, n, after) in C order; the operator, a Butterfly or a
-    Composition, multiplies along its middle axis. Nothing is formed or repeated.
+    A vector is an array of shape (before, n, after) in C order; the operator multiplies along its
+    middle axis. Nothing is formed or repeated.
     """
 
-    def __init__(self, operator: Any, before: int, after: int) -> None:
+    lowers, needs_complex = False, True
+
+    def __init__(self, operator: Operator, before: int, after: int) -> None:
         self.operator, self.before, self.after = operator, before, after
+        rows, cols = operator.shape
+        size = before * after
+        self._plain = lambda x: None
+        self._set_up(operator.dtype, (size * rows, size * cols))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # pickles of papilio 0.1.0
+        self.__init__(state["operator"], state["before"], state["after"])  # type: ignore[misc]
+
+    @property
+    def nnz(self) -> int:
+        return self.operator.nnz * self.before * self.after
+
+    @property
+    def nbytes(self) -> int:
+        return self.operator.nbytes
+
+    def work(self) -> float:
+        return float(self.operator.work()) * self.before * self.after
+
+    def inv(self) -> Operator:
+        return AlongAxis(self.operator.inv(), self.before, self.after)
+
+    def lower(self, steps: Any, is_complex: bool, copies: int) -> bool:
+        raise AssertionError("an operator along an axis is never lowered")
+
+    def _write(self, x: _Array, out: _Array, axis: int) -> None:
+        before, after = x.shape[:axis], x.shape[axis + 1 :]
+        split = x.reshape(*before, self.before, self.operator.shape[1], self.after, *after)
+        shape = (*before, self.before, self.operator.shape[0], self.after, *after)
+        if out.flags.c_contiguous and not np.may_share_memory(x, out):
+            self.operator.apply(split, out=out.reshape(shape), axis=axis + 1)
+        else:
+            out[...] = self.operator.apply(split, axis=axis + 1).reshape(out.shape)
+
+    def _make_transpose(self) -> AlongAxis:
+        return self._around(self.operator.T)
+
+    def _make_conj(self) -> AlongAxis:
+        return self._around(self.operator.conj())
+
+    def _make_astype(self, dtype: np.dtype[Any]) -> AlongAxis:
+        return self._around(self.operator.astype(dtype))
 
     def _state(self) -> tuple[Any, ...]:
         return self.operator, self.before, self.after
 
-    @classmethod
-    def _from_state(cls, *state: Any) -> AlongAxis:
-        return cls(*state)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return reduced(self)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        rows, cols = self.operator.shape
-        size = self.before * self.after
-        return size * rows, size * cols
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = self.operator.dtype
-        return dtype
-
-    @property
-    def T(self) -> AlongAxis:
-        return self._around(self.operator.T)
-
-    def conj(self) -> AlongAxis:
-        return self._around(self.operator.conj())
-
-    def astype(self, dtype: Any) -> AlongAxis:
-        return self._around(self.operator.astype(dtype))
-
-    def apply(self, x: _Array, *, axis: int) -> _Array:
-        before, after = x.shape[:axis], x.shape[axis + 1 :]
-        split = x.reshape(*before, self.before, self.operator.shape[1], self.after, *after)
-        product: _Array = self.operator.apply(split, axis=axis + 1)
-        return product.reshape(*before, self.shape[0], *after)
-
     def _around(self, operator: Any) -> AlongAxis:
         return AlongAxis(operator, self.before, self.after)
+
+    def __repr__(self) -> str:
+        return f"<AlongAxis {self.before}, {self.after} of {self.operator!r}>"

@@ -1,13 +1,15 @@
-"""Butterflies on disk: one .npz file of plain arrays."""
+"""Operators on disk: one .npz file of plain arrays."""
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import secrets
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import IO, Any
 
 import numpy as np
@@ -17,30 +19,126 @@ from .._chains.architecture import Architecture
 from .._chains.index_orders import as_permutation
 from .._util.checks import path_text
 from .._util.dtypes import SUPPORTED
-from ._butterfly import Butterfly, _rebuild
+from ._along_axis import AlongAxis
+from ._base import Operator
+from ._blocks import Blocks
+from ._butterfly import Butterfly
+from ._composition import Composition, no_inverse
+from ._parts import Pairs, Sparse
 from ._pickling import fingerprint
+from ._section import Section
 
-_VERSION = 1
+_Array = np.ndarray[Any, Any]
+_KINDS: dict[str, Any] = {
+    "AlongAxis": AlongAxis,
+    "Blocks": Blocks,
+    "Pairs": Pairs,
+    "Section": Section,
+    "Sparse": Sparse,
+}
+_VERSION = 1  # a Butterfly, as papilio 0.1 reads it
+_TREE_VERSION = 2  # what is made of several
 _MOST_FACTORS = 10_000
 
 
-def save(butterfly: Butterfly, path: str | os.PathLike[str]) -> None:
-    """Write `butterfly` to `path`; see `Butterfly.save`."""
-    *state, _ = butterfly._state()
-    data = butterfly._data
-    members: dict[str, Any] = {
-        "papilio": np.array([_VERSION, butterfly._transposed, butterfly._conjugated], np.int64),
-        "patterns": np.array([tuple(p) for p in data.architecture], np.int64),
-    }
-    members |= {f"values_{n}": values for n, values in enumerate(data.values)}
-    if data.row_permutation is not None:
-        members["row_permutation"] = data.row_permutation
-    if data.column_permutation is not None:
-        members["column_permutation"] = data.column_permutation
-    # The archive has a checksum of each member; this one holds them together.
-    members["digest"] = np.array([fingerprint(tuple(state))], np.int64)
+def save(F: Operator, path: str | os.PathLike[str]) -> None:
+    """Write an operator to `path`; see `Operator.save`."""
+    members = _butterfly_members(F) if isinstance(F, Butterfly) else _tree_members(F)
     with replacing(path) as file:
         np.savez(file, **members)
+
+
+def _butterfly_members(F: Butterfly) -> dict[str, Any]:
+    *state, _ = F._state()
+    architecture, values, rows, columns, transposed, conjugated = state
+    members: dict[str, Any] = {
+        "papilio": np.array([_VERSION, transposed, conjugated], np.int64),
+        "patterns": np.array([tuple(p) for p in architecture], np.int64),
+    }
+    members |= {f"values_{n}": array for n, array in enumerate(values)}
+    if rows is not None:
+        members["row_permutation"] = rows
+    if columns is not None:
+        members["column_permutation"] = columns
+    # The archive has a checksum of each member; this one holds them together.
+    members["digest"] = np.array([fingerprint(tuple(state))], np.int64)
+    return members
+
+
+def _tree_members(F: Operator) -> dict[str, Any]:
+    """An operator that is made of others: a tree in JSON, and the arrays that it names."""
+    arrays: list[_Array] = []
+    text = json.dumps(_encoded(F, arrays), separators=(",", ":")).encode()
+    members = {f"array_{n}": array for n, array in enumerate(arrays)}
+    members["tree"] = np.frombuffer(text, np.uint8)
+    members["papilio"] = np.array([_TREE_VERSION, 0, 0], np.int64)
+    members["digest"] = np.array([fingerprint((text, *arrays))], np.int64)
+    return members
+
+
+def _encoded(value: Any, arrays: list[_Array]) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, np.ndarray):
+        arrays.append(value)
+        return {"array": len(arrays) - 1}
+    if isinstance(value, tuple | list):
+        return [_encoded(item, arrays) for item in value]
+    if isinstance(value, Architecture):
+        return {"patterns": [list(p) for p in value]}
+    if isinstance(value, Composition) and not isinstance(value, Section):
+        inverse = _inverse_parts(value)
+        return {
+            "kind": "Composition",
+            "state": [_encoded(value.parts, arrays), _encoded(inverse, arrays)],
+        }
+    if isinstance(value, Butterfly):
+        *state, _ = value._state()
+        return {"kind": "Butterfly", "state": _encoded(state, arrays)}
+    for name, kind in _KINDS.items():
+        if type(value) is kind:
+            return {"kind": name, "state": _encoded(value._state(), arrays)}
+    raise TypeError(
+        f"the operator has a part {value!r}, which isn't papilio's: expected butterflies, matrices "
+        "and what is made of them"
+    )
+
+
+def _inverse_parts(F: Composition) -> Any:
+    """The parts of an exact inverse that the parts of F don't tell; None if there is none."""
+    if F._inverse is None:
+        return None
+    try:
+        inverse = F._inverse()
+    except ValueError:
+        return []  # known not to be
+    return inverse.parts if type(inverse) is Composition else (inverse,)
+
+
+def _kept(parts: Sequence[Any], inverse: Sequence[Any] | None) -> Composition:
+    """A composition whose inverse is that of a file, and the inverse's its own."""
+    if inverse is None:
+        return Composition(parts)
+    return Composition(parts, partial(_kept, inverse, parts) if inverse else no_inverse)
+
+
+def _decoded(node: Any, arrays: dict[int, _Array]) -> Any:
+    if node is None or isinstance(node, bool | int):
+        return node
+    if isinstance(node, list):
+        return tuple(_decoded(item, arrays) for item in node)
+    if isinstance(node, dict) and set(node) == {"array"}:
+        return arrays[node["array"]]
+    if isinstance(node, dict) and set(node) == {"patterns"}:
+        return Architecture(tuple(p) for p in node["patterns"])
+    if isinstance(node, dict) and set(node) == {"kind", "state"}:
+        state = _decoded(node["state"], arrays)
+        if node["kind"] == "Composition":
+            return _kept(*state)
+        if node["kind"] == "Butterfly":
+            return Butterfly._from_state(*state, None)
+        return _KINDS[node["kind"]]._from_state(*state)
+    raise ValueError("its tree has a node of no known kind")
 
 
 @contextmanager
@@ -58,19 +156,24 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise
 
 
-def load(path: str | os.PathLike[str]) -> Butterfly:
-    """Read a Butterfly that `Butterfly.save` wrote. Nothing is ever unpickled.
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read an operator that `Operator.save` wrote. Nothing is ever unpickled.
 
     Parameters
     ----------
     path : path_like
+
+    Returns
+    -------
+    Butterfly, Composition, Section or another operator
+        Of the class that was saved, without its report.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, truncated, of another version, or not a saved Butterfly.
+        If the file is damaged, truncated, of another version, or not a saved operator.
 
     Examples
     --------
@@ -87,11 +190,11 @@ def load(path: str | os.PathLike[str]) -> Butterfly:
             return _read(file)
         except Exception as error:  # what zipfile and NumPy's header parser raise has no limits
             raise ValueError(
-                f"{target} is not a Butterfly that papilio can load: {error}"
+                f"{target} is not an operator that papilio can load: {error}"
             ) from None
 
 
-def _read(file: IO[bytes]) -> Butterfly:
+def _read(file: IO[bytes]) -> Operator:
     available = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
         names: dict[str, zipfile.ZipInfo] = {}
@@ -112,8 +215,12 @@ def _read(file: IO[bytes]) -> Butterfly:
         if header.dtype != np.int64:
             raise ValueError("its member papilio is not a version and two flags")
         version, transposed, conjugated = (int(entry) for entry in header)
+        if version == _TREE_VERSION:
+            return _read_tree(names, member)
         if version != _VERSION:
-            raise ValueError(f"it has format version {version}, expected {_VERSION}")
+            raise ValueError(
+                f"it has format version {version}, expected {_VERSION} or {_TREE_VERSION}"
+            )
         if not {transposed, conjugated} <= {0, 1}:
             raise ValueError("its flags are neither 0 nor 1")
         patterns = member(
@@ -150,15 +257,23 @@ def _read(file: IO[bytes]) -> Butterfly:
             digest = member("digest", lambda shape: shape == (1,))
             if digest.tolist() != [fingerprint(state)]:
                 raise ValueError("its members don't belong together: the digest is wrong")
-        return _rebuild(
-            architecture,
-            values,
-            permutations[0],
-            permutations[1],
-            bool(transposed),
-            bool(conjugated),
-            None,
-        )
+        return Butterfly._from_state(*state, None)
+
+
+def _read_tree(names: Any, member: Callable[[str, Any], _Array]) -> Operator:
+    count = sum(name.startswith("array_") for name in names)
+    unknown = set(names) - {"papilio", "tree", "digest", *(f"array_{n}" for n in range(count))}
+    if unknown:
+        raise ValueError(f"it has a member {min(unknown)!r} that no operator has")
+    text = member("tree", lambda shape: len(shape) == 1).astype(np.uint8).tobytes()
+    arrays = {n: member(f"array_{n}", lambda shape: True) for n in range(count)}
+    digest = member("digest", lambda shape: shape == (1,))
+    if digest.tolist() != [fingerprint((text, *arrays.values()))]:
+        raise ValueError("its members don't belong together: the digest is wrong")
+    F = _decoded(json.loads(text), arrays)
+    if not isinstance(F, Operator):
+        raise ValueError("its tree isn't that of an operator")
+    return F
 
 
 def _read_array(

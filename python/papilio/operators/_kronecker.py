@@ -11,30 +11,32 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._chains.architecture import Architecture
-from .._util.dtypes import as_array
+from .._chains.factors import Factors
 from ._along_axis import AlongAxis
-from ._butterfly import Butterfly, from_owned
+from ._as_part import as_operator
+from ._base import Operator
+from ._butterfly import Butterfly, butterfly_of
 from ._composition import Composition
 
 _Array = np.ndarray[Any, Any]
-Operator = Butterfly | Composition
 
 
 def kron(*operators: Operator | ArrayLike) -> Operator:
-    """Return the Kronecker product of butterflies, compositions and small dense matrices.
+    """Return the Kronecker product of operators and matrices.
 
     For C-contiguous arrays, ``kron(F1, F2) @ X.ravel()`` is ``(F1 @ X @ F2.T).ravel()``: a
     transform of both axes. Nothing of the product's size is formed but permutations.
 
     Parameters
     ----------
-    *operators : Butterfly, Composition or array_like
-        At least one. A dense matrix becomes a single factor.
+    *operators : operator or array_like
+        At least one: whatever `Composition` takes as a part. A dense matrix becomes a single
+        factor.
 
     Returns
     -------
     Butterfly or Composition
-        ``F1 (x) F2 (x) ...``, in the common dtype: one Butterfly if no operator is a Composition.
+        ``F1 (x) F2 (x) ...``, in the common dtype: one Butterfly if all operators are.
         Its factors are those of all operators; values of left operators repeat along d, those of
         right ones along a, and are stored once where the factor is tied there or has one entry
         along that axis; others are repeated. A Composition multiplies along one axis after the
@@ -43,7 +45,7 @@ def kron(*operators: Operator | ArrayLike) -> Operator:
     Raises
     ------
     TypeError, ValueError
-        For no operators, or something that is neither an operator of papilio nor a numeric matrix.
+        For no operators, or something that is neither an operator nor a numeric matrix.
 
     Examples
     --------
@@ -59,7 +61,7 @@ def kron(*operators: Operator | ArrayLike) -> Operator:
     """
     if not operators:
         raise ValueError("kron got no operators, expected at least one")
-    factors = [_as_operator(given, f"operators[{n}]") for n, given in enumerate(operators)]
+    factors = [as_operator(given, f"operators[{n}]") for n, given in enumerate(operators)]
     return along_axes([F.shape[1] for F in factors], list(enumerate(factors)))
 
 
@@ -84,15 +86,6 @@ def _inverse(shape: Sequence[int], operators: Sequence[tuple[int, Operator]]) ->
     return along_axes(shape, [(axis, F.inv()) for axis, F in reversed(operators)])
 
 
-def _as_operator(given: Any, name: str) -> Operator:
-    if isinstance(given, Butterfly | Composition):
-        return given
-    matrix = as_array(given, name)
-    if matrix.ndim != 2 or matrix.size == 0:
-        raise ValueError(f"{name} has shape {matrix.shape}, expected a matrix")
-    return Butterfly([matrix[None, :, :, None]])
-
-
 def _butterfly(
     columns: Sequence[int],
     rows: Sequence[int],
@@ -104,18 +97,20 @@ def _butterfly(
     patterns, values = [], []
     for part in parts:
         before, after = part.before, part.after
-        F: Butterfly = part.operator
+        F: Any = part.operator
         for (a, b, c, d), array in zip(F.architecture, F.factors, strict=True):
             patterns.append((a * before, b, c, d * after))
             # Along i = (index of the identity, i of the factor), l = (l of the factor, index).
             copies = 1 if array.shape[0] == 1 else before, 1, 1, 1
             repeated = np.repeat(array, 1 if array.shape[3] == 1 else after, axis=3)
             values.append(np.tile(repeated, copies).astype(dtype, order="C"))
-    return from_owned(
-        Architecture(patterns),
-        values,
-        _permutation(rows, {axis: F.row_permutation for axis, F in operators}),
-        _permutation(columns, {axis: F.column_permutation for axis, F in operators}),
+    return butterfly_of(
+        Factors(
+            Architecture(patterns),
+            tuple(values),
+            _permutation(rows, {axis: F.row_permutation for axis, F in operators}),
+            _permutation(columns, {axis: F.column_permutation for axis, F in operators}),
+        )
     )
 
 

@@ -9,61 +9,59 @@ import numpy as np
 import scipy.sparse
 
 from .. import _core
-from ._butterfly import Butterfly
-from ._parts import Sparse
+from ._compiled import Compiled
 
 _Matrix: Any = scipy.sparse.csr_array
 
 
-def lower(parts: Sequence[Any], dtype: np.dtype[Any]) -> tuple[_core.Composition, bool, bool]:
-    """Compile a product of `Sparse`, `Pairs` and `Butterfly` parts.
+def lower(parts: Sequence[Any], dtype: np.dtype[Any]) -> Compiled:
+    """Compile a product of parts that `lower` themselves.
 
     ``dtype`` is the real dtype of their precision. The core's sparse matrices are real: complex
-    vectors are pairs (real part, imaginary part) to them. Returns the compiled product and whether
-    it takes and gives complex vectors; real parts to the right of the first complex one take real
-    ones.
+    vectors are pairs (real part, imaginary part) to them. Real parts to the right of the first
+    complex one take real vectors, if that one can.
     """
-    steps = _Steps()
-    complex_input = complex_output = _takes_complex(parts)
+    complex_dtype = np.result_type(dtype, np.complex64)
+    steps = Steps()
+    takes_complex = is_complex = _takes_complex(parts)
     for part in reversed(parts):
-        complex_output = steps.add(part, complex_output)
+        is_complex = part.lower(steps, is_complex, 1)
     compiled = _core.Composition(
         dtype,
-        complex_input,
-        complex_output,
+        takes_complex,
+        is_complex,
         [_arrays(step, dtype) if scipy.sparse.issparse(step) else step for step in steps.made],
     )
-    return compiled, complex_input, complex_output
+    dtypes = dtype, complex_dtype
+    return Compiled(compiled, 0, parts[0].shape[0], dtypes[takes_complex], dtypes[is_complex])
 
 
-class _Steps:
-    """What the core does one after the other: sparse matrices, (operator, side, copies)."""
+def _takes_complex(parts: Sequence[Any]) -> bool:
+    for n, part in enumerate(reversed(parts)):
+        if part.dtype.kind == "c":
+            return n == 0 or part.needs_complex
+    return False
+
+
+class Steps:
+    """What the core does one after the other: sparse matrices, (operator, side, copies).
+
+    Parts add themselves, the rightmost first; `copies` is how many vectors lie one after the other
+    in the one that is multiplied.
+    """
 
     def __init__(self) -> None:
         self.made: list[Any] = []
 
-    def add(self, part: Any, is_complex: bool, copies: int = 1) -> bool:
-        """Multiply `copies` vectors, one after the other in one, by a part; whether the result is
-        complex."""
-        if isinstance(part, Sparse):
-            matrix = part.matrix
-            if part.dtype.kind == "c":
-                matrix = complex_as_real(matrix) if is_complex else complex_rows(matrix)
-                is_complex = True
-            elif is_complex:
-                matrix = scipy.sparse.kron(matrix, scipy.sparse.eye_array(2), format="csr")
-            self.multiply(matrix, copies)
-        elif is_complex and part.dtype.kind == "f":
-            # A real part acts on real and imaginary parts: two vectors in place of one.
-            self.multiply(_parted(part.shape[1]), copies)
-            self.add(part, False, 2 * copies)
-            self.multiply(_parted(part.shape[0]).T, copies)
-        elif isinstance(part, Butterfly):
-            self.made.append((part._data.operator, part._side, copies))
-        else:  # pairs of real numbers, for a complex butterfly or composition
-            for inner in reversed(getattr(part.butterfly, "parts", (part.butterfly,))):
-                self.add(inner, True, copies)
-        return is_complex
+    def run(self, core: _core.Operator, side: int, copies: int) -> None:
+        """A product with a butterfly."""
+        self.made.append((core, side, copies))
+
+    def on_both_parts(self, part: Any, copies: int) -> None:
+        """A product of a real part with complex vectors: two vectors in place of one."""
+        self.multiply(_parted(part.shape[1]), copies)
+        part.lower(self, False, 2 * copies)
+        self.multiply(_parted(part.shape[0]).T, copies)
 
     def multiply(self, matrix: Any, copies: int) -> None:
         """After a sparse matrix, a product with it, unless that is more work."""
@@ -111,16 +109,14 @@ def complex_as_real(matrix: Any) -> Any:
     )
 
 
+def on_pairs(matrix: Any) -> Any:
+    """A real M on the real and imaginary parts of z, as pairs of real numbers."""
+    return scipy.sparse.kron(matrix, scipy.sparse.eye_array(2), format="csr")
+
+
 def _real(values: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
     coordinates = (np.concatenate(rows), np.concatenate(columns))
     return _Matrix((np.concatenate(values), coordinates), shape=shape)
-
-
-def _takes_complex(parts: Sequence[Any]) -> bool:
-    for n, part in enumerate(reversed(parts)):
-        if part.dtype.kind == "c":
-            return n == 0 or isinstance(part, Butterfly)
-    return False
 
 
 def _parted(size: int) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._chains.architecture import Architecture
 from .._chains.pattern import Pattern
+from .._util.arrays import owned
 
 # What is the same if it is written the same.
 _WRITTEN = (
@@ -31,28 +32,6 @@ def restored(kind: Any, checksum: Any, *state: Any) -> Any:
         name = getattr(kind, "__name__", kind)
         raise ValueError(f"this pickle of a {name} is damaged: its checksum is wrong")
     return make(*owned(state))
-
-
-def owned(value: Any) -> Any:
-    """The value; arrays in it are copied where the core can't read them or others may write."""
-    if isinstance(value, tuple):
-        return tuple(owned(item) for item in value)
-    if isinstance(value, partial):
-        return partial(value.func, *owned(value.args), **value.keywords)
-    if not isinstance(value, np.ndarray):
-        return value
-    array: np.ndarray[Any, Any] = np.asarray(value)
-    # A buffer that pickle was given out of band is read-only here, but not for its owner.
-    owner: Any = array
-    while isinstance(owner, np.ndarray | memoryview):
-        inner = owner.base if isinstance(owner, np.ndarray) else owner.obj
-        if inner is None:
-            break
-        owner = inner
-    flags, alone = array.flags, isinstance(owner, np.ndarray | bytes)
-    if alone and flags.c_contiguous and flags.aligned and array.dtype.isnative:
-        return array
-    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
 
 
 def fingerprint(value: Any, start: int = 0) -> int:

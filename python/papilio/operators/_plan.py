@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .._util.checks import flag, one_of, positive_int
-
-if TYPE_CHECKING:
-    from ._butterfly import Butterfly
+from ._base import Operator, checked_operator
+from ._butterfly import Butterfly
 
 _LAYOUTS = ("columns", "rows")
 _LARGEST_BATCH = 2**40  # vectors; products of it with sizes fit in the core's 64 bits
@@ -74,7 +73,7 @@ class Plan:
         return "\n".join((self.text, *(f"  measured: {c}" for c in self.candidates)))
 
 
-def plan(F: Butterfly, batch: int = 1, *, layout: str = "columns", tune: bool = False) -> Plan:
+def plan(F: Operator, batch: int = 1, *, layout: str = "columns", tune: bool = False) -> Plan:
     """Tell how ``F @ x`` runs for a batch, and with `tune` find the fastest way by measuring.
 
     A plan depends on the operator, the side, the number of vectors (up to 16 exactly, then up to
@@ -84,8 +83,9 @@ def plan(F: Butterfly, batch: int = 1, *, layout: str = "columns", tune: bool = 
 
     Parameters
     ----------
-    F : Butterfly
-        The operator. Its transposes plan for themselves.
+    F : Butterfly, Composition or Section
+        The operator. Its transposes plan for themselves. Of an operator that isn't a Butterfly, the
+        butterflies that it is made of are planned.
     batch : int, default 1
         Number of vectors.
     layout : {"columns", "rows"}, default "columns"
@@ -115,10 +115,11 @@ def plan(F: Butterfly, batch: int = 1, *, layout: str = "columns", tune: bool = 
     >>> pp.plan(F, 256, tune=True).candidates[0].measured > 0
     True
     """
-    from ._butterfly import Butterfly
+    return plan_of(checked_operator(F), batch, layout, tune)
 
-    if not isinstance(F, Butterfly):
-        raise TypeError(f"F is a {type(F).__name__}, expected a Butterfly")
+
+def plan_of(F: Any, batch: Any, layout: Any, tune: Any) -> Plan:
+    """See `plan`; the arguments as they come."""
     batch = positive_int(batch, "batch")
     if batch > _LARGEST_BATCH:
         raise ValueError(f"batch is {batch}, expected at most {_LARGEST_BATCH}")
@@ -126,7 +127,34 @@ def plan(F: Butterfly, batch: int = 1, *, layout: str = "columns", tune: bool = 
     tune = flag(tune, "tune")
     if batch == 1:
         layout = "rows"  # one vector is contiguous in itself
-    key = (batch, layout, layout)
+    if isinstance(F, Butterfly):
+        return _planned(F, (batch, layout, layout), tune)
+    plans = [(part, _planned(part, (batch, layout, layout), tune)) for part in _butterflies(F)]
+    lines = [f"{F!r}, batch of {batch}: its butterflies, one after the other"]
+    for part, its in plans:
+        lines.append(f"{part!r}")
+        lines.extend(f"  {line}" for line in its.text.splitlines())
+    first = max((its for _, its in plans), key=lambda its: its.predicted, default=None)
+    return Plan(
+        first.lanes if first else "columns",
+        first.radix if first else 1,
+        first.tile if first else batch,
+        sum(its.predicted for _, its in plans),
+        tuple(candidate for _, its in plans for candidate in its.candidates),
+        "\n".join(lines),
+    )
+
+
+def _butterflies(F: Any) -> list[Butterfly]:
+    """The butterflies that an operator multiplies by, the first one first."""
+    if isinstance(F, Butterfly):
+        return [F]
+    inner = [getattr(F, name, None) for name in ("butterfly", "operator")]
+    parts = [*reversed(getattr(F, "parts", ())), *(term[2] for term in getattr(F, "terms", ()))]
+    return [b for part in (parts or inner) if part is not None for b in _butterflies(part)]
+
+
+def _planned(F: Butterfly, key: tuple[int, str, str], tune: bool) -> Plan:
     transpose = bool(F._side & 1)
     compiled = F._data.operator
     candidates = compiled.tune(transpose, key) if tune else []

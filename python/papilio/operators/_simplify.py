@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.linalg
 
+from .. import _core
 from .._chains.architecture import Architecture
+from .._chains.factors import Factors
 from .._chains.pattern import Pattern
 from .._util.checks import tolerance
 from .._util.interruptible import interruptibly
 from .._util.roots import roots_of_unity
-from ._butterfly import Butterfly, from_owned
+from ._compiled import Compiled
 
 _Array = np.ndarray[Any, Any]
 
@@ -86,21 +88,21 @@ class Simplification:
         return "\n".join(lines)
 
 
-def simplify(F: Butterfly, tol: float | None) -> Butterfly:
-    """Return `F` with simpler factors; see `Butterfly.simplify`."""
-    eps = float(np.finfo(F.dtype).eps)
+def simplify(factors: Factors, tol: float | None) -> tuple[Factors, Simplification]:
+    """See `ChainOperator.simplify`."""
+    eps = float(np.finfo(factors.dtype).eps)
     tol = eps**0.75 if tol is None else tolerance(tol, zero=True)
-    if F.architecture.nnz < _LARGE:
-        return _simplified(F, tol)
-    return interruptibly(_simplified, F, tol)
+    if factors.nnz < _LARGE:
+        return _simplified(factors, tol)
+    return interruptibly(_simplified, factors, tol)
 
 
-def _simplified(F: Butterfly, tol: float) -> Butterfly:
-    architecture = F.architecture
-    given = _Chain.of(F.factors, architecture)
+def _simplified(factors: Factors, tol: float) -> tuple[Factors, Simplification]:
+    architecture = factors.architecture
+    given = _Chain.of(factors.values, architecture)
     candidates: list[tuple[tuple[int, int, int], list[_Array], list[FactorChange]]] = []
     with np.errstate(all="ignore"):  # what leaves the range doesn't pass the check
-        check = _Check(F, tol)
+        check = _Check(factors, tol)
         for gauge in (given, given.rows_scaled(), given.columns_scaled()):
             for zeros in (True, False) if gauge is not None else ():
                 assert gauge is not None
@@ -112,7 +114,7 @@ def _simplified(F: Butterfly, tol: float) -> Butterfly:
                 candidates.append(
                     (
                         (sum(v.size for v, _ in simpler), -structured, len(candidates)),
-                        gauge.scaled_back([v for v, _ in simpler], F.dtype),
+                        gauge.scaled_back([v for v, _ in simpler], factors.dtype),
                         [change for _, change in simpler],
                     )
                 )
@@ -121,18 +123,17 @@ def _simplified(F: Butterfly, tol: float) -> Butterfly:
     # product is looked at.
     kept = [
         FactorChange(v.shape[0] < p.a, v.shape[3] < p.d, None, 0, 0.0)
-        for v, p in zip(F.factors, architecture, strict=True)
+        for v, p in zip(factors.values, architecture, strict=True)
     ]
-    best, change, changes = list(F.factors), 0.0, kept
+    best, change, changes = list(factors.values), 0.0, kept
     for _, values, made in sorted(candidates, key=lambda candidate: candidate[0]):
         with np.errstate(all="ignore"):
             found = check.relative_change(values)
         if found is not None:
             best, change, changes = values, found, made
             break
-    G = from_owned(architecture, best, F.row_permutation, F.column_permutation)
-    G._simplification = Simplification(tol, change, F.nbytes, G.nbytes, tuple(changes))
-    return G
+    simple = replace(factors, values=tuple(best))
+    return simple, Simplification(tol, change, factors.nbytes, simple.nbytes, tuple(changes))
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,23 @@ class _Chain:
         ]
 
 
+class _Wide:
+    """Products with factors in double precision."""
+
+    def __init__(self, factors: Factors) -> None:
+        wide = factors.astype(np.result_type(factors.dtype, np.float64))
+        compiled = _core.Operator(
+            wide.patterns, wide.contiguous(), wide.row_permutation, wide.column_permutation
+        )
+        self._sides = [
+            Compiled(compiled, side, wide.shape[side], wide.dtype, wide.dtype) for side in (0, 1)
+        ]
+
+    def times(self, x: _Array, side: int) -> _Array:
+        """The factors (or with side 1 their transposes) times x."""
+        return self._sides[side].product(x, 0)
+
+
 class _Check:
     """Whether an operator with other factors is the same, row by row and column by column.
 
@@ -204,48 +222,47 @@ class _Check:
     as small next to that of the absolute values, ``|F_1| ... |F_L| |x|``; likewise for columns.
     """
 
-    def __init__(self, F: Butterfly, tol: float) -> None:
-        self.F = F
+    def __init__(self, factors: Factors, tol: float) -> None:
+        self.factors = factors
         # Tying, matching and rounding may each take its share; casting and multiplying round.
-        eps = float(np.finfo(F.dtype).eps)
-        longest = max(sum(p.c for p in F.architecture), sum(p.b for p in F.architecture))
-        self.allowed = math.expm1(len(F.factors) * math.log1p(4 * tol)) + 8 * longest * eps
-        own, sizes = self.operator(F.factors), self.operator([np.abs(v) for v in F.factors])
+        eps = float(np.finfo(factors.dtype).eps)
+        longest = max(
+            sum(p.c for p in factors.architecture), sum(p.b for p in factors.architecture)
+        )
+        self.allowed = math.expm1(len(factors) * math.log1p(4 * tol)) + 8 * longest * eps
+        own, sizes = (
+            self.operator(factors.values),
+            self.operator([np.abs(v) for v in factors.values]),
+        )
         self.probes = []
         rng = np.random.default_rng(0)
-        for forward in (True, False):
-            op, size = (own, sizes) if forward else (own.T, sizes.T)
-            x = rng.standard_normal((op.shape[1], 16))
-            # Products near 1 neither overflow nor vanish, whatever the scale of F.
-            x = _times_power(x, -math.frexp(_largest_part(size @ np.abs(x)))[1])
-            self.probes.append((forward, x, op @ x, size @ np.abs(x)))
-        if F.shape[1] <= _EXACT:
-            x = np.eye(F.shape[1]) * _largest_part(self.probes[0][1])
-            self.measured = x, own @ x
+        for side in (0, 1):
+            x = rng.standard_normal((factors.shape[1 - side], 16))
+            # Products near 1 neither overflow nor vanish, whatever the scale of the factors.
+            x = _times_power(x, -math.frexp(_largest_part(sizes.times(np.abs(x), side)))[1])
+            self.probes.append((side, x, own.times(x, side), sizes.times(np.abs(x), side)))
+        if factors.shape[1] <= _EXACT:
+            x = np.eye(factors.shape[1]) * _largest_part(self.probes[0][1])
+            self.measured = x, own.times(x, 0)
         else:
             self.measured = self.probes[0][1], self.probes[0][2]
 
-    def operator(self, values: Sequence[_Array]) -> Butterfly:
+    def operator(self, values: Sequence[_Array]) -> _Wide:
         """An operator in double precision."""
-        return from_owned(
-            self.F.architecture,
-            [np.ascontiguousarray(v).astype(np.result_type(v.dtype, np.float64)) for v in values],
-            self.F.row_permutation,
-            self.F.column_permutation,
-        )
+        return _Wide(replace(self.factors, values=tuple(values)))
 
     def relative_change(self, values: Sequence[_Array]) -> float | None:
         """||F - G|| / ||F|| of the operator with these values; None if it isn't the same."""
         if not all(np.isfinite(v).all() for v in values):
             return None
         G = self.operator(values)
-        for forward, x, product, size in self.probes:
-            rest = (G if forward else G.T) @ x - product
+        for side, x, product, size in self.probes:
+            rest = G.times(x, side) - product
             if not (np.abs(rest) <= self.allowed * size).all():
                 return None
         x, product = self.measured
-        size = _norm(product)
-        return _norm(G @ x - product) / size if size > 0 else 0.0
+        norm = _norm(product)
+        return _norm(G.times(x, 0) - product) / norm if norm > 0 else 0.0
 
 
 # Entries from which on a single step over all of them may take a tenth of a second.

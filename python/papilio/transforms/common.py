@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from .._util.checks import LONGEST, items_of, length, one_of, shown, whole_number
-from ..operators import Butterfly, Composition, Pairs, Sparse, along_axes
+from ..operators import Composition, along_axes, dense
 
 Shape = int | Sequence[int]  # a length, or the shape of arrays that are held as vectors
 Axes = int | Sequence[int] | None
@@ -62,23 +62,9 @@ def _checked_axes(axes: Axes, ndim: int) -> list[int]:
 def or_dense(F: Composition, matrix: Callable[[], Any] | None = None) -> Composition:
     """Return F, or its matrix as one factor if F is short and that takes fewer multiply-adds."""
     rows, cols = F.shape
-    if rows * cols > _LARGEST_DENSE or _work(F) < rows * cols * (4 if F.dtype.kind == "c" else 1):
+    if rows * cols > _LARGEST_DENSE or F.work() < rows * cols * (4 if F.dtype.kind == "c" else 1):
         return F
-    block = (matrix or F.toarray)().astype(F.dtype)
-    return Composition([Butterfly([block[None, :, :, None]])], F._inverse)
-
-
-def _work(part: Any) -> float:
-    """About how many real multiply-adds a product takes."""
-    is_complex = part.dtype.kind == "c"
-    if isinstance(part, Sparse):
-        return float(part.matrix.nnz) * (4 if is_complex else 1)
-    if isinstance(part, Pairs):
-        return _work(part.butterfly)
-    if isinstance(part, Butterfly):
-        # Complex ones are those of Fourier transforms, most entries of which cost additions only.
-        return part.nnz * (2.5 if is_complex else 1)
-    return sum(_work(inner) for inner in part.parts)
+    return Composition([dense((matrix or F.toarray)().astype(F.dtype))], F.inv)
 
 
 def norm_name(norm: Any) -> str:

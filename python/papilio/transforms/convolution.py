@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from .._util.checks import length, one_of, real_number
 from .._util.dtypes import as_array, as_dtype, promoted
 from .._util.roots import roots_of_unity
-from ..operators import Composition, Pairs
+from ..operators import Composition, Pairs, no_inverse
 from .common import or_dense
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 
@@ -230,7 +230,7 @@ def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any], rounding: float = 
     It has an inverse if no value is below `rounding` times the largest.
     """
     n = len(spectrum)
-    inverse = None
+    inverse: Any = no_inverse
     if np.all(np.abs(spectrum) > rounding * np.abs(spectrum).max()):
         with np.errstate(over="ignore", invalid="ignore"):
             reciprocals = 1 / spectrum

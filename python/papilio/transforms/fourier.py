@@ -11,9 +11,10 @@ import scipy.sparse
 from numpy.typing import DTypeLike
 
 from .._chains.architecture import Architecture
+from .._chains.factors import Factors
 from .._util.dtypes import SUPPORTED, as_dtype
 from .._util.roots import roots_of_unity
-from ..operators import Butterfly, Composition, Pairs, Sparse, from_owned
+from ..operators import Butterfly, Composition, Pairs, Sparse, butterfly_of
 from .common import Axes, Shape, or_dense, over_axes, scale_of
 
 # Radices whose factors have no structure that the planner knows: p n values are read.
@@ -268,11 +269,13 @@ def _fourier(
     _spread(values, scale)
     reversal = np.empty(n, np.int64)
     reversal[digits] = np.arange(n)
-    return from_owned(
-        architecture,
-        [block.astype(dtype) for block in values],
-        None,
-        None if len(radices) == 1 else reversal,
+    return butterfly_of(
+        Factors(
+            architecture,
+            tuple(block.astype(dtype) for block in values),
+            None,
+            None if len(radices) == 1 else reversal,
+        )
     )
 
 

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .._chains.architecture import Architecture
+from .._chains.factors import Factors
 from .._chains.index_orders import bit_reversal
 from .._util.checks import one_of, power_of_two
 from .._util.dtypes import SUPPORTED, as_dtype
-from ..operators import Butterfly, from_owned
+from ..operators import Butterfly, butterfly_of
 from .common import Axes, Shape, over_axes, scale_of
 
 _ORDERS = ("natural", "dyadic", "sequency")
@@ -97,7 +98,7 @@ def _hadamard(n: int, dtype: np.dtype[Any], order: str, norm: str | None) -> But
         if order == "sequency":
             k = np.arange(n)
             rows = rows[k ^ (k >> 1)]
-    return from_owned(Architecture.mixed_radix(radices), values, rows, None)
+    return butterfly_of(Factors(Architecture.mixed_radix(radices), tuple(values), rows))
 
 
 def _paley(m: int) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -158,7 +159,7 @@ def _haar(n: int, dtype: np.dtype[Any]) -> Butterfly:
     power_of_two(n, "n")
     architecture = Architecture.square_dyadic(n)
     if n == 1:
-        return from_owned(architecture, [np.ones((1, 1, 1, 1), dtype)], None, None)
+        return butterfly_of(Factors(architecture, (np.ones((1, 1, 1, 1), dtype),)))
     values = []
     rows = np.zeros(n, np.int64)
     for pattern in architecture:
@@ -168,4 +169,4 @@ def _haar(n: int, dtype: np.dtype[Any]) -> Butterfly:
         block[0, :, :, 0] = np.array([[1, 1], [1, -1]]) * 0.5**0.5
         values.append(block)
         rows[pattern.a : 2 * pattern.a] = np.arange(pattern.a) * 2 * pattern.d + pattern.d
-    return from_owned(architecture, values, rows, None)
+    return butterfly_of(Factors(architecture, tuple(values), rows))

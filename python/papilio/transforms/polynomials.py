@@ -17,7 +17,7 @@ from .._util.dtypes import as_dtype
 from .._util.legendre import Angles, legendre_polynomials
 from .._util.progress import Progress
 from ..compression import IncompressibleError, compress
-from ..operators import Butterfly, Composition, Sparse
+from ..operators import Composition, Sparse, dense
 from .common import Axes, Shape, over_axes
 from .fourier import REAL, sparse
 from .trigonometric import dct
@@ -191,12 +191,8 @@ def _compressed(
         F = compress(entries, shape, tol, rounding=False, progress=progress)
     except IncompressibleError:
         j, k = np.ogrid[: shape[0], : shape[1]]
-        F = Butterfly([entries(j, k)[None, :, :, None]])
-    if isinstance(F, Butterfly):
-        return Composition([F])
-    select = scipy.sparse.eye_array(shape[0], F.butterfly.shape[0])
-    padding = scipy.sparse.eye_array(F.butterfly.shape[1], shape[1])
-    return Composition([select, F.butterfly, padding])
+        F = dense(entries(j, k))
+    return Composition([F])
 
 
 def _diagonal(values: _Array, dtype: np.dtype[Any]) -> Sparse:

@@ -1,0 +1,249 @@
+"""Factors: a chain with its values and permutations, before anything is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._util.arrays import owned
+from .._util.checks import items_of, shown
+from .._util.dtypes import SUPPORTED, as_array, promoted
+from .architecture import Architecture
+from .index_orders import as_permutation
+from .pattern import Pattern
+
+_Array = np.ndarray[Any, Any]
+_Permutation = NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Factors(Sequence[_Array]):
+    """The factors of a butterfly, left to right, with the permutations around them.
+
+    The matrix is ``K[row_permutation[i], column_permutation[j]]``, K the product of the factors. As
+    a sequence it is that of the arrays of values, read-only.
+
+    Attributes
+    ----------
+    architecture : Architecture
+        The patterns.
+    values : tuple of ndarray
+        For each pattern the array ``values[i, j, k, l]`` of shape (a, b, c, d), with length 1 along
+        a or d where the values repeat; all of one dtype.
+    row_permutation, column_permutation : ndarray of int64 or None
+        None where nothing is permuted.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> F = pp.transforms.hadamard(8).factors
+    >>> len(F), F[0].shape, F.dtype, F.nbytes
+    (3, (1, 2, 2, 1), dtype('float64'), 96)
+    >>> F.T.shape, F.row_permutation is None
+    ((8, 8), True)
+    """
+
+    architecture: Architecture
+    values: tuple[_Array, ...]
+    row_permutation: _Permutation = None
+    column_permutation: _Permutation = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(self.values))
+        for array in (*self.values, self.row_permutation, self.column_permutation):
+            if array is not None:
+                array.setflags(write=False)
+
+    @classmethod
+    def of(
+        cls,
+        factors: Sequence[ArrayLike],
+        row_permutation: ArrayLike | None = None,
+        column_permutation: ArrayLike | None = None,
+        architecture: Architecture | None = None,
+    ) -> Factors:
+        """Check and copy what a user hands in; see `Butterfly`."""
+        given = items_of(factors, "factors", "a sequence of arrays")
+        arrays = [as_array(values, f"factors[{n}]") for n, values in enumerate(given)]
+        if not arrays:
+            raise ValueError("factors is empty, expected at least one 4-D array")
+        for n, values in enumerate(arrays):
+            if values.ndim != 4:
+                raise ValueError(f"factors[{n}] has {values.ndim} axes, expected 4: (a, b, c, d)")
+        if architecture is None:
+            architecture = Architecture(values.shape for values in arrays)
+        elif not isinstance(architecture, Architecture):
+            raise TypeError(f"architecture is {shown(architecture)}, expected an Architecture")
+        if len(architecture) != len(arrays):
+            raise ValueError(
+                f"architecture has {len(architecture)} patterns "
+                f"but factors has {len(arrays)} arrays"
+            )
+        for n, (values, p) in enumerate(zip(arrays, architecture, strict=True)):
+            if not p.fits_values(values.shape):
+                raise ValueError(
+                    f"factors[{n}] has shape {values.shape}, expected {tuple(p)} "
+                    "(or 1 along a or d for tied values)"
+                )
+        dtype = np.result_type(
+            *(promoted(values.dtype, f"factors[{n}]") for n, values in enumerate(arrays))
+        )
+        return cls(
+            architecture,
+            tuple(np.array(values, dtype=dtype, order="C", copy=True) for values in arrays),
+            *_permutations(architecture, row_permutation, column_permutation),
+        )
+
+    @classmethod
+    def restored(
+        cls, architecture: Any, values: Any, row_permutation: Any, column_permutation: Any
+    ) -> Factors:
+        """Check what a pickle or a file of anyone's making tells; copy what others may write to."""
+        if not isinstance(architecture, Architecture) or not isinstance(values, tuple | list):
+            raise ValueError("a Butterfly's architecture or values are missing")
+        if len(values) != len(architecture):
+            raise ValueError(f"architecture has {len(architecture)} patterns, values {len(values)}")
+        kept: list[Any] = [owned(array) for array in values]
+        if not all(isinstance(array, np.ndarray) for array in kept):
+            raise ValueError("its values are not all arrays")
+        if {array.dtype for array in kept} - {kept[0].dtype} or kept[0].dtype not in SUPPORTED:
+            raise ValueError("its values are not all of one dtype that papilio knows")
+        for n, (array, pattern) in enumerate(zip(kept, architecture, strict=True)):
+            if not pattern.fits_values(array.shape):
+                raise ValueError(f"values {n} have shape {array.shape}, expected {tuple(pattern)}")
+        return cls(
+            architecture,
+            tuple(kept),
+            *_permutations(architecture, row_permutation, column_permutation),
+        )
+
+    @overload
+    def __getitem__(self, index: int) -> _Array: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[_Array, ...]: ...
+    def __getitem__(self, index: int | slice) -> _Array | tuple[_Array, ...]:
+        # Views: of an array that owns its memory, anyone can make it writable again.
+        if isinstance(index, slice):
+            return tuple(array.view() for array in self.values[index])
+        return self.values[index].view()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        rows, cols = self.shape
+        return f"<Factors {rows}x{cols} {self.dtype}: {len(self)} factors>"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the matrix."""
+        return self.architecture.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        dtype: np.dtype[Any] = self.values[0].dtype
+        return dtype
+
+    @property
+    def nnz(self) -> int:
+        """Number of entries in all supports: multiply-adds per product."""
+        return self.architecture.nnz
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all stored values; tied values count once."""
+        return sum(array.nbytes for array in self.values)
+
+    @property
+    def patterns(self) -> list[tuple[int, int, int, int]]:
+        """The patterns as the core takes them."""
+        return [(p.a, p.b, p.c, p.d) for p in self.architecture]
+
+    @property
+    def T(self) -> Factors:
+        """Of the transposed matrix: views of the values."""
+        return Factors(
+            self.architecture.T,
+            tuple(array.transpose(0, 2, 1, 3) for array in reversed(self.values)),
+            self.column_permutation,
+            self.row_permutation,
+        )
+
+    def conj(self) -> Factors:
+        """Of the conjugated matrix: new values, unless they are real."""
+        if self.dtype.kind != "c":
+            return self
+        return replace(self, values=tuple(array.conj() for array in self.values))
+
+    def astype(self, dtype: Any) -> Factors:
+        """With values in another dtype."""
+        return replace(self, values=tuple(array.astype(dtype) for array in self.values))
+
+    def contiguous(self) -> list[_Array]:
+        """The values as the core reads them: C-contiguous."""
+        return [np.ascontiguousarray(array) for array in self.values]
+
+    def is_finite(self) -> bool:
+        """Whether no value is NaN or infinite."""
+        return all(bool(np.isfinite(array).all()) for array in self.values)
+
+    def has_radices_of(self, other: Factors) -> bool:
+        """Whether the sum of both is a butterfly of summed ranks: radices and permutations."""
+        x, y = self.architecture, other.architecture
+        return (
+            x.is_chainable
+            and y.is_chainable
+            and len(x) == len(y)
+            and x.with_ranks(1) == y.with_ranks(1)
+            and _same(self.row_permutation, other.row_permutation)
+            and _same(self.column_permutation, other.column_permutation)
+        )
+
+    def __add__(self, other: Factors) -> Factors:
+        """The sum of chains with the same radices and permutations: their ranks are added.
+
+        With b = rank * q and c = p * rank (the rank counts slowest in b and fastest in c), inner
+        factors hold those of both chains as diagonal blocks along both ranks.
+        """
+        dtype = np.result_type(self.dtype, other.dtype)
+        own = (1, *self.architecture.ranks, 1)
+        others = (1, *other.architecture.ranks, 1)
+        values = []
+        for n, (x, y) in enumerate(zip(self.values, other.values, strict=True)):
+            p = self.architecture[n]
+            a, d, q, r = p.a, p.d, p.b // own[n], p.c // own[n + 1]
+            inner_left, inner_right = n > 0, n + 1 < len(self)
+            left = own[n] + others[n] if inner_left else 1
+            right = own[n + 1] + others[n + 1] if inner_right else 1
+            out = np.zeros((a, left, q, r, right, d), dtype)
+            for factor, ranks, second in ((x, own, False), (y, others, True)):
+                rows = slice(own[n] if second and inner_left else 0, None)
+                cols = slice(own[n + 1] if second and inner_right else 0, None)
+                if not second:
+                    rows, cols = slice(0, ranks[n]), slice(0, ranks[n + 1])
+                full = np.broadcast_to(factor, (a, factor.shape[1], factor.shape[2], d))
+                out[:, rows, :, :, cols] += full.reshape(a, ranks[n], q, r, ranks[n + 1], d)
+            values.append(out.reshape(a, left * q, r * right, d))
+        architecture = Architecture(Pattern(*array.shape) for array in values)
+        return Factors(architecture, tuple(values), self.row_permutation, self.column_permutation)
+
+
+def _same(p: _Permutation, q: _Permutation) -> bool:
+    if p is None or q is None:
+        return p is q
+    return bool(np.array_equal(p, q))
+
+
+def _permutations(
+    architecture: Architecture, rows: Any, columns: Any
+) -> tuple[_Permutation, _Permutation]:
+    m, n = architecture.shape
+    return (
+        None if rows is None else as_permutation(rows, m, "row_permutation"),
+        None if columns is None else as_permutation(columns, n, "column_permutation"),
+    )

@@ -1,0 +1,109 @@
+"""Blocks: operators placed at offsets of a larger one, and added where they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._util.arrays import chunks
+from ._base import Operator
+
+_Array = np.ndarray[Any, Any]
+_Term = tuple[int, int, Any]  # first row, first column, operator
+
+
+class Blocks(Operator):
+    """The sum of operators, each on its own rows and columns: sums, stacks, block diagonals.
+
+    A product writes the first operator of each row where it goes and adds the others, some
+    `CHUNK_BYTES` of a batch at a time.
+    """
+
+    lowers, needs_complex = False, True
+
+    def __init__(self, terms: Sequence[_Term], shape: tuple[int, int]) -> None:
+        dtype = np.result_type(*(operator.dtype for _, _, operator in terms))
+        real = np.dtype(dtype.char.lower())
+        precisions = {"f": real, "c": np.result_type(real, np.complex64)}
+        self.terms = tuple(
+            (row, column, operator.astype(precisions[operator.dtype.kind]))
+            for row, column, operator in terms
+        )
+        # Terms that are the first on all of their rows write there; what is left is zero.
+        written = np.zeros(shape[0], bool)
+        self._is_first = []
+        for row, _, operator in self.terms:
+            rows = slice(row, row + operator.shape[0])
+            self._is_first.append(not written[rows].any())
+            written[rows] = True
+        self._empty = bool((~written).any())
+        self._plain = lambda x: None
+        self._set_up(dtype, shape)
+
+    @property
+    def nnz(self) -> int:
+        return sum(operator.nnz for _, _, operator in self.terms)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(operator.nbytes for _, _, operator in self.terms)
+
+    def work(self) -> float:
+        """About how many real multiply-adds a product takes."""
+        return float(sum(operator.work() for _, _, operator in self.terms))
+
+    def inv(self) -> Operator:
+        row = column = 0
+        inverses = []
+        for first_row, first_column, operator in self.terms:
+            m, n = operator.shape
+            if (first_row, first_column) != (row, column) or m != n:
+                raise ValueError(f"{self!r} has no exact inverse")
+            inverses.append((column, row, operator.inv()))
+            row, column = row + m, column + n
+        return Blocks(inverses, self.shape[::-1])
+
+    def lower(self, steps: Any, is_complex: bool, copies: int) -> bool:
+        raise AssertionError("sums are never lowered")
+
+    def _write(self, x: _Array, out: _Array, axis: int) -> None:
+        in_place = np.may_share_memory(x, out)
+        inside = (slice(None),) * axis
+        for part, target in chunks(x, out, axis):
+            source = part.copy() if in_place else part
+            if self._empty:
+                target[...] = 0
+            for (row, column, operator), first in zip(self.terms, self._is_first, strict=True):
+                m, n = operator.shape
+                rows = target[(*inside, slice(row, row + m))]
+                product = operator.apply(source[(*inside, slice(column, column + n))], axis=axis)
+                if first:
+                    rows[...] = product
+                else:
+                    rows += product
+
+    def _make_transpose(self) -> Blocks:
+        terms = [(column, row, operator.T) for row, column, operator in self.terms]
+        return Blocks(terms, self.shape[::-1])
+
+    def _make_conj(self) -> Blocks:
+        return Blocks([(r, c, operator.conj()) for r, c, operator in self.terms], self.shape)
+
+    def _make_astype(self, dtype: np.dtype[Any]) -> Blocks:
+        real = np.dtype(dtype.char.lower())
+        terms = []
+        for n, (row, column, operator) in enumerate(self.terms):
+            # One complex term makes all of the sum complex.
+            is_complex = operator.dtype.kind == "c" or (n == 0 and dtype.kind == "c")
+            wanted = np.result_type(real, np.complex64) if is_complex else real
+            terms.append((row, column, operator.astype(wanted)))
+        return Blocks(terms, self.shape)
+
+    def _state(self) -> tuple[Any, ...]:
+        return self.terms, self.shape
+
+    def __repr__(self) -> str:
+        rows, cols = self.shape
+        return f"<Operator {rows}x{cols} {self.dtype}: sum of {len(self.terms)} blocks>"

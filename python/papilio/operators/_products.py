@@ -1,0 +1,216 @@
+"""Products: how every operator multiplies arrays, and what SciPy asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse.linalg import LinearOperator
+
+from .._util.arrays import result_of, with_axes
+from .._util.checks import axis_number
+from .._util.dtypes import as_array, converted, is_scalar
+
+_Array = np.ndarray[Any, Any]
+
+
+class Products(LinearOperator):  # type: ignore[misc]
+    """Products with arrays of any numeric dtype, any strides, from both sides.
+
+    A class of operators gives `_write` (the product), `_make_transpose`, `_make_conj`,
+    `_make_astype`; and `_plain`, which multiplies plain arrays at once and returns None for what
+    it leaves to Python.
+    """
+
+    _plain: Callable[[Any], _Array | None]
+    _variants: dict[Any, Any]  # transposes and other precisions, once they are made
+
+    def _set_up(self, dtype: np.dtype[Any], shape: tuple[int, int]) -> None:
+        self._variants = {}
+        super().__init__(dtype, shape)
+
+    def _write(self, x: _Array, out: _Array, axis: int) -> None:
+        """``out = F x`` along `axis`: out has this precision, and is complex if F or x is."""
+        raise NotImplementedError
+
+    def _write_at_once(self, x: Any, out: Any, axis: Any) -> bool:
+        """The same for arrays that the core takes as they are; else nothing is done, False."""
+        return False
+
+    def _make_transpose(self) -> Self:
+        raise NotImplementedError
+
+    def _make_conj(self) -> Self:
+        raise NotImplementedError
+
+    def _make_astype(self, dtype: np.dtype[Any]) -> Self:
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ products with arrays
+
+    def apply(self, x: ArrayLike, out: _Array | None = None, axis: int = 0) -> _Array:
+        """Multiply every vector along an axis of x.
+
+        Parameters
+        ----------
+        x : array_like
+            Any number of axes, of length ``shape[1]`` along `axis`.
+        out : ndarray, optional
+            Where the result goes: of x's shape but ``shape[0]`` along `axis`, of the result's
+            dtype, writable, any strides. Either it doesn't overlap x, or it is x itself (the same
+            memory and strides) and the operator is square: the result replaces x. No copy of x
+            is made then; where a kernel can't work in place, a tile of about the size of the L2
+            cache (or one vector) is copied at a time.
+        axis : int, default 0
+            The axis along which the vectors lie.
+
+        Returns
+        -------
+        ndarray
+            `out`, or a new array of dtype ``numpy.result_type(F, x)`` (integers count as
+            float64).
+
+        Raises
+        ------
+        ValueError
+            For a wrong length, axis, shape of out, a read-only out or one that overlaps x in
+            another way than being x.
+        TypeError
+            For a dtype that isn't numeric, or an out of another dtype than the result's.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> F = pp.transforms.hadamard(4)
+        >>> x = np.ones((2, 4, 3))
+        >>> F.apply(x, axis=1)[0, :, 0]
+        array([4., 0., 0., 0.])
+        >>> F.apply(x, out=x, axis=1) is x
+        True
+        """
+        if out is not None and self._write_at_once(x, out, axis):
+            return out
+        array = as_array(x, "x")
+        axis = axis_number(axis, array.ndim)
+        result = result_of(self.shape, self.dtype, array, out, axis)
+        if result.size:
+            real = result.real.dtype
+            F = self if real == self.dtype.char.lower() else self._in_precision(real)
+            F._write(array, result, axis)
+        return result
+
+    def _in_precision(self, real: np.dtype[Any]) -> Self:
+        """The operator in another precision, made once."""
+        if real not in self._variants:
+            wanted = np.result_type(real, np.complex64) if self.dtype.kind == "c" else real
+            self._variants[real] = self._make_astype(wanted)
+        variant: Self = self._variants[real]
+        return variant
+
+    def __matmul__(self, x: Any) -> Any:
+        """Return ``F @ x``: x a vector, or vectors along the last axis but one; or an operator."""
+        product = self._plain(x)
+        if product is not None:  # x was a plain vector or matrix
+            return product
+        if isinstance(x, LinearOperator):
+            return self._times(x)
+        if is_scalar(x):
+            return super().__matmul__(x)
+        array = with_axes(x)
+        return self.apply(array, axis=max(array.ndim - 2, 0))
+
+    def __rmatmul__(self, x: Any) -> Any:
+        """Return ``x @ F``: x a vector, or vectors along the last axis; or an operator."""
+        if isinstance(x, LinearOperator):
+            return self._after(x)
+        if is_scalar(x):
+            return super().__rmatmul__(x)
+        return self._transpose().apply(with_axes(x), axis=-1)
+
+    def dot(self, x: Any) -> Any:
+        """Return ``F @ x``, or ``F * x`` for a number, as `scipy.sparse.linalg.LinearOperator`.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> pp.transforms.hadamard(2).dot([1.0, 2.0])
+        array([ 3., -1.])
+        """
+        return self * x if np.ndim(x) == 0 and not isinstance(x, LinearOperator) else self @ x
+
+    def _times(self, other: LinearOperator) -> Any:
+        raise NotImplementedError
+
+    def _after(self, other: LinearOperator) -> Any:
+        raise NotImplementedError
+
+    # What LinearOperator calls. Its vectors lie along the last axis (SciPy >= 1.18 has batches of
+    # them), but for the columns of shape (n, 1) that older versions pass to _matvec as well.
+
+    def _matvec(self, x: _Array) -> _Array:
+        column = x.ndim == 2 and x.shape == (self.shape[1], 1)
+        return self.apply(x, axis=0 if column else -1)
+
+    def _rmatvec(self, x: _Array) -> _Array:
+        return self._adjoint()._matvec(x)
+
+    def _matmat(self, x: _Array) -> _Array:
+        return self.apply(x, axis=-2)
+
+    def _rmatmat(self, x: _Array) -> _Array:
+        return self._adjoint().apply(x, axis=-2)
+
+    # ------------------------------------------------------------------ transposes and copies
+
+    def _variant(self, name: str, make: Callable[[], Self]) -> Self:
+        if name not in self._variants:
+            self._variants[name] = make()
+        variant: Self = self._variants[name]
+        return variant
+
+    def _transpose(self) -> Self:
+        return self._variant("T", self._make_transpose)
+
+    def _adjoint(self) -> Self:
+        if self.dtype.kind != "c":
+            return self._transpose()
+        return self._variant("H", lambda: self._transpose().conj())
+
+    def conj(self) -> Self:
+        """Return the complex conjugate (itself if the operator is real).
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> F = pp.transforms.dft(4)
+        >>> bool((F.conj().toarray() == F.toarray().conj()).all())
+        True
+        """
+        return self._make_conj() if self.dtype.kind == "c" else self
+
+    conjugate = conj
+
+    def astype(self, dtype: Any) -> Self:
+        """Return the operator with values of another precision (itself if it is the same).
+
+        Parameters
+        ----------
+        dtype : dtype_like
+            float32, float64, complex64 or complex128.
+
+        Raises
+        ------
+        TypeError
+            If dtype is another one, or real where the operator is complex.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> pp.transforms.hadamard(8).astype("float32").dtype
+        dtype('float32')
+        """
+        wanted = converted(self.dtype, dtype)
+        return self if wanted == self.dtype else self._make_astype(wanted)
