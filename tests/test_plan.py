@@ -176,5 +176,5 @@ def test_bad_requests_are_refused(arguments, error, message):
 
 
 def test_plan_wants_a_butterfly():
-    with pytest.raises(TypeError, match="F is a ndarray"):
+    with pytest.raises(TypeError, match="F is an array of shape"):
         pp.plan(np.eye(4))

@@ -10,7 +10,8 @@ from ._files import load, replacing
 from ._kronecker import along_axes, kron
 from ._lowering import complex_rows, real_part
 from ._parts import Pairs, Part, Sparse
-from ._plan import Candidate, Plan, plan
+from ._plan import Candidate, Plan
+from ._planning import plan
 from ._report import Report
 from ._section import Section
 from ._simplify import FactorChange, Simplification

@@ -19,7 +19,7 @@ from ._blocks import Blocks
 from ._composition import Composition
 from ._files import save
 from ._parts import Pairs, Sparse
-from ._plan import plan_of
+from ._planning import plan_of
 
 
 def product(left: Any, right: Any) -> Composition:

@@ -1,16 +1,8 @@
-"""How a product runs: which plan, what it is expected to cost, and which one measures best."""
+"""What is told about how a product runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from .._util.checks import flag, one_of, positive_int
-from ._base import Operator, checked_operator
-from ._butterfly import Butterfly
-
-_LAYOUTS = ("columns", "rows")
-_LARGEST_BATCH = 2**40  # vectors; products of it with sizes fit in the core's 64 bits
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,99 +63,3 @@ class Plan:
 
     def __repr__(self) -> str:
         return "\n".join((self.text, *(f"  measured: {c}" for c in self.candidates)))
-
-
-def plan(F: Operator, batch: int = 1, *, layout: str = "columns", tune: bool = False) -> Plan:
-    """Tell how ``F @ x`` runs for a batch, and with `tune` find the fastest way by measuring.
-
-    A plan depends on the operator, the side, the number of vectors (up to 16 exactly, then up to
-    the next power of two) and on how they lie in memory; never on the number of threads. It is
-    made at the first product and kept. Without tuning, a cost model chooses it from multiply-adds
-    and from bytes by cache level. Plans may differ in the last bits of their results.
-
-    Parameters
-    ----------
-    F : Butterfly, Composition or Section
-        The operator. Its transposes plan for themselves. Of an operator that isn't a Butterfly, the
-        butterflies that it is made of are planned.
-    batch : int, default 1
-        Number of vectors.
-    layout : {"columns", "rows"}, default "columns"
-        How they lie in memory: "columns" for a C-contiguous (n, batch) array as in ``F @ X``,
-        "rows" for a C-contiguous (batch, n) array as in ``X @ F.T`` or ``F.apply(X, axis=1)``.
-    tune : bool, default False
-        Measure the most promising candidates with all threads, and use the fastest from now on.
-        Takes some tens of milliseconds to seconds. Memory: an input and an output batch while it
-        runs, and for each radix that it tries a copy of the weights.
-
-    Returns
-    -------
-    Plan
-        What will be done, what it is predicted to cost and, if tuned, what was measured.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a batch that isn't a positive whole number or an unknown layout.
-
-    Examples
-    --------
-    >>> import papilio as pp
-    >>> F = pp.transforms.hadamard(1024)
-    >>> pp.plan(F, 256).lanes
-    'columns'
-    >>> pp.plan(F, 256, tune=True).candidates[0].measured > 0
-    True
-    """
-    return plan_of(checked_operator(F), batch, layout, tune)
-
-
-def plan_of(F: Any, batch: Any, layout: Any, tune: Any) -> Plan:
-    """See `plan`; the arguments as they come."""
-    batch = positive_int(batch, "batch")
-    if batch > _LARGEST_BATCH:
-        raise ValueError(f"batch is {batch}, expected at most {_LARGEST_BATCH}")
-    layout = one_of(layout, "layout", _LAYOUTS)
-    tune = flag(tune, "tune")
-    if batch == 1:
-        layout = "rows"  # one vector is contiguous in itself
-    if isinstance(F, Butterfly):
-        return _planned(F, (batch, layout, layout), tune)
-    plans = [(part, _planned(part, (batch, layout, layout), tune)) for part in _butterflies(F)]
-    lines = [f"{F!r}, batch of {batch}: its butterflies, one after the other"]
-    for part, its in plans:
-        lines.append(f"{part!r}")
-        lines.extend(f"  {line}" for line in its.text.splitlines())
-    first = max((its for _, its in plans), key=lambda its: its.predicted, default=None)
-    return Plan(
-        first.lanes if first else "columns",
-        first.radix if first else 1,
-        first.tile if first else batch,
-        sum(its.predicted for _, its in plans),
-        tuple(candidate for _, its in plans for candidate in its.candidates),
-        "\n".join(lines),
-    )
-
-
-def _butterflies(F: Any) -> list[Butterfly]:
-    """The butterflies that an operator multiplies by, the first one first."""
-    if isinstance(F, Butterfly):
-        return [F]
-    inner = [getattr(F, name, None) for name in ("butterfly", "operator")]
-    parts = [*reversed(getattr(F, "parts", ())), *(term[2] for term in getattr(F, "terms", ()))]
-    return [b for part in (parts or inner) if part is not None for b in _butterflies(part)]
-
-
-def _planned(F: Butterfly, key: tuple[int, str, str], tune: bool) -> Plan:
-    transpose = bool(F._side & 1)
-    compiled = F._data.operator
-    candidates = compiled.tune(transpose, key) if tune else []
-    text, (lanes, radix, tile), predicted = compiled.plan(transpose, key)
-    return Plan(
-        lanes,
-        radix,
-        tile,
-        predicted,
-        tuple(Candidate(*choice, guess, seconds) for choice, guess, seconds in candidates),
-        text,
-    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse
@@ -17,7 +17,23 @@ Shape = int | Sequence[int]  # a length, or the shape of arrays that are held as
 Axes = int | Sequence[int] | None
 
 _LARGEST_DENSE = 128**2
+_KEPT, _SHORT = 64, 1 << 12  # so many operators of at most so many rows: some 10 MiB
+_F = TypeVar("_F")
 _NORMS = ("backward", "ortho", "forward")
+
+
+def kept(make: Callable[..., _F]) -> Callable[..., _F]:
+    """Remember the last operators of short lengths that a function of the length made.
+
+    Making one takes about a thousand times as long as a product with it.
+    """
+    remembered = lru_cache(maxsize=_KEPT)(make)
+
+    @wraps(make)
+    def made(n: int, *arguments: Any) -> _F:
+        return remembered(n, *arguments) if n <= _SHORT else make(n, *arguments)
+
+    return made
 
 
 def over_axes(

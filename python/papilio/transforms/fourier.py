@@ -15,7 +15,7 @@ from .._chains.factors import Factors
 from .._util.dtypes import SUPPORTED, as_dtype
 from .._util.roots import roots_of_unity
 from ..operators import Butterfly, Composition, Pairs, Sparse, butterfly_of
-from .common import Axes, Shape, or_dense, over_axes, scale_of
+from .common import Axes, Shape, kept, or_dense, over_axes, scale_of
 
 # Radices whose factors have no structure that the planner knows: p n values are read.
 _LARGEST_RADIX = 13
@@ -137,13 +137,11 @@ def rdft(
     chosen = as_dtype(dtype, REAL)
     complex_dtype = np.result_type(chosen, np.complex64)
 
-    def halved(length: int) -> Composition:
-        spectrum, parts = half_spectrum(length, chosen)
-        rows = spectrum[: length // 2 + 1] * scale_of(norm, length, False)
-        return Composition([sparse(rows, chosen), *parts])
-
     transform: Composition = over_axes(
-        n, axes, lambda length: _fourier(length, complex_dtype, norm, False), halved
+        n,
+        axes,
+        lambda length: _fourier(length, complex_dtype, norm, False),
+        lambda length: _rdft(length, chosen, norm),
     )
     return transform
 
@@ -192,6 +190,14 @@ def hartley(
     return transform
 
 
+@kept
+def _rdft(n: int, dtype: np.dtype[Any], norm: str | None) -> Composition:
+    spectrum, parts = half_spectrum(n, dtype)
+    rows = spectrum[: n // 2 + 1] * scale_of(norm, n, False)
+    return Composition([sparse(rows, dtype), *parts])
+
+
+@kept
 def _hartley(n: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> Composition:
     spectrum, parts = half_spectrum(n, dtype)
     rows = (spectrum.real - spectrum.imag) * scale_of(norm, n, inverse)
@@ -242,6 +248,7 @@ def _rows(values: Any, columns: Any, width: int) -> Any:
     return matrix
 
 
+@kept
 def _fourier(
     n: int, dtype: np.dtype[Any], norm: str | None, inverse: bool
 ) -> Butterfly | Composition:

@@ -13,7 +13,7 @@ from .._chains.index_orders import bit_reversal
 from .._util.checks import one_of, power_of_two
 from .._util.dtypes import SUPPORTED, as_dtype
 from ..operators import Butterfly, butterfly_of
-from .common import Axes, Shape, over_axes, scale_of
+from .common import Axes, Shape, kept, over_axes, scale_of
 
 _ORDERS = ("natural", "dyadic", "sequency")
 
@@ -76,6 +76,7 @@ def hadamard(
     return transform
 
 
+@kept
 def _hadamard(n: int, dtype: np.dtype[Any], order: str, norm: str | None) -> Butterfly:
     twos = n & -n
     odd = n // twos
@@ -155,6 +156,7 @@ def haar(n: Shape, dtype: DTypeLike = np.float64, *, axes: Axes = None) -> Butte
     return transform
 
 
+@kept
 def _haar(n: int, dtype: np.dtype[Any]) -> Butterfly:
     power_of_two(n, "n")
     architecture = Architecture.square_dyadic(n)

@@ -14,7 +14,7 @@ from .._util.checks import whole_number
 from .._util.dtypes import as_dtype
 from .._util.roots import roots_of_unity
 from ..operators import Composition, Pairs, Part, complex_rows, real_part
-from .common import Axes, Shape, norm_name, or_dense, over_axes, scale_of
+from .common import Axes, Shape, kept, norm_name, or_dense, over_axes, scale_of
 from .fourier import REAL, butterfly_dft, half_spectrum, sparse
 
 _INVERSE_TYPE = {1: 1, 2: 3, 3: 2, 4: 4}
@@ -130,6 +130,7 @@ def _of_type(
     return transform
 
 
+@kept
 def _dct(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> Composition:
     if n == kind == 1:
         raise ValueError("n is 1, expected at least 2 for type 1")
@@ -152,6 +153,7 @@ def _dct(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: boo
     return _weighted(rows, (left, parts, right), columns, dtype, back)
 
 
+@kept
 def _dst(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> Composition:
     size = 2 * (n + 1) if kind == 1 else 2 * n
     signs = scipy.sparse.diags_array((-1.0) ** np.arange(n))

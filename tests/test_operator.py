@@ -1,0 +1,334 @@
+"""The whole interface of operators, over every class of result."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+import papilio as pp
+
+T = pp.transforms
+
+
+def random_butterfly(dtype, seed=0, tied=False):
+    rng = np.random.default_rng(seed)
+    architecture = pp.Architecture.mixed_radix([2, 3, 2])
+    factors = []
+    for p in architecture:
+        shape = (1 if tied else p.a, p.b, p.c, 1 if tied else p.d)
+        values = rng.standard_normal(shape)
+        if np.dtype(dtype).kind == "c":
+            values = values + 1j * rng.standard_normal(shape)
+        factors.append(values.astype(dtype))
+    rows, columns = rng.permutation(12), rng.permutation(12)
+    return pp.Butterfly(factors, rows, columns, architecture=architecture)
+
+
+def matrix(m, n, seed=1):
+    return np.random.default_rng(seed).standard_normal((m, n))
+
+
+OPERATORS = {
+    "Butterfly": lambda: random_butterfly("float64"),
+    "complex": lambda: random_butterfly("complex128"),
+    "float32": lambda: random_butterfly("float32"),
+    "complex64": lambda: random_butterfly("complex64"),
+    "tied": lambda: random_butterfly("float64", tied=True),
+    "structured": lambda: T.hadamard(16),
+    "Fourier": lambda: T.dft(12),
+    "transposed": lambda: random_butterfly("complex128").T,
+    "adjoint": lambda: random_butterfly("complex128").H,
+    "conjugate": lambda: random_butterfly("complex128").conj(),
+    "Composition": lambda: T.dct(24),
+    "dense part": lambda: T.dct(3),
+    "rectangular Composition": lambda: T.rdft(12),
+    "Bluestein": lambda: T.dft(67),
+    "circulant": lambda: T.circulant(np.arange(1.0, 13)),
+    "Toeplitz": lambda: T.toeplitz(np.arange(200.0), np.arange(150.0)),
+    "Section": lambda: pp.Section(random_butterfly("float64"), (7, 9)),
+    "complex Section": lambda: pp.Section(T.dft(12), (11, 5)).T,
+    "whole Section": lambda: pp.Section(random_butterfly("float64"), (12, 12)),
+    "kron": lambda: pp.kron(T.dct(4), T.hadamard(4)),
+    "sum of butterflies": lambda: T.hadamard(8) + T.hadamard(8),
+    "sum": lambda: T.dct(12) + random_butterfly("complex64"),
+    "difference": lambda: random_butterfly("float64") - matrix(12, 12),
+    "product": lambda: T.dft(12) @ random_butterfly("float64"),
+    "power": lambda: T.dct(12) ** 3,
+    "scaled": lambda: (2 - 1j) * T.dct(12),
+    "halved": lambda: T.rdft(12) / 2,
+    "negative": lambda: -T.dct(12),
+    "slice": lambda: T.dft(12)[1:7, ::-2],
+    "selection": lambda: T.dct(12)[[3, 3, -1]][:, np.arange(12) % 2 == 0],
+    "real part": lambda: (T.dft(12) @ random_butterfly("complex128")).real,
+    "imaginary part": lambda: random_butterfly("complex128").imag,
+    "imaginary part of a sum": lambda: (T.dft(12) + T.dct(12)).imag,
+    "imaginary part of real": lambda: T.dct(12).imag,
+    "hstack": lambda: pp.hstack([T.dct(12), np.ones(12), T.dft(12)]),
+    "vstack": lambda: pp.vstack([T.dct(12), scipy.sparse.eye_array(12)]),
+    "block_diag": lambda: pp.block_diag([T.dct(5), matrix(2, 3), T.hadamard(4, "float32")]),
+    "foreign": lambda: pp.Composition([aslinearoperator(matrix(5, 12)), T.dct(12)]),
+    "of matrices": lambda: pp.Composition(
+        [matrix(5, 12), scipy.sparse.eye_array(12), np.arange(12.0), T.dct(12)]
+    ),
+    "astype complex": lambda: T.dct(12).astype("complex128"),
+    "astype single": lambda: (T.dct(12) + T.dft(12)).astype("complex64"),
+}
+EPS = {"f": 2.0**-23, "F": 2.0**-23, "d": 2.0**-52, "D": 2.0**-52}
+
+
+@pytest.fixture(params=OPERATORS)
+def made(request):
+    """An operator, its dense matrix by unit vectors one at a time, and a tolerance."""
+    F = OPERATORS[request.param]()
+    columns = [F @ unit for unit in np.eye(F.shape[1], dtype=F.dtype)]
+    dense = np.stack(columns, axis=1)
+    room = 100 * max(F.shape) * EPS[F.dtype.char] * max(1.0, float(np.abs(dense).max()))
+    return F, dense, room
+
+
+def close(actual, expected, room):
+    assert actual.shape == expected.shape
+    assert np.abs(np.asarray(actual, complex) - expected).max(initial=0) <= room
+
+
+def vectors(shape, dtype, seed=3):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(shape)
+    if np.dtype(dtype).kind == "c":
+        x = x + 1j * rng.standard_normal(shape)
+    return x.astype(dtype)
+
+
+def test_products_from_both_sides(made):
+    F, dense, room = made
+    m, n = F.shape
+    for dtype in ("float32", "float64", "complex64", "complex128", "int64"):
+        x, y = vectors((n, 3), dtype), vectors((2, m), dtype)
+        wanted = np.result_type(F.dtype, "float64" if dtype == "int64" else dtype)
+        room_of = 20 * room * (2**29 if wanted.char in "fF" and F.dtype.char in "dD" else 1)
+        for product, expected in (
+            (F @ x, dense @ x),
+            (y @ F, y @ dense),
+            (F @ x[:, 0], dense @ x[:, 0]),
+        ):
+            assert product.dtype == wanted
+            close(product, expected, room_of)
+        close(F.apply(x.T, axis=1), (dense @ x).T, room_of)
+        close(F @ np.asfortranarray(x)[:, ::-1], (dense @ x)[:, ::-1], room_of)
+        out = np.full((m, 2, 3), np.nan, wanted)
+        stacked = np.stack([x, 2 * x], axis=1)
+        assert F.apply(stacked, out=out) is out
+        close(out[:, 1], dense @ (2 * x), 2 * room_of)
+    assert (F @ np.ones((n, 0))).shape == (m, 0)
+
+
+def test_products_in_place(made):
+    F, dense, room = made
+    if F.shape[0] != F.shape[1]:
+        return
+    x = vectors((F.shape[1], 4), F.dtype)
+    expected = dense @ x
+    assert F.apply(x, out=x) is x
+    close(x, expected, 20 * room)
+
+
+def test_scipy_sees_a_linear_operator(made):
+    F, dense, room = made
+    assert isinstance(F, LinearOperator)
+    x, y = vectors(F.shape[1], F.dtype), vectors(F.shape[0], F.dtype)
+    close(F.matvec(x), dense @ x, 20 * room)
+    close(F.rmatvec(y), dense.conj().T @ y, 20 * room)
+    close(F.matmat(x[:, None]), dense @ x[:, None], 20 * room)
+    close(F.rmatmat(y[:, None]), dense.conj().T @ y[:, None], 20 * room)
+    close(F.dot(x), dense @ x, 20 * room)
+    assert F.dottest(batch=2) <= 100 * max(F.shape) * EPS[F.dtype.char]
+
+
+def test_views_and_copies(made):
+    F, dense, room = made
+    for G, expected in (
+        (F.T, dense.T),
+        (F.H, dense.conj().T),
+        (F.conj(), dense.conj()),
+        (F.conjugate(), dense.conj()),
+        (F.T.T, dense),
+        (F.real, dense.real),
+        (F.imag, dense.imag),
+        (copy.copy(F), dense),
+        (copy.deepcopy(F), dense),
+        (F.astype(np.result_type(F.dtype, "complex128")), dense),
+        (F.astype(F.dtype), dense),
+    ):
+        close(G.toarray(), expected, room)
+    assert F.astype(F.dtype) is F
+    assert F.real.dtype.kind == F.imag.dtype.kind == "f"
+    close(np.asarray(F), dense, room)
+    assert F.toarray("complex128").dtype == "complex128"
+    with pytest.raises(ValueError, match="copy is False"):
+        np.array(F, copy=False)
+
+
+def test_arithmetic(made):
+    F, dense, room = made
+    m, n = F.shape
+    A = matrix(m, n, 5)
+    for G, expected in (
+        (2 * F, 2 * dense),
+        (F * 2.5, 2.5 * dense),
+        (F * np.array(2.0), 2 * dense),
+        (F * (1 + 2j), (1 + 2j) * dense),
+        (F / 4, dense / 4),
+        (-F, -dense),
+        (F + F, 2 * dense),
+        (F - F.conj(), dense - dense.conj()),
+        (F + A, dense + A),
+        (A - F, A - dense),
+        (F + scipy.sparse.csr_array(A), dense + A),
+        (F.H @ F, dense.conj().T @ dense),
+        (F @ F.T + 1.5 * (F @ F.T), 2.5 * dense @ dense.T),
+        (pp.hstack([F, A]), np.hstack([dense, A])),
+        (pp.vstack([A, F]), np.vstack([A, dense])),
+        (pp.block_diag([F, [[2.0]]]), np.block([[dense, np.zeros((m, 1))], [np.zeros((1, n)), 2]])),
+        (pp.kron(F, [[1.0, 2.0]]), np.kron(dense, [[1.0, 2.0]])),
+        (pp.Composition([np.arange(1.0, m + 1), F]), np.arange(1.0, m + 1)[:, None] * dense),
+    ):
+        assert isinstance(G, pp.Operator)
+        scale = max(1.0, float(np.abs(expected).max())) * max(m, n)
+        close(G.toarray(), expected, 10 * room * scale)
+        x = vectors(G.shape[1], G.dtype)
+        close(G @ x, expected @ x, 100 * room * scale)
+        close(G.T.toarray(), expected.T, 10 * room * scale)
+    if m == n:
+        close((F**2).toarray(), dense @ dense, 10 * room * m * max(1, np.abs(dense).max()))
+        close((F**0).toarray(), np.eye(n), 0)
+    else:
+        with pytest.raises(ValueError, match="square"):
+            F**2
+
+
+def test_slices(made):
+    F, dense, room = made
+    m, n = F.shape
+    close(F[1:, ::2].toarray(), dense[1:, ::2], room)
+    close(F[:, [0, -1]].toarray(), dense[:, [0, -1]], room)
+    close(F[np.arange(m) % 2 == 0].toarray(), dense[::2], room)
+    close(F[1], dense[1], room)
+    close(F[:, -1], dense[:, -1], room)
+    close(F[::2, 0], dense[::2, 0], room)
+    assert abs(F[0, n - 1] - dense[0, n - 1]) <= room
+    assert F[:] is F
+    for key in (m, (0, n), [m], np.ones(m + 1, bool), (0, 0, 0), [0.5], slice(0, 0), ...):
+        with pytest.raises((IndexError, TypeError)):
+            F[key]
+
+
+def test_numbers(made):
+    F, dense, _ = made
+    for ord in ("fro", 1, 2, np.inf):
+        expected = np.linalg.norm(dense, ord)
+        assert abs(F.norm(ord) - expected) <= 100 * max(F.shape) * EPS[F.dtype.char] * expected
+    with pytest.raises(ValueError, match="ord is 3"):
+        F.norm(3)
+    assert F.nnz >= 0
+    assert F.nbytes >= 0
+    assert f"{F.shape[0]}x{F.shape[1]}" in repr(F)
+
+
+def test_inverses_are_right_or_refused(made):
+    F, dense, room = made
+    try:
+        G = F.inv()
+    except ValueError:
+        return
+    spread = np.linalg.cond(dense)
+    close((G @ F).toarray(), np.eye(F.shape[1]), 100 * room * spread)
+    close((F.T.inv() @ F.T).toarray(), np.eye(F.shape[1]), 100 * room * spread)
+    close((3 * F).inv().toarray(), G.toarray() / 3, 100 * room * spread)
+    close((F**-1).toarray(), G.toarray(), 100 * room * spread)
+
+
+def test_pickles_and_files(made, tmp_path, request):
+    F, _, _ = made
+    x = vectors((F.shape[1], 2), F.dtype)
+    again = pickle.loads(pickle.dumps(F))
+    assert type(again) is type(F)
+    assert np.array_equal(again @ x, F @ x)
+    path = tmp_path / "F.npz"
+    if "foreign" in request.node.name:
+        with pytest.raises(TypeError, match="isn't papilio's"):
+            F.save(path)
+        assert not list(tmp_path.iterdir())
+        return
+    F.save(path)
+    loaded = pp.load(path)
+    assert type(loaded) is type(F)
+    assert loaded.dtype == F.dtype
+    assert np.array_equal(loaded @ x, F @ x)
+    try:
+        inverse = F.inv()
+    except ValueError:
+        with pytest.raises(ValueError):
+            loaded.inv()
+    else:
+        y = vectors((F.shape[0], 2), F.dtype)
+        assert np.allclose(loaded.inv() @ y, inverse @ y)
+
+
+def test_plans(made):
+    F, _, _ = made
+    plan = F.plan(4)
+    assert str(plan)
+    assert plan.predicted >= 0
+    assert pp.plan(F, 4).text == plan.text
+    with pytest.raises(ValueError, match="batch is 0"):
+        F.plan(0)
+
+
+@pytest.mark.parametrize("operand", [scipy.sparse.eye_array(12), "x", None, object()])
+def test_what_is_no_array_is_refused(operand):
+    for name in ("Butterfly", "Composition", "sum", "slice"):
+        F = OPERATORS[name]()
+        with pytest.raises((TypeError, ValueError)):
+            F @ operand
+        with pytest.raises((TypeError, ValueError)):
+            F.apply(operand)
+
+
+def test_shapes_that_do_not_fit_are_named():
+    F = T.dct(12)
+    with pytest.raises(ValueError, match=r"\(12, 12\).*\(8, 8\)"):
+        F @ T.dct(8)
+    with pytest.raises(ValueError, match=r"\(12, 12\).*\(8, 8\)"):
+        F + T.dct(8)
+    with pytest.raises(ValueError, match="rows"):
+        pp.hstack([F, T.dct(8)])
+    with pytest.raises(ValueError, match="operators is empty"):
+        pp.vstack([])
+    with pytest.raises(TypeError):
+        F + 1
+    with pytest.raises(TypeError):
+        F / F
+    with pytest.raises(TypeError, match="exponent"):
+        F**0.5
+
+
+def test_scipy_operators_combine_from_both_sides():
+    F, A = T.dct(12), matrix(12, 12)
+    foreign = aslinearoperator(A)
+    x = vectors(12, "float64")
+    dense = F.toarray()
+    assert np.allclose((F @ foreign) @ x, dense @ A @ x)
+    assert np.allclose((F + foreign) @ x, (dense + A) @ x)
+    assert np.allclose((F @ foreign).T @ x, (dense @ A).T @ x)
+    assert np.allclose((foreign @ F) @ x, A @ dense @ x)
+
+
+def test_in_place_products_of_complex_vectors_keep_infinities_apart():
+    F = pp.Composition([np.array([1j, 1.0]), np.array([2.0, 3.0])])
+    x = np.array([np.inf + 1j, 1.0 + 0j])
+    y = F @ x
+    assert y[1] == 3
+    assert np.isinf(y[0].imag)
