@@ -97,8 +97,8 @@ class Accuracy(Case):
         own, others = relative(F @ x, expected), relative(peer(x, self.norm), expected)
         eps = float(np.finfo(real).eps)
         # Twice SciPy's error, and for what it happens to get exactly half a rounding more; the
-        # log is that of the steps.
-        bound = 2 * others + eps * (0.4 + 0.06 * math.log2(self.n + 1))
+        # log is that of the steps, and the error of few entries scatters as 1 / sqrt(n).
+        bound = 2 * others + eps * (0.4 + 0.06 * math.log2(self.n + 1) + self.n**-0.5)
         assert own <= bound, (
             f"{own / eps:.2f} eps, SciPy {others / eps:.2f}, bound {bound / eps:.2f}"
         )

@@ -274,7 +274,7 @@ class Factorization(Case):
             other = view.report
             if other is None:
                 continue
-            turned = view._transposed != F._transposed
+            turned = view._side & 1 != F._side & 1
             assert other.relative_error == report.relative_error
             assert (other.lower_bound, other.norm) == (report.lower_bound, report.norm)
             step = -1 if turned else 1

@@ -147,7 +147,7 @@ class Products(Case):
         data: Any = F._data
         given = "neither" if self.given == "strided" else CONTIGUOUS[self._along_vectors()]
         for wanted in CONTIGUOUS:
-            data.operator.force(F._transposed, (vectors, given, wanted), choice)
+            data.operator.force(bool(F._side & 1), (vectors, given, wanted), choice)
 
     def _along_vectors(self) -> bool:
         """Whether neighbours in the memory of x are entries of one vector."""

@@ -7,6 +7,7 @@ absolute values; `amplitude` is the norm of that, relative to the matrix's.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,10 @@ def error(F: Any, A: Array) -> float:
 
 def amplitude(F: Any, size: np.longdouble) -> float:
     """How much larger than the matrix, of norm `size`, the products are that it is a sum of."""
-    if size == 0:
-        return 1.0
-    parts = product(F.architecture, [abs(values) for values in F.factors])
-    return max(1.0, float(norm(parts) / size))
+    parts = norm(product(F.architecture, [abs(values) for values in F.factors]))
+    if size == 0:  # all of it may have cancelled
+        return math.inf if parts > 0 else 1.0
+    return max(1.0, float(parts / size))
 
 
 def moderate(A: Array) -> Array:

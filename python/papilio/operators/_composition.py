@@ -44,7 +44,7 @@ class Composition(Operator):
         The factors, left to right: each an operator of papilio, a SciPy sparse matrix, a dense
         matrix, a vector (the diagonal of a matrix), or any `scipy.sparse.linalg.LinearOperator`.
         Matrices are copied; integers and bools become float64. A dense matrix becomes a butterfly
-        of one factor.
+        of one factor. Parts of another precision than the product's are converted.
     inverse : callable, optional
         Returns the inverse operator, if there is one that is known exactly. Default: the product
         of the parts' inverses, if all are known.
@@ -77,7 +77,7 @@ class Composition(Operator):
     array([ 2., -2.,  2., -2.])
     """
 
-    lowers, needs_complex = True, True  # its parts are, one by one
+    needs_complex = True
     _parts: tuple[Part, ...]
     _inverse: _Inverse | None
     _runs: tuple[Any, ...]  # the parts, left to right, once they are compiled
@@ -100,18 +100,23 @@ class Composition(Operator):
                     f"parts[{n - 1}] has shape {made[n - 1].shape} but parts[{n}] has shape "
                     f"{made[n].shape}: columns and rows differ"
                 )
-        self._parts = tuple(made)
+        dtype = np.result_type(*(part.dtype for part in made))
+        real = np.dtype(dtype.char.lower())
+        self._parts = tuple(_in_precision(part, real) for part in made)
         self._inverse = inverse
         self._plain = self._plain_at_first
         self._runs = ()
-        self._set_up(
-            np.result_type(*(part.dtype for part in made)), (made[0].shape[0], made[-1].shape[1])
-        )
+        self._set_up(dtype, (made[0].shape[0], made[-1].shape[1]))
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """The factors, left to right."""
         return self._parts
+
+    @property
+    def lowers(self) -> bool:
+        """Whether all parts add themselves to the core's steps."""
+        return all(part.lowers for part in self._parts)
 
     @property
     def nnz(self) -> int:
@@ -162,13 +167,13 @@ class Composition(Operator):
         known: list[Any] = []
         for part in (*self._parts, None):
             if part is not None and part.lowers:
-                known.append(_in_precision(part, real))
+                known.append(part)
                 continue
             if known:
                 runs.append(lower(known, real))
                 known = []
             if part is not None:
-                runs.append(_in_precision(part, real))
+                runs.append(part)
         self._runs = tuple(runs)
         only = self._only_run()
         self._plain = only.core.multiplier(0) if only else _not_plain

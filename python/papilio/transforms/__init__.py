@@ -3,8 +3,8 @@
 Normalizations are named as in `scipy.fft`: ``norm="backward"`` (the default) scales the inverse
 only, ``"forward"`` the transform only, ``"ortho"`` both by the square root.
 
-Operators are immutable; the last 64 of at most 4096 rows are remembered, so that the same call gives
-the same operator at once.
+Operators are immutable; the last 64 of at most 4096 rows are remembered, so that the same call
+gives the same operator at once.
 
 NaN and infinity in the input of a product spread over all outputs that their sums reach: of
 Fourier, cosine, sine and Hartley transforms, convolutions and shifts all of that vector's outputs,
