@@ -6,6 +6,7 @@ Multiply by them fast (`Butterfly`), find them in dense matrices with a certifie
 
 from . import kernels, permutations, transforms
 from ._chains.architecture import Architecture
+from ._chains.factors import Factors
 from ._chains.pattern import Pattern
 from ._core import build_info as _build_info
 from ._legacy import find_old_names as _find_old_names
@@ -46,6 +47,7 @@ __all__ = [
     "CompressionReport",
     "CompressionWarning",
     "DivergingFactorsWarning",
+    "Factors",
     "FixedSupportResult",
     "IncompressibleError",
     "Operator",
