@@ -168,6 +168,27 @@ def one_of(value: Any, name: str, choices: Sequence[str]) -> str:
     raise ValueError(f"{name} is {shown(value)}, expected {wanted}")
 
 
+def number_of(value: Any, name: str, choices: Sequence[int]) -> int:
+    """Return a whole number that is one of `choices`, or raise naming them."""
+    number = whole_number(value, name)
+    if number not in choices:
+        *others, last = map(str, choices)
+        raise ValueError(f"{name} is {number}, expected {', '.join(others)} or {last}")
+    return number
+
+
+def generator(seed: Any, name: str = "seed") -> np.random.Generator:
+    """Return the generator of random numbers of a seed: a whole number, or a Generator itself."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    try:
+        return np.random.default_rng(whole_number(seed, name, 0))
+    except TypeError:
+        raise TypeError(
+            f"{name} is {shown(seed)}, expected a whole number or a numpy.random.Generator"
+        ) from None
+
+
 def axis_number(value: Any, ndim: int, name: str = "axis", of: str = "x") -> int:
     """Return an axis of an array of `ndim` axes, counted from 0."""
     axis = whole_number(value, name)

@@ -12,7 +12,7 @@ import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._util.checks import positive_int
+from .._util.checks import finite_number, length, number_of, real_number, shown, whole_number
 from .._util.dtypes import as_array
 from .._util.legendre import Angles, legendre_polynomials
 
@@ -137,15 +137,16 @@ def _inner_product_wave(rows: _Array, columns: _Array) -> Callable[[Any, Any], _
 
 
 def _modes(modes: int | Sequence[int], dimensions: int) -> _Array:
-    counts = [modes] if isinstance(modes, int | np.integer) else list(modes)
+    if isinstance(modes, Sequence | np.ndarray) and np.ndim(modes):
+        counts = [length(count, f"modes[{d}]") for d, count in enumerate(modes)]
+    else:
+        counts = [length(modes, "modes")]
     if len(counts) != dimensions:
         raise ValueError(
-            f"modes is {modes!r}, expected {dimensions} numbers: one per dimension of the points"
+            f"modes is {shown(modes)}, expected {dimensions} numbers: one per dimension of the "
+            "points"
         )
-    axes = [
-        np.arange(-(positive_int(count, f"modes[{d}]") // 2), (count + 1) // 2)
-        for d, count in enumerate(counts)
-    ]
+    axes = [np.arange(-(count // 2), (count + 1) // 2) for count in counts]
     return (
         np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dimensions).astype(float)
     )
@@ -219,10 +220,8 @@ def nudft(
     >>> bool(np.allclose(A.toarray() @ np.ones(4), [4, 0, 0, 0]))
     True
     """
-    if kind not in (1, 2, 3):
-        raise ValueError(f"kind is {kind!r}, expected 1, 2 or 3")
-    if sign not in (-1, 1):
-        raise ValueError(f"sign is {sign!r}, expected -1 or 1")
+    kind = number_of(kind, "kind", (1, 2, 3))
+    sign = number_of(sign, "sign", (-1, 1))
     x = _points(points, "points", (1, 2))
     if kind == 3:
         if frequencies is None:
@@ -271,9 +270,8 @@ def fio(n: int, variant: int = 1) -> Kernel:
     >>> abs(pp.kernels.fio(8).toarray()).max().round(12)
     np.float64(1.0)
     """
-    n = positive_int(n, "n")
-    if variant not in (1, 2):
-        raise ValueError(f"variant is {variant!r}, expected 1 or 2")
+    n = length(n, "n")
+    variant = number_of(variant, "variant", (1, 2))
     x = np.arange(n) / n
     k = np.arange(n) - n / 2
     size = np.abs(k)
@@ -317,7 +315,7 @@ def fio2d(n: int) -> Kernel:
     >>> pp.kernels.fio2d(4).shape
     (16, 16)
     """
-    n = positive_int(n, "n")
+    n = length(n, "n")
     i, j = (axis.ravel() for axis in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
     x1, x2 = i / n, j / n
     k1, k2 = i - n / 2, j - n / 2
@@ -351,7 +349,7 @@ def hankel(n: int) -> Kernel:
     >>> pp.kernels.hankel(8).dtype
     dtype('complex128')
     """
-    n = positive_int(n, "n")
+    n = length(n, "n")
     argument = n + 2 * np.pi / 3 * np.arange(n)
 
     def entries(i: Any, j: Any) -> _Array:
@@ -382,9 +380,8 @@ def bessel(n: int, order: float = 0.0) -> Kernel:
     >>> pp.kernels.bessel(4).toarray()[0]
     array([1., 1., 1., 1.])
     """
-    n = positive_int(n, "n")
-    if not (math.isfinite(order) and order >= 0):
-        raise ValueError(f"order is {order!r}, expected a number of at least 0")
+    n = length(n, "n")
+    order = finite_number(order, "order")
     r, w = np.arange(n) / n, np.pi * np.arange(1, n + 1)
     if order == 0:
         return _kernel("bessel", (n, n), lambda i, j: scipy.special.j0(r[i] * w[j]), real=True)
@@ -429,10 +426,10 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
     angles = _points(theta, "theta", (1,))[:, 0]
     if angles.min() < 0 or angles.max() > np.pi:
         raise ValueError("theta must lie between 0 and pi")
-    degrees = positive_int(degrees, "degrees")
-    if isinstance(order, bool) or not isinstance(order, int | np.integer) or not 0 <= order <= 80:
-        raise ValueError(f"order is {order!r}, expected a whole number from 0 to 80")
-    m = int(order)
+    degrees = length(degrees, "degrees")
+    m = whole_number(order, "order", 0)
+    if m > 80:
+        raise ValueError(f"order is {m}, expected a whole number from 0 to 80")
     cosine, sine, turns = np.cos(angles), np.sin(angles) ** m, Angles.of(angles)
     l = np.arange(m, m + degrees)
     # P_l^m = (2m-1)!! sin^m C_{l-m}^{(m+1/2)}, and its norm by Gamma functions.
@@ -477,8 +474,7 @@ def helmholtz(targets: ArrayLike, sources: ArrayLike, wavenumber: float) -> Kern
     """
     x = _points(targets, "targets", (2, 3))
     y = _points(sources, "sources", (x.shape[1],))
-    if not (math.isfinite(wavenumber) and wavenumber > 0):
-        raise ValueError(f"wavenumber is {wavenumber!r}, expected a number above 0")
+    wavenumber = finite_number(wavenumber, "wavenumber", positive=True)
     dimensions = x.shape[1]
 
     def entries(i: Any, j: Any) -> _Array:
@@ -525,7 +521,7 @@ def radon(n: int) -> Kernel:
     >>> pp.kernels.radon(4).shape
     (16, 16)
     """
-    n = positive_int(n, "n")
+    n = length(n, "n")
     first, second = (
         axis.ravel() for axis in np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
     )
@@ -566,10 +562,11 @@ def fractional_fourier(n: int, order: float) -> Kernel:
     >>> bool(np.allclose(A @ A.conj().T, np.eye(16)))
     True
     """
-    n = positive_int(n, "n")
-    angle = order * np.pi / 2
-    if not math.isfinite(order) or abs(math.sin(angle)) < 1e-9:
-        raise ValueError(f"order is {order!r}, expected a number that isn't even")
+    n = length(n, "n")
+    order = real_number(order, "order")
+    angle = math.remainder(order, 4) * np.pi / 2  # exact: the transform has the period 4
+    if abs(math.sin(angle)) < 1e-9:
+        raise ValueError(f"order is {order}, expected a number that isn't even")
     cot, csc = 1 / math.tan(angle), 1 / math.sin(angle)
     u = (np.arange(n) - n / 2) / math.sqrt(n)
     scale = complex(np.sqrt((1 - 1j * cot) / n))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._util.arrays import CHUNK_BYTES, unit_columns
-from .._util.checks import shown, whole_number
+from .._util.checks import generator, length, shown, whole_number
 from .._util.dtypes import is_scalar
 from ._norms import norm
 from ._pickling import reduced
@@ -146,6 +146,8 @@ class Operator(Products):
             other = other[()]
         if not is_scalar(other) or isinstance(other, str | bytes):
             return NotImplemented
+        if other == 0:
+            raise ZeroDivisionError(f"other is {shown(other)}, expected a number that isn't zero")
         return self * (1 / other)
 
     def __neg__(self) -> Any:
@@ -274,8 +276,8 @@ class Operator(Products):
         >>> pp.transforms.dct(100).dottest() < 1e-14
         True
         """
-        batch = whole_number(batch, "batch", 1)
-        rng = np.random.default_rng(seed)
+        batch = length(batch, "batch")
+        rng = generator(seed)
         x, y = (self._noise(rng, size, batch) for size in self.shape[::-1])
         product, back = self.apply(x), self._adjoint().apply(y)
         wide = np.result_type(product.dtype, np.float64)

@@ -82,7 +82,8 @@ class Blocks(Operator):
                 if first:
                     rows[...] = product
                 else:
-                    rows += product
+                    with np.errstate(invalid="ignore", over="ignore"):  # they flow as IEEE says
+                        rows += product
 
     def _make_transpose(self) -> Blocks:
         terms = [(column, row, operator.T) for row, column, operator in self.terms]

@@ -21,6 +21,8 @@ from ._files import save
 from ._parts import Pairs, Sparse
 from ._planning import plan_of
 
+_LARGEST_POWER = 1000  # each is a part of the product
+
 
 def product(left: Any, right: Any) -> Composition:
     """``left @ right``, one after the other."""
@@ -38,9 +40,7 @@ def _inverse_product(F: Operator, G: Operator) -> Any:
 
 def total(left: Any, right: Any) -> Any:
     """``left + right`` of operators or matrices."""
-    if np.ndim(left) == 0 and not _has_two_axes(left):
-        return NotImplemented
-    if np.ndim(right) == 0 and not _has_two_axes(right):
+    if not (_has_two_axes(left) and _has_two_axes(right)):
         return NotImplemented
     F, G = as_operator(left, "left"), as_operator(right, "right")
     if F.shape != G.shape:
@@ -49,7 +49,8 @@ def total(left: Any, right: Any) -> Any:
 
 
 def _has_two_axes(value: Any) -> bool:
-    return len(getattr(value, "shape", ())) == 2
+    shape = getattr(value, "shape", ())
+    return isinstance(shape, tuple) and len(shape) == 2
 
 
 def _terms(F: Operator) -> Sequence[Any]:
@@ -76,6 +77,8 @@ def power(F: Operator, exponent: int) -> Any:
     """F applied so many times."""
     if F.shape[0] != F.shape[1]:
         raise ValueError(f"the operator has shape {F.shape}, expected a square one for a power")
+    if abs(exponent) > _LARGEST_POWER:
+        raise ValueError(f"exponent is {shown(exponent)}, expected at most {_LARGEST_POWER}")
     if exponent < 0:
         return power(F.inv(), -exponent)
     if exponent == 0:
@@ -95,7 +98,7 @@ def selected(F: Operator, key: Any) -> Any:
     keys = key if isinstance(key, tuple) else (key, slice(None))
     if len(keys) > 2:
         raise IndexError(f"an operator has 2 axes, but {len(keys)} indices came")
-    keys = (*keys, slice(None)) if len(keys) == 1 else keys
+    keys = (*keys, slice(None), slice(None))[:2]
     wanted = [_places(k, size) for k, size in zip(keys, F.shape, strict=True)]
     rows, columns = wanted
     if isinstance(columns, int):

@@ -47,8 +47,9 @@ class Compiled:
                 return
             for part, target in chunks(x, out, axis):
                 real, imag = self.product(part.real, axis), self.product(part.imag, axis)
-                np.subtract(real.real, imag.imag, out=target.real)  # target may be x: it was read
-                np.add(real.imag, imag.real, out=target.imag)
+                with np.errstate(invalid="ignore", over="ignore"):  # they flow as IEEE says
+                    np.subtract(real.real, imag.imag, out=target.real)  # x was read, if it's x
+                    np.add(real.imag, imag.real, out=target.imag)
         elif x.dtype == self.takes and readable_in_place(x):
             self.core.apply(x, out, axis, self.side)
         else:

@@ -21,7 +21,7 @@ def norm(F: Any, ord: Any) -> float:
     """See `Operator.norm`."""
     if isinstance(ord, str) and ord == "fro":
         return float(math.hypot(*(safe_norm(columns) for columns in _columns(F))))
-    if not isinstance(ord, str) and np.ndim(ord) == 0:
+    if isinstance(ord, int | float | np.integer | np.floating):
         if ord == 1:
             return max(float(np.abs(columns).sum(axis=0).max()) for columns in _columns(F))
         if ord == np.inf:

@@ -139,7 +139,7 @@ class Products(LinearOperator):  # type: ignore[misc]
         >>> pp.transforms.hadamard(2).dot([1.0, 2.0])
         array([ 3., -1.])
         """
-        return self * x if np.ndim(x) == 0 and not isinstance(x, LinearOperator) else self @ x
+        return self * x if is_scalar(x) else self @ x
 
     def _times(self, other: LinearOperator) -> Any:
         raise NotImplementedError

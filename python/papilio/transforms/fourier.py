@@ -15,7 +15,7 @@ from .._chains.factors import Factors
 from .._util.dtypes import SUPPORTED, as_dtype
 from .._util.roots import roots_of_unity
 from ..operators import Butterfly, Composition, Pairs, Sparse, butterfly_of
-from .common import Axes, Shape, kept, or_dense, over_axes, scale_of
+from .common import Axes, Shape, kept, norm_name, or_dense, over_axes, scale_of
 
 # Radices whose factors have no structure that the planner knows: p n values are read.
 _LARGEST_RADIX = 13
@@ -90,9 +90,9 @@ def idft(
 def _fourier_of(
     n: Any, dtype: Any, axes: Axes, norm: Any, inverse: bool
 ) -> Butterfly | Composition:
-    chosen = as_dtype(dtype, COMPLEX)
+    chosen, named = as_dtype(dtype, COMPLEX), norm_name(norm)
     transform: Butterfly | Composition = over_axes(
-        n, axes, lambda length: _fourier(length, chosen, norm, inverse)
+        n, axes, lambda length: _fourier(length, chosen, named, inverse)
     )
     return transform
 
@@ -134,14 +134,14 @@ def rdft(
     >>> bool(np.allclose(pp.transforms.rdft(8) @ x, np.fft.rfft(x)))
     True
     """
-    chosen = as_dtype(dtype, REAL)
+    chosen, named = as_dtype(dtype, REAL), norm_name(norm)
     complex_dtype = np.result_type(chosen, np.complex64)
 
     transform: Composition = over_axes(
         n,
         axes,
-        lambda length: _fourier(length, complex_dtype, norm, False),
-        lambda length: _rdft(length, chosen, norm),
+        lambda length: _fourier(length, complex_dtype, named, False),
+        lambda length: _rdft(length, chosen, named),
     )
     return transform
 
@@ -183,9 +183,9 @@ def hartley(
     >>> bool(np.allclose(pp.transforms.hartley(6) @ x, f.real - f.imag))
     True
     """
-    chosen = as_dtype(dtype, REAL)
+    chosen, named = as_dtype(dtype, REAL), norm_name(norm)
     transform: Composition = over_axes(
-        n, axes, lambda length: _hartley(length, chosen, norm, False)
+        n, axes, lambda length: _hartley(length, chosen, named, False)
     )
     return transform
 

@@ -13,7 +13,7 @@ from .._chains.index_orders import bit_reversal
 from .._util.checks import one_of, power_of_two
 from .._util.dtypes import SUPPORTED, as_dtype
 from ..operators import Butterfly, butterfly_of
-from .common import Axes, Shape, kept, over_axes, scale_of
+from .common import Axes, Shape, kept, norm_name, over_axes, scale_of
 
 _ORDERS = ("natural", "dyadic", "sequency")
 
@@ -71,8 +71,10 @@ def hadamard(
     array([ 1.,  1., -1., -1.])
     """
     chosen = as_dtype(dtype, SUPPORTED)
-    order = one_of(order, "order", _ORDERS)
-    transform: Butterfly = over_axes(n, axes, lambda length: _hadamard(length, chosen, order, norm))
+    order, named = one_of(order, "order", _ORDERS), norm_name(norm)
+    transform: Butterfly = over_axes(
+        n, axes, lambda length: _hadamard(length, chosen, order, named)
+    )
     return transform
 
 
