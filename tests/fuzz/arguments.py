@@ -322,7 +322,10 @@ FUNCTIONS: dict[str, Function] = {
             "row_permutation": lambda: None, "column_permutation": lambda: "bit_reversal",
             "overwrite_a": lambda: False, "progress": lambda: False,
         },
-        {"architecture": "row_radices|radices|[abcd],? ", "tol": "max_rank", "A": "rows of A|product of A"},
+        {
+            "architecture": "row_radices|radices|[abcd],? ", "tol": "max_rank",
+            "A": "rows of A|product of A",
+        },
     ),
     "best_architecture": Function(
         pp.best_architecture,

@@ -41,6 +41,8 @@ COMPOSITIONS: dict[str, Callable[[], Any]] = {
     "axes": lambda: T.dct((2, 18)),
     "section": lambda: pp.Section(T.hadamard(8), (5, 7)),
     "inverse": lambda: T.shift(6, 0.25),
+    "sum": lambda: T.dct(6) + 2 * T.hartley(6) - np.eye(6),
+    "blocks": lambda: pp.block_diag([T.dft(6)[:, ::2], T.dct(4).imag, T.dft(5).real]),
 }
 
 
@@ -48,13 +50,11 @@ COMPOSITIONS: dict[str, Callable[[], Any]] = {
 def original(name: str) -> tuple[Any, np.ndarray, bytes, tuple[Any, ...]]:
     """The operator, its matrix, its file, and what `seen` tells of it."""
     F = (OPERATORS | COMPOSITIONS)[name]()
-    content = b""
-    if name in OPERATORS:
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "F.npz")
-            F.save(path)
-            with open(path, "rb") as file:
-                content = file.read()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "F.npz")
+        F.save(path)
+        with open(path, "rb") as file:
+            content = file.read()
     return F, F.toarray(), content, seen(F)
 
 
@@ -68,7 +68,7 @@ def seen(F: Any) -> tuple[Any, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class SavedFile(Case):
-    """A saved Butterfly with some damage."""
+    """A saved operator with some damage."""
 
     family: ClassVar[str] = "files"
 
@@ -80,7 +80,7 @@ class SavedFile(Case):
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
         return cls(
-            str(rng.choice(list(OPERATORS))),
+            str(rng.choice([*OPERATORS, *COMPOSITIONS])),
             str(rng.choice(["bits", "bytes", "cut", "grown", "moved", *_MEMBERS])),
             tuple(int(n) for n in rng.integers(0, 1 << 20, int(rng.integers(1, 5)))),
             int(rng.integers(1 << 31)),
@@ -154,7 +154,11 @@ def _change(members: dict[str, Any], rng: np.random.Generator) -> None:
     name = str(rng.choice(list(members)))
     array = np.array(members[name])
     if array.size:
-        array.flat[int(rng.integers(array.size))] += rng.choice([-1, 1, 2**31, -(2**62)])
+        at = int(rng.integers(array.size))
+        if array.itemsize == 1:
+            array.flat[at] ^= 1 << int(rng.integers(8))
+        else:
+            array.flat[at] += rng.choice([-1, 1, 2**31, -(2**62)]).astype(array.dtype)
     members[name] = array
 
 

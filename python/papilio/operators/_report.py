@@ -91,9 +91,14 @@ class Report:
         return self.relative_error / self.lower_bound
 
     @property
-    def meets_tolerance(self) -> bool | None:
+    def reached(self) -> bool | None:
         """Whether the error is at most `tolerance`; None if none was asked for."""
         return None if self.tolerance is None else self.relative_error <= self.tolerance
+
+    @property
+    def meets_tolerance(self) -> bool | None:
+        """The name of `reached` in papilio 0.1."""
+        return self.reached
 
     @property
     def theorem(self) -> str:
@@ -133,7 +138,7 @@ class Report:
             f"  split errors      {', '.join(f'{e:.1e}' for e in self.split_errors) or 'none'}",
         ]
         if self.tolerance is not None:
-            if self.meets_tolerance:
+            if self.reached:
                 lines.append(f"  tolerance         {self.tolerance:.1e}: met")
             else:
                 capped = "" if self.max_rank is None else f", with ranks of at most {self.max_rank}"
