@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import sys
 import warnings
 
 import numpy as np
@@ -10,7 +9,10 @@ import pytest
 
 import papilio as pp
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
+    pytest.mark.engines,
+]
 
 
 def big_product():
@@ -55,24 +57,3 @@ def test_joblib_backends_give_the_same_result(threads, backend):
             joblib.delayed(big_product)() for _ in range(3)
         )
     assert all(np.array_equal(result, expected) for result in results)
-
-
-def test_threads_come_from_the_environment():
-    import subprocess
-
-    program = "import papilio; print(papilio.get_num_threads())"
-    environment = os.environ | {"PAPILIO_NUM_THREADS": "3"}
-    run = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == "3"
-    environment["PAPILIO_NUM_THREADS"] = "many"
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 1
-    assert "PAPILIO_NUM_THREADS is 'many'" in run.stderr
