@@ -9,10 +9,7 @@ import pytest
 
 import papilio as pp
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
-    pytest.mark.engines,
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
 
 def big_product():
@@ -26,6 +23,7 @@ def child(queue):
     queue.put((pp.get_num_threads(), float(result.sum()), error))
 
 
+@pytest.mark.engines
 def test_a_forked_child_multiplies_and_factorizes_with_its_own_threads(threads):
     threads(2)
     expected = float(big_product().sum())

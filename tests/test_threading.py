@@ -36,15 +36,7 @@ def test_marked_tests_under_the_other_engines():
         assert " passed" in result.stdout
 
 
-def test_the_engine_comes_from_the_environment():
-    program = "import papilio.config as c; print(c.config()['threading'])"
-    for engine in ENGINES:
-        assert run_program(program, PAPILIO_THREADING=engine) == f"{engine}\n"
-    assert run_program(program, PAPILIO_THREADING="") == f"{ENGINES[0]}\n"
-    assert config()["available threading"] == ENGINES
-
-
-@pytest.mark.parametrize("engine", ["tbb", "OpenMP", "pool,openmp"])
+@pytest.mark.parametrize("engine", ["tbb", "OpenMP"])
 def test_an_unknown_engine_fails_the_import(engine):
     result = subprocess.run(
         [sys.executable, "-c", "import papilio"],
@@ -61,7 +53,6 @@ def test_an_unknown_engine_fails_the_import(engine):
 
 
 def test_the_number_of_threads_comes_from_the_environment():
-    assert run_program(COUNT, **UNSET | {"PAPILIO_NUM_THREADS": "3"}) == "3\n"
     assert run_program(COUNT, **UNSET | {"OMP_NUM_THREADS": "5,2"}) == "5\n"
     assert run_program(COUNT, PAPILIO_NUM_THREADS="3", OMP_NUM_THREADS="5") == "3\n"
     result = subprocess.run(
@@ -77,9 +68,13 @@ def test_the_number_of_threads_comes_from_the_environment():
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_no_more_threads_than_the_process_has_cpus():
-    program = f"import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); {COUNT}"
-    for engine in ENGINES:
-        assert run_program(program, PAPILIO_THREADING=engine, **UNSET) == "1\n", engine
+    program = f"""
+        import os
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+        {COUNT}
+        print(papilio._core.threading_engine())
+    """
+    assert run_program(program, PAPILIO_THREADING="", **UNSET) == f"1\n{ENGINES[0]}\n"
 
 
 RESULTS = """
@@ -98,18 +93,19 @@ RESULTS = """
         H = pp.factorize(A, dyadic)
         results = [F @ X, F.apply(X.T, axis=1), D @ Z, G @ x, H.toarray()]
         digests.append(hashlib.sha256(b"".join(y.tobytes() for y in results)).hexdigest())
-    print(json.dumps(digests))
+    print(json.dumps([pp.config.config()["threading"], digests]))
 """
 
 
-def test_the_same_bits_under_every_engine_and_number_of_threads():
-    digests = [
-        digest
-        for engine in ENGINES
-        for digest in json.loads(run_program(RESULTS, PAPILIO_THREADING=engine))
-    ]
+def test_every_engine_runs_when_asked_for_and_gives_the_same_bits():
+    digests = []
+    for engine in ENGINES:
+        ran, found = json.loads(run_program(RESULTS, PAPILIO_THREADING=engine))
+        assert ran == engine
+        digests += found
     assert len(digests) == 3 * len(ENGINES)
     assert len(set(digests)) == 1
+    assert config()["available threading"] == ENGINES
 
 
 INSIDE = """
@@ -168,10 +164,10 @@ def test_forked_children_of_threads_that_multiply_have_threads(engine):
         for thread in threads:
             thread.start()
         try:
-            for _ in range(30):
+            for _ in range(15):
                 child = os.fork()
                 if child == 0:
-                    signal.alarm(20)  # a hang is a failure
+                    signal.alarm(60)  # a hang is a failure
                     good = all(np.array_equal(F @ X, Y) for _ in range(3))
                     good = good and pp.get_num_threads() == 2
                     good = good and pp._core.threading_engine() == "pool"
