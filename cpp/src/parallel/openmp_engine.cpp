@@ -1,6 +1,7 @@
 // The threads of the compiler's OpenMP runtime, which are those of other libraries in the process
 // that use the same runtime. A region ends only when each of its threads has come to its end, also
 // one that found no task: a caller waits for a helper that the system doesn't start in time.
+// Where the system gives it no thread at all, libgomp ends the process.
 #include <omp.h>
 
 #include "parallel/engine.hpp"
