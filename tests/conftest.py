@@ -19,6 +19,12 @@ settings.register_profile(
 settings.load_profile("papilio")
 
 
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "engines: also run under the other threading engines (test_threading.py)"
+    )
+
+
 @pytest.fixture
 def threads():
     """Set the number of threads for one test."""

@@ -1,10 +1,16 @@
-"""Programs in processes of their own, whose memory or speed is looked at."""
+"""Programs in processes of their own: their memory, speed, or environment is what is tested."""
 
 import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
+
+from papilio import _core
+
+#: What can run threads here, the default first; a process chooses one by PAPILIO_THREADING.
+ENGINES = _core.threading_engines()
 
 SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")
 
@@ -13,6 +19,20 @@ at_full_speed = pytest.mark.skipif(SANITIZED, reason="the sanitizer takes its ti
 
 #: For forks of processes whose other threads allocate memory.
 forks_threads = pytest.mark.skipif(SANITIZED, reason="the sanitizer's allocator may hang there")
+
+
+def run_program(program, *, seconds=60, **variables):
+    """Run a Python program with environment variables; its output, and that it ended well."""
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert result.returncode == 0, (result.returncode, result.stderr[-2000:])
+    return result.stdout
 
 
 def printed_number(program):

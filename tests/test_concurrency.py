@@ -2,9 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 
@@ -13,22 +10,9 @@ import pytest
 import scipy.fft
 
 import papilio as pp
-from processes import at_full_speed, forks_threads
+from processes import ENGINES, at_full_speed, forks_threads, run_program
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-
-
-def run_program(program, *, seconds=60):
-    """Run a Python program in a process of its own; its output, and that it ended well."""
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
-    assert result.returncode == 0, (result.returncode, result.stderr[-2000:])
-    return result.stdout
 
 
 def in_threads(*bodies):
@@ -48,6 +32,7 @@ def in_threads(*bodies):
     assert not failures
 
 
+@pytest.mark.engines
 def test_products_in_threads_while_another_tunes_and_forces():
     rng = np.random.default_rng(0)
     F = pp.Butterfly([rng.standard_normal((1 << l, 2, 2, 1 << (5 - l))) for l in range(6)])
@@ -75,6 +60,7 @@ def test_products_in_threads_while_another_tunes_and_forces():
     in_threads(multiply, multiply, tune, force)
 
 
+@pytest.mark.engines
 def test_first_products_of_many_threads():
     for n in range(24, 40):
         F = pp.transforms.dct(n)
@@ -87,7 +73,8 @@ def test_first_products_of_many_threads():
 
 @needs_fork
 @forks_threads
-def test_children_forked_while_threads_plan_can_multiply():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_children_forked_while_threads_plan_can_multiply(engine):
     run_program(
         """
         import os, signal, threading, warnings
@@ -118,11 +105,13 @@ def test_children_forked_while_threads_plan_can_multiply():
         finally:
             stop = True
             thread.join()
-        """
+        """,
+        PAPILIO_THREADING=engine,
     )
 
 
-def test_a_daemon_thread_that_multiplies_doesnt_abort_the_end():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_daemon_thread_that_multiplies_doesnt_abort_the_end(engine):
     for _ in range(2):
         run_program(
             """
@@ -139,11 +128,13 @@ def test_a_daemon_thread_that_multiplies_doesnt_abort_the_end():
             for _ in range(3):
                 threading.Thread(target=work, daemon=True).start()
             time.sleep(0.1)
-            """
+            """,
+            PAPILIO_THREADING=engine,
         )
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+@pytest.mark.engines
 def test_a_signal_handler_may_multiply_in_the_middle_of_a_product():
     rng = np.random.default_rng(1)
     F = pp.Butterfly([rng.standard_normal((1 << l, 2, 2, 1 << (9 - l))) for l in range(10)])
@@ -184,8 +175,10 @@ LONG = {
 
 
 @at_full_speed
-@pytest.mark.parametrize("threads", [1, 2])
-def test_long_work_answers_an_interrupt(threads):
+@pytest.mark.parametrize(
+    ("engine", "threads"), [(ENGINES[0], 1), *[(engine, 2) for engine in ENGINES]]
+)
+def test_long_work_answers_an_interrupt(engine, threads):
     works = ", ".join(f"'{name}': {work}" for name, work in LONG.items())
     program = f"""
         import os, signal, threading, time
@@ -218,7 +211,7 @@ def test_long_work_answers_an_interrupt(threads):
         for name, work in {{{works}}}.items():
             print(name, min(waits(work)))
     """
-    for line in run_program(program).splitlines():
+    for line in run_program(program, PAPILIO_THREADING=engine).splitlines():
         name, wait = line.split()
         assert float(wait) < 0.1, name
 

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import sys
 import warnings
 
 import numpy as np
@@ -24,6 +23,7 @@ def child(queue):
     queue.put((pp.get_num_threads(), float(result.sum()), error))
 
 
+@pytest.mark.engines
 def test_a_forked_child_multiplies_and_factorizes_with_its_own_threads(threads):
     threads(2)
     expected = float(big_product().sum())
@@ -55,24 +55,3 @@ def test_joblib_backends_give_the_same_result(threads, backend):
             joblib.delayed(big_product)() for _ in range(3)
         )
     assert all(np.array_equal(result, expected) for result in results)
-
-
-def test_threads_come_from_the_environment():
-    import subprocess
-
-    program = "import papilio; print(papilio.get_num_threads())"
-    environment = os.environ | {"PAPILIO_NUM_THREADS": "3"}
-    run = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == "3"
-    environment["PAPILIO_NUM_THREADS"] = "many"
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 1
-    assert "PAPILIO_NUM_THREADS is 'many'" in run.stderr

@@ -35,6 +35,15 @@ void check_signals() {
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
+/// Of the OpenMP that this was compiled with, as compilers tell it (201511 is 4.5).
+std::string openmp() {
+#ifdef _OPENMP
+  return std::to_string(_OPENMP);
+#else
+  return "none";
+#endif
+}
+
 void watch_signals() {
   main_thread =
       py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
@@ -53,6 +62,7 @@ void register_config(py::module_& module) {
   try {
     active_isa();
     num_threads();
+    threading_engine();
   } catch (const std::invalid_argument& error) {
     throw py::import_error(error.what());
   }
@@ -60,6 +70,8 @@ void register_config(py::module_& module) {
   module.def("isa", &active_isa);
   module.def("available_isas", &available_isas);
   module.def("cpu", &cpu_name);
+  module.def("threading_engine", &threading_engine);
+  module.def("threading_engines", &threading_engines);
   module.def("get_num_threads", &num_threads);
   module.def("set_num_threads", &set_num_threads);
   module.def("set_thresholds", [](double worth_a_thread, Index large_bytes) {
@@ -70,7 +82,7 @@ void register_config(py::module_& module) {
     return std::map<std::string, std::string>{{"version", PAPILIO_VERSION},
                                               {"compiler", compiler()},
                                               {"cxx", std::to_string(__cplusplus)},
-                                              {"threading", threading_layer()}};
+                                              {"openmp", openmp()}};
   });
 }
 

@@ -18,7 +18,8 @@ def set_num_threads(threads: int) -> None:
     """Set how many threads papilio uses in this process.
 
     The results don't depend on it. The environment variable ``PAPILIO_NUM_THREADS`` sets the
-    default; without it, papilio uses what OpenMP would (``OMP_NUM_THREADS``, else all CPUs).
+    default; without it, papilio uses what ``OMP_NUM_THREADS`` says, else as many threads as there
+    are CPUs in the process's affinity and its cgroups' quotas, both as they are at import.
 
     Parameters
     ----------
@@ -43,8 +44,8 @@ def set_num_threads(threads: int) -> None:
 def get_num_threads() -> int:
     """Return how many threads a call made now may use.
 
-    It is 1 in a forked child: the OpenMP runtime's threads don't survive a fork, and a parallel
-    region there would never end.
+    It is 1 inside a parallel region of another library that uses the same OpenMP runtime. A forked
+    child may use as many as its parent: they are threads of its own.
 
     Examples
     --------
@@ -72,7 +73,9 @@ def config() -> dict[str, Any]:
         "isa": _core.isa(),
         "available ISAs": _core.available_isas(),
         "threads": _core.get_num_threads(),
-        "threading": build["threading"],
+        "threading": _core.threading_engine(),
+        "available threading": _core.threading_engines(),
+        "OpenMP": build["openmp"],
         "compiler": build["compiler"],
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -85,7 +88,10 @@ def show_config() -> None:
     """Print the CPU, the instruction set in use, threads and versions.
 
     The environment variable ``PAPILIO_ISA`` forces an instruction set (``baseline``, ``avx2``,
-    ``avx512``; ``neon`` on ARM); importing papilio fails if the CPU lacks it.
+    ``avx512``; ``neon`` on ARM); importing papilio fails if the CPU lacks it. The environment
+    variable ``PAPILIO_THREADING`` chooses what runs the threads: ``pool`` (threads of papilio's
+    own) or ``openmp`` (those of the compiler's OpenMP runtime, where it has one); importing papilio
+    fails if the build lacks it. In a forked child it is always ``pool``.
 
     Examples
     --------

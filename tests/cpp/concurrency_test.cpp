@@ -1,10 +1,14 @@
 // Products, plans and forks from many threads at once, for the thread sanitizer: no interpreter
-// and no lock of its around them.
+// and no lock of its around them. CTest runs it under both engines (PAPILIO_THREADING); the thread
+// sanitizer doesn't see what OpenMP's runtime synchronizes, and runs it under the pool only.
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -166,6 +170,106 @@ void test_interruption() {
   set_interruption(nullptr);
 }
 
+/// Waits until `ready`, for so long that only what never comes takes longer.
+template <class Ready>
+bool comes(Ready ready) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!ready() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  return ready();
+}
+
+void test_helpers_help() {
+  std::mutex mutex;
+  std::set<std::thread::id> seen;
+  const auto count = [&] {
+    const std::lock_guard<std::mutex> lock(mutex);
+    return seen.size();
+  };
+  parallel(3, [&](int, int) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      seen.insert(std::this_thread::get_id());
+    }
+    check(comes([&] { return count() == 3; }), "three threads run three tasks at once");
+  });
+}
+
+void test_tasks_within_tasks() {
+  std::atomic<int> tasks{0};
+  parallel_for(3, 20, [&](Index) {
+    const auto self = std::this_thread::get_id();
+    check(num_threads() == 1, "a task may use one thread");
+    parallel_for(3, 10, [&](Index) {
+      check(std::this_thread::get_id() == self, "tasks within a task run on its thread");
+      ++tasks;
+    });
+  });
+  check(tasks == 200 && num_threads() == 3, "all tasks within tasks run");
+}
+
+void test_same_bits_for_any_callers_and_threads() {
+  const Values values(n);
+  Planner planner(values.chain);
+  const std::vector<double> expected = product(planner, 40);
+  for (const int threads : {1, 2, 5, 3}) {
+    set_num_threads(threads);
+    in_threads(3, [&](int) {
+      for (int round = 0; round < 20; ++round)
+        check(product(planner, 40) == expected, "the same bits from any callers and threads");
+    });
+  }
+}
+
+/// A helper that is in the middle of a long task ends soon after the caller was interrupted.
+void test_interruption_of_a_helper() {
+  struct Ended {};
+  static std::atomic<bool> wanted{false};
+  set_interruption([] {
+    if (wanted.exchange(false)) throw Ended{};
+  });
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> inside{0};
+  std::atomic<bool> cancelled{false};
+  bool ended = false;
+  try {
+    parallel(2, [&](int, int) {
+      ++inside;
+      comes([&] { return inside == 2; });
+      if (std::this_thread::get_id() == caller) {
+        wanted = true;
+        return;
+      }
+      try {
+        comes([] {
+          poll_interruption();
+          return false;
+        });
+      } catch (const Cancelled&) {
+        cancelled = true;
+        throw;
+      }
+    });
+  } catch (const Ended&) {
+    ended = true;
+  }
+  check(ended && cancelled, "the caller is interrupted while it waits, and its helper ends");
+  set_interruption(nullptr);
+}
+
+#ifdef _OPENMP
+void test_inside_another_region() {
+  const Values values(n);
+  Planner planner(values.chain);
+  const std::vector<double> expected = product(planner, 40);
+#pragma omp parallel num_threads(3)
+  for (int round = 0; round < 10; ++round) {
+    check(num_threads() == 1, "one thread inside a region of somebody else");
+    check(product(planner, 40) == expected, "products inside a region of somebody else");
+  }
+  check(num_threads() == 3 && product(planner, 40) == expected, "and after it");
+}
+#endif
+
 #if defined(__unix__) || defined(__APPLE__)
 /// A child forked while others plan can use every planner.
 void test_forks_while_planning() {
@@ -191,6 +295,36 @@ void test_forks_while_planning() {
   stop = true;
   other.join();
 }
+
+/// A child of a thread that has used all of its helpers has helpers, and so has a child of that.
+void test_forks_after_work() {
+  const auto works = [] {
+    std::atomic<int> inside{0};
+    bool all = true;
+    parallel(2, [&](int, int) {
+      ++inside;
+      if (!comes([&] { return inside == 2; })) all = false;
+    });
+    return all;
+  };
+  check(works(), "two threads before the fork");
+  for (int round = 0; round < 10; ++round) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(60);
+      const bool good = works() && threading_engine() == "pool" && num_threads() == 3;
+      const pid_t grandchild = fork();
+      if (grandchild == 0) _exit(works() ? 0 : 1);
+      int status = 0;
+      waitpid(grandchild, &status, 0);
+      _exit(good && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a forked child has two threads");
+    check(works(), "two threads after the fork");
+  }
+}
 #endif
 
 }  // namespace
@@ -203,10 +337,23 @@ int main(int count, char**) {
   test_compositions_at_once();
   test_failing_phases();
   test_interruption();
-#if defined(__unix__) || defined(__APPLE__)
-  // The thread sanitizer can't follow a child that makes threads: any argument leaves this out.
-  if (count == 1) test_forks_while_planning();
+  test_interruption_of_a_helper();
+  test_helpers_help();
+  test_tasks_within_tasks();
+  test_same_bits_for_any_callers_and_threads();
+  set_num_threads(3);
+#ifdef _OPENMP
+  // Under the thread sanitizer OpenMP's own threads look like races.
+  if (count == 1) test_inside_another_region();
 #endif
+#if defined(__unix__) || defined(__APPLE__)
+  // The thread sanitizer can't follow a child that makes threads: any argument leaves these out.
+  if (count == 1) {
+    test_forks_while_planning();
+    test_forks_after_work();
+  }
+#endif
+  std::printf("%s: ", threading_engine().c_str());
   std::printf(failures ? "%d failed\n" : "all passed\n", failures.load());
   return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,7 +1,9 @@
-// Threads: one place that decides how many run, and a pool that runs them.
+// Threads: one place that decides how many run, and engines that run them.
 #pragma once
 
+#include <string>
 #include <type_traits>
+#include <vector>
 
 #include "papilio/pattern.hpp"
 
@@ -11,7 +13,8 @@ namespace papilio {
 constexpr int most_threads = 4096;
 
 /// The number of threads that papilio may use: set_num_threads, else PAPILIO_NUM_THREADS, else
-/// what OpenMP would use. One inside an OpenMP region of somebody else or one of our own tasks.
+/// OMP_NUM_THREADS or what OpenMP was told since, else the CPUs of the process's affinity and the
+/// quotas of its cgroups. One inside an OpenMP region of somebody else or one of our own tasks.
 int num_threads();
 void set_num_threads(int threads);  // throws std::invalid_argument below 1, above most_threads
 
@@ -22,13 +25,17 @@ int threads_for(Index tasks, double work);
 /// work run on several threads, too.
 void set_worth_a_thread(double work);
 
-/// "pool; OpenMP 4.5" and the like.
-const char* threading_layer();
+/// What runs tasks: the engine that PAPILIO_THREADING names, or the default; throws
+/// std::invalid_argument if this build doesn't have it. A forked child may have another.
+std::string threading_engine();
+
+/// The engines of this build, the default first.
+std::vector<std::string> threading_engines();
 
 /// Runs body(context, phase, task) for all phases and tasks, on the caller and up to threads - 1
-/// helpers of the pool. A phase starts when the one before has ended. Tasks are handed out in
-/// order to whoever is free, and the caller waits only for helpers that took one: a helper that
-/// the system doesn't start in time (another library's threads may hold its core) costs nothing.
+/// helpers of the engine. A phase starts when the one before has ended. Tasks are handed out in
+/// order to whoever is free; a caller that finds the helpers busy with another's tasks does all of
+/// its own, and so does a task that calls this.
 /// The first that a body throws is thrown here, after all ended: no task starts after it. The
 /// caller polls for interruption (interruption.hpp) between tasks; bodies that take longer than
 /// some milliseconds do so themselves.

@@ -7,9 +7,9 @@
 
 #include "apply/batch.hpp"
 #include "apply/program.hpp"
-#include "apply/workspace.hpp"
 #include "kernels/dispatch.hpp"
 #include "papilio/threads.hpp"
+#include "parallel/workspace.hpp"
 
 namespace papilio {
 

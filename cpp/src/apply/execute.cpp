@@ -6,11 +6,11 @@
 
 #include "apply/batch.hpp"
 #include "apply/program.hpp"
-#include "apply/workspace.hpp"
 #include "kernels/dispatch.hpp"
 #include "papilio/apply.hpp"
 #include "papilio/interruption.hpp"
 #include "papilio/threads.hpp"
+#include "parallel/workspace.hpp"
 
 namespace papilio {
 

@@ -3,9 +3,9 @@
 
 #include "apply/planner_state.hpp"
 #include "apply/program.hpp"
-#include "apply/workspace.hpp"
 #include "kernels/dispatch.hpp"
 #include "parallel/shares.hpp"
+#include "parallel/workspace.hpp"
 
 namespace papilio {
 
