@@ -123,7 +123,9 @@ struct SupportChain<T>::State {
       using D = decltype(tag);
       if constexpr (std::is_same<Wide<D>, T>::value) {
         const RowEntries<D> entries(matrix);
-        act([&](Index row, const auto& visit) { entries.for_row(row, visit); });
+        act([&](Index first, Index count, const auto& visit) {
+          entries.for_rows(first, count, visit);
+        });
       }
     });
   }

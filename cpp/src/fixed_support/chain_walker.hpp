@@ -81,16 +81,18 @@ inline double squared_sum(const ChainLine<std::complex<double>>& x) {
 /// The sum of the lanes of conj(x) y; the same order for all.
 inline double inner_product(const ChainLine<double>& x, const ChainLine<double>& y) {
   double sums[4] = {};
-  for (Index lane = 0; lane < chain_lanes; ++lane) sums[lane % 4] += x.re[lane] * y.re[lane];
+  for (Index lane = 0; lane < chain_lanes; lane += 4)
+    for (Index n = 0; n < 4; ++n) sums[n] += x.re[lane + n] * y.re[lane + n];
   return (sums[0] + sums[2]) + (sums[1] + sums[3]);
 }
 inline std::complex<double> inner_product(const ChainLine<std::complex<double>>& x,
                                           const ChainLine<std::complex<double>>& y) {
   double re[4] = {}, im[4] = {};
-  for (Index lane = 0; lane < chain_lanes; ++lane) {
-    re[lane % 4] += x.re[lane] * y.re[lane] + x.im[lane] * y.im[lane];
-    im[lane % 4] += x.re[lane] * y.im[lane] - x.im[lane] * y.re[lane];
-  }
+  for (Index lane = 0; lane < chain_lanes; lane += 4)
+    for (Index n = 0; n < 4; ++n) {
+      re[n] += x.re[lane + n] * y.re[lane + n] + x.im[lane + n] * y.im[lane + n];
+      im[n] += x.re[lane + n] * y.im[lane + n] - x.im[lane + n] * y.re[lane + n];
+    }
   return {(re[0] + re[2]) + (re[1] + re[3]), (im[0] + im[2]) + (im[1] + im[3])};
 }
 
@@ -120,7 +122,7 @@ class ChainWalker {
   explicit ChainWalker(const ChainSide& side)
       : side_(side), marks_(static_cast<std::size_t>(side.cols()), 0) {
     for (const ChainLink& link : side.links) levels_.push_back(lines(link.cols));
-    for (auto& line : back_) line = lines(side.widest);
+    for (auto& line : spare_) line = lines(side.widest);
   }
 
   void start(const ChainPanel& panel) { panel_ = &panel; }
@@ -129,9 +131,9 @@ class ChainWalker {
   void forward(Index link, const LinkValues<T>& values);
 
   /// Makes the last level the one that goes back.
-  void turn();
+  void turn() { back_ = levels_.back().get(); }
   /// Makes A - (the last level) the one that goes back, only where the product reaches; returns its
-  /// squared norm. load(row, visit) calls visit(column, entry) for the entries of a row of A.
+  /// squared norm. load(first, count, visit) calls visit(n, column, entry) for entries of A.
   template <class Load>
   double turn_residual(const Load& load);
 
@@ -162,6 +164,10 @@ class ChainWalker {
   template <class Visit>
   void for_marks(const Visit& visit) const;
 
+  /// Calls act(lane, column, entry) for entries of A that the product reaches, or doesn't.
+  template <class Load, class Act>
+  void load_where(bool reached, const Load& load, const Act& act);
+
   static std::size_t at(Index n) { return static_cast<std::size_t>(n); }
   static std::unique_ptr<Line[]> lines(Index count) {
     return std::unique_ptr<Line[]>(new Line[at(count)]);
@@ -170,7 +176,8 @@ class ChainWalker {
   const ChainSide& side_;
   const ChainPanel* panel_ = nullptr;
   std::vector<std::unique_ptr<Line[]>> levels_;
-  std::unique_ptr<Line[]> back_[2];  // the first one is where what goes back stands
+  std::unique_ptr<Line[]> spare_[2];  // what goes back stands in one, or in the last level
+  const Line* back_ = nullptr;
   std::vector<LaneMask> marks_;      // of the columns of the product; zeros between calls
 };
 
@@ -207,13 +214,6 @@ void ChainWalker<T>::forward(Index link, const LinkValues<T>& values) {
 }
 
 template <class T>
-void ChainWalker<T>::turn() {
-  const Index last = static_cast<Index>(side_.links.size()) - 1;
-  const Line* from = level(last);
-  for_reached(last, [&](Index column) { back_[0][at(column)] = from[column]; });
-}
-
-template <class T>
 template <class Visit>
 void ChainWalker<T>::for_marks(const Visit& visit) const {
   const auto whole = static_cast<LaneMask>((1u << panel_->rows) - 1u);
@@ -227,20 +227,12 @@ void ChainWalker<T>::for_marks(const Visit& visit) const {
 template <class T>
 template <class Load>
 double ChainWalker<T>::turn_residual(const Load& load) {
-  turn();
-  for_marks([&](Index column, LaneMask mask) {
-    back_[0][at(column)].negate();
-    marks_[at(column)] = mask;
-  });
-  for (Index lane = 0; lane < panel_->rows; ++lane)
-    load(panel_->first + lane, [&](Index column, T value) {
-      if (marks_[at(column)] >> lane & 1u) back_[0][at(column)].add(lane, value);
-    });
+  Line* const last = levels_.back().get();
+  for_marks([&](Index column, LaneMask) { last[column].negate(); });
+  load_where(true, load, [&](Index lane, Index column, T value) { last[column].add(lane, value); });
   double sum = 0;
-  for_marks([&](Index column, LaneMask) {
-    sum += squared_sum(back_[0][at(column)]);
-    marks_[at(column)] = 0;
-  });
+  for_marks([&](Index column, LaneMask) { sum += squared_sum(last[column]); });
+  turn();
   return sum;
 }
 
@@ -248,20 +240,29 @@ template <class T>
 template <class Load>
 double ChainWalker<T>::squares_outside(const Load& load) {
   double sum = 0;
-  for_marks([&](Index column, LaneMask mask) { marks_[at(column)] = mask; });
-  for (Index lane = 0; lane < panel_->rows; ++lane)
-    load(panel_->first + lane, [&](Index column, T value) {
-      if (!(marks_[at(column)] >> lane & 1u)) sum += squared(value);
-    });
-  for_marks([&](Index column, LaneMask) { marks_[at(column)] = 0; });
+  load_where(false, load, [&](Index, Index, T value) { sum += squared(value); });
   return sum;
+}
+
+template <class T>
+template <class Load, class Act>
+void ChainWalker<T>::load_where(bool reached, const Load& load, const Act& act) {
+  if (panel_->levels.back().all && panel_->reaching.empty()) {
+    if (reached) load(panel_->first, panel_->rows, act);
+    return;
+  }
+  for_marks([&](Index column, LaneMask mask) { marks_[at(column)] = mask; });
+  load(panel_->first, panel_->rows, [&](Index lane, Index column, T value) {
+    if (static_cast<bool>(marks_[at(column)] >> lane & 1u) == reached) act(lane, column, value);
+  });
+  for_marks([&](Index column, LaneMask) { marks_[at(column)] = 0; });
 }
 
 template <class T>
 void ChainWalker<T>::backward(Index link, const LinkValues<T>& values) {
   const ChainLink& factor = side_.links[at(link)];
-  const Line* in = back_[0].get();
-  Line* out = back_[1].get();
+  const Line* in = back_;
+  Line* out = spare_[in == spare_[0].get() ? 1 : 0].get();
   for_reached(link - 1, [&](Index row) {
     Line sum;
     sum.clear();
@@ -269,13 +270,13 @@ void ChainWalker<T>::backward(Index link, const LinkValues<T>& values) {
       sum.add_conjugate(values.by_row[at(k)], in[factor.by_row.index[at(k)]]);
     out[row] = sum;
   });
-  back_[0].swap(back_[1]);
+  back_ = out;
 }
 
 template <class T>
 void ChainWalker<T>::sample(Index link, T* out) const {
   const ChainLink& factor = side_.links[at(link)];
-  const Line* in = back_[0].get();
+  const Line* in = back_;
   const auto spread = [&](Index row, const auto& act) {
     for (std::int64_t k = factor.by_row.start[at(row)]; k < factor.by_row.start[at(row + 1)]; ++k)
       out[k] += act(in[factor.by_row.index[at(k)]]);

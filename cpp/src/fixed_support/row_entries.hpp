@@ -37,6 +37,23 @@ class RowEntries {
       visit(matrix_.column[n], scaled(values_[n]));
   }
 
+  /// Calls visit(n, column, entry times scale) for all entries of rows first + n, n < count, that
+  /// are stored; those of a dense matrix some columns at a time.
+  template <class Visit>
+  void for_rows(Index first, Index count, const Visit& visit) const {
+    if (matrix_.column) {
+      for (Index n = 0; n < count; ++n)
+        for_row(first + n, [&](Index col, Wide<T> value) { visit(n, col, value); });
+      return;
+    }
+    const T* corner = values_ + first * matrix_.row_stride;
+    constexpr Index width = 8;  // of a cache line
+    for (Index begin = 0; begin < matrix_.cols; begin += width)
+      for (Index n = 0; n < count; ++n)
+        for (Index col = begin; col < std::min(begin + width, matrix_.cols); ++col)
+          visit(n, col, scaled(corner[n * matrix_.row_stride + col * matrix_.col_stride]));
+  }
+
  private:
   Wide<T> scaled(T value) const { return Wide<T>(value) * matrix_.scale; }
 
