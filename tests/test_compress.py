@@ -20,9 +20,10 @@ from scipy import LowLevelCallable
 
 import papilio as pp
 from papilio import _core, kernels
+from papilio.compression import _limits
 from papilio.compression._clustering import bounds, ranges, samples, tree_order
 from papilio.compression._error import mean_bounds, smallest_share
-from papilio.compression._skeletons import product_entries
+from papilio.compression._product import product_entries
 from processes import at_full_speed
 from strategies import DTYPES, random_array, random_chainable, random_factors
 
@@ -366,9 +367,8 @@ GRADED = {
 @pytest.fixture
 def sampled(monkeypatch):
     """Small matrices are treated as large ones."""
-    module = sys.modules["papilio.compress"]
-    for name in ("_WHOLE", "_COMPARED", "_SMALL", "_FORMED"):
-        monkeypatch.setattr(module, name, 0)
+    for name in ("WHOLE", "COMPARED", "SMALL", "FORMED"):
+        monkeypatch.setattr(_limits, name, 0)
 
 
 @pytest.mark.parametrize("name", GRADED)

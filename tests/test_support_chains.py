@@ -12,10 +12,10 @@ from functools import reduce
 import numpy as np
 import pytest
 import scipy.sparse
-from processes import at_full_speed
-from strategies import random_array
 
 from papilio import _core
+from processes import at_full_speed
+from strategies import random_array
 
 
 def random_masks(rng, sizes, density):

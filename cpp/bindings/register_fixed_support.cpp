@@ -369,8 +369,7 @@ class ChainSolver {
   }
 
  private:
-  static Supports ends(Index rows,
-                       const std::vector<std::tuple<Index, Starts, Indices>>& factors) {
+  static Supports ends(Index rows, const std::vector<std::tuple<Index, Starts, Indices>>& factors) {
     const IndexSetsView none{0, nullptr, nullptr};
     return {rows, factors.empty() ? 0 : std::get<0>(factors.back()), none, none};
   }
@@ -388,8 +387,8 @@ template <class T>
 void register_chain(py::module_& module, const char* name) {
   using Solver = ChainSolver<T>;
   py::class_<Solver>(module, name)
-      .def(py::init<Index, const std::vector<std::tuple<Index, Starts, Indices>>&,
-                    const py::array&, const py::object&, const py::object&, double>())
+      .def(py::init<Index, const std::vector<std::tuple<Index, Starts, Indices>>&, const py::array&,
+                    const py::object&, const py::object&, double>())
       .def("unreached", &Solver::unreached)
       .def("squared_error", &Solver::squared_error, py::arg("values").noconvert())
       .def("gradient", &Solver::gradient, py::arg("values").noconvert(),

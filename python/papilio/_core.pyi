@@ -222,3 +222,13 @@ def evaluate(
     function: object, i: NDArray[np.int64], j: NDArray[np.int64], out: NDArray[Any], /
 ) -> None: ...
 def wave(turns: NDArray[np.float64], /) -> NDArray[np.complex128]: ...
+def product_entries(
+    factors: list[NDArray[Any]],
+    ranks: list[int],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    /,
+) -> NDArray[Any]: ...
+def product_row(
+    factors: list[NDArray[Any]], ranks: list[int], row: int, x: NDArray[Any], /
+) -> NDArray[Any]: ...

@@ -164,16 +164,16 @@ struct FactorSupport {
 };
 
 /// The problem min ||A - X_1 X_2 ... X_L||^2 over the values of factors with given supports, for
-/// T = double or std::complex<double>. `values` are those of all factors, one after another, each in
-/// the order of its support. The matrix (times its scale) stays where it is.
+/// T = double or std::complex<double>. `values` are those of all factors, one after another, each
+/// in the order of its support. The matrix (times its scale) stays where it is.
 ///
 /// Nothing of the size of the matrix is formed: products with the factors run on the rows of A (or,
 /// for the normal equations, on its columns, where that is less), 16 at a time, from the first
 /// factor to the last and back, and look only at what these rows can reach; gradients are sampled
-/// on the supports. The gradient by all factors costs three multiply-adds for each row of A and each
-/// value. Memory: 16 numbers for each inner index per thread, about 25 numbers for each value, and
-/// four bytes for each index that 16 rows reach where they don't reach all.
-/// Results are the same bits for any number of threads.
+/// on the supports. The gradient by all factors costs three multiply-adds for each row of A and
+/// each value. Memory: 16 numbers for each inner index per thread, about 25 numbers for each value,
+/// and four bytes for each index that 16 rows reach where they don't reach all. Results are the
+/// same bits for any number of threads.
 template <class T>
 class SupportChain {
  public:

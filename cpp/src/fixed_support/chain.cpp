@@ -133,9 +133,10 @@ struct SupportChain<T>::State {
   double squares_outside() const {
     std::vector<double> sums(at(rows.groups()));
     with_entries([&](const auto& load) {
-      rows.run(static_cast<double>(matrix.rows * matrix.cols / chain_lanes), [&](Index group, ChainWalker<T>& walker) {
-        sums[at(group)] += walker.squares_outside(load);
-      });
+      rows.run(static_cast<double>(matrix.rows * matrix.cols / chain_lanes),
+               [&](Index group, ChainWalker<T>& walker) {
+                 sums[at(group)] += walker.squares_outside(load);
+               });
     });
     return std::accumulate(sums.begin(), sums.end(), 0.0);
   }
@@ -204,8 +205,7 @@ struct SupportChain<T>::State {
     std::vector<T> rest(at(size));
     add_up(sums, rest.data());
     sums.clear();
-    const Passes<T>& side = rows.work(n) <= cols.work(links() - 1 - n) ? rows
-                                                                                          : cols;
+    const Passes<T>& side = rows.work(n) <= cols.work(links() - 1 - n) ? rows : cols;
     const auto packed = side.values(values);
     T* own = values + offset[at(n)];
     std::vector<T> direction = rest;

@@ -40,7 +40,7 @@ struct ChainPanel {
 struct ChainSide {
   std::vector<ChainLink> links;
   std::vector<ChainPanel> panels;
-  Index widest = 0;           // the longest level
+  Index widest = 0;          // the longest level
   std::vector<double> work;  // for each factor: its entries that the panels meet, all together
   Index rows() const { return links.front().rows; }
   Index cols() const { return links.back().cols; }

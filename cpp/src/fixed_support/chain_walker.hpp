@@ -178,7 +178,7 @@ class ChainWalker {
   std::vector<std::unique_ptr<Line[]>> levels_;
   std::unique_ptr<Line[]> spare_[2];  // what goes back stands in one, or in the last level
   const Line* back_ = nullptr;
-  std::vector<LaneMask> marks_;      // of the columns of the product; zeros between calls
+  std::vector<LaneMask> marks_;  // of the columns of the product; zeros between calls
 };
 
 template <class T>

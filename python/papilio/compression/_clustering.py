@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._util.dtypes import as_array
+from .._util.interruptible import interruptibly
 
 Indices = NDArray[np.int64]
 
@@ -54,6 +55,12 @@ def tree_order(points: ArrayLike, size: int, name: str) -> Indices:
     if not np.isfinite(coordinates).all():
         where = int(np.argwhere(~np.isfinite(coordinates))[0, 0])
         raise ValueError(f"{name}[{where}] is {array[where]}, expected finite numbers")
+    return interruptibly(_sorted_order, coordinates)
+
+
+def _sorted_order(coordinates: NDArray[np.float64]) -> Indices:
+    """The tree order of points (size, dimensions)."""
+    size = len(coordinates)
     order = np.arange(size)
     if coordinates.shape[1] == 1:
         return np.argsort(coordinates[:, 0], kind="stable")

@@ -1,7 +1,7 @@
 """How far a chain of factors is from a matrix: exactly, or a bound from samples that holds.
 
 docs/compress.md proves the bounds. All sizes here are squares of entries of a scaled matrix (see
-`interpolation.Entries`), so that none overflows or vanishes.
+`_entries.Entries`), so that none overflows or vanishes.
 """
 
 from __future__ import annotations
@@ -16,15 +16,9 @@ import numpy as np
 from .._chains.architecture import Architecture
 from ..operators import from_owned
 from ._clustering import Indices, bounds
-from ._skeletons import (
-    BLOCK_BYTES,
-    Chain,
-    Entries,
-    areas,
-    product_entries,
-    product_row,
-    quarters,
-)
+from ._entries import BLOCK_BYTES, Entries
+from ._product import Chain, product_entries, product_row
+from ._scout import areas, quarters
 
 _Array = np.ndarray[Any, Any]
 CONFIDENCE = 0.99
