@@ -194,7 +194,7 @@ A, masks = rng.standard_normal((n, n)), [mask() for _ in range(4)]
 for _ in range(2):
     print("go", flush=True)
     try:
-        pp.fixed_support(A, masks, method="local", restarts=1)
+        pp.fixed_support(A, masks, restarts=1)
     except KeyboardInterrupt:
         print(time.process_time(), flush=True)
 """

@@ -47,7 +47,8 @@ struct ChainFactor {
 
 /// Entries (rows[p], columns[p]) of the product of factors of one dtype, to out: double or
 /// std::complex<double>. All paths from a row to a column meet in r nodes of each interface
-/// (docs/guarantees.md): a vector of that length goes from left to right. Uses all threads.
+/// (docs/guarantees.md): a vector of that length goes from left to right. Uses all threads. Memory:
+/// some megabytes.
 void product_entries(DType dtype, const std::vector<ChainFactor>& factors, Index count,
                      const Index* rows, const Index* columns, void* out);
 

@@ -11,6 +11,9 @@ namespace papilio {
 
 namespace {
 
+// Of the vectors on their way; some megabytes.
+constexpr Index numbers_together = 1 << 19;
+
 template <class T>
 struct Kind {
   static constexpr bool complex = false;
@@ -28,40 +31,63 @@ std::complex<R> times(std::complex<R> a, std::complex<R> b) {
   return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
 }
 
-/// The block of a factor between the nodes on the way from a row to a column.
-template <class T>
-struct Crossing {
-  const T* first;
-  Index down, across;  // from node to node of the left interface, of the right one
+std::size_t at(Index n) { return static_cast<std::size_t>(n); }
 
-  Crossing(const ChainFactor& p, Index width, Index row, Index column) {
-    const Index row_radix = p.b / p.left, column_radix = p.c / p.right;
-    const Index i = column / (width / p.a);
-    const Index f = column / (width / (p.a * column_radix)) % column_radix;
-    const Index e = row / p.d % row_radix;
-    down = row_radix * p.c * p.d;
-    across = p.d;
-    first = static_cast<const T*>(p.values) + ((i * p.b + e) * p.c + f * p.right) * p.d + row % p.d;
-  }
-};
-
-template <class T, class W>
-W entry_of(const std::vector<ChainFactor>& factors, Index width, Index row, Index column,
-           std::vector<W>& vector, std::vector<W>& next) {
-  vector.assign(1, W(1));
-  for (const ChainFactor& p : factors) {
-    const Crossing<T> block(p, width, row, column);
-    next.assign(static_cast<std::size_t>(p.right), W(0));
-    for (Index t = 0; t < p.left; ++t) {
-      const W weight = vector[static_cast<std::size_t>(t)];
-      const T* from = block.first + t * block.down;
-      for (Index u = 0; u < p.right; ++u)
-        next[static_cast<std::size_t>(u)] += times(weight, W(from[u * block.across]));
-    }
-    vector.swap(next);
-  }
-  return vector[0];
+/// Where the block of a factor between the nodes on the way from a row to a column starts.
+Index crossing(const ChainFactor& p, Index width, Index row, Index column) {
+  const Index column_radix = p.c / p.right;
+  const Index i = column / (width / p.a);
+  const Index f = column / (width / (p.a * column_radix)) % column_radix;
+  const Index e = row / p.d % (p.b / p.left);
+  return ((i * p.b + e) * p.c + f * p.right) * p.d + row % p.d;
 }
+
+/// Entries whose vectors go through the factors together. Each factor takes them in the order in
+/// which their blocks lie in memory: neighbours share cache lines.
+template <class T, class W>
+class Together {
+ public:
+  Together(Index count, Index rank)
+      : now_(at(count * rank)), next_(at(count * rank)), start_(at(count)), order_(at(count)) {}
+
+  void run(const std::vector<ChainFactor>& factors, Index width, Index count, const Index* rows,
+           const Index* columns, W* out) {
+    std::fill_n(now_.begin(), count, W(1));
+    for (const ChainFactor& p : factors) {
+      order_.resize(at(count));
+      for (Index n = 0; n < count; ++n) {
+        order_[at(n)] = n;
+        start_[at(n)] = crossing(p, width, rows[n], columns[n]);
+      }
+      std::sort(order_.begin(), order_.end(),
+                [this](Index m, Index n) { return start_[at(m)] < start_[at(n)]; });
+      multiply(p, count);
+      now_.swap(next_);
+    }
+    std::copy_n(now_.begin(), count, out);
+  }
+
+ private:
+  void multiply(const ChainFactor& p, Index count) {
+    const Index down = p.b / p.left * p.c * p.d;
+    in_shares(count, 20 + 3.0 * static_cast<double>(p.left * p.right), [&](Index begin, Index end) {
+      for (Index k = begin; k < end; ++k) {
+        if ((k - begin) % 256 == 0) poll_interruption();
+        const Index n = order_[at(k)];
+        W* to = &next_[at(n * p.right)];
+        std::fill_n(to, p.right, W(0));
+        for (Index t = 0; t < p.left; ++t) {
+          const W weight = now_[at(n * p.left + t)];
+          const T* from = static_cast<const T*>(p.values) + start_[at(n)] + t * down;
+          for (Index u = 0; u < p.right; ++u) to[u] += times(weight, W(from[u * p.d]));
+        }
+      }
+    });
+  }
+
+  std::vector<W> now_, next_;
+  std::vector<Index> start_, order_;
+};
 
 /// (a, left, count) = the row's weights (a, left, c) times x (a, c, count).
 template <class T, class W>
@@ -91,18 +117,16 @@ void multiply_row(const ChainFactor& p, Index row, Index count, const W* x, W* o
 void product_entries(DType dtype, const std::vector<ChainFactor>& factors, Index count,
                      const Index* rows, const Index* columns, void* out) {
   const Index width = factors.back().a * factors.back().c * factors.back().d;
-  double work = 50;
-  for (const ChainFactor& p : factors) work += 3.0 * static_cast<double>(p.left * p.right);
+  Index rank = 1;
+  for (const ChainFactor& p : factors) rank = std::max(rank, p.right);
+  const Index most = std::min(count, std::max<Index>(256, numbers_together / rank));
   visit(dtype, [&](auto tag) {
     using T = decltype(tag);
     using W = std::conditional_t<Kind<T>::complex, std::complex<double>, double>;
-    in_shares(count, work, [&](Index begin, Index end) {
-      std::vector<W> vector, next;
-      for (Index n = begin; n < end; ++n) {
-        if ((n - begin) % 256 == 0) poll_interruption();
-        static_cast<W*>(out)[n] = entry_of<T, W>(factors, width, rows[n], columns[n], vector, next);
-      }
-    });
+    Together<T, W> together(most, rank);
+    for (Index first = 0; first < count; first += most)
+      together.run(factors, width, std::min(most, count - first), rows + first, columns + first,
+                   static_cast<W*>(out) + first);
   });
 }
 

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 import scipy.sparse
+import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.support_masks import as_support, sets_of
+from .._util.interruptible import interruptibly
 from ..factorization import factorize
 from ._analysis import analyze
 from ._pair import solve_pair
@@ -47,7 +49,10 @@ def solve_chain(A: Any, supports: Sequence[Any], options: Options) -> FixedSuppo
         raise ValueError("ridge is for two factors, expected 0")
     if options.method == "exact":
         raise ValueError("method is 'exact' but that is known for two factors only")
-    target = Target(A, scipy.sparse.csc_array(masks[0]), _reach(masks[1:]))
+    # Which entries are kept matters for operators only.
+    operator = isinstance(A, scipy.sparse.linalg.LinearOperator)
+    rest = _reach(masks[1:]) if operator else masks[-1]
+    target = Target(A, scipy.sparse.csc_array(masks[0]), rest)
     try:
         architecture = Architecture.from_supports(masks)
     except ValueError:
@@ -59,9 +64,13 @@ def solve_chain(A: Any, supports: Sequence[Any], options: Options) -> FixedSuppo
 
 def _reach(masks: Sequence[Any]) -> Any:
     """The support of a product of factors with these supports, as a CSR array."""
-    product = scipy.sparse.csr_array(reduce(lambda p, q: p @ q, masks))
-    product.sort_indices()
-    return product
+
+    def multiplied() -> Any:
+        product = scipy.sparse.csr_array(reduce(lambda p, q: p @ q, masks))
+        product.sort_indices()
+        return product
+
+    return interruptibly(multiplied)
 
 
 def _by_factorize(
