@@ -55,15 +55,9 @@ def tree_order(points: ArrayLike, size: int, name: str) -> Indices:
     if not np.isfinite(coordinates).all():
         where = int(np.argwhere(~np.isfinite(coordinates))[0, 0])
         raise ValueError(f"{name}[{where}] is {array[where]}, expected finite numbers")
-    return interruptibly(_sorted_order, coordinates)
-
-
-def _sorted_order(coordinates: NDArray[np.float64]) -> Indices:
-    """The tree order of points (size, dimensions)."""
-    size = len(coordinates)
     order = np.arange(size)
     if coordinates.shape[1] == 1:
-        return np.argsort(coordinates[:, 0], kind="stable")
+        return interruptibly(np.argsort, coordinates[:, 0], kind="stable")
     depth = 0
     while 1 << depth < size:
         starts = bounds(size, 1 << depth)[:-1]
@@ -75,7 +69,7 @@ def _sorted_order(coordinates: NDArray[np.float64]) -> Indices:
         )
         cluster = np.repeat(np.arange(len(starts)), np.diff(bounds(size, 1 << depth)))
         key = inside[np.arange(size), longest[cluster]]
-        order = order[np.lexsort((key, cluster))]
+        order = order[interruptibly(np.lexsort, (key, cluster))]
         depth += 1
     return order
 
