@@ -91,14 +91,15 @@ def on_disk(F: Any, folder: str) -> Any:
     """The same operator with its factors in files: what is packed needn't be held twice."""
     import numpy as np
 
-    from papilio.operators._butterfly import from_owned
+    import papilio as pp
 
     values = []
     for n, factor in enumerate(F.factors):
         path = Path(folder) / f"{n}.npy"
         np.save(path, factor)
         values.append(np.load(path, mmap_mode="r"))
-    return from_owned(F.architecture, values, F.row_permutation, F.column_permutation)
+    factors = pp.Factors(F.architecture, tuple(values), F.row_permutation, F.column_permutation)
+    return pp.Butterfly(factors)
 
 
 def reading_rate() -> float:

@@ -11,7 +11,6 @@ is added, which would only help. The bound promises 1 % at most.
 from __future__ import annotations
 
 import multiprocessing
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -91,10 +90,10 @@ def runs(task: tuple[str, int, int]) -> list[tuple[float, float, bool]]:
 
     import papilio as pp
     from papilio.compression import _error as compression_error
+    from papilio.compression import _limits
     from papilio.compression import _sketch as sketching
 
-    module = sys.modules["papilio.compress"]
-    module._WHOLE = module._COMPARED = module._SMALL = module._FORMED = 0
+    _limits.WHOLE = _limits.COMPARED = _limits.SMALL = _limits.FORMED = 0
     warnings.simplefilter("ignore")
     pp.set_num_threads(1)
     name, first, count = task

@@ -4,16 +4,19 @@ python bench/fixed_support.py [--quick] [--only PART ...] [--json PATH] [--plot 
 
 Parts: analysis (time and peak memory, in a process of its own), exact (against one SVD per class
 in a NumPy loop), palm (against pyfaust's PALM4MSA with the same supports), local (against the best
-of 20 restarts of alternating least squares written in NumPy, instance by instance).
+of 20 restarts of alternating least squares written in NumPy, instance by instance), chains (three
+factors and more; --other PYTHONPATH times another papilio on the same problems).
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
 import time
 import warnings
+from functools import partial
 from typing import Any
 
 from common import (
@@ -28,7 +31,7 @@ from common import (
     write_json,
 )
 
-PARTS = ("analysis", "exact", "palm", "local")
+PARTS = ("analysis", "exact", "palm", "local", "chains")
 
 
 # ---------------------------------------------------------------- analysis
@@ -330,6 +333,98 @@ def bench_local(quick: bool) -> list[dict[str, Any]]:
     return results
 
 
+# ---------------------------------------------------------------- chains
+
+
+def chain_problems(quick: bool) -> dict[str, tuple[Any, list[Any]]]:
+    """Noisy products of sparse factors for which no exact method is known; seeded."""
+    import numpy as np
+    import scipy.sparse
+
+    import papilio as pp
+
+    rng = np.random.default_rng(0)
+
+    def random(n: int) -> Any:
+        rows = np.repeat(np.arange(n), 4)
+        entries = np.ones(4 * n), (rows, rng.integers(0, n, 4 * n))
+        return scipy.sparse.csr_array(scipy.sparse.coo_array(entries, (n, n))) != 0
+
+    def scrambled(n: int) -> list[Any]:
+        masks = [p.support() for p in pp.Architecture.square_dyadic(n)]
+        for k in range(len(masks) - 1):
+            order = rng.permutation(n)
+            masks[k], masks[k + 1] = masks[k][:, order], masks[k + 1][order]
+        return masks
+
+    def banded(n: int) -> Any:
+        return scipy.sparse.csr_array(np.tril(np.triu(np.ones((n, n), bool), -2), 2))
+
+    problems = {}
+    for n in (32,) if quick else (64, 128, 256):
+        problems[f"4 random, {n}"] = [random(n) for _ in range(4)]
+        if n <= 128:  # 0.1.0 takes minutes for the next one
+            problems[f"scrambled dyadic, {n}"] = scrambled(n)
+    problems["3 banded, 64" if quick else "3 banded, 128"] = [banded(64 if quick else 128)] * 3
+    found = {}
+    for name, masks in problems.items():
+        factors = [mask.astype(float) for mask in masks]
+        for factor in factors:
+            factor.data = rng.standard_normal(factor.nnz)
+        product = factors[0]
+        for factor in factors[1:]:
+            product = product @ factor
+        A = product.toarray()
+        A += 0.01 * np.linalg.norm(A) / A.shape[0] * rng.standard_normal(A.shape)
+        found[name] = A, masks
+    return found
+
+
+def chains_child(quick: bool) -> None:
+    """Print, for each problem, the processor's seconds on one thread, error and iterations."""
+    import papilio as pp
+
+    pp.set_num_threads(1)
+    warnings.simplefilter("ignore", pp.DivergingFactorsWarning)
+    for name, (A, masks) in chain_problems(quick).items():
+        start = time.process_time()
+        R = pp.fixed_support(A, masks, method="local", restarts=1, max_sweeps=20)
+        print(
+            name, time.process_time() - start, R.relative_error, R.iterations, sep="|", flush=True
+        )
+
+
+def bench_chains(quick: bool, other: str | None = None) -> list[dict[str, Any]]:
+    results = []
+    rows = [("supports", "what", "CPU seconds", "times papilio", "relative error", "iterations")]
+    lines = {}
+    for what, path in [("papilio", None), *([("other", other)] if other else [])]:
+        lines[what] = subprocess.run(
+            [sys.executable, __file__, "--child-chains", str(int(quick))],
+            check=True, capture_output=True, text=True,
+            env=os.environ | ({"PYTHONPATH": path} if path else {}) | {"OPENBLAS_NUM_THREADS": "1"},
+        ).stdout.splitlines()  # fmt: skip
+    for together in zip(*lines.values(), strict=True):
+        base = float(together[0].split("|")[1])
+        for what, line in zip(lines, together, strict=True):
+            name, seconds, error, iterations = line.split("|")
+            results.append(
+                {
+                    "part": "chains", "problem": name, "what": what, "seconds": float(seconds),
+                    "ratio": float(seconds) / base, "error": float(error),
+                    "iterations": int(iterations),
+                }
+            )  # fmt: skip
+            rows.append(
+                (
+                    name, what, f"{float(seconds):.2f}", f"{float(seconds) / base:.1f}",
+                    f"{float(error):.8f}", iterations,
+                )
+            )  # fmt: skip
+    print_table(rows)
+    return results
+
+
 def plot(path: str, info: dict[str, Any], results: list[dict[str, Any]]) -> None:
     """Error over time, best so far, one panel per kind of supports."""
     import matplotlib as mpl
@@ -367,9 +462,12 @@ def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         kind, n, entries = sys.argv[2:]
         return analysis_child(kind, int(n), int(entries))
+    if sys.argv[1:2] == ["--child-chains"]:
+        return chains_child(bool(int(sys.argv[2])))
     start_fair()
     parser = options(__doc__ or "")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--other", help="PYTHONPATH of another papilio, for the chains")
     chosen = parser.parse_args()
     import papilio as pp
 
@@ -378,7 +476,8 @@ def main() -> None:
     info = machine()
     print_machine(info)
     runs = {
-        "analysis": bench_analysis, "exact": bench_exact, "palm": bench_palm, "local": bench_local
+        "analysis": bench_analysis, "exact": bench_exact, "palm": bench_palm, "local": bench_local,
+        "chains": partial(bench_chains, other=chosen.other),
     }  # fmt: skip
     results: list[dict[str, Any]] = []
     with warnings.catch_warnings():

@@ -20,9 +20,10 @@ from scipy import LowLevelCallable
 
 import papilio as pp
 from papilio import _core, kernels
+from papilio.compression import _limits
 from papilio.compression._clustering import bounds, ranges, samples, tree_order
 from papilio.compression._error import mean_bounds, smallest_share
-from papilio.compression._skeletons import product_entries
+from papilio.compression._product import product_entries
 from processes import at_full_speed
 from strategies import DTYPES, random_array, random_chainable, random_factors
 
@@ -366,9 +367,8 @@ GRADED = {
 @pytest.fixture
 def sampled(monkeypatch):
     """Small matrices are treated as large ones."""
-    module = sys.modules["papilio.compress"]
-    for name in ("_WHOLE", "_COMPARED", "_SMALL", "_FORMED"):
-        monkeypatch.setattr(module, name, 0)
+    for name in ("WHOLE", "COMPARED", "SMALL", "FORMED"):
+        monkeypatch.setattr(_limits, name, 0)
 
 
 @pytest.mark.parametrize("name", GRADED)
@@ -485,6 +485,7 @@ def test_operators_without_an_adjoint_are_formed_or_refused_with_a_remedy():
         "pp.compress(kernel, tol=1e-10)",
         "pp.compress(array)",
         "pp.compress(aslinearoperator(array))",
+        "tree_order(points, len(points), 'points')",
     ],
 )
 def test_an_interrupt_is_answered_within_a_tenth_of_a_second(call):
@@ -494,8 +495,10 @@ import numpy as np
 from scipy.sparse.linalg import aslinearoperator
 import papilio as pp
 from papilio import _core
+from papilio.compression._clustering import tree_order
 pp.set_num_threads(1)
 kernel = pp.kernels.fio(4096)
+points = np.random.default_rng(0).random((1_000_000, 2))
 array = pp.kernels.fio(1024).toarray()
 block = np.random.default_rng(0).standard_normal((1, 600, 1000))
 blocks = np.random.default_rng(0).standard_normal((500, 100, 100))
@@ -523,6 +526,35 @@ for n in range(3):
             waits.append(float(child.stdout.readline()) - before)
         assert child.wait(60) == 0
     assert max(waits) < 0.1, waits
+
+
+def test_rows_of_products_in_any_precision_and_wrong_factors():
+    rng = np.random.default_rng(0)
+    architecture = pp.Architecture.mixed_radix([3, 2, 4], ranks=[2, 3])
+    factors = [random_array(rng, tuple(p), np.complex128) for p in architecture]
+    whole = pp.Butterfly(factors).toarray()
+    ranks = list(architecture.ranks)
+    x = random_array(rng, (24, 3), np.complex128)
+    for row in range(24):
+        for dtype, tolerance in ((np.complex64, 1e-5), (np.complex128, 1e-13)):
+            found = _core.product_row(factors, ranks, row, x.astype(dtype))
+            assert found.dtype == dtype
+            assert np.allclose(
+                found, whole[row] @ x, rtol=0, atol=tolerance * np.linalg.norm(whole)
+            )
+    i = np.arange(24)
+    with pytest.raises(ValueError, match="fit each other"):
+        _core.product_entries(factors[::-1], ranks, i, i)
+    with pytest.raises(ValueError, match="divide the axes"):
+        _core.product_entries(factors, [5, 3], i, i)
+    with pytest.raises(ValueError, match="a rank between each two"):
+        _core.product_entries(factors, [2], i, i)
+    with pytest.raises(IndexError, match="within the product"):
+        _core.product_entries(factors, ranks, i + 1, i)
+    with pytest.raises(IndexError, match="within the product"):
+        _core.product_row(factors, ranks, 24, x)
+    with pytest.raises(TypeError, match="both be real"):
+        _core.product_row(factors, ranks, 0, x.real.copy())
 
 
 # ---------------------------------------------------------------- C functions

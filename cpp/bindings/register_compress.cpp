@@ -86,6 +86,84 @@ py::array_t<std::complex<double>> wave_of(const py::array_t<double, py::array::c
   return out;
 }
 
+/// The factors of a dense chainable chain, checked: nothing that they say leads out of bounds.
+struct ChainOfFactors {
+  DType dtype;
+  std::vector<ChainFactor> factors;
+  Index rows = 1, columns = 1;
+
+  explicit ChainOfFactors(const std::vector<py::array>& arrays, const std::vector<Index>& ranks) {
+    if (arrays.empty() || ranks.size() + 1 != arrays.size())
+      throw py::value_error("factors must not be empty, and have a rank between each two");
+    dtype = dtype_of(arrays[0], "factors");
+    for (std::size_t n = 0; n < arrays.size(); ++n) {
+      const py::array& values = arrays[n];
+      if (values.ndim() != 4 || !(values.flags() & py::array::c_style) || values.size() == 0)
+        throw py::value_error("factors must be C-contiguous with four axes, none of them empty");
+      if (dtype_of(values, "factors") != dtype) throw py::type_error("factors must have one dtype");
+      const ChainFactor p{values.data(),
+                          values.shape(0),
+                          values.shape(1),
+                          values.shape(2),
+                          values.shape(3),
+                          n ? ranks[n - 1] : 1,
+                          n < ranks.size() ? ranks[n] : 1};
+      if (p.left < 1 || p.right < 1 || p.b % p.left != 0 || p.c % p.right != 0)
+        throw py::value_error("ranks must divide the axes of the factors");
+      factors.push_back(p);
+    }
+    const ChainFactor &first = factors.front(), &last = factors.back();
+    rows = first.a * first.b * first.d;
+    columns = last.a * last.c * last.d;
+    if (first.a != 1 || last.d != 1)
+      throw py::value_error("the first factor's a and the last one's d must be 1");
+    Index below = 1, of_rows = rows;
+    for (std::size_t n = 0; n < factors.size(); ++n) {
+      const ChainFactor& p = factors[n];
+      if (p.a != below || p.d * (p.b / p.left) != of_rows)
+        throw py::value_error("factors must fit each other");
+      below *= p.c / p.right;
+      of_rows = p.d;
+    }
+    if (below != columns) throw py::value_error("factors must fit each other");
+  }
+};
+
+py::array product_entries_of(const std::vector<py::array>& arrays, const std::vector<Index>& ranks,
+                             const Indices& rows, const Indices& columns) {
+  const ChainOfFactors chain(arrays, ranks);
+  if (rows.ndim() != 1 || columns.ndim() != 1 || rows.size() != columns.size())
+    throw py::value_error("rows and columns must have one axis of the same length");
+  for (Index n = 0; n < rows.size(); ++n)
+    if (rows.data()[n] < 0 || rows.data()[n] >= chain.rows || columns.data()[n] < 0 ||
+        columns.data()[n] >= chain.columns)
+      throw py::index_error("rows and columns must be within the product");
+  py::array out(py::dtype(holds_complex(chain.dtype) ? "complex128" : "float64"), rows.size());
+  const Index *i = rows.data(), *j = columns.data(), count = rows.size();
+  void* to = out.mutable_data();
+  const WithoutLock released;
+  product_entries(chain.dtype, chain.factors, count, i, j, to);
+  return out;
+}
+
+py::array product_row_of(const std::vector<py::array>& arrays, const std::vector<Index>& ranks,
+                         Index row, const py::array& x) {
+  const ChainOfFactors chain(arrays, ranks);
+  if (row < 0 || row >= chain.rows) throw py::index_error("row must be within the product");
+  if (x.ndim() != 2 || x.shape(0) != chain.columns || !(x.flags() & py::array::c_style))
+    throw py::value_error("x must be C-contiguous with a row for each column of the product");
+  const DType kind = dtype_of(x, "x");
+  if (holds_complex(kind) != holds_complex(chain.dtype))
+    throw py::type_error("x and the factors must both be real or both be complex");
+  py::array out(x.dtype(), x.shape(1));
+  const void* from = x.data();
+  void* to = out.mutable_data();
+  const Index count = x.shape(1);
+  const WithoutLock released;
+  product_row(chain.dtype, chain.factors, row, kind, count, from, to);
+  return out;
+}
+
 }  // namespace
 
 void register_compress(py::module_& module) {
@@ -93,6 +171,8 @@ void register_compress(py::module_& module) {
              py::arg("scales") = py::none());
   module.def("evaluate", &evaluate_blocks);
   module.def("wave", &wave_of);
+  module.def("product_entries", &product_entries_of);
+  module.def("product_row", &product_row_of);
 }
 
 }  // namespace papilio

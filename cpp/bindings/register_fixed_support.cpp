@@ -295,6 +295,109 @@ void register_alternating(py::module_& module, const char* name) {
       .def("balance", &Solver::balance, py::arg("x").noconvert(), py::arg("y").noconvert());
 }
 
+/// The supports of a chain with their memory.
+struct ChainArrays {
+  std::vector<IndexSets> sets;
+  std::vector<FactorSupport> supports;
+
+  ChainArrays(Index rows, const std::vector<std::tuple<Index, Starts, Indices>>& factors) {
+    if (factors.empty()) refuse("factors", "must not be empty");
+    Index height = to_length(rows, "rows");
+    for (const auto& [cols, start, index] : factors) {
+      sets.push_back(to_own_sets(start, index, to_length(cols, "columns"), "factors"));
+      if (sets.back().size() != height) refuse("factors", "must fit each other");
+      height = cols;
+    }
+    for (std::size_t n = 0; n < sets.size(); ++n)
+      supports.push_back({std::get<0>(factors[n]), sets[n].view()});
+  }
+};
+
+template <class T>
+class ChainSolver {
+ public:
+  using Values = py::array_t<T, py::array::c_style>;
+
+  ChainSolver(Index rows, const std::vector<std::tuple<Index, Starts, Indices>>& factors,
+              const py::array& values, const py::object& start, const py::object& column,
+              double scale)
+      : matrix_(ends(rows, factors), values, start, column, scale) {
+    const ChainArrays arrays(rows, factors);
+    if (holds_complex(matrix_.matrix.dtype) != holds_complex(dtype_of(Values(0), "values")))
+      throw py::type_error("A and the factors must both be real or both be complex");
+    const WithoutLock released;
+    solver_ = std::make_unique<SupportChain<T>>(matrix_.matrix, arrays.supports);
+  }
+
+  double unreached() const { return solver_->unreached(); }
+
+  double squared_error(const Values& values) const {
+    check(values);
+    const T* from = values.data();
+    const WithoutLock released;
+    return solver_->squared_error(from);
+  }
+
+  double gradient(const Values& values, Values& gradient) const {
+    check(values);
+    check(gradient);
+    const T* from = values.data();
+    T* to = gradient.mutable_data();
+    const WithoutLock released;
+    return solver_->gradient(from, to);
+  }
+
+  void sweep(Values& values, Index steps) const {
+    check(values);
+    T* to = values.mutable_data();
+    const WithoutLock released;
+    solver_->sweep(to, steps);
+  }
+
+  double squared_norm(const Values& values) const {
+    check(values);
+    const T* from = values.data();
+    const WithoutLock released;
+    return solver_->squared_norm(from);
+  }
+
+  double growth(const Values& values) const {
+    check(values);
+    const T* from = values.data();
+    const WithoutLock released;
+    return solver_->growth(from);
+  }
+
+ private:
+  static Supports ends(Index rows, const std::vector<std::tuple<Index, Starts, Indices>>& factors) {
+    const IndexSetsView none{0, nullptr, nullptr};
+    return {rows, factors.empty() ? 0 : std::get<0>(factors.back()), none, none};
+  }
+
+  void check(const Values& values) const {
+    if (values.ndim() != 1 || values.size() != solver_->size())
+      refuse("values", "must have one value per entry");
+  }
+
+  MatrixArrays matrix_;
+  std::unique_ptr<SupportChain<T>> solver_;
+};
+
+template <class T>
+void register_chain(py::module_& module, const char* name) {
+  using Solver = ChainSolver<T>;
+  py::class_<Solver>(module, name)
+      .def(py::init<Index, const std::vector<std::tuple<Index, Starts, Indices>>&, const py::array&,
+                    const py::object&, const py::object&, double>())
+      .def("unreached", &Solver::unreached)
+      .def("squared_error", &Solver::squared_error, py::arg("values").noconvert())
+      .def("gradient", &Solver::gradient, py::arg("values").noconvert(),
+           py::arg("gradient").noconvert())
+      .def("sweep", &Solver::sweep, py::arg("values").noconvert(), py::arg("steps"))
+      .def("squared_norm", &Solver::squared_norm, py::arg("values").noconvert())
+      .def("growth", &Solver::growth, py::arg("values").noconvert());
+}
+
 /// A context manager.
 struct SingleThreadedBlasHold {
   std::shared_ptr<void> held;
@@ -351,6 +454,8 @@ void register_fixed_support(py::module_& module) {
       .def("__exit__", [](SingleThreadedBlasHold& self, const py::args&) { self.held.reset(); });
   register_alternating<double>(module, "AlternatingReal");
   register_alternating<std::complex<double>>(module, "AlternatingComplex");
+  register_chain<double>(module, "SupportChainReal");
+  register_chain<std::complex<double>>(module, "SupportChainComplex");
 }
 
 }  // namespace papilio

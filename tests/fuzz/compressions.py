@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -12,6 +11,7 @@ import scipy.sparse
 from scipy.sparse.linalg import aslinearoperator
 
 import papilio as pp
+from papilio.compression import _limits
 
 from .case import Case, Skip
 
@@ -148,12 +148,11 @@ class Compression(Case):
 
     def compressed(self, source: Any, options: dict[str, Any], seed: int) -> Any:
         """The operator, or None where compress is documented to refuse; warnings are checked."""
-        module: Any = sys.modules["papilio.compress"]
-        names = [name for name in ("_WHOLE", "_COMPARED", "_FORMED") if hasattr(module, name)]
-        before = [getattr(module, name) for name in names]
+        names = ("WHOLE", "COMPARED", "FORMED")
+        before = [getattr(_limits, name) for name in names]
         if self.sampled and self.given != "no adjoint":
             for name in names:
-                setattr(module, name, 0)
+                setattr(_limits, name, 0)
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -169,7 +168,7 @@ class Compression(Case):
             return None
         finally:
             for name, value in zip(names, before, strict=True):
-                setattr(module, name, value)
+                setattr(_limits, name, value)
         told = [str(w.message) for w in caught if issubclass(w.category, pp.CompressionWarning)]
         others = [w for w in caught if not issubclass(w.category, pp.CompressionWarning)]
         assert not others, f"warns: {others[0].message}"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <complex>
+#include <vector>
 
 #include "papilio/dtype.hpp"
 #include "papilio/pattern.hpp"
@@ -35,6 +36,27 @@ typedef void (*EntryFunction)(Index rows, Index cols, const Index* i, const Inde
 /// count x rows x cols elements of `element` bytes.
 void evaluate(EntryFunction function, void* user_data, Index count, Index rows, Index cols,
               const Index* i, const Index* j, void* out, Index element);
+
+/// A factor of a dense chainable chain: values (a, b, c, d), C-contiguous, and the ranks of the
+/// interfaces to its left and right (1 at the ends of the chain), which divide b and c.
+struct ChainFactor {
+  const void* values;
+  Index a, b, c, d;
+  Index left, right;
+};
+
+/// Entries (rows[p], columns[p]) of the product of factors of one dtype, to out: double or
+/// std::complex<double>. All paths from a row to a column meet in r nodes of each interface
+/// (docs/guarantees.md): a vector of that length goes from left to right. Uses all threads. Memory:
+/// some megabytes.
+void product_entries(DType dtype, const std::vector<ChainFactor>& factors, Index count,
+                     const Index* rows, const Index* columns, void* out);
+
+/// Row `row` of the product times x (columns of the product x count, C-contiguous), to out (count);
+/// both in the type that `kind` names, as all arithmetic is: the factors are rounded to it, and
+/// sums run from term to term. Uses all threads. Memory: twice x.
+void product_row(DType dtype, const std::vector<ChainFactor>& factors, Index row, DType kind,
+                 Index count, const void* x, void* out);
 
 /// out[n] = exp(2 pi i turns[n]), to a few units in the last place of the reduced angle; NaN for
 /// what isn't finite. Uses all threads.

@@ -156,6 +156,56 @@ class Alternating {
   std::unique_ptr<State> state_;
 };
 
+/// The support of one factor of a chain: the columns of each row.
+struct FactorSupport {
+  Index cols;
+  IndexSetsView by_row;
+  Index rows() const { return by_row.size; }
+};
+
+/// The problem min ||A - X_1 X_2 ... X_L||^2 over the values of factors with given supports, for
+/// T = double or std::complex<double>. `values` are those of all factors, one after another, each
+/// in the order of its support. The matrix (times its scale) stays where it is.
+///
+/// Nothing of the size of the matrix is formed: products with the factors run on the rows of A (or,
+/// for the normal equations, on its columns, where that is less), 16 at a time, from the first
+/// factor to the last and back, and look only at what these rows can reach; gradients are sampled
+/// on the supports. The gradient by all factors costs three multiply-adds for each row of A and
+/// each value. Memory: 16 numbers for each inner index per thread, about 25 numbers for each value,
+/// and four bytes for each index that 16 rows reach where they don't reach all. Results are the
+/// same bits for any number of threads.
+template <class T>
+class SupportChain {
+ public:
+  SupportChain(const RowMatrix& matrix, const std::vector<FactorSupport>& supports);
+  ~SupportChain();
+
+  Index size() const;  // of `values`
+
+  /// The squared norm of A where no product of these factors reaches: part of all errors.
+  double unreached() const;
+
+  /// ||A - X_1 ... X_L||^2.
+  double squared_error(const T* values) const;
+
+  /// The squared error, and its gradient (by real and imaginary part, as one complex number).
+  double gradient(const T* values, T* gradient) const;
+
+  /// Each factor in turn: at most so many steps of conjugate gradients on its least squares
+  /// problem. The error never grows.
+  void sweep(T* values, Index steps) const;
+
+  /// ||X_1 ... X_L||^2.
+  double squared_norm(const T* values) const;
+
+  /// The largest ||column i of X_1 ... X_s|| ||row i of X_s+1 ... X_L|| of all s and i.
+  double growth(const T* values) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 /// Holds the BLAS of SciPy's LAPACK to one thread while the result lives: its threads cost more
 /// than they bring where SciPy calls it for tiny matrices again and again.
 std::shared_ptr<void> hold_blas_to_one_thread();

@@ -2,65 +2,13 @@
 
 #include "factorize/block_svd.hpp"
 #include "fixed_support/index_sets.hpp"
-#include "fixed_support/norm.hpp"
+#include "fixed_support/row_entries.hpp"
 
 namespace papilio {
 
 namespace {
 
 std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
-/// A RowMatrix with typed entries.
-template <class T>
-class Entries {
- public:
-  explicit Entries(const RowMatrix& matrix)
-      : matrix_(matrix), values_(static_cast<const T*>(matrix.values)) {}
-
-  /// out[n * step] = entry (row, cols[n]).
-  void gather(Index row, IndexSpan cols, T* out, Index step) const {
-    for_entries(row, cols, [&](Index n, T value) { out[n * step] = value; });
-  }
-
-  /// out[n] = entry (row, cols[n]) times scale.
-  void gather_scaled(Index row, IndexSpan cols, Wide<T>* out) const {
-    for_entries(row, cols, [&](Index n, T value) { out[n] = scaled(value); });
-  }
-
-  /// Calls visit(column, entry times scale) for all entries of a row that are stored.
-  template <class Visit>
-  void for_row(Index row, const Visit& visit) const {
-    if (!matrix_.column) {
-      const T* line = values_ + row * matrix_.row_stride;
-      for (Index col = 0; col < matrix_.cols; ++col)
-        visit(col, scaled(line[col * matrix_.col_stride]));
-      return;
-    }
-    for (std::int64_t n = matrix_.row_start[row]; n < matrix_.row_start[row + 1]; ++n)
-      visit(matrix_.column[n], scaled(values_[n]));
-  }
-
- private:
-  Wide<T> scaled(T value) const { return Wide<T>(value) * matrix_.scale; }
-
-  template <class Visit>
-  void for_entries(Index row, IndexSpan cols, const Visit& visit) const {
-    if (!matrix_.column) {
-      const T* line = values_ + row * matrix_.row_stride;
-      for (Index n = 0; n < cols.size(); ++n) visit(n, line[cols[n] * matrix_.col_stride]);
-      return;
-    }
-    const std::int32_t* place = matrix_.column + matrix_.row_start[row];
-    const std::int32_t* end = matrix_.column + matrix_.row_start[row + 1];
-    for (Index n = 0; n < cols.size(); ++n) {
-      place = std::lower_bound(place, end, cols[n]);
-      visit(n, place != end && *place == cols[n] ? values_[place - matrix_.column] : T(0));
-    }
-  }
-
-  const RowMatrix& matrix_;
-  const T* values_;
-};
 
 /// A block to be approximated: positions within the rows and columns of a class.
 struct Job {
@@ -162,7 +110,7 @@ class PieceWorker {
     return std::sqrt(discarded);
   }
 
-  Entries<T> entries_;
+  RowEntries<T> entries_;
   const Supports& supports_;
   const SupportAnalysis& analysis_;
   double ridge_, scale_;
@@ -319,7 +267,7 @@ class Filler {
     }
   }
 
-  Entries<T> entries_;
+  RowEntries<T> entries_;
   const Supports& supports_;
   const SupportAnalysis& analysis_;
   double root_;  // of the scale: a factor's share of it
@@ -339,7 +287,7 @@ void for_rows(Index rows, double work, const Body& body) {
 
 template <class T>
 double outside(const RowMatrix& matrix, const SupportAnalysis& analysis) {
-  const Entries<T> entries(matrix);
+  const RowEntries<T> entries(matrix);
   const Index types = static_cast<Index>(
       analysis.row_type.empty()
           ? 0
@@ -381,7 +329,7 @@ double outside(const RowMatrix& matrix, const SupportAnalysis& analysis) {
 
 template <class T>
 double residual_of(const RowMatrix& matrix, const Supports& supports, const T* x, const T* y) {
-  const Entries<T> entries(matrix);
+  const RowEntries<T> entries(matrix);
   const double root = std::sqrt(matrix.scale);
   std::vector<std::int64_t> offsets;
   const IndexSets in_row = transposed(supports.left, supports.rows, &offsets);
@@ -434,7 +382,7 @@ double norm_outside(const RowMatrix& matrix, const SupportAnalysis& analysis) {
 void gather_entries(const RowMatrix& matrix, const IndexSetsView& entries, void* out) {
   visit(matrix.dtype, [&](auto zero) {
     using T = decltype(zero);
-    const Entries<T> source(matrix);
+    const RowEntries<T> source(matrix);
     for_rows(matrix.rows, static_cast<double>(entries.start[entries.size]),
              [&](Index begin, Index end, Pulse& pulse) {
                for (Index row = begin; row < end; ++row) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <numeric>
 #include <unordered_map>
 
@@ -12,38 +11,25 @@
 
 namespace papilio {
 
-/// Asks whether to go on each time that some hundred thousand steps of work were done.
+/// Polls for interruption each time that some hundred thousand steps of work were done.
 class Pulse {
  public:
-  /// Thrown where another thread of the same work has failed.
-  struct Stopped {};
-
-  explicit Pulse(const std::atomic<bool>* failed = nullptr) : failed_(failed) {}
   void operator()(Index steps) {
     if ((left_ -= steps) > 0) return;
     left_ = 100'000;
-    if (failed_ && failed_->load(std::memory_order_relaxed)) throw Stopped{};
     poll_interruption();
   }
 
  private:
-  const std::atomic<bool>* failed_;
   Index left_ = 100'000;
 };
 
-/// parallel() with a pulse for each thread: where one of them throws, the others end soon.
+/// parallel() with a pulse for each thread.
 template <class Body>
 void parallel_with_pulse(int threads, const Body& body) {
-  std::atomic<bool> failed{false};
   parallel(threads, [&](int thread, int team) {
-    Pulse pulse(&failed);
-    try {
-      body(thread, team, pulse);
-    } catch (const Pulse::Stopped&) {
-    } catch (...) {
-      failed.store(true);
-      throw;
-    }
+    Pulse pulse;
+    body(thread, team, pulse);
   });
 }
 

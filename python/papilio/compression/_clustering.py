@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._util.dtypes import as_array
+from .._util.interruptible import interruptibly
 
 Indices = NDArray[np.int64]
 
@@ -56,7 +57,7 @@ def tree_order(points: ArrayLike, size: int, name: str) -> Indices:
         raise ValueError(f"{name}[{where}] is {array[where]}, expected finite numbers")
     order = np.arange(size)
     if coordinates.shape[1] == 1:
-        return np.argsort(coordinates[:, 0], kind="stable")
+        return interruptibly(np.argsort, coordinates[:, 0], kind="stable")
     depth = 0
     while 1 << depth < size:
         starts = bounds(size, 1 << depth)[:-1]
@@ -68,7 +69,7 @@ def tree_order(points: ArrayLike, size: int, name: str) -> Indices:
         )
         cluster = np.repeat(np.arange(len(starts)), np.diff(bounds(size, 1 << depth)))
         key = inside[np.arange(size), longest[cluster]]
-        order = order[np.lexsort((key, cluster))]
+        order = order[interruptibly(np.lexsort, (key, cluster))]
         depth += 1
     return order
 

@@ -1,12 +1,13 @@
 """How far a chain of factors is from a matrix: exactly, or a bound from samples that holds.
 
 docs/compress.md proves the bounds. All sizes here are squares of entries of a scaled matrix (see
-`interpolation.Entries`), so that none overflows or vanishes.
+`_entries.Entries`), so that none overflows or vanishes.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,18 +15,11 @@ from typing import Any
 import numpy as np
 
 from .._chains.architecture import Architecture
-from .._chains.factors import Factors
 from ..operators import butterfly_of
 from ._clustering import Indices, bounds
-from ._skeletons import (
-    BLOCK_BYTES,
-    Chain,
-    Entries,
-    areas,
-    product_entries,
-    product_row,
-    quarters,
-)
+from ._entries import BLOCK_BYTES, Entries
+from ._product import Chain, product_entries, product_row
+from ._scout import areas, quarters
 
 _Array = np.ndarray[Any, Any]
 CONFIDENCE = 0.99
@@ -117,14 +111,14 @@ def rounding_of(chain: Chain, weights: _Array, rng: np.random.Generator) -> floa
     their squared norms, so that the mean of relative squares is that of the whole.
     """
     total = float(weights.sum())
-    dtype = chain.values[0].dtype
+    dtype = chain.factors.dtype
     roundoff = float(np.finfo(dtype).eps)
     if total == 0:
         return 0.0
-    width = chain.architecture.shape[1]
+    width = chain.factors.architecture.shape[1]
     single = np.dtype(np.float32 if dtype.kind == "f" else np.complex64)
     double = np.result_type(single, np.float64)
-    values = chain.values
+    values: Sequence[_Array] = chain.factors.values
     small = sum(factor.size for factor in values) <= _READ
     if small and dtype != single:
         values = [factor.astype(single) for factor in values]
@@ -136,8 +130,8 @@ def rounding_of(chain: Chain, weights: _Array, rng: np.random.Generator) -> floa
     read = 0
     while len(relatives) < _ROWS and (read < _READ or len(relatives) < _FEWEST_ROWS):
         row = int(chain.rows[rng.choice(len(weights), p=weights / total)])
-        found, _ = product_row(chain.architecture, values, row, x)
-        exact, count = product_row(chain.architecture, values, row, x.astype(double))
+        found, _ = product_row(chain.factors.architecture, values, row, x)
+        exact, count = product_row(chain.factors.architecture, values, row, x.astype(double))
         size = float((np.abs(exact) ** 2).sum())
         relatives.append(float((np.abs(found - exact) ** 2).sum()) / size if size > 0 else 0.0)
         read += count
@@ -162,7 +156,7 @@ def together(away: float, rounding: float, weights: _Array) -> float:
 def exact_error(chain: Chain, source: Entries, rng: np.random.Generator) -> Error:
     """Compare all entries, about `BLOCK_BYTES` at a time."""
     m, n = source.shape
-    architecture = chain.architecture
+    architecture = chain.factors.architecture
     width = architecture[-1].c
     order = np.argsort(chain.columns, kind="stable")
     limits = np.searchsorted(chain.columns[order], np.arange(architecture[-1].a + 1) * width)
@@ -170,7 +164,7 @@ def exact_error(chain: Chain, source: Entries, rng: np.random.Generator) -> Erro
     sizes = np.zeros(m)
     for leaf in range(architecture[-1].a):
         of_leaf = order[limits[leaf] : limits[leaf + 1]]
-        found = leaf_columns(architecture, chain.values, leaf)
+        found = leaf_columns(architecture, chain.factors.values, leaf)
         step = max(1, BLOCK_BYTES // (16 * max(1, len(of_leaf))))
         for start in range(0, m, step):
             rows = np.arange(start, min(start + step, m))
@@ -184,7 +178,7 @@ def exact_error(chain: Chain, source: Entries, rng: np.random.Generator) -> Erro
     return Error(both, both, 1.0, m * n, rounding)
 
 
-def leaf_columns(architecture: Architecture, values: list[_Array], leaf: int) -> _Array:
+def leaf_columns(architecture: Architecture, values: Sequence[_Array], leaf: int) -> _Array:
     """The columns of the last factor's block `leaf`, of all factors' product; in double precision.
 
     Every factor widens the range of rows that aren't zero, to whole blocks of its own.
@@ -263,10 +257,10 @@ class SampledError:
         """What the norm is at least: from samples, or from that of the factors if it is better."""
         least, _ = mean_bounds(sizes, _UNSEEN * float(sizes.max()), failure)
         norm = math.sqrt(least)
-        if least > _CLEAR * float(sizes.mean()) or chain.nbytes > _NORMED_BYTES:
+        if least > _CLEAR * float(sizes.mean()) or chain.factors.nbytes > _NORMED_BYTES:
             return norm
         # ||A|| >= ||F|| - ||A - F||.
-        factors = butterfly_of(Factors(chain.architecture, tuple(chain.values)))
+        factors = butterfly_of(chain.factors)
         return max(norm, factors.norm() - error)
 
     def _scouted(self, chain: Chain) -> _Boxes:
@@ -311,5 +305,7 @@ class SampledError:
         """Squares of the errors and of the entries there."""
         i, j = places
         exact = self._source(i[:, None], j[:, None])[:, 0, 0]
-        found = product_entries(chain.architecture, chain.values, chain.rows[i], chain.columns[j])
+        found = product_entries(
+            chain.factors.architecture, chain.factors.values, chain.rows[i], chain.columns[j]
+        )
         return np.abs(exact - found) ** 2, np.square(np.abs(exact), dtype=np.float64)

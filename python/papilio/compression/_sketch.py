@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from .._chains.factors import Factors
 from .._util.dtypes import promoted
 from ..operators import butterfly_of
-from ._clustering import Indices, bounds
+from ._clustering import Indices, bounds, ranges
+from ._entries import exponent_of, scaled
 from ._error import CONFIDENCE, Error, relative, rounding_of, smallest_share
-from ._skeletons import Chain, IncompressibleError, exponent_of, scaled
+from ._product import Chain
+from ._scheme import IncompressibleError
 
 _Array = np.ndarray[Any, Any]
 _VECTORS = 64  # that are multiplied at a time
 _TESTS = 32  # Gaussian vectors that the error is estimated from
 _OVERSAMPLING = 8
+_STACKED = 1 << 17  # numbers in blocks whose singular values are found together: some milliseconds
 
 
 class Products:
@@ -118,6 +120,7 @@ class Sketch:
         self._height, self._width = 1 << (levels - levels // 2), 1 << (levels // 2)
         self._row_bounds = bounds(m, self._height)
         self._column_bounds = bounds(n, self._width)
+        self._rows, self._real = ranges(m, self._height)
         self._cluster_of_row = np.repeat(np.arange(self._height), np.diff(self._row_bounds))
         self._cluster_of_column = np.repeat(np.arange(self._width), np.diff(self._column_bounds))
         rank = self._measured_rank(tol, max_rank) + _OVERSAMPLING
@@ -151,16 +154,9 @@ class Sketch:
                 y = self._multiply(x)
                 if self._multiply.exponent == 0:
                     y = self._scaled(y)
-                norm = np.linalg.norm(y)
-                ranks = []
-                for t in range(self._height):
-                    block = y[self._row_bounds[t] : self._row_bounds[t + 1]]
-                    sigma = np.linalg.svd(block, compute_uv=False)
-                    tails = np.append(np.cumsum((sigma**2)[::-1])[::-1], 0.0)
-                    # As parts of the whole column, so that small blocks don't decide.
-                    allowed = tol * norm / np.sqrt(self._height)
-                    ranks.append(int(np.argmax(tails <= allowed**2)))
-                rank = max(ranks)
+                # As parts of the whole column, so that small blocks don't decide.
+                allowed = tol * float(np.linalg.norm(y)) / math.sqrt(self._height)
+                rank = self._largest_rank(y, allowed)
                 if rank <= count - _OVERSAMPLING or count == high - low:
                     break
                 if count >= max_rank:
@@ -181,6 +177,22 @@ class Sketch:
             )
         return largest
 
+    def _largest_rank(self, y: _Array, allowed: float) -> int:
+        """The largest rank of y's blocks of rows, but for a norm of `allowed` in each."""
+        largest = 0
+        for blocks, _ in self._row_blocks(y):
+            sigma = np.linalg.svd(blocks, compute_uv=False)
+            tails = np.cumsum((sigma**2)[:, ::-1], axis=1)[:, ::-1]
+            largest = max(largest, int((tails > allowed**2).sum(axis=1).max()))
+        return largest
+
+    def _row_blocks(self, y: _Array) -> Iterator[tuple[_Array, slice]]:
+        """The rows of y by clusters, padded with zeros to one height: some clusters at a time."""
+        step = max(1, _STACKED // (self._rows.shape[1] * y.shape[1]))
+        for start in range(0, self._height, step):
+            part = slice(start, min(start + step, self._height))
+            yield y[self._rows[part]] * self._real[part, :, None], part
+
     def _scaled(self, y: _Array) -> _Array:
         """The first products, by which all others are scaled to a moderate size."""
         self._multiply.exponent = exponent_of(float(np.abs(y).max()))
@@ -189,22 +201,28 @@ class Sketch:
     def _fill(self, rank: int, inner: int) -> None:
         m, n = self._shape
         tests = [self._gaussian(int(size), inner) for size in np.diff(self._row_bounds)]
+        padded = np.zeros((*self._rows.shape, inner), self.dtype)
+        padded[self._real] = np.concatenate(tests)
         for start, x in self._random_blocks(n, self._column_bounds, rank, None):
             products = self._multiply(x)
             for v in range(start, start + x.shape[1] // rank):
                 y = products[:, (v - start) * rank : (v - start + 1) * rank]
-                for t in range(self._height):
-                    block = slice(self._row_bounds[t], self._row_bounds[t + 1])
-                    # y core^+, with what is small multiplied before it is divided by.
-                    core = tests[t].conj().T @ y[block]
-                    u, sigma, vh = np.linalg.svd(core, full_matrices=False)
-                    kept = sigma > 16 * np.finfo(self.dtype).eps * sigma[0]
-                    part = (y[block] @ vh[kept].conj().T) / sigma[kept]
-                    self._left[block, v] = part @ u[:, kept].conj().T
+                for blocks, part in self._row_blocks(y):
+                    rows, real = self._rows[part], self._real[part]
+                    self._left[rows[real], v] = self._times_inverse(blocks, padded[part])[real]
         for start, x in self._random_blocks(m, self._row_bounds, inner, tests):
             products = self._multiply(x, adjoint=True)
             count = x.shape[1] // inner
             self._right[:, start : start + count] = products.reshape(n, count, inner).conj()
+
+    def _times_inverse(self, y: _Array, tests: _Array) -> _Array:
+        """Y (tests^* Y)^+ of many blocks: what is small is multiplied before it is divided by."""
+        u, sigma, vh = np.linalg.svd(tests.conj().swapaxes(1, 2) @ y, full_matrices=False)
+        kept = sigma > 16 * np.finfo(self.dtype).eps * sigma[:, :1]
+        part = y @ vh.conj().swapaxes(1, 2)
+        part = np.where(kept[:, None], part, 0) / np.where(kept, sigma, 1)[:, None]
+        found: _Array = part @ u.conj().swapaxes(1, 2)
+        return found
 
     def _random_blocks(self, size: int, limits: Indices, columns: int, given: Any) -> Any:
         """Matrices whose column blocks live on one cluster each, some clusters at a time."""
@@ -246,7 +264,7 @@ class Sketch:
         self._looks += 1
         x = self._gaussian(self._shape[1], _TESTS)
         exact = self._multiply(x)
-        factors = butterfly_of(Factors(chain.architecture, tuple(chain.values)))
+        factors = butterfly_of(chain.factors)
         padded = np.zeros((factors.shape[1], _TESTS), x.dtype)
         padded[chain.columns] = x
         found = (factors @ padded.astype(np.result_type(factors.dtype, np.float32)))[chain.rows]

@@ -6,17 +6,20 @@ import itertools
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 import scipy.sparse
+import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 from .. import _core
 from .._chains.architecture import Architecture
-from .._chains.support_masks import as_support
+from .._chains.support_masks import as_support, sets_of
+from .._util.interruptible import interruptibly
 from ..factorization import factorize
 from ._analysis import analyze
 from ._pair import solve_pair
@@ -32,7 +35,6 @@ _STEPS = 10
 _ROUNDS = 10
 _RESTARTS = 4
 _DIVERGED = 100.0
-_CHUNK = 1 << 20  # entries of a panel
 
 
 def solve_chain(A: Any, supports: Sequence[Any], options: Options) -> FixedSupportResult:
@@ -47,7 +49,10 @@ def solve_chain(A: Any, supports: Sequence[Any], options: Options) -> FixedSuppo
         raise ValueError("ridge is for two factors, expected 0")
     if options.method == "exact":
         raise ValueError("method is 'exact' but that is known for two factors only")
-    target = Target(A, scipy.sparse.csc_array(masks[0]), _reach(masks[1:]))
+    # Which entries are kept matters for operators only.
+    operator = isinstance(A, scipy.sparse.linalg.LinearOperator)
+    rest = _reach(masks[1:]) if operator else masks[-1]
+    target = Target(A, scipy.sparse.csc_array(masks[0]), rest)
     try:
         architecture = Architecture.from_supports(masks)
     except ValueError:
@@ -59,9 +64,13 @@ def solve_chain(A: Any, supports: Sequence[Any], options: Options) -> FixedSuppo
 
 def _reach(masks: Sequence[Any]) -> Any:
     """The support of a product of factors with these supports, as a CSR array."""
-    product = scipy.sparse.csr_array(reduce(lambda p, q: p @ q, masks))
-    product.sort_indices()
-    return product
+
+    def multiplied() -> Any:
+        product = scipy.sparse.csr_array(reduce(lambda p, q: p @ q, masks))
+        product.sort_indices()
+        return product
+
+    return interruptibly(multiplied)
 
 
 def _by_factorize(
@@ -75,7 +84,7 @@ def _by_factorize(
         in_order = np.ascontiguousarray(values.transpose(0, 1, 3, 2)).ravel()
         factors.append(scipy.sparse.csr_array((in_order, mask.indices, mask.indptr), mask.shape))
     seen = math.sqrt(max(0.0, target.norm2 - target.unread**2))  # the norm of what factorize saw
-    error = _error(target, factors)
+    error = _Problem(target, masks).error_of(factors)
     bound = math.hypot(F.report.lower_bound * seen, target.unread)
     rounding = 100 * float(np.finfo(target.dtype).eps)
     return make_result(
@@ -94,22 +103,6 @@ def _by_factorize(
     )
 
 
-def _error(target: Target, factors: Sequence[Any]) -> float:
-    """||A - X_1 ... X_L||, scaled, of the factors as they are: some rows at a time."""
-    wide = np.result_type(target.dtype, np.float64)
-    scaled = [factor.astype(wide) * power for factor, power in _shares(factors, target.exponent)]
-    m, n = target.shape
-    height = max(1, _CHUNK // max(n, *(factor.shape[0] for factor in factors)))
-    error = target.unread
-    for first in range(0, m, height):
-        rows = np.arange(first, min(first + height, m))
-        product = scaled[0][rows].toarray()
-        for factor in scaled[1:]:
-            product = product @ factor
-        error = math.hypot(error, float(np.linalg.norm(target.block(rows, slice(None)) - product)))
-    return error
-
-
 def _shares(items: Sequence[Any], exponent: int) -> list[tuple[Any, float]]:
     """Each item with its share of 4**exponent: a power of two."""
     whole = 2 * exponent
@@ -121,43 +114,47 @@ def _shares(items: Sequence[Any], exponent: int) -> list[tuple[Any, float]]:
 
 
 def _by_alternation(target: Target, masks: Sequence[Any], options: Options) -> FixedSupportResult:
-    chain = _Chain(target, masks, options)
-    wide = chain.target.dtype
-    starts: list[_Values] = []
-    bound2 = chain.unreached2
+    problem = _Problem(target, masks)
+    track = _Track(options)
+    starts: list[_Array] = []
+    bound2 = problem.unreached2
     if options.method == "auto":
         for split in range(1, len(masks)):
             bound2 = max(bound2, _split_bound(target, masks, split, options) ** 2)
         cut = _cut(target, masks, options)
         if cut is not None:
-            starts.append([v.astype(wide) * power for v, power in _shares(cut, target.exponent)])
-    cut_error2 = chain.error2(starts[0]) if starts else math.inf
+            starts.append(
+                np.concatenate(
+                    [v.astype(problem.dtype) * power for v, power in _shares(cut, target.exponent)]
+                )
+            )
+    cut_error2 = problem.error2(starts[0]) if starts else math.inf
     if cut_error2 > bound2 + 1e-24 * target.norm2:  # else no start can be better
         restarts = _RESTARTS if options.restarts is None else options.restarts
-        starts += [chain.random(options.rng) for _ in range(max(restarts, 1 - len(starts)))]
-    found = [chain.descend(values, 1) for values in starts]
+        starts += [problem.random(options.rng) for _ in range(max(restarts, 1 - len(starts)))]
+    found = [_descend(problem, values, 1, track) for values in starts]
     best = min(range(len(found)), key=lambda n: found[n])
     values = starts[best]
-    error2 = chain.descend(values, _ROUNDS)
-    growth = chain.growth(values)
+    error2 = _descend(problem, values, _ROUNDS, track)
+    growth = problem.growth(values)
     diverging = growth > _DIVERGED and error2 > 1e-20 * target.norm2
     if diverging:
         warn_diverging(growth)
     factors = [
-        chain.matrix(n, (v * power).astype(target.dtype))
-        for n, (v, power) in enumerate(_shares(_balanced(values), -target.exponent))
+        problem.matrix(n, (v * power).astype(target.dtype))
+        for n, (v, power) in enumerate(_shares(_balanced(problem.split(values)), -target.exponent))
     ]
     return make_result(
         target,
         tuple(factors),
-        error=_error(target, factors),
+        error=problem.error_of(factors),
         bound=math.sqrt(bound2),
         optimal=False,
         method="hierarchical" if best == 0 and cut_error2 < math.inf else "alternating",
         existence="unknown: no theorem applies, and a best approximation may not exist",
         diverging=diverging,
-        iterations=chain.steps,
-        history=[(seconds, math.sqrt(e)) for seconds, e in chain.history],
+        iterations=track.steps,
+        history=[(seconds, math.sqrt(e)) for seconds, e in track.history],
         start=options.start,
         report=None,
     )
@@ -209,168 +206,75 @@ def _balanced(values: _Values) -> _Values:
     ]
 
 
-class _Chain:
-    """||A - X_1 ... X_L|| as a function of the values of the factors, in double precision."""
+class _Problem:
+    """||A - X_1 ... X_L|| as a function of the values of the factors, in double precision.
 
-    def __init__(self, target: Target, masks: Sequence[Any], options: Options) -> None:
-        self.masks, self.options = masks, options
-        self.target = target.toarray()
-        self.unread2 = target.unread**2
-        reached = _reach(masks)
-        outside = self.target.copy()
-        outside[reached.nonzero()] = 0
-        self.unreached2 = float(np.linalg.norm(outside)) ** 2 + self.unread2
+    The values of all factors are one array, each factor's in the order of its support.
+    """
+
+    def __init__(self, target: Target, masks: Sequence[Any]) -> None:
+        self.masks, self._target = masks, target
+        self.dtype = np.result_type(target.dtype, np.float64)
+        make = _core.SupportChainComplex if self.dtype.kind == "c" else _core.SupportChainReal
+        factors = [(mask.shape[1], *sets_of(mask)) for mask in masks]
+        self._core = make(target.shape[0], factors, *target.arrays)
+        self._ends = np.cumsum([mask.nnz for mask in masks])[:-1]
+        self.unreached2 = self._core.unreached() + target.unread**2
         self.norm2 = target.norm2
-        self.places = [mask.nonzero() for mask in masks]
-        self.steps = 0
-        self.best2 = math.inf
-        self.history: list[tuple[float, float]] = []
 
     def matrix(self, n: int, values: _Array) -> Any:
         mask = self.masks[n]
         return scipy.sparse.csr_array((values, mask.indices, mask.indptr), shape=mask.shape)
 
-    def random(self, rng: np.random.Generator) -> _Values:
+    def split(self, values: _Array) -> list[_Array]:
+        """The values of each factor."""
+        return np.split(values, self._ends)
+
+    def random(self, rng: np.random.Generator) -> _Array:
         """Normal values, scaled so that the product is about as large as the matrix."""
-        values: _Values = []
+        parts = []
         for mask in self.masks:
-            entries = rng.standard_normal(mask.nnz).astype(self.target.dtype)
+            entries = rng.standard_normal(mask.nnz).astype(self.dtype)
             if entries.dtype.kind == "c":
                 entries += 1j * rng.standard_normal(mask.nnz)
-            values.append(entries)
-        product = np.linalg.norm(self.prefixes(values)[-1])
-        if product > 0:
-            factor = (math.sqrt(self.norm2) / product) ** (1 / len(values))
-            values = [entries * factor for entries in values]
+            parts.append(entries)
+        values = np.concatenate(parts)
+        product2 = self._core.squared_norm(values)
+        if product2 > 0:
+            values *= (math.sqrt(self.norm2 / product2)) ** (1 / len(parts))
         return values
 
-    def prefixes(self, values: _Values) -> list[_Array]:
-        """X_1, X_1 X_2, ...; all dense."""
-        found = [self.matrix(0, values[0]).toarray()]
-        for n in range(1, len(values)):
-            found.append(found[-1] @ self.matrix(n, values[n]))
-        return found
+    def error2(self, values: _Array) -> float:
+        return self._core.squared_error(values) + self._target.unread**2
 
-    def suffixes(self, values: _Values) -> list[_Array]:
-        """X_1 ... X_L, X_2 ... X_L, ..., X_L; all dense."""
-        found = [self.matrix(len(values) - 1, values[-1]).toarray()]
-        for n in range(len(values) - 2, -1, -1):
-            found.append(self.matrix(n, values[n]) @ found[-1])
-        return found[::-1]
+    def error_of(self, factors: Sequence[Any]) -> float:
+        """||A - X_1 ... X_L||, scaled, of the factors as they are."""
+        scaled = [f.data.astype(self.dtype) * p for f, p in _shares(factors, self._target.exponent)]
+        return math.sqrt(self.error2(np.concatenate(scaled)))
 
-    def error2(self, values: _Values) -> float:
-        rest = self.target - self.prefixes(values)[-1]
-        return float(np.linalg.norm(rest)) ** 2 + self.unread2
+    def gradient(self, values: _Array) -> tuple[float, _Array]:
+        """The squared error and its gradient."""
+        gradient = np.empty_like(values)
+        error2 = self._core.gradient(values, gradient)
+        return error2 + self._target.unread**2, gradient
 
-    def growth(self, values: _Values) -> float:
+    def sweep(self, values: _Array) -> None:
+        """Each factor in turn: a few conjugate gradient steps. Changes `values`."""
+        self._core.sweep(values, _STEPS)
+
+    def growth(self, values: _Array) -> float:
         """The largest ||column i of X_1...X_s|| ||row i of X_s+1...X_L||, next to the matrix."""
-        if self.norm2 == 0:
-            return 0.0
-        pairs = zip(self.prefixes(values)[:-1], self.suffixes(values)[1:], strict=True)
-        return max(
-            float((np.linalg.norm(P, axis=0) * np.linalg.norm(Q, axis=1)).max()) for P, Q in pairs
-        ) / math.sqrt(self.norm2)
+        return self._core.growth(values) / math.sqrt(self.norm2) if self.norm2 > 0 else 0.0
 
-    def sweep(self, values: _Values) -> None:
-        """Each factor in turn: conjugate gradients on its least squares problem."""
-        suffixes = self.suffixes(values)
-        prefix: _Array | None = None
-        for n in range(len(values)):
-            suffix = suffixes[n + 1] if n + 1 < len(values) else None
-            self.improve(values, n, prefix, suffix)
-            factor = self.matrix(n, values[n])
-            prefix = factor.toarray() if prefix is None else prefix @ factor
 
-    def improve(
-        self, values: _Values, n: int, prefix: _Array | None, suffix: _Array | None
-    ) -> None:
-        """A few steps for min ||A - P X Q|| over the values of X = X_n; the error never grows."""
-        left = None if prefix is None else prefix.conj().T @ prefix
-        right = None if suffix is None else suffix @ suffix.conj().T
+@dataclass
+class _Track:
+    """What a run tells: seconds and squared error of its best point, steps, progress."""
 
-        def normal(v: _Array) -> _Array:
-            image = self.matrix(n, v)
-            image = image if left is None else left @ image
-            image = image if right is None else image @ right
-            return self.on_support(n, image)
-
-        wanted = self.target if prefix is None else prefix.conj().T @ self.target
-        wanted = wanted if suffix is None else wanted @ suffix.conj().T
-        rest = self.on_support(n, wanted) - normal(values[n])
-        direction, size = rest, float(np.vdot(rest, rest).real)
-        stop = 1e-26 * size
-        for _ in range(_STEPS):
-            if size <= stop:
-                break
-            image = normal(direction)
-            curvature = float(np.vdot(direction, image).real)
-            if curvature <= 0:
-                break
-            values[n] = values[n] + size / curvature * direction
-            rest = rest - size / curvature * image
-            before, size = size, float(np.vdot(rest, rest).real)
-            direction = rest + size / before * direction
-
-    def on_support(self, n: int, matrix: Any) -> _Array:
-        rows, cols = self.places[n]
-        if scipy.sparse.issparse(matrix):
-            matrix = matrix.toarray()
-        found: _Array = matrix[rows, cols]
-        return found
-
-    def descend(self, values: _Values, rounds: int) -> float:
-        """Sweeps, then L-BFGS, until neither gains anything. Changes `values`."""
-        error2 = self.error2(values)
-        self.record(error2)
-        for _ in range(rounds):
-            began = error2
-            for _ in range(min(50, self.options.max_sweeps)):
-                before = error2
-                if error2 <= self.unreached2 + 1e-26 * self.norm2:
-                    return error2
-                self.sweep(values)
-                error2 = self.error2(values)
-                self.step(error2)
-                if before - error2 <= 1e-3 * error2:
-                    break
-            error2 = self.polish(values, error2)
-            if began - error2 <= 1e-5 * began:
-                break
-        return error2
-
-    def polish(self, values: _Values, error2: float) -> float:
-        """L-BFGS over all factors."""
-        dtype, ends = self.target.dtype, np.cumsum([len(v) for v in values])[:-1]
-        scale = 1 / self.norm2
-
-        def objective(z: _Array) -> tuple[float, _Array]:
-            parts = np.split(z.view(dtype), ends)
-            prefixes, suffixes = self.prefixes(parts), self.suffixes(parts)
-            rest = self.target - prefixes[-1]
-            gradient = []
-            for n in range(len(parts)):
-                image = rest if n == 0 else prefixes[n - 1].conj().T @ rest
-                image = image if n + 1 == len(parts) else image @ suffixes[n + 1].conj().T
-                gradient.append(-2 * scale * self.on_support(n, image))
-            value = scale * float(np.linalg.norm(rest)) ** 2
-            return value, np.concatenate(gradient).view(float)
-
-        with _core.SingleThreadedBlas():
-            found = scipy.optimize.minimize(
-                objective,
-                np.concatenate(values).view(float),
-                jac=True,
-                method="L-BFGS-B",
-                callback=lambda intermediate_result: self.step(
-                    intermediate_result.fun * self.norm2 + self.unread2
-                ),
-                options={"maxiter": 300, "maxcor": 20, "ftol": 1e-16, "gtol": 1e-13},
-            )
-        polished = found.fun * self.norm2 + self.unread2
-        if polished >= error2:
-            return error2
-        values[:] = np.split(np.ascontiguousarray(found.x).view(dtype), ends)
-        return float(polished)
+    options: Options
+    steps: int = 0
+    best2: float = math.inf
+    history: list[tuple[float, float]] = field(default_factory=list)
 
     def step(self, error2: float) -> None:
         self.steps += 1
@@ -381,3 +285,49 @@ class _Chain:
     def record(self, error2: float) -> None:
         self.best2 = min(self.best2, error2)
         self.history.append((time.perf_counter() - self.options.start, self.best2))
+
+
+def _descend(problem: _Problem, values: _Array, rounds: int, track: _Track) -> float:
+    """Sweeps, then L-BFGS, until neither gains anything. Changes `values`."""
+    error2 = problem.error2(values)
+    track.record(error2)
+    for _ in range(rounds):
+        began = error2
+        for _ in range(min(50, track.options.max_sweeps)):
+            before = error2
+            if error2 <= problem.unreached2 + 1e-26 * problem.norm2:
+                return error2
+            problem.sweep(values)
+            error2 = problem.error2(values)
+            track.step(error2)
+            if before - error2 <= 1e-3 * error2:
+                break
+        error2 = _polish(problem, values, error2, track)
+        if began - error2 <= 1e-5 * began:
+            break
+    return error2
+
+
+def _polish(problem: _Problem, values: _Array, error2: float, track: _Track) -> float:
+    """L-BFGS over all factors. Changes `values` if it helps."""
+
+    def objective(z: _Array) -> tuple[float, _Array]:
+        found2, gradient = problem.gradient(z.view(problem.dtype))
+        return found2 / problem.norm2, gradient.view(float) / problem.norm2
+
+    with _core.SingleThreadedBlas():
+        found = scipy.optimize.minimize(
+            objective,
+            values.view(float),
+            jac=True,
+            method="L-BFGS-B",
+            callback=lambda intermediate_result: track.step(
+                intermediate_result.fun * problem.norm2
+            ),
+            options={"maxiter": 300, "maxcor": 20, "ftol": 1e-16, "gtol": 1e-13},
+        )
+    polished = float(found.fun) * problem.norm2
+    if polished >= error2:
+        return error2
+    values[:] = np.ascontiguousarray(found.x).view(problem.dtype)
+    return polished

@@ -95,7 +95,8 @@ def fixed_support(
     L-BFGS and sweeps finish. More
     than two factors: supports of a butterfly go to `factorize`; other chains are cut in two again
     and again where each cut is tractable, and then, or from random starts, improved by alternating
-    least squares (memory: some dense m x n matrices).
+    least squares and L-BFGS. Nothing dense of A's size is formed for these: products go through the
+    factors 16 rows at a time (memory: about 70 numbers per value, 16 per inner index and thread).
 
     References
     ----------

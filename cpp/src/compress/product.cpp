@@ -1,0 +1,154 @@
+#include <algorithm>
+#include <complex>
+#include <type_traits>
+#include <vector>
+
+#include "papilio/compress.hpp"
+#include "papilio/interruption.hpp"
+#include "parallel/shares.hpp"
+
+namespace papilio {
+
+namespace {
+
+// Of the vectors on their way; some megabytes.
+constexpr Index numbers_together = 1 << 19;
+
+template <class T>
+struct Kind {
+  static constexpr bool complex = false;
+};
+template <class R>
+struct Kind<std::complex<R>> {
+  static constexpr bool complex = true;
+};
+
+double times(double a, double b) { return a * b; }
+float times(float a, float b) { return a * b; }
+/// Without the special cases of infinities, which std::complex looks for each time.
+template <class R>
+std::complex<R> times(std::complex<R> a, std::complex<R> b) {
+  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+
+std::size_t at(Index n) { return static_cast<std::size_t>(n); }
+
+/// Where the block of a factor between the nodes on the way from a row to a column starts.
+Index crossing(const ChainFactor& p, Index width, Index row, Index column) {
+  const Index column_radix = p.c / p.right;
+  const Index i = column / (width / p.a);
+  const Index f = column / (width / (p.a * column_radix)) % column_radix;
+  const Index e = row / p.d % (p.b / p.left);
+  return ((i * p.b + e) * p.c + f * p.right) * p.d + row % p.d;
+}
+
+/// Entries whose vectors go through the factors together. Each factor takes them in the order in
+/// which their blocks lie in memory: neighbours share cache lines.
+template <class T, class W>
+class Together {
+ public:
+  Together(Index count, Index rank)
+      : now_(at(count * rank)), next_(at(count * rank)), start_(at(count)), order_(at(count)) {}
+
+  void run(const std::vector<ChainFactor>& factors, Index width, Index count, const Index* rows,
+           const Index* columns, W* out) {
+    std::fill_n(now_.begin(), count, W(1));
+    for (const ChainFactor& p : factors) {
+      order_.resize(at(count));
+      for (Index n = 0; n < count; ++n) {
+        order_[at(n)] = n;
+        start_[at(n)] = crossing(p, width, rows[n], columns[n]);
+      }
+      std::sort(order_.begin(), order_.end(),
+                [this](Index m, Index n) { return start_[at(m)] < start_[at(n)]; });
+      multiply(p, count);
+      now_.swap(next_);
+    }
+    std::copy_n(now_.begin(), count, out);
+  }
+
+ private:
+  void multiply(const ChainFactor& p, Index count) {
+    const Index down = p.b / p.left * p.c * p.d;
+    in_shares(count, 20 + 3.0 * static_cast<double>(p.left * p.right), [&](Index begin, Index end) {
+      for (Index k = begin; k < end; ++k) {
+        if ((k - begin) % 256 == 0) poll_interruption();
+        const Index n = order_[at(k)];
+        W* to = &next_[at(n * p.right)];
+        std::fill_n(to, p.right, W(0));
+        for (Index t = 0; t < p.left; ++t) {
+          const W weight = now_[at(n * p.left + t)];
+          const T* from = static_cast<const T*>(p.values) + start_[at(n)] + t * down;
+          for (Index u = 0; u < p.right; ++u) to[u] += times(weight, W(from[u * p.d]));
+        }
+      }
+    });
+  }
+
+  std::vector<W> now_, next_;
+  std::vector<Index> start_, order_;
+};
+
+/// (a, left, count) = the row's weights (a, left, c) times x (a, c, count).
+template <class T, class W>
+void multiply_row(const ChainFactor& p, Index row, Index count, const W* x, W* out) {
+  const Index radix = p.b / p.left, e = row / p.d % radix;
+  const double work = static_cast<double>(p.left * p.c) * (5.0 + static_cast<double>(count));
+  in_shares(p.a, work, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      poll_interruption();
+      for (Index t = 0; t < p.left; ++t) {
+        W* to = out + (i * p.left + t) * count;
+        std::fill_n(to, count, W(0));
+        const T* from =
+            static_cast<const T*>(p.values) + ((i * p.b + t * radix + e) * p.c) * p.d + row % p.d;
+        for (Index k = 0; k < p.c; ++k) {
+          const W weight = static_cast<W>(from[k * p.d]);
+          const W* in = x + (i * p.c + k) * count;
+          for (Index n = 0; n < count; ++n) to[n] += times(weight, in[n]);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void product_entries(DType dtype, const std::vector<ChainFactor>& factors, Index count,
+                     const Index* rows, const Index* columns, void* out) {
+  const Index width = factors.back().a * factors.back().c * factors.back().d;
+  Index rank = 1;
+  for (const ChainFactor& p : factors) rank = std::max(rank, p.right);
+  const Index most = std::min(count, std::max<Index>(256, numbers_together / rank));
+  visit(dtype, [&](auto tag) {
+    using T = decltype(tag);
+    using W = std::conditional_t<Kind<T>::complex, std::complex<double>, double>;
+    Together<T, W> together(most, rank);
+    for (Index first = 0; first < count; first += most)
+      together.run(factors, width, std::min(most, count - first), rows + first, columns + first,
+                   static_cast<W*>(out) + first);
+  });
+}
+
+void product_row(DType dtype, const std::vector<ChainFactor>& factors, Index row, DType kind,
+                 Index count, const void* x, void* out) {
+  visit(dtype, [&](auto of_values) {
+    visit(kind, [&](auto of_vectors) {
+      using T = decltype(of_values);
+      using W = decltype(of_vectors);
+      if constexpr (Kind<T>::complex == Kind<W>::complex) {
+        std::vector<W> now, next;
+        const W* from = static_cast<const W*>(x);
+        for (auto p = factors.rbegin(); p != factors.rend(); ++p) {
+          next.resize(static_cast<std::size_t>(p->a * p->left * count));
+          multiply_row<T, W>(*p, row, count, from, next.data());
+          now.swap(next);
+          from = now.data();
+        }
+        std::copy_n(from, count, static_cast<W*>(out));
+      }
+    });
+  });
+}
+
+}  // namespace papilio

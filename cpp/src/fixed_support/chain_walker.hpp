@@ -1,0 +1,295 @@
+// Panels of rows on their way through a chain of factors and back.
+#pragma once
+
+#include <complex>
+#include <memory>
+#include <vector>
+
+#include "factorize/norms.hpp"
+#include "fixed_support/chain_reach.hpp"
+
+namespace papilio {
+
+/// One number for each lane; complex ones lie split.
+template <class T>
+struct ChainLine;
+
+template <>
+struct ChainLine<double> {
+  double re[chain_lanes];
+  void set(Index lane, double x) { re[lane] = x; }
+  void add(Index lane, double x) { re[lane] += x; }
+  double get(Index lane) const { return re[lane]; }
+  void clear() {
+    for (double& x : re) x = 0;
+  }
+  void negate() {
+    for (double& x : re) x = -x;
+  }
+  /// += weight * x
+  void add(double weight, const ChainLine& x) {
+    for (Index lane = 0; lane < chain_lanes; ++lane) re[lane] += weight * x.re[lane];
+  }
+  void add_conjugate(double weight, const ChainLine& x) { add(weight, x); }
+};
+
+template <>
+struct ChainLine<std::complex<double>> {
+  using T = std::complex<double>;
+  double re[chain_lanes], im[chain_lanes];
+  void set(Index lane, T x) {
+    re[lane] = x.real();
+    im[lane] = x.imag();
+  }
+  void add(Index lane, T x) {
+    re[lane] += x.real();
+    im[lane] += x.imag();
+  }
+  T get(Index lane) const { return {re[lane], im[lane]}; }
+  void clear() {
+    for (double& x : re) x = 0;
+    for (double& x : im) x = 0;
+  }
+  void negate() {
+    for (double& x : re) x = -x;
+    for (double& x : im) x = -x;
+  }
+  /// += weight * x
+  void add(T weight, const ChainLine& x) {
+    const double a = weight.real(), b = weight.imag();
+    for (Index lane = 0; lane < chain_lanes; ++lane) {
+      re[lane] += a * x.re[lane] - b * x.im[lane];
+      im[lane] += a * x.im[lane] + b * x.re[lane];
+    }
+  }
+  void add_conjugate(T weight, const ChainLine& x) { add(std::conj(weight), x); }
+};
+
+/// The sum of the lanes of |x|^2.
+inline double squared_sum(const ChainLine<double>& x) {
+  double sum = 0;
+  for (double re : x.re) sum += re * re;
+  return sum;
+}
+inline double squared_sum(const ChainLine<std::complex<double>>& x) {
+  double sum = 0;
+  for (Index lane = 0; lane < chain_lanes; ++lane)
+    sum += x.re[lane] * x.re[lane] + x.im[lane] * x.im[lane];
+  return sum;
+}
+
+/// The sum of the lanes of conj(x) y; the same order for all.
+inline double inner_product(const ChainLine<double>& x, const ChainLine<double>& y) {
+  double sums[4] = {};
+  for (Index lane = 0; lane < chain_lanes; lane += 4)
+    for (Index n = 0; n < 4; ++n) sums[n] += x.re[lane + n] * y.re[lane + n];
+  return (sums[0] + sums[2]) + (sums[1] + sums[3]);
+}
+inline std::complex<double> inner_product(const ChainLine<std::complex<double>>& x,
+                                          const ChainLine<std::complex<double>>& y) {
+  double re[4] = {}, im[4] = {};
+  for (Index lane = 0; lane < chain_lanes; lane += 4)
+    for (Index n = 0; n < 4; ++n) {
+      re[n] += x.re[lane + n] * y.re[lane + n] + x.im[lane + n] * y.im[lane + n];
+      im[n] += x.re[lane + n] * y.im[lane + n] - x.im[lane + n] * y.re[lane + n];
+    }
+  return {(re[0] + re[2]) + (re[1] + re[3]), (im[0] + im[2]) + (im[1] + im[3])};
+}
+
+/// The values of one factor in the two orders in which they are read.
+template <class T>
+struct LinkValues {
+  std::vector<T> by_row, by_col;
+
+  /// `shift`: where the first of `values` stands among all.
+  void take(const ChainLink& link, const T* values, std::int64_t shift) {
+    const auto size = static_cast<std::size_t>(link.size());
+    by_row.resize(size);
+    by_col.resize(size);
+    for (std::size_t k = 0; k < size; ++k) {
+      by_row[k] = values[link.from_row[k] - shift];
+      by_col[k] = values[link.from_col[k] - shift];
+    }
+  }
+};
+
+/// The lines of one panel; one object per thread.
+template <class T>
+class ChainWalker {
+ public:
+  using Line = ChainLine<T>;
+
+  explicit ChainWalker(const ChainSide& side)
+      : side_(side), marks_(static_cast<std::size_t>(side.cols()), 0) {
+    for (const ChainLink& link : side.links) levels_.push_back(lines(link.cols));
+    for (auto& line : spare_) line = lines(side.widest);
+  }
+
+  void start(const ChainPanel& panel) { panel_ = &panel; }
+
+  /// From the level before `link` to the one after it.
+  void forward(Index link, const LinkValues<T>& values);
+
+  /// Makes the last level the one that goes back.
+  void turn() { back_ = levels_.back().get(); }
+  /// Makes A - (the last level) the one that goes back, only where the product reaches; returns its
+  /// squared norm. load(first, count, visit) calls visit(n, column, entry) for entries of A.
+  template <class Load>
+  double turn_residual(const Load& load);
+
+  /// The squared norm of the panel's rows of A where the product doesn't reach.
+  template <class Load>
+  double squares_outside(const Load& load);
+
+  /// From the level after `link` to the one before it: times the factor's adjoint.
+  void backward(Index link, const LinkValues<T>& values);
+
+  /// Adds (prefix)^H (what goes back) at the entries of the link's support to `out`, by rows.
+  void sample(Index link, T* out) const;
+
+  const Line* level(Index link) const { return levels_[at(link)].get(); }
+
+  /// Calls visit(index) for all that the panel reaches behind this link, in order.
+  template <class Visit>
+  void for_reached(Index link, const Visit& visit) const {
+    const Reached& reached = panel_->levels[at(link)];
+    if (reached.all)
+      for (Index n = 0; n < side_.links[at(link)].cols; ++n) visit(n);
+    else
+      for (std::int32_t n : reached.index) visit(static_cast<Index>(n));
+  }
+
+ private:
+  /// Calls visit(column, which rows reach it) for the columns of the product.
+  template <class Visit>
+  void for_marks(const Visit& visit) const;
+
+  /// Calls act(lane, column, entry) for entries of A that the product reaches, or doesn't.
+  template <class Load, class Act>
+  void load_where(bool reached, const Load& load, const Act& act);
+
+  static std::size_t at(Index n) { return static_cast<std::size_t>(n); }
+  static std::unique_ptr<Line[]> lines(Index count) {
+    return std::unique_ptr<Line[]>(new Line[at(count)]);
+  }
+
+  const ChainSide& side_;
+  const ChainPanel* panel_ = nullptr;
+  std::vector<std::unique_ptr<Line[]>> levels_;
+  std::unique_ptr<Line[]> spare_[2];  // what goes back stands in one, or in the last level
+  const Line* back_ = nullptr;
+  std::vector<LaneMask> marks_;  // of the columns of the product; zeros between calls
+};
+
+template <class T>
+void ChainWalker<T>::forward(Index link, const LinkValues<T>& values) {
+  const ChainLink& factor = side_.links[at(link)];
+  Line* out = levels_[at(link)].get();
+  if (link > 0 && panel_->levels[at(link - 1)].all) {
+    const Line* in = levels_[at(link - 1)].get();
+    for_reached(link, [&](Index column) {
+      Line sum;
+      sum.clear();
+      for (std::int64_t k = factor.by_col.start[at(column)];
+           k < factor.by_col.start[at(column + 1)]; ++k)
+        sum.add(values.by_col[at(k)], in[factor.by_col.index[at(k)]]);
+      out[column] = sum;
+    });
+    return;
+  }
+  for_reached(link, [&](Index column) { out[column].clear(); });
+  const auto spread = [&](Index row, const auto& act) {
+    for (std::int64_t k = factor.by_row.start[at(row)]; k < factor.by_row.start[at(row + 1)]; ++k)
+      act(out[factor.by_row.index[at(k)]], values.by_row[at(k)]);
+  };
+  if (link == 0) {
+    for (Index lane = 0; lane < panel_->rows; ++lane)
+      spread(panel_->first + lane, [lane](Line& line, T value) { line.set(lane, value); });
+    return;
+  }
+  const Line* in = levels_[at(link - 1)].get();
+  for_reached(link - 1, [&](Index row) {
+    spread(row, [from = in + row](Line& line, T value) { line.add(value, *from); });
+  });
+}
+
+template <class T>
+template <class Visit>
+void ChainWalker<T>::for_marks(const Visit& visit) const {
+  const auto whole = static_cast<LaneMask>((1u << panel_->rows) - 1u);
+  Index n = 0;
+  for_reached(static_cast<Index>(side_.links.size()) - 1, [&](Index column) {
+    visit(column, panel_->reaching.empty() ? whole : panel_->reaching[at(n)]);
+    ++n;
+  });
+}
+
+template <class T>
+template <class Load>
+double ChainWalker<T>::turn_residual(const Load& load) {
+  Line* const last = levels_.back().get();
+  for_marks([&](Index column, LaneMask) { last[column].negate(); });
+  load_where(true, load, [&](Index lane, Index column, T value) { last[column].add(lane, value); });
+  double sum = 0;
+  for_marks([&](Index column, LaneMask) { sum += squared_sum(last[column]); });
+  turn();
+  return sum;
+}
+
+template <class T>
+template <class Load>
+double ChainWalker<T>::squares_outside(const Load& load) {
+  double sum = 0;
+  load_where(false, load, [&](Index, Index, T value) { sum += squared(value); });
+  return sum;
+}
+
+template <class T>
+template <class Load, class Act>
+void ChainWalker<T>::load_where(bool reached, const Load& load, const Act& act) {
+  if (panel_->levels.back().all && panel_->reaching.empty()) {
+    if (reached) load(panel_->first, panel_->rows, act);
+    return;
+  }
+  for_marks([&](Index column, LaneMask mask) { marks_[at(column)] = mask; });
+  load(panel_->first, panel_->rows, [&](Index lane, Index column, T value) {
+    if (static_cast<bool>(marks_[at(column)] >> lane & 1u) == reached) act(lane, column, value);
+  });
+  for_marks([&](Index column, LaneMask) { marks_[at(column)] = 0; });
+}
+
+template <class T>
+void ChainWalker<T>::backward(Index link, const LinkValues<T>& values) {
+  const ChainLink& factor = side_.links[at(link)];
+  const Line* in = back_;
+  Line* out = spare_[in == spare_[0].get() ? 1 : 0].get();
+  for_reached(link - 1, [&](Index row) {
+    Line sum;
+    sum.clear();
+    for (std::int64_t k = factor.by_row.start[at(row)]; k < factor.by_row.start[at(row + 1)]; ++k)
+      sum.add_conjugate(values.by_row[at(k)], in[factor.by_row.index[at(k)]]);
+    out[row] = sum;
+  });
+  back_ = out;
+}
+
+template <class T>
+void ChainWalker<T>::sample(Index link, T* out) const {
+  const ChainLink& factor = side_.links[at(link)];
+  const Line* in = back_;
+  const auto spread = [&](Index row, const auto& act) {
+    for (std::int64_t k = factor.by_row.start[at(row)]; k < factor.by_row.start[at(row + 1)]; ++k)
+      out[k] += act(in[factor.by_row.index[at(k)]]);
+  };
+  if (link == 0) {
+    for (Index lane = 0; lane < panel_->rows; ++lane)
+      spread(panel_->first + lane, [lane](const Line& line) { return line.get(lane); });
+    return;
+  }
+  const Line* prefix = level(link - 1);
+  for_reached(link - 1, [&](Index row) {
+    spread(row, [from = prefix + row](const Line& line) { return inner_product(*from, line); });
+  });
+}
+
+}  // namespace papilio

@@ -1,0 +1,212 @@
+"""Building the factors of some entries, looking at their error, and building them again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .._chains.architecture import Architecture
+from .._chains.factors import Factors
+from ..operators import butterfly_of
+from . import _limits
+from ._entries import Entries, fitting
+from ._error import Error, SampledError, exact_error
+from ._options import Options
+from ._probe import Probe
+from ._product import Chain, times_power
+from ._report import CompressionReport
+from ._scheme import IncompressibleError, Scheme, choose_scheme
+from ._scout import Scout
+from ._skeletons import Builder
+
+_ATTEMPTS = 4
+_OVERSAMPLING = 3  # columns for each row of a skeleton; each attempt has twice as many
+_ROOM = 0.9  # of tol: what the factors are built to
+_FINEST = 1e-15  # residuals are not computed to less
+
+
+class Job:
+    """Builds the factors of some entries, looks at their error, and builds them again if needed."""
+
+    def __init__(
+        self,
+        source: Entries,
+        dtype: np.dtype[Any],
+        options: Options,
+        *,
+        compare_all: bool = False,
+        look: Callable[[Chain], Error] | None = None,
+    ) -> None:
+        self._source, self._dtype, self._options = source, dtype, options
+        compare = partial(exact_error, source=source, rng=options.rng)
+        self._look = look or (compare if compare_all else SampledError(source, options.rng))
+        self._look_whole = look or compare  # at a dense matrix, all of whose entries are known
+
+    def run(self) -> tuple[Chain, CompressionReport]:
+        """The factors and what is known of them."""
+        options, shape = self._options, self._source.shape
+        self._hot = Scout(self._source, options.rng).places
+        # Levels share the tolerance as independent errors do; what one level leaves grows a
+        # little on its way through the others.
+        levels = max(1, min(shape).bit_length() - 4)
+        scheme, expected, measured = self._scheme(self._finest(options.tol / math.sqrt(levels)))
+        attempt = 1
+        if scheme is not None:
+            found = self._compressed(scheme, expected)
+            if found is not None:
+                chain, error, attempt = found
+            elif self._may_be_dense():
+                scheme = None
+            else:
+                raise IncompressibleError(
+                    f"the {shape[0]} x {shape[1]} matrix has no butterfly with fewer than its "
+                    f"{shape[0] * shape[1]} entries to tol = {options.tol:.1e}: ranks grew beyond "
+                    f"the measured ones. A larger tol, or row_points and column_points that make "
+                    "clusters geometric, may do"
+                )
+        if scheme is None:
+            chain = self._dense()
+            error = self._look_whole(chain)
+        if self._source.exponent:
+            chain = times_power(chain, self._source.exponent)
+        return chain, CompressionReport(
+            relative_error=error.estimate,
+            error_bound=error.bound,
+            samples=error.samples,
+            tol=options.tol,
+            shape=shape,
+            ranks=tuple(chain.ranks),
+            scheme=scheme or Scheme(shape, 0, 0, 0),
+            measured_ranks=measured,
+            entries=self._source.count,
+            products=0,
+            nbytes=chain.factors.nbytes,
+            attempts=attempt,
+            seconds=0.0,
+            confidence=error.confidence,
+            rounding=error.rounding,
+        )
+
+    def _compressed(self, scheme: Scheme, expected: int) -> tuple[Chain, Error, int] | None:
+        """The factors, their error and the attempts; None if they are larger than the matrix."""
+        options = self._options
+        kept = options.memory.used
+        # Some is left to the rounding of products, and to what a sampled bound is above the error.
+        usual = min(0.5 * options.tol, 4 * float(np.finfo(self._dtype).eps))
+        tolerance = _ROOM * math.sqrt(options.tol**2 - usual**2)
+        tolerance /= math.sqrt(scheme.last - scheme.first + 2)
+        rounding = self._wants_rounding(scheme, expected)
+        if rounding:
+            tolerance /= 3  # most of the error is left to the rounding, which makes more of it
+        oversampling = _OVERSAMPLING
+        chain: Chain | None = None
+        for attempt in range(1, _ATTEMPTS + 1):
+            rank = options.rank or expected
+            options.memory.reserve(scheme.entries(rank) * self._dtype.itemsize)
+            options.memory.release_to(kept)
+            try:
+                chain = self._build(scheme, expected, self._finest(tolerance), oversampling)
+            except IncompressibleError:
+                if self._may_be_dense():
+                    return None
+                raise
+            error = self._look(chain)
+            finest = self._finest(tolerance) > tolerance or error.rounding >= options.tol
+            if error.bound <= options.tol or finest or attempt == _ATTEMPTS:
+                break
+            if options.rank or self._is_larger(chain):
+                break
+            away = math.sqrt(error.bound**2 - error.rounding**2)
+            wanted = math.sqrt(options.tol**2 - error.rounding**2)
+            tolerance *= min(0.8, max(0.05, 0.6 * wanted / away))
+            if away > 2 * wanted:
+                oversampling *= 2
+            chain = None
+            options.memory.release_to(kept)
+        assert chain is not None
+        if rounding and error.bound < options.tol:
+            rounded = self._rounded(chain, math.sqrt(options.tol**2 - error.bound**2))
+            of_rounded = self._look(rounded)
+            if of_rounded.bound <= options.tol:
+                chain, error = rounded, of_rounded
+        return None if self._is_larger(chain) else (chain, error, attempt)
+
+    def _may_be_dense(self) -> bool:
+        """Whether the matrix itself is returned if no butterfly is smaller."""
+        m, n = self._source.shape
+        return m * n <= _limits.SMALL and self._options.depth is None
+
+    def _is_larger(self, chain: Chain) -> bool:
+        m, n = self._source.shape
+        return self._options.depth is None and chain.factors.nnz >= m * n
+
+    def _finest(self, tolerance: float) -> float:
+        """The tolerance, or what rounding leaves of it."""
+        return max(tolerance, _FINEST, float(np.finfo(self._dtype).eps) / 8)
+
+    def _scheme(self, tolerance: float) -> tuple[Scheme | None, int, dict[tuple[int, int], int]]:
+        """The cheapest scheme (None: dense) and its rank; refuses what has none."""
+        options, shape = self._options, self._source.shape
+        probe = Probe(
+            self._source, tolerance, options.max_rank, options.scattered, self._hot, options.rng
+        )
+        fixed, depth = options.rank, options.depth
+        rank_of_depth = probe.rank
+        if fixed is not None and depth is not None:
+            rank_of_depth = lambda depth: fixed  # noqa: E731
+        found = choose_scheme(shape, rank_of_depth, options.max_rank, depth)
+        dense = shape[0] * shape[1]
+        if found is not None and (found[0].entries(fixed or found[1]) < dense or depth):
+            return *found, probe.ranks
+        if self._may_be_dense():
+            return None, 0, probe.ranks
+        smallest = "no scheme fits" if found is None else f"{found[0].entries(found[1])} entries"
+        raise IncompressibleError(
+            f"the {shape[0]} x {shape[1]} matrix has no butterfly with fewer than its "
+            f"{dense} entries ({smallest}). Ranks of blocks to {tolerance:.1e}: {probe.table()}. "
+            "They must depend on rows * columns of a block only, in the order given (row_points "
+            "and column_points make clusters geometric); a larger tol lowers them"
+        )
+
+    def _build(self, scheme: Scheme, expected: int, tolerance: float, oversampling: int) -> Chain:
+        options = self._options
+        return Builder(
+            self._source,
+            scheme,
+            self._dtype,
+            tolerance=tolerance,
+            expected_rank=expected,
+            max_rank=options.max_rank,
+            fixed_rank=options.rank,
+            scattered=options.scattered,
+            oversampling=oversampling,
+            hot=self._hot,
+            rng=options.rng,
+            reserve=options.memory.reserve,
+            progress=options.tell,
+        ).build()
+
+    def _wants_rounding(self, scheme: Scheme, rank: int) -> bool:
+        options = self._options
+        if options.rank is not None or options.rounding is False:
+            return False
+        size = scheme.entries(rank) * self._dtype.itemsize
+        fits = size <= _limits.ROUNDED and options.memory.has_room(3 * size)
+        return bool(options.rounding) or fits
+
+    def _rounded(self, chain: Chain, allowed: float) -> Chain:
+        self._options.memory.reserve(2 * chain.factors.nbytes)
+        F = butterfly_of(chain.factors).round(0.9 * allowed)
+        return replace(chain, factors=F.factors, ranks=list(F.architecture.ranks))
+
+    def _dense(self) -> Chain:
+        m, n = self._source.shape
+        self._options.memory.reserve(m * n * self._dtype.itemsize)
+        values = fitting(self._source.all(), self._dtype).astype(self._dtype)
+        dense = Factors(Architecture.dense((m, n)), (values[None, :, :, None],))
+        return Chain(dense, [], np.arange(m), np.arange(n))

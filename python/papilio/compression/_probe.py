@@ -1,0 +1,123 @@
+"""Ranks of blocks of two clusters, measured before anything is built."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ._clustering import Indices, bounds, samples
+from ._entries import Entries
+
+_PROBES = 8  # pairs of clusters that a rank is measured on before anything is built
+
+
+class Probe:
+    """Measured ranks: numerical ranks of blocks of two clusters, from samples of their entries."""
+
+    def __init__(
+        self,
+        source: Entries,
+        tolerance: float,
+        max_rank: int,
+        scattered: bool,
+        hot: Indices,
+        rng: np.random.Generator,
+    ) -> None:
+        self._source, self._shape = source, source.shape
+        self._tolerance, self._max_rank = tolerance, max_rank
+        self._scattered, self._hot, self._rng = scattered, hot, rng
+        self.ranks: dict[tuple[int, int], int] = {}  # (rows, columns) of a block -> rank
+
+    def rank(self, depth: int) -> int:
+        """The largest rank at levels spread over trees of this depth; max_rank + 1 for more."""
+        rows, columns = self._shape
+        low = max(0, depth - (rows.bit_length() - 1))
+        high = min(depth, columns.bit_length() - 1)
+        largest = 0
+        middle = (low + high) // 2
+        for level in dict.fromkeys([middle, (low + middle) // 2, (middle + high + 1) // 2]):
+            largest = max(largest, self._rank_at(depth, level))
+            if largest > self._max_rank:
+                break
+        return largest
+
+    def _rank_at(self, depth: int, level: int) -> int:
+        heights, widths = 1 << (depth - level), 1 << level
+        tall, wide = -(-self._shape[0] // heights), -(-self._shape[1] // widths)
+        t, v, stands_for = chosen_pairs(self._hot, self._shape, heights, widths, _PROBES, self._rng)
+        size = 32
+        while True:
+            rng = self._rng if self._scattered else None
+            i = samples(self._shape[0], heights, min(size, tall), rng)[t]
+            j = np.sort(samples(self._shape[1], widths, min(size, wide), rng), axis=1)[v]
+            most = min(i.shape[1], self._max_rank)
+            # Fewer of large blocks: every second or fourth, ..., of both kinds.
+            some = slice(None, None, max(1, size // 64))
+            scales = np.sqrt(stood_for(j[some], *limits_of(self._shape[1], widths, v[some])))
+            _, _, residuals = _core.interpolate(self._source(i[some], j[some]), most, scales)
+            rank = tolerated_rank(residuals * stands_for[some, None], self._tolerance)
+            whole = size >= min(tall, wide)
+            if rank <= min(size // 2, self._max_rank) or whole or size >= 2 * self._max_rank:
+                self.ranks[tall, wide] = rank
+                return rank
+            size *= 2
+
+    def table(self) -> str:
+        """The measured ranks in words."""
+        return ", ".join(
+            f"{rank if rank <= self._max_rank else f'more than {self._max_rank}'} of "
+            f"{tall} x {wide}"
+            for (tall, wide), rank in sorted(self.ranks.items(), key=lambda item: min(item[0]))
+        )
+
+
+def tolerated_rank(residuals: NDArray[np.float64], tolerance: float) -> int:
+    """The rank from which on the blocks together are left with `tolerance` of their norm.
+
+    residuals[p, k] is the squared norm that is left of block p after k pivots. The last column's
+    index plus 1 if even it is too much.
+    """
+    left = residuals.sum(axis=0)
+    small = left <= tolerance * tolerance * left[0]
+    return int(np.argmax(small)) if small.any() else residuals.shape[1]
+
+
+def chosen_pairs(
+    hot: Indices, shape: tuple[int, int], heights: int, widths: int, most: int,
+    rng: np.random.Generator,
+) -> tuple[Indices, Indices, NDArray[np.float64]]:  # fmt: skip
+    """At most 2 `most` pairs of clusters t, v, and how many pairs each stands for.
+
+    Half are those with the largest entries, of which each stands for itself; the others are random
+    and stand for the rest.
+    """
+    t = np.searchsorted(bounds(shape[0], heights), hot[:, 0], side="right") - 1
+    v = np.searchsorted(bounds(shape[1], widths), hot[:, 1], side="right") - 1
+    _, first = np.unique(t * widths + v, return_index=True)
+    known = (t * widths + v)[np.sort(first)[:most]]
+    others = rng.choice(heights * widths, min(most, heights * widths), replace=False)
+    others = np.sort(others[~np.isin(others, known)])
+    left = heights * widths - len(known)
+    pairs = np.concatenate([known, others])
+    stands_for = np.concatenate(
+        [np.ones(len(known)), np.full(len(others), left / max(1, len(others)))]
+    )
+    return pairs // widths, pairs % widths, stands_for
+
+
+def limits_of(size: int, count: int, clusters: Indices) -> tuple[Indices, Indices]:
+    """First index and end of some of `count` ranges."""
+    return clusters * size // count, (clusters + 1) * size // count
+
+
+def stood_for(columns: Indices, first: Indices, end: Indices) -> NDArray[np.float64]:
+    """How many columns each of the sorted `columns` of a range stands for: those nearest to it.
+
+    With them, sums over sampled columns are sums over the range, wherever the samples lie close.
+    Equal ones share it.
+    """
+    between = (columns[:, :-1] + columns[:, 1:] + 1) / 2
+    edges = np.concatenate([first[:, None], between, end[:, None]], axis=1)
+    counts: NDArray[np.float64] = np.diff(edges)
+    return counts

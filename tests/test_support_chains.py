@@ -1,0 +1,215 @@
+"""The core of fixed_support for more than two factors, against dense products."""
+
+import itertools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from functools import reduce
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from papilio import _core
+from processes import at_full_speed
+from strategies import random_array
+
+
+def random_masks(rng, sizes, density):
+    masks = [rng.random(shape) < density for shape in itertools.pairwise(sizes)]
+    for mask in masks:
+        mask[0, 0] = True
+    return [scipy.sparse.csr_array(mask) for mask in masks]
+
+
+def band(n, width=1):
+    ones = np.ones((n, n), bool)
+    return scipy.sparse.csr_array(np.tril(np.triu(ones, -width), width))
+
+
+def solver(A, masks, scale=1.0):
+    make = _core.SupportChainComplex if A.dtype.kind == "c" else _core.SupportChainReal
+    factors = [(m.shape[1], m.indptr.astype(np.int64), m.indices.astype(np.int32)) for m in masks]
+    if scipy.sparse.issparse(A):
+        sparse = A.indptr.astype(np.int64), A.indices.astype(np.int32)
+        return make(A.shape[0], factors, A.data, *sparse, scale)
+    return make(A.shape[0], factors, A, None, None, scale)
+
+
+def dense_factors(masks, values):
+    ends = np.cumsum([m.nnz for m in masks])[:-1]
+    return [
+        scipy.sparse.csr_array((v, m.indices, m.indptr), m.shape).toarray()
+        for m, v in zip(masks, np.split(values, ends), strict=True)
+    ]
+
+
+def product(parts, size):
+    return reduce(np.matmul, parts, np.eye(size))
+
+
+CASES = {
+    "one row": ((1, 3, 2, 4), 0.7),
+    "a panel and one": ((17, 5, 6, 9), 0.3),
+    "three panels": ((48, 30, 40, 33), 0.05),
+    "wide": ((5, 20, 40, 50), 0.1),
+    "four, full": ((33, 4, 5, 6, 20), 1.0),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+@pytest.mark.parametrize("name", list(CASES))
+def test_errors_gradients_and_norms_are_those_of_dense_products(name, dtype):
+    sizes, density = CASES[name]
+    rng = np.random.default_rng(len(name))
+    masks = random_masks(rng, sizes, density)
+    A = np.asfortranarray(random_array(rng, (sizes[0], sizes[-1]), dtype))[::-1]
+    sparse = scipy.sparse.csr_array(A * (rng.random(A.shape) < 0.3))
+    count = sum(m.nnz for m in masks)
+    values = random_array(rng, count, np.result_type(dtype, np.float64))
+    parts = dense_factors(masks, values)
+    P = product(parts, sizes[0])
+    reach = reduce(np.matmul, [m.toarray().astype(float) for m in masks]) > 0
+    for given, dense in ((A, A), (sparse, sparse.toarray())):
+        chain = solver(given, masks, 4.0)
+        wide = dense.astype(values.dtype) * 4
+        rest = wide - P
+        assert chain.unreached() == pytest.approx(np.linalg.norm(wide[~reach]) ** 2, rel=1e-12)
+        assert chain.squared_error(values) == pytest.approx(np.linalg.norm(rest) ** 2, rel=1e-12)
+        assert chain.squared_norm(values) == pytest.approx(np.linalg.norm(P) ** 2, rel=1e-12)
+        gradient = np.full(count, np.nan, values.dtype)
+        chain.gradient(values, gradient)
+        expected = []
+        for n, mask in enumerate(masks):
+            left = product(parts[:n], sizes[0])
+            right = product(parts[n + 1 :], sizes[n + 1])
+            expected.append((-2 * left.conj().T @ rest @ right.conj().T)[mask.nonzero()])
+        expected = np.concatenate(expected)
+        assert np.allclose(gradient, expected, rtol=0, atol=1e-12 * np.linalg.norm(expected))
+        grown = max(
+            (
+                np.linalg.norm(product(parts[:n], sizes[0]), axis=0)
+                * np.linalg.norm(product(parts[n:], sizes[n]), axis=1)
+            ).max()
+            for n in range(1, len(masks))
+        )
+        assert chain.growth(values) == pytest.approx(grown, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_a_sweep_solves_for_each_factor_in_turn(dtype):
+    rng = np.random.default_rng(3)
+    masks = random_masks(rng, (40, 6, 5, 7), 0.6)
+    A = random_array(rng, (40, 7), dtype)
+    chain = solver(A, masks)
+    values = random_array(rng, sum(m.nnz for m in masks), dtype)
+    wanted = values.copy()
+    ends = np.r_[0, np.cumsum([m.nnz for m in masks])]
+    for n, mask in enumerate(masks):
+        parts = dense_factors(masks, wanted)
+        left, right = product(parts[:n], 40), product(parts[n + 1 :], mask.shape[1])
+        rows, columns = mask.nonzero()
+        images = np.array(
+            [np.outer(left[:, i], right[j]).ravel() for i, j in zip(rows, columns, strict=True)]
+        ).T
+        # The closest of the best values, as there may be many.
+        rest = (A - product(parts, 40)).ravel()
+        wanted[ends[n] : ends[n + 1]] += np.linalg.lstsq(images, rest, rcond=1e-12)[0]
+    chain.sweep(values, 1000)
+    assert chain.squared_error(values) == pytest.approx(chain.squared_error(wanted), rel=1e-9)
+
+
+def test_the_bits_are_the_same_for_any_number_of_threads(threads):
+    rng = np.random.default_rng(0)
+    masks = random_masks(rng, (100, 90, 80, 110), 0.05)
+    A = rng.standard_normal((100, 110))
+    start = rng.standard_normal(sum(m.nnz for m in masks))
+    found = []
+    _core.set_thresholds(1, 0)
+    try:
+        for count in (1, 2, 3):
+            threads(count)
+            chain, values, gradient = solver(A, masks), start.copy(), np.empty_like(start)
+            chain.sweep(values, 5)
+            error = chain.gradient(values, gradient)
+            found.append((values.tobytes(), gradient.tobytes(), error, chain.growth(values)))
+    finally:
+        _core.set_thresholds(0, 0)
+    assert found[0] == found[1] == found[2]
+
+
+def test_what_rows_do_not_reach_costs_nothing_and_is_counted_once():
+    n = 30_000  # dense matrices of this size have no place in any memory
+    diagonals = scipy.sparse.diags_array(
+        [np.ones(n - 1), np.ones(n), np.ones(n - 1)], offsets=[-1, 0, 1]
+    )
+    mask = scipy.sparse.csr_array(diagonals).astype(bool)
+    A = scipy.sparse.csr_array(scipy.sparse.eye_array(n) + 3 * scipy.sparse.eye_array(n, k=9))
+    chain = solver(A, [mask] * 3)
+    assert chain.unreached() == pytest.approx(9 * (n - 9))
+    values = np.ones(3 * mask.nnz)
+    ones = scipy.sparse.csr_array(mask.astype(float))
+    exact = scipy.sparse.linalg.norm(A - ones @ ones @ ones) ** 2
+    assert chain.squared_error(values) == pytest.approx(exact, rel=1e-12)
+
+
+def test_wrong_sets_are_refused():
+    A, mask = np.ones((3, 3)), band(3)
+    sets = mask.indptr.astype(np.int64), mask.indices.astype(np.int32)
+    make = _core.SupportChainReal
+    for factors, values, error in [
+        ([], A, ValueError),
+        ([(3, *sets), (2, *sets)], A, ValueError),
+        ([(3, *sets)] * 2, np.ones((3, 4)), ValueError),
+        ([(3, *sets)] * 2, A + 0j, TypeError),
+    ]:
+        with pytest.raises(error):
+            make(3, factors, values, None, None, 1.0)
+    chain = make(3, [(3, *sets)] * 2, A, None, None, 1.0)
+    for wrong in (np.ones(13), np.ones((2, 7))):
+        with pytest.raises(ValueError, match="one value per entry"):
+            chain.squared_error(wrong)
+    with pytest.raises(TypeError):
+        chain.sweep(np.ones(14, np.float32), 3)
+
+
+@at_full_speed
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="reads the time of a process")
+def test_an_interrupt_is_answered_within_a_tenth_of_a_second_of_thousands_of_rows():
+    program = """
+import time
+import numpy as np, scipy.sparse
+import papilio as pp
+pp.set_num_threads(1)
+n = 3000
+rng = np.random.default_rng(0)
+def mask():
+    rows = np.repeat(np.arange(n), 4)
+    entries = np.ones(4 * n, bool), (rows, rng.integers(0, n, 4 * n))
+    return scipy.sparse.csr_array(scipy.sparse.coo_array(entries, (n, n)))
+A, masks = rng.standard_normal((n, n)), [mask() for _ in range(4)]
+for _ in range(2):
+    print("go", flush=True)
+    try:
+        pp.fixed_support(A, masks, restarts=1)
+    except KeyboardInterrupt:
+        print(time.process_time(), flush=True)
+"""
+    waits = []
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    ) as child:  # fmt: skip
+        for delay in (0.5, 1.5):
+            assert child.stdout.readline() == "go\n", child.stderr.read()
+            time.sleep(delay)
+            # Its own time: that of the clock depends on who else has the processors.
+            stat = pathlib.Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+            before = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+            child.send_signal(signal.SIGINT)
+            waits.append(float(child.stdout.readline()) - before)
+        assert child.wait(60) == 0
+    assert max(waits) < 0.1, waits
