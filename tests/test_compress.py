@@ -543,8 +543,10 @@ def test_rows_of_products_in_any_precision_and_wrong_factors():
                 found, whole[row] @ x, rtol=0, atol=tolerance * np.linalg.norm(whole)
             )
     i = np.arange(24)
-    with pytest.raises(ValueError, match="fit each other"):
+    with pytest.raises(ValueError, match="must be 1"):
         _core.product_entries(factors[::-1], ranks, i, i)
+    with pytest.raises(ValueError, match="fit each other"):
+        _core.product_entries([factors[0], factors[2]], ranks[:1], i, i)
     with pytest.raises(ValueError, match="divide the axes"):
         _core.product_entries(factors, [5, 3], i, i)
     with pytest.raises(ValueError, match="a rank between each two"):
