@@ -28,6 +28,7 @@ constexpr double eps = static_cast<double>(std::numeric_limits<R>::epsilon()) / 
 /// 20 ms of work, and a multiple of `unit`.
 Index part_of(Index count, Index multiply_adds, Index unit) {
   constexpr Index most = Index{1} << 27;
+  if (multiply_adds < most / 4096 && count < 4096) return count;  // without divisions
   return std::min(count,
                   std::max(most / std::max(multiply_adds, Index{1}) / unit, Index{1}) * unit);
 }
@@ -253,7 +254,8 @@ void BlockSvd<T>::subspace_by_gram(Panel panel, Index rank, double resolution) {
     if (s_ == 2) {
       const R a = std::real(gram_[0]), c = std::real(gram_[3]);
       const T b = gram_[2];
-      const R half = (a - c) / 2, size = std::hypot(half, std::abs(b));
+      // The trace is about 1: squares of what counts don't vanish.
+      const R half = (a - c) / 2, size = static_cast<R>(std::sqrt(squared(half) + squared(b)));
       values_[0] = (a + c) / 2 + size;
       values_[1] = std::max(R(0), (a + c) / 2 - size);
       T u[2] = {a >= c ? T(half + size) : conjugate(b), a >= c ? b : T(size - half)};

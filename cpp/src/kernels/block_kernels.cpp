@@ -202,6 +202,9 @@ void cross_rows(const typename A::element* x, int64_t x_step, const Panel& y, in
   int64_t j = 0;
   for (; j + J <= y_rows; j += J)
     cross_tile<A, I, J>(x, x_step, ys + j * y.row_step, y.row_step, y.columns, g + j, y.rows);
+  if (J > 2)
+    for (; j + 2 <= y_rows; j += 2)
+      cross_tile<A, I, 2>(x, x_step, ys + j * y.row_step, y.row_step, y.columns, g + j, y.rows);
   for (; j < y_rows; ++j)
     cross_tile<A, I, 1>(x, x_step, ys + j * y.row_step, y.row_step, y.columns, g + j, y.rows);
 }
