@@ -48,6 +48,23 @@ Costs costs_of_halves(const py::array& values, const Halves& halves) {
   return costs;
 }
 
+py::array_t<std::int64_t> bisect(const py::array& values, const Halves& pairs,
+                                 double normalization) {
+  const RowClasses classes = to_classes(values);
+  if (classes.size % 2 != 0 || pairs.ndim() != 2 || pairs.shape(0) < 1 || pairs.shape(1) != 2)
+    throw py::value_error("pairs must have two columns");
+  const std::vector<Index> rows(pairs.data(), pairs.data() + pairs.size());
+  for (Index row : rows)
+    if (row < 0 || row >= classes.size) throw py::value_error("pairs has no such row");
+  py::array_t<std::int64_t> halves(std::vector<py::ssize_t>{classes.chunks, classes.size});
+  Index* const to = halves.mutable_data();
+  {
+    const WithoutLock released;
+    bisect_columns(classes, rows.data(), static_cast<Index>(rows.size()) / 2, normalization, to);
+  }
+  return halves;
+}
+
 py::array_t<std::int64_t> match(const Costs& costs) {
   if (costs.ndim() != 2 || costs.shape(0) != costs.shape(1) || costs.shape(0) % 2 != 0)
     throw py::value_error("costs must be a square matrix of even size");
@@ -68,6 +85,7 @@ py::array_t<std::int64_t> match(const Costs& costs) {
 void register_pairing(py::module_& module) {
   module.def("blind_pair_costs", &blind_costs);
   module.def("pair_costs", &costs_of_halves);
+  module.def("bisect_columns", &bisect);
   module.def("match_pairs", &match);
 }
 

@@ -27,6 +27,14 @@ void blind_pair_costs(const RowClasses& classes, double* costs);
 /// columns, those of its first half first.
 void pair_costs(const RowClasses& classes, const Index* halves, double* costs);
 
+/// Halves of each chunk's columns, given `count` pairs of rows, by spectral clustering. The
+/// affinity of two columns is the sum over pairs of |<p, q>|^2 / (|p| |q|)^(2 normalization), p and
+/// q being the pair's two entries in these columns: the squared cosine for a normalization of 1.
+/// The second eigenvector of the normalized graph Laplacian sorts the columns. Throws
+/// std::runtime_error if it isn't found.
+void bisect_columns(const RowClasses& classes, const Index* pairs, Index count,
+                    double normalization, Index* halves);
+
 /// Pairs (i, k), i of the first after i of the next ..., of a small total cost: greedily, then by
 /// exchanges between two pairs. `costs` is symmetric, `size` even; NaN costs count as infinite.
 std::vector<Index> match_pairs(const double* costs, Index size);

@@ -528,13 +528,15 @@ void BlockSvd<T>::orthonormalize_rows(T* rows, T* u) {
   Qr<T> qr(t_, rank);
   std::vector<T> triangle(elements(rank * rank)), old(u, u + s_ * rank);
   qr.compute(rows, triangle.data());
-  for (Index i = 0; i < rank; ++i)
+  for (Index i = 0; i < rank; ++i) {
+    if (rank * s_ > 10000) poll_interruption();
     for (Index j = 0; j < s_; ++j) {
       T sum(0);
       for (Index m = i; m < rank; ++m)
         sum += old[elements(j + m * s_)] * triangle[elements(i + m * rank)];
       u[j + i * s_] = sum;
     }
+  }
 }
 
 template class BlockSvd<float>;

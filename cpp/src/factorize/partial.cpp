@@ -120,6 +120,7 @@ void pass(const Interface& blocks, Index length, Index other, Index inner, bool 
             for (T& value : work->q) value = conjugate(value);
           copy_back(work->q.data(), length, inner, new_from(n));
           for (Index k = 0; k < other; ++k) {
+            if (inner * rank > 10000) poll_interruption();
             for (Index i = 0; i < inner; ++i) {
               T sum(0);
               for (Index t = i; t < rank; ++t) {
@@ -223,8 +224,10 @@ void equalize(T* x, Index x_count, Index x_step, T* y, Index y_count, Index y_st
 template <class T>
 void balance(Partial<T>& left, Partial<T>& right) {
   const Interface blocks(left.pattern, right.pattern);
+  const Index entries = (blocks.rows() + blocks.cols()) * blocks.rank();
+  const Index together = std::max((Index{1} << 16) / entries, Index{1});
   for (Index n = 0; n < blocks.blocks(); ++n) {
-    if (n % 64 == 0) poll_interruption();
+    if (n % together == 0) poll_interruption();
     const Strided<T> l = left_block(left, blocks, n), r = right_block(right, blocks, n);
     for (Index rho = 0; rho < blocks.rank(); ++rho)
       equalize(&l(0, rho), blocks.rows(), l.row_step, &r(rho, 0), blocks.cols(), r.col_step);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -293,7 +292,7 @@ class _Search:
         chosen = [(everything, 1.0), *single[:1], (everything, 0.5), *single[1:]]
         for k, (pairs, normalization) in enumerate(chosen):
             self.starts += 1
-            found = _alternate(values, _bisect(values, pairs, normalization), negligible)
+            found = _alternate(values, _core.bisect_columns(values, pairs, normalization), negligible)
             # Two starts that end at the same best error: others are unlikely to do better.
             agreed = best is not None and abs(found[0] - best[0]) <= 1e-9 * best[0]
             if best is None or found[0] < best[0]:
@@ -318,31 +317,6 @@ class _Search:
             near = np.arange(len(first))
         chosen = near[np.lexsort((lots[near], rounded[near]))][:count]
         return np.stack([first[chosen], second[chosen]], 1)
-
-
-def _bisect(values: Values, pairs: Pairs, normalization: float) -> Halves:
-    """Halve each chunk by spectral clustering of its columns, given some pairs.
-
-    The affinity of two columns is the sum over pairs of ``|<p, q>|^2 / (|p| |q|)^(2 v)``, p and q
-    being the pair's two entries in these columns and v the normalization: the squared cosine for
-    v = 1. The second eigenvector of the normalized graph Laplacian sorts the columns.
-    """
-    chunks, _, m = values.shape
-    # |<p, q>|^2 is the inner product of p p^H and q q^H: real numbers.
-    upper, lower = values[:, pairs[:, 0]], values[:, pairs[:, 1]]  # chunk, pair, column
-    mixed = math.sqrt(2) * upper.conj() * lower
-    parts = [np.abs(upper) ** 2, np.abs(lower) ** 2, mixed.real]
-    if mixed.dtype.kind == "c":
-        parts.append(mixed.imag)
-    features = np.stack(parts, 1)
-    norms = features[:, 0] + features[:, 1]
-    scale = np.where(norms > 0, norms, 1) ** -normalization
-    features = (features * scale[:, None]).reshape(chunks, -1, m)
-    affinity = features.swapaxes(1, 2) @ features
-    degrees = affinity.sum(2)
-    scale = np.where(degrees > 0, degrees, 1) ** -0.5
-    vectors = np.linalg.eigh(affinity * scale[:, :, None] * scale[:, None])[1]
-    return np.argsort(vectors[:, :, -2] * scale, axis=1, kind="stable")
 
 
 def _lines(values: Values, pairs: Pairs, halves: Halves) -> tuple[Values, Values]:
@@ -391,4 +365,4 @@ def _alternate(values: Values, halves: Halves, negligible: float) -> tuple[float
         if best is not None and error >= best[0] * (1 - 1e-9) - negligible:
             return best
         best = error, pairs, halves
-        halves = _reassign(values, pairs, _bisect(values, pairs, 1.0))
+        halves = _reassign(values, pairs, _core.bisect_columns(values, pairs, 1.0))
