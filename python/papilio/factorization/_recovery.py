@@ -292,7 +292,9 @@ class _Search:
         chosen = [(everything, 1.0), *single[:1], (everything, 0.5), *single[1:]]
         for k, (pairs, normalization) in enumerate(chosen):
             self.starts += 1
-            found = _alternate(values, _core.bisect_columns(values, pairs, normalization), negligible)
+            found = _alternate(
+                values, _core.bisect_columns(values, pairs, normalization), negligible
+            )
             # Two starts that end at the same best error: others are unlikely to do better.
             agreed = best is not None and abs(found[0] - best[0]) <= 1e-9 * best[0]
             if best is None or found[0] < best[0]:
