@@ -1,6 +1,6 @@
 """This papilio against another one, work by work: two interpreters, timed in turn.
 
-    python bench/against.py OTHER [--threads N] [--json PATH]
+    python bench/against.py OTHER [--threads N] [--only TEXT] [--json PATH]
 
 OTHER is what PYTHONPATH must be for the other one (an older checkout's python folder with its
 compiled core, or an environment's site-packages); this one is what `import papilio` finds. Samples
@@ -99,6 +99,12 @@ def works() -> Works:
             )
     G = dyadic(4096, "float64")
     found["round 4096"] = lambda: (G + G).round(1e-10)
+    for name, D in (
+        ("dft", np.fft.fft(np.eye(512))),
+        ("butterfly", dyadic(512, "float64").toarray()),
+    ):
+        shuffled = D[rng.permutation(512)][:, rng.permutation(512)]
+        found[f"recover {name} 512"] = lambda A=shuffled: pp.permutations.recover(A)
     K = pp.kernels.fio(4096)
     found["compress fio 4096"] = lambda: pp.compress(K, tol=1e-6, seed=0)
     return found
@@ -167,6 +173,7 @@ def main() -> None:
         return
     parser = options(str(__doc__).split("\n", maxsplit=1)[0])
     parser.add_argument("other", help="the other papilio's PYTHONPATH")
+    parser.add_argument("--only", default="", help="works whose names have this in them")
     args = parser.parse_args()
     start_fair()
     info = machine()
@@ -174,7 +181,7 @@ def main() -> None:
     sides = Side(None, args.threads), Side(args.other, args.threads)
     rows = []
     for name in sides[0].names:
-        if name not in sides[1].names:
+        if name not in sides[1].names or args.only not in name:
             continue
         ratios, seconds = [], []
         for n in range(5 if args.quick else 15):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import papilio as pp
 from papilio import Architecture, factorize
-from papilio.factorization._orders import balanced_order
+from papilio.factorization._orders import auto_order, balanced_order
 from reference import dense, split_error, successive_projections, two_factor_error
 from strategies import DTYPES, chainable, random_array, random_chainable, random_factors
 
@@ -479,6 +479,44 @@ def test_same_bits_for_any_number_of_threads(threads, order, dtype):
         assert all(np.array_equal(f, g) for f, g in zip(factors, results[0][0], strict=True))
         assert error == results[0][1]
         assert splits == results[0][2]
+
+
+def costly_order(chain):
+    """The cheapest peeling order by trying all of them, and the costs of docs and order.cpp."""
+
+    def cost(left, right):
+        rows, cols, rank = left.b, right.c, left.rank(right)
+        small = min(rows, cols)
+        read = rows * cols * (4.0 if cols < rows else 1.0)
+        products = rows * cols * 0.1 * (small / 2 + rank)
+        return right.a * left.d * (read + products + 0.5 * small**3 + 300)
+
+    def best(first, last):
+        if last - first < 2:
+            return 0.0, []
+        options = []
+        for split, rest in ((first + 1, (first + 1, last)), (last - 1, (first, last - 1))):
+            below, order = best(*rest)
+            pair = chain[first:split].product, chain[split:last].product
+            options.append((cost(*pair) + below, [split, *order]))
+        return min(options, key=lambda option: option[0])
+
+    return best(0, len(chain))[1]
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        pp.Architecture.square_dyadic(2),
+        pp.Architecture.square_dyadic(64),
+        pp.Architecture.mixed_radix([2, 8, 2, 4], [4, 2, 2, 8]),
+        pp.Architecture.mixed_radix([2, 2, 2, 16], [16, 2, 2, 2]),
+        pp.Architecture.mixed_radix([5, 3, 2, 3, 5], ranks=2),
+        pp.Architecture.dense((3, 4)),
+    ],
+)
+def test_the_automatic_order_is_the_cheapest(chain):
+    assert auto_order(chain) == costly_order(chain)
 
 
 def test_balanced_order_halves_the_chain():

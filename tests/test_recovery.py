@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.linalg import hadamard
 
+import pairing_reference
 import papilio as pp
 import reference
-from papilio.factorization import _recovery as recovery
+from papilio import _core
 from papilio.permutations import digit_reversal, recover
 
 
@@ -168,7 +169,7 @@ def test_the_blind_costs_are_zero_for_pairs_and_only_for_them():
     n = 32
     rng = np.random.default_rng(4)
     A = orthogonal_butterfly(n, rng)
-    cost = recovery._blind_costs(A[None])
+    cost = _core.blind_pair_costs(A[None])
     i = np.arange(n)
     pairs = (i[:, None] % (n // 2)) == (i % (n // 2))
     assert cost[pairs].max() < 1e-13
@@ -179,7 +180,7 @@ def test_pair_costs_are_the_discarded_singular_values():
     rng = np.random.default_rng(6)
     values = rng.standard_normal((2, 8, 8)) + 1j * rng.standard_normal((2, 8, 8))
     halves = np.stack([rng.permutation(8), rng.permutation(8)])
-    cost = recovery._pair_costs(values, halves)
+    cost = _core.pair_costs(values, halves)
     for i in range(8):
         for k in range(i):
             expected = sum(
@@ -188,6 +189,105 @@ def test_pair_costs_are_the_discarded_singular_values():
                 for half in halves[j].reshape(2, 4)
             )
             assert cost[i, k] == pytest.approx(expected)
+
+
+def row_classes(chunks, m, dtype, rng):
+    """Some rows that are pairs, some that are parallel, a zero row and a zero column."""
+    values = rng.standard_normal((chunks, m, m)).astype(dtype)
+    if np.dtype(dtype).kind == "c":
+        values += 1j * rng.standard_normal((chunks, m, m))
+    half = m // 2
+    values[:, 1, :half] = 3 * values[:, 0, :half]
+    values[:, 1, half:] = -2 * values[:, 0, half:]
+    if m > 4:
+        values[:, 3] = 0.5 * values[:, 2]
+        values[:, 4] = 0
+        values[0, :, 5] = 0
+        values[:, 5] *= 1e-6
+    return values
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@pytest.mark.parametrize(("chunks", "m"), [(1, 2), (3, 4), (2, 8), (1, 18), (2, 36)])
+def test_costs_are_those_of_the_reference(dtype, chunks, m):
+    rng = np.random.default_rng(m)
+    values = row_classes(chunks, m, dtype, rng)
+    halves = np.stack([rng.permutation(m) for _ in range(chunks)])
+    blind, known = _core.blind_pair_costs(values), _core.pair_costs(values, halves)
+    assert np.allclose(blind, pairing_reference.blind_pair_costs(values), rtol=0, atol=2e-14)
+    expected = pairing_reference.pair_costs(values, halves)
+    energy = np.sum(np.abs(values) ** 2)
+    assert np.allclose(known, expected, rtol=0, atol=1e-15 * m * energy)
+    for cost in (blind, known):
+        assert np.array_equal(cost, cost.T)
+        assert cost.min() >= 0
+
+
+def test_the_smallest_eigenvalue_keeps_its_digits_where_two_are_nearly_equal():
+    # Rows of a rank-1 matrix and of what is next to one: two eigenvalues at zero. A root of the
+    # characteristic polynomial would be off by 1e-8.
+    rng = np.random.default_rng(11)
+    x = rng.standard_normal(16) + 1j * rng.standard_normal(16)
+    for size in (0.0, 1e-12, 1e-9, 1e-6, 1e-4):
+        rows = np.outer(rng.standard_normal(16), x)
+        rows = rows + size * rng.standard_normal((16, 16))
+        cost = _core.blind_pair_costs(rows[None])
+        assert np.allclose(cost, pairing_reference.blind_pair_costs(rows[None]), atol=1e-14, rtol=0)
+        if size < 1e-8:
+            assert cost.max() < 1e-14
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_costs_and_pairs_are_the_same_for_any_number_of_threads(threads):
+    rng = np.random.default_rng(12)
+    values = row_classes(3, 72, np.complex128, rng)
+    halves = np.stack([rng.permutation(72) for _ in range(3)])
+    before = pp.get_num_threads()
+    found = []
+    try:
+        for count in (1, threads):
+            pp.set_num_threads(count)
+            found.append((_core.blind_pair_costs(values), _core.pair_costs(values, halves)))
+    finally:
+        pp.set_num_threads(before)
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("m", [2, 4, 6, 12, 24])
+def test_pairs_are_those_of_the_reference(m):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        cost = rng.random((m, m))
+        if seed % 4 == 1:
+            cost = np.round(4 * cost)  # many equals
+        if seed % 4 == 2:
+            cost = cost**8
+        cost = cost + cost.T
+        pairs = _core.match_pairs(cost)
+        assert np.array_equal(pairs, pairing_reference.match_pairs(cost))
+        assert sorted(pairs.ravel().tolist()) == list(range(m))
+    cost[0, 1] = cost[1, 0] = np.nan
+    assert [0, 1] not in _core.match_pairs(cost).tolist() or m == 2
+
+
+def test_what_the_core_gets_is_looked_at():
+    values = np.zeros((2, 4, 4))
+    for wrong in (values[0], values[:, :3], values[:, :, ::2], values.swapaxes(1, 2)):
+        with pytest.raises(ValueError, match="values must be C-contiguous"):
+            _core.blind_pair_costs(wrong)
+    with pytest.raises(TypeError, match="values must be float64 or complex128"):
+        _core.blind_pair_costs(values.astype(np.float32))
+    halves = np.tile(np.arange(4), (2, 1))
+    for wrong in (halves[:1], halves[0], halves[:, :2]):
+        with pytest.raises(ValueError, match="halves must have a row"):
+            _core.pair_costs(values, wrong)
+    for wrong in (halves + 1, halves - 1):
+        with pytest.raises(ValueError, match="halves has no such column"):
+            _core.pair_costs(values, wrong)
+    for wrong in (np.zeros((3, 3)), np.zeros((2, 4)), np.zeros(4)):
+        with pytest.raises(ValueError, match="costs must be a square matrix"):
+            _core.match_pairs(wrong)
 
 
 def test_each_split_discards_what_the_reference_says():

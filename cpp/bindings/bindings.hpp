@@ -56,6 +56,7 @@ void register_pattern(py::module_& module);
 void register_operator(py::module_& module);
 void register_composition(py::module_& module);
 void register_factorize(py::module_& module);
+void register_pairing(py::module_& module);
 void register_fixed_support(py::module_& module);
 void register_compress(py::module_& module);
 void register_config(py::module_& module);

@@ -227,6 +227,9 @@ void register_factorize(py::module_& module) {
   module.def("round", &round_values);
   module.def("orthonormalize", &orthonormalize_values);
   module.def("norm", &norm_of_values);
+  module.def("cheapest_order", [](const std::vector<PatternTuple>& patterns) {
+    return cheapest_order(to_patterns(patterns));
+  });
 }
 
 }  // namespace papilio

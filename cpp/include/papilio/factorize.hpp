@@ -72,6 +72,10 @@ struct Factorization {
 Factorization factorize(const MatrixView& matrix, const Patterns& chain,
                         const FactorizeOptions& options);
 
+/// The splits of a chainable chain in the cheapest order among those that cut off one end factor at
+/// a time. All of them have the same proved constant, the square root of the number of splits.
+std::vector<Index> cheapest_order(const Patterns& chain);
+
 /// A chain after a sweep over its interfaces.
 struct SweptChain {
   Patterns patterns;

@@ -2,11 +2,11 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <stdexcept>
-#include <string>
 
+#include "factorize/checks.hpp"
 #include "factorize/matrix.hpp"
 #include "factorize/partial.hpp"
+#include "factorize/radices.hpp"
 #include "papilio/apply.hpp"
 #include "papilio/factorize.hpp"
 #include "papilio/threads.hpp"
@@ -14,39 +14,6 @@
 namespace papilio {
 
 namespace {
-
-std::string text(Index value) { return std::to_string(value); }
-
-/// A chain as radices and ranks (docs/guarantees.md): b_l = q_l r_{l-1}, c_l = p_l r_l. Partial
-/// products follow from them, whatever ranks are still open.
-struct Radices {
-  explicit Radices(const Patterns& chain)
-      : first_a(chain.front().a), last_d(chain.back().d), ranks{1} {
-    for (std::size_t s = 0; s < chain.size(); ++s) {
-      ranks.push_back(s + 1 < chain.size() ? chain_rank(chain[s], chain[s + 1]) : 1);
-      q.push_back(chain[s].b / ranks[s]);
-      p.push_back(chain[s].c / ranks[s + 1]);
-    }
-  }
-
-  /// The product pattern of the factors [first, last).
-  Pattern product(std::size_t first, std::size_t last) const {
-    Pattern result{first_a, ranks[first], ranks[last], last_d};
-    for (std::size_t s = 0; s < q.size(); ++s) {
-      if (s < first) result.a *= p[s];
-      if (s >= last) result.d *= q[s];
-      if (s >= first && s < last) {
-        result.b *= q[s];
-        result.c *= p[s];
-      }
-    }
-    return result;
-  }
-  std::size_t size() const { return q.size(); }
-
-  Index first_a, last_d;
-  std::vector<Index> q, p, ranks;  // ranks[s] at split s; 1 at both ends
-};
 
 template <class T>
 class Hierarchical {
@@ -578,39 +545,11 @@ class Hierarchical {
   double norm2_ = 0, unreachable2_ = 0, total_ = 0, done_ = 0;
 };
 
-void check(const MatrixView& matrix, const Patterns& chain, const FactorizeOptions& options) {
-  if (chain.empty()) throw std::invalid_argument("architecture has no patterns");
-  for (std::size_t s = 1; s < chain.size(); ++s) {
-    const std::string failure = chain_failure(chain[s - 1], chain[s]);
-    if (!failure.empty())
-      throw std::invalid_argument("architecture is not chainable: patterns " +
-                                  text(static_cast<Index>(s) - 1) + " and " +
-                                  text(static_cast<Index>(s)) + ": " + failure);
-  }
-  const Index rows = chain.front().rows(), cols = chain.back().cols();
-  if (rows != matrix.rows || cols != matrix.cols)
-    throw std::invalid_argument("architecture has shape (" + text(rows) + ", " + text(cols) +
-                                ") but A has shape (" + text(matrix.rows) + ", " +
-                                text(matrix.cols) + ")");
-  std::vector<Index> sorted = options.order;
-  std::sort(sorted.begin(), sorted.end());
-  bool permutation = sorted.size() + 1 == chain.size();
-  for (std::size_t n = 0; permutation && n < sorted.size(); ++n)
-    permutation = sorted[n] == static_cast<Index>(n) + 1;
-  if (!permutation)
-    throw std::invalid_argument("order must be a permutation of the splits 1.." +
-                                text(static_cast<Index>(chain.size()) - 1));
-  if (!(options.tol >= 0) || !std::isfinite(options.tol))
-    throw std::invalid_argument("tol must be a number of at least 0");
-  if (options.max_rank < 0) throw std::invalid_argument("max_rank must not be negative");
-  if (!has_lapack()) throw std::logic_error("set_lapack must be called before factorize");
-}
-
 }  // namespace
 
 Factorization factorize(const MatrixView& matrix, const Patterns& chain,
                         const FactorizeOptions& options) {
-  check(matrix, chain, options);
+  check_factorize(matrix, chain, options);
   return visit(matrix.dtype,
                [&](auto tag) { return Hierarchical<decltype(tag)>(matrix, chain, options).run(); });
 }

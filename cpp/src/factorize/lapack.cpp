@@ -6,7 +6,9 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
+#include "factorize/long_call.hpp"
 #include "papilio/factorize.hpp"
 
 #if defined(__linux__)
@@ -53,6 +55,12 @@ template <class T>
 std::size_t work_size(const T (&wanted)[2]) {
   const double size = std::max(real_part(wanted[0]), real_part(wanted[1])) * 1.000001 + 1;
   return count(static_cast<Index>(std::min(size, 2147483647.0)));
+}
+
+/// Whether so many multiply-adds take longer than an interrupt may wait: some 20 ms.
+template <class T>
+bool takes_long(double multiply_adds) {
+  return (is_complex<T> ? 4 : 1) * multiply_adds > 4e7;
 }
 
 void require_success(const char* what, int info) {
@@ -133,66 +141,78 @@ void set_lapack(const LapackRoutines& given) {
 bool has_lapack() { return routines_set.load(std::memory_order_acquire); }
 
 template <class T>
-Svd<T>::Svd(Index rows, Index cols)
-    : rows_(rows),
-      cols_(cols),
-      inner_(std::min(rows, cols)),
-      sigma_(count(inner_)),
-      u_(count(rows * inner_)),
-      vh_(count(inner_ * cols)),
-      copy_(count(rows * cols)),
-      iwork_(count(8 * inner_)) {
+Svd<T>::Svd(Index rows, Index cols) : work_(std::make_shared<Work>(rows, cols)) {}
+
+template <class T>
+Svd<T>::Work::Work(Index rows_of_a, Index cols_of_a)
+    : rows(rows_of_a),
+      cols(cols_of_a),
+      inner(std::min(rows, cols)),
+      sigma(count(inner)),
+      u(count(rows * inner)),
+      vh(count(inner * cols)),
+      copy(count(rows * cols)),
+      iwork(count(8 * inner)) {
   const Index large = std::max(rows, cols);
   if (is_complex<T>)  // LAPACK's own bound for gesdd with jobz = 'S'; gesvd needs less
-    rwork_.resize(count(std::max(5 * inner_ * inner_ + 7 * inner_,
-                                 2 * large * inner_ + 2 * inner_ * inner_ + inner_)));
+    rwork.resize(count(
+        std::max(5 * inner * inner + 7 * inner, 2 * large * inner + 2 * inner * inner + inner)));
   T wanted[2] = {T(1), T(1)};
+  require_success("SVD", call(routines.gesdd[dtype_index<T>()], true, copy.data(), &wanted[0], -1));
   require_success("SVD",
-                  call(routines.gesdd[dtype_index<T>()], true, copy_.data(), &wanted[0], -1));
-  require_success("SVD",
-                  call(routines.gesvd[dtype_index<T>()], false, copy_.data(), &wanted[1], -1));
-  work_.resize(work_size(wanted));
+                  call(routines.gesvd[dtype_index<T>()], false, copy.data(), &wanted[1], -1));
+  memory.resize(work_size(wanted));
 }
 
 template <class T>
-int Svd<T>::call(void* routine, bool divide_and_conquer, T* a, T* work, int lwork) {
+int Svd<T>::Work::call(void* routine, bool divide_and_conquer, T* a, T* at, int lwork) {
   using R = Real<T>;
-  int m = lapack_size(rows_), n = lapack_size(cols_), k = lapack_size(inner_);
+  int m = lapack_size(rows), n = lapack_size(cols), k = lapack_size(inner);
   int info = 0;
   char thin = 'S';
-  R* s = sigma_.data();
-  T* u = u_.data();
-  T* vh = vh_.data();
+  R* s = sigma.data();
+  T *left = u.data(), *right = vh.data();
   if constexpr (is_complex<T>) {
     if (divide_and_conquer)
       reinterpret_cast<void (*)(char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*, int*, R*,
-                                int*, int*)>(routine)(&thin, &m, &n, a, &m, s, u, &m, vh, &k, work,
-                                                      &lwork, rwork_.data(), iwork_.data(), &info);
+                                int*, int*)>(routine)(&thin, &m, &n, a, &m, s, left, &m, right, &k,
+                                                      at, &lwork, rwork.data(), iwork.data(),
+                                                      &info);
     else
       reinterpret_cast<void (*)(char*, char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*,
-                                int*, R*, int*)>(routine)(&thin, &thin, &m, &n, a, &m, s, u, &m, vh,
-                                                          &k, work, &lwork, rwork_.data(), &info);
+                                int*, R*, int*)>(routine)(
+          &thin, &thin, &m, &n, a, &m, s, left, &m, right, &k, at, &lwork, rwork.data(), &info);
   } else {
     if (divide_and_conquer)
       reinterpret_cast<void (*)(char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*, int*, int*,
-                                int*)>(routine)(&thin, &m, &n, a, &m, s, u, &m, vh, &k, work,
-                                                &lwork, iwork_.data(), &info);
+                                int*)>(routine)(&thin, &m, &n, a, &m, s, left, &m, right, &k, at,
+                                                &lwork, iwork.data(), &info);
     else
       reinterpret_cast<void (*)(char*, char*, int*, int*, T*, int*, R*, T*, int*, T*, int*, T*,
-                                int*, int*)>(routine)(&thin, &thin, &m, &n, a, &m, s, u, &m, vh, &k,
-                                                      work, &lwork, &info);
+                                int*, int*)>(routine)(&thin, &thin, &m, &n, a, &m, s, left, &m,
+                                                      right, &k, at, &lwork, &info);
   }
   return info;
 }
 
 template <class T>
-void Svd<T>::compute(T* a) {
-  std::copy(a, a + rows_ * cols_, copy_.begin());
-  const int lwork = static_cast<int>(work_.size());
-  int info = call(routines.gesdd[dtype_index<T>()], true, a, work_.data(), lwork);
+void Svd<T>::Work::compute(T* a) {
+  std::copy(a, a + rows * cols, copy.begin());
+  const int lwork = static_cast<int>(memory.size());
+  int info = call(routines.gesdd[dtype_index<T>()], true, a, memory.data(), lwork);
   if (info > 0)  // divide and conquer failed to converge, which QR iteration hardly ever does
-    info = call(routines.gesvd[dtype_index<T>()], false, copy_.data(), work_.data(), lwork);
+    info = call(routines.gesvd[dtype_index<T>()], false, copy.data(), memory.data(), lwork);
   require_success("SVD", info);
+}
+
+template <class T>
+void Svd<T>::compute(T* a) {
+  Work& work = *work_;
+  // Some 20 multiply-adds for each of these.
+  if (!takes_long<T>(20 * static_cast<double>(work.rows * work.cols) * work.inner))
+    return work.compute(a);
+  work.matrix.assign(a, a + work.rows * work.cols);
+  run_long_call([owned = work_] { owned->compute(owned->matrix.data()); });
 }
 
 template <class T>
@@ -201,34 +221,49 @@ template <class T>
 using Orgqr = void (*)(int*, int*, int*, T*, int*, T*, T*, int*, int*);
 
 template <class T>
-Qr<T>::Qr(Index rows, Index cols)
-    : rows_(rows), cols_(cols), inner_(std::min(rows, cols)), tau_(count(inner_)) {
+Qr<T>::Qr(Index rows, Index cols) : work_(std::make_shared<Work>(rows, cols)) {}
+
+template <class T>
+Qr<T>::Work::Work(Index rows_of_a, Index cols_of_a)
+    : rows(rows_of_a), cols(cols_of_a), inner(std::min(rows, cols)), tau(count(inner)) {
   T wanted[2] = {T(1), T(1)};
-  int m = lapack_size(rows), n = lapack_size(cols), k = lapack_size(inner_);
+  int m = lapack_size(rows), n = lapack_size(cols), k = lapack_size(inner);
   int query = -1, info = 0;
   T unused{};
-  reinterpret_cast<Geqrf<T>>(routines.geqrf[dtype_index<T>()])(&m, &n, &unused, &m, tau_.data(),
+  reinterpret_cast<Geqrf<T>>(routines.geqrf[dtype_index<T>()])(&m, &n, &unused, &m, tau.data(),
                                                                &wanted[0], &query, &info);
   require_success("QR", info);
-  reinterpret_cast<Orgqr<T>>(routines.orgqr[dtype_index<T>()])(&m, &k, &k, &unused, &m, tau_.data(),
+  reinterpret_cast<Orgqr<T>>(routines.orgqr[dtype_index<T>()])(&m, &k, &k, &unused, &m, tau.data(),
                                                                &wanted[1], &query, &info);
   require_success("QR", info);
-  work_.resize(work_size(wanted));
+  memory.resize(work_size(wanted));
+}
+
+template <class T>
+void Qr<T>::Work::compute(T* a, T* r) {
+  int m = static_cast<int>(rows), n = static_cast<int>(cols), k = static_cast<int>(inner);
+  int lwork = static_cast<int>(memory.size()), info = 0;
+  reinterpret_cast<Geqrf<T>>(routines.geqrf[dtype_index<T>()])(&m, &n, a, &m, tau.data(),
+                                                               memory.data(), &lwork, &info);
+  require_success("QR", info);
+  for (Index col = 0; col < cols; ++col)
+    for (Index row = 0; row < inner; ++row)
+      r[col * inner + row] = row <= col ? a[col * rows + row] : T(0);
+  reinterpret_cast<Orgqr<T>>(routines.orgqr[dtype_index<T>()])(&m, &k, &k, a, &m, tau.data(),
+                                                               memory.data(), &lwork, &info);
+  require_success("QR", info);
 }
 
 template <class T>
 void Qr<T>::compute(T* a, T* r) {
-  int m = static_cast<int>(rows_), n = static_cast<int>(cols_), k = static_cast<int>(inner_);
-  int lwork = static_cast<int>(work_.size()), info = 0;
-  reinterpret_cast<Geqrf<T>>(routines.geqrf[dtype_index<T>()])(&m, &n, a, &m, tau_.data(),
-                                                               work_.data(), &lwork, &info);
-  require_success("QR", info);
-  for (Index col = 0; col < cols_; ++col)
-    for (Index row = 0; row < inner_; ++row)
-      r[col * inner_ + row] = row <= col ? a[col * rows_ + row] : T(0);
-  reinterpret_cast<Orgqr<T>>(routines.orgqr[dtype_index<T>()])(&m, &k, &k, a, &m, tau_.data(),
-                                                               work_.data(), &lwork, &info);
-  require_success("QR", info);
+  Work& work = *work_;
+  if (!takes_long<T>(2 * static_cast<double>(work.rows * work.cols) * work.inner))
+    return work.compute(a, r);
+  work.matrix.assign(a, a + work.rows * work.cols);
+  work.triangle.resize(count(work.inner * work.cols));
+  run_long_call([owned = work_] { owned->compute(owned->matrix.data(), owned->triangle.data()); });
+  std::copy(work.matrix.begin(), work.matrix.end(), a);
+  std::copy(work.triangle.begin(), work.triangle.end(), r);
 }
 
 template class Svd<float>;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <complex>
+#include <memory>
 #include <vector>
 
 #include "papilio/dtype.hpp"
@@ -28,7 +29,7 @@ std::complex<R> conjugate(std::complex<R> x) {
 }
 
 /// Thin SVDs of matrices of one shape: A = U diag(sigma) Vh, with min(rows, cols) = inner.
-/// Owns the work memory; one object per thread.
+/// Owns the work memory; one object per thread. Large ones poll for interruption.
 template <class T>
 class Svd {
  public:
@@ -36,32 +37,45 @@ class Svd {
   /// Destroys a (rows x cols). u() is rows x inner, vh() inner x cols. Throws std::runtime_error
   /// if neither of LAPACK's two algorithms converges.
   void compute(T* a);
-  const Real<T>* sigma() const { return sigma_.data(); }
-  const T* u() const { return u_.data(); }
-  const T* vh() const { return vh_.data(); }
-  Index inner() const { return inner_; }
+  const Real<T>* sigma() const { return work_->sigma.data(); }
+  const T* u() const { return work_->u.data(); }
+  const T* vh() const { return work_->vh.data(); }
+  Index inner() const { return work_->inner; }
 
  private:
-  int call(void* routine, bool divide_and_conquer, T* a, T* work, int lwork);
+  /// What a call touches; it may have to outlive this object.
+  struct Work {
+    Work(Index rows, Index cols);
+    void compute(T* a);
+    int call(void* routine, bool divide_and_conquer, T* a, T* memory, int lwork);
 
-  Index rows_, cols_, inner_;
-  std::vector<Real<T>> sigma_, rwork_;
-  std::vector<T> u_, vh_, work_, copy_;
-  std::vector<int> iwork_;
+    Index rows, cols, inner;
+    std::vector<Real<T>> sigma, rwork;
+    std::vector<T> u, vh, memory, copy, matrix;
+    std::vector<int> iwork;
+  };
+  std::shared_ptr<Work> work_;
 };
 
 /// Thin QR of matrices of one shape, with inner = min(rows, cols): the first `inner` columns of a
-/// become Q, and r (inner x cols) becomes R. Throws std::runtime_error if LAPACK refuses.
+/// become Q, and r (inner x cols) becomes R. Throws std::runtime_error if LAPACK refuses. Large
+/// ones poll for interruption.
 template <class T>
 class Qr {
  public:
   Qr(Index rows, Index cols);
   void compute(T* a, T* r);
-  Index inner() const { return inner_; }
+  Index inner() const { return work_->inner; }
 
  private:
-  Index rows_, cols_, inner_;
-  std::vector<T> tau_, work_;
+  struct Work {
+    Work(Index rows, Index cols);
+    void compute(T* a, T* r);
+
+    Index rows, cols, inner;
+    std::vector<T> tau, memory, matrix, triangle;
+  };
+  std::shared_ptr<Work> work_;
 };
 
 /// Holds the BLAS behind LAPACK to one thread while papilio's own threads call it; an OpenBLAS

@@ -38,12 +38,15 @@ std::vector<double> for_blocks(Index first, Index last, double cost, std::size_t
   std::vector<double> parts(static_cast<std::size_t>(groups) * width);
   const SingleThreadedBlas single(threads > 1);
   // Questions about interrupts are cheap, but not as cheap as the smallest blocks.
-  const Index together = std::clamp(static_cast<Index>(1e5 / cost), Index{1}, group);
+  const Index together = std::max(static_cast<Index>(1e5 / cost), Index{1});
   std::atomic<bool> ended{false};
-  const auto run_group = [&](const BlockWorker& worker, Index g) {
+  const auto run_group = [&](const BlockWorker& worker, Index g, Index& unasked) {
     const Index begin = first + g * group, end = std::min(begin + group, last);
     for (Index n = begin; n < end; ++n) {
-      if ((n - begin) % together == 0) poll_interruption();
+      if (--unasked < 0) {
+        poll_interruption();
+        unasked = together - 1;
+      }
       worker(n, parts.data() + static_cast<std::size_t>(g) * width);
     }
   };
@@ -52,8 +55,9 @@ std::vector<double> for_blocks(Index first, Index last, double cost, std::size_t
     parallel(threads, [&](int thread, int team) {
       const BlockWorker& worker = workers[static_cast<std::size_t>(thread)];
       const Index stop = begin + size * (thread + 1) / team;
+      Index unasked = 0;
       for (Index g = begin + size * thread / team; g < stop && !ended; ++g) try {
-          run_group(worker, g);
+          run_group(worker, g, unasked);
         } catch (...) {
           ended = true;  // the others needn't finish what nobody gets
           throw;
@@ -116,6 +120,7 @@ void pass(const Interface& blocks, Index length, Index other, Index inner, bool 
             for (T& value : work->q) value = conjugate(value);
           copy_back(work->q.data(), length, inner, new_from(n));
           for (Index k = 0; k < other; ++k) {
+            if (inner * rank > 10000) poll_interruption();
             for (Index i = 0; i < inner; ++i) {
               T sum(0);
               for (Index t = i; t < rank; ++t) {
@@ -181,50 +186,51 @@ Index pass_left(Partial<T>& left, Partial<T>& right, const Tick& tick) {
 
 namespace {
 
-/// Whether multiplying by this number, or dividing by it, is safe for numbers near 1.
 template <class T>
-bool is_moderate(double by) {
-  constexpr double most = static_cast<double>(std::numeric_limits<Real<T>>::max());
-  return by < std::sqrt(most) && by > 1 / std::sqrt(most);
+void multiply(T* x, Index count, Index step, double by) {
+  for (Index n = 0; n < count; ++n) x[n * step] *= static_cast<Real<T>>(by);
+}
+
+/// Makes two vectors equally long, to rounding or, where squares are out of range, to a factor of
+/// two. If one is zero, its partner is useless: both become zero.
+template <class T>
+void equalize(T* x, Index x_count, Index x_step, T* y, Index y_count, Index y_step) {
+  double x2 = 0, y2 = 0;
+  for (Index n = 0; n < x_count; ++n) x2 += squared(x[n * x_step]);
+  for (Index n = 0; n < y_count; ++n) y2 += squared(y[n * y_step]);
+  // Between these the squares have all digits, and the quotient is a number of any type.
+  constexpr double safe = sizeof(Real<T>) == 4 ? 0x1p120 : 0x1p500;
+  const auto is_safe = [](double square) { return square < safe && square > 1 / safe; };
+  if (is_safe(x2) && is_safe(y2)) {
+    const double by = std::sqrt(std::sqrt(y2 / x2));
+    multiply(x, x_count, x_step, by);
+    multiply(y, y_count, y_step, 1 / by);
+    return;
+  }
+  const ScaledNorm x_norm = scaled_norm(x_count, [&](Index n) { return x[n * x_step]; });
+  const ScaledNorm y_norm = scaled_norm(y_count, [&](Index n) { return y[n * y_step]; });
+  if (x_norm.size == 0 || y_norm.size == 0) {
+    multiply(x, x_count, x_step, 0);
+    multiply(y, y_count, y_step, 0);
+    return;
+  }
+  // Powers of two: no product on the way to the result is out of range.
+  const auto exponent = static_cast<int>(std::lround(std::log2(y_norm.size / x_norm.size) / 2 +
+                                                     (y_norm.exponent - x_norm.exponent) / 2.0));
+  for (Index n = 0; n < x_count; ++n) x[n * x_step] = times_power_of_two(x[n * x_step], exponent);
+  for (Index n = 0; n < y_count; ++n) y[n * y_step] = times_power_of_two(y[n * y_step], -exponent);
 }
 
 template <class T>
 void balance(Partial<T>& left, Partial<T>& right) {
   const Interface blocks(left.pattern, right.pattern);
-  const auto norm = [](Strided<T> block, Index rho, Index count) {
-    return scaled_norm(count, [&](Index n) { return block(n, rho); });
-  };
-  const auto multiply = [](Strided<T> block, Index rho, Index count, double by) {
-    for (Index n = 0; n < count; ++n) block(n, rho) *= static_cast<Real<T>>(by);
-  };
-  const auto multiply_by_power = [](Strided<T> block, Index rho, Index count, int exponent) {
-    for (Index n = 0; n < count; ++n) block(n, rho) = times_power_of_two(block(n, rho), exponent);
-  };
+  const Index entries = (blocks.rows() + blocks.cols()) * blocks.rank();
+  const Index together = std::max((Index{1} << 16) / entries, Index{1});
   for (Index n = 0; n < blocks.blocks(); ++n) {
-    if (n % 64 == 0) poll_interruption();
-    const Strided<T> l = left_block(left, blocks, n);
-    const Strided<T> r = right_block(right, blocks, n).transposed();
-    for (Index rho = 0; rho < blocks.rank(); ++rho) {
-      const ScaledNorm left_norm = norm(l, rho, blocks.rows());
-      const ScaledNorm right_norm = norm(r, rho, blocks.cols());
-      // A column or row of zeros makes its partner useless: both become zero.
-      if (left_norm.size == 0 || right_norm.size == 0) {
-        multiply(l, rho, blocks.rows(), 0);
-        multiply(r, rho, blocks.cols(), 0);
-        continue;
-      }
-      const double by = std::sqrt(right_norm.size / left_norm.size);
-      if (left_norm.exponent == 0 && right_norm.exponent == 0 && is_moderate<T>(by)) {
-        multiply(l, rho, blocks.rows(), by);
-        multiply(r, rho, blocks.cols(), 1 / by);
-        continue;
-      }
-      // Powers of two, to a factor of 2: no product on the way to the result is out of range.
-      const auto exponent = static_cast<int>(
-          std::lround(std::log2(by) + (right_norm.exponent - left_norm.exponent) / 2.0));
-      multiply_by_power(l, rho, blocks.rows(), exponent);
-      multiply_by_power(r, rho, blocks.cols(), -exponent);
-    }
+    if (n % together == 0) poll_interruption();
+    const Strided<T> l = left_block(left, blocks, n), r = right_block(right, blocks, n);
+    for (Index rho = 0; rho < blocks.rank(); ++rho)
+      equalize(&l(0, rho), blocks.rows(), l.row_step, &r(rho, 0), blocks.cols(), r.col_step);
   }
 }
 

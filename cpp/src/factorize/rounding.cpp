@@ -19,16 +19,7 @@ class Sweep {
       const Factor& factor = chain.factors[s];
       const Pattern& p = factor.pattern;
       Partial<T> partial{s, s + 1, p, Buffer<T>(p.nnz()), nullptr, 0};
-      const T* from = static_cast<const T*>(factor.values);
-      const Index d = factor.tied_d ? 1 : p.d;
-      T* to = partial.values.data();
-      for (Index i = 0; i < p.a; ++i)
-        for (Index block = 0; block < p.b * p.c; ++block) {
-          if (block % 256 == 0) poll_interruption();
-          for (Index l = 0; l < p.d; ++l)
-            *to++ =
-                from[((factor.tied_a ? 0 : i) * p.b * p.c + block) * d + (factor.tied_d ? 0 : l)];
-        }
+      copy_values(factor, partial.values.data());
       factors_.push_back(std::move(partial));
     }
     if (!has_lapack()) throw std::logic_error("set_lapack must be called before a sweep");
@@ -106,42 +97,97 @@ class Sweep {
   /// The factors as they are now; the matrix's norm is norm_ times 2^exponent.
   SweptChain described(int exponent, SweptChain result) const {
     for (const Partial<T>& factor : factors_)
-      in_parts(factor.values.size(), [&](Index first, Index count) {
-        for (Index n = first; n < first + count; ++n)
-          if (!std::isfinite(largest_part(factor.values.data()[n])))
-            throw std::overflow_error(
-                "the operator is so large that its new factors overflow their dtype, expected one "
-                "that is scaled down");
-      });
+      if (!std::isfinite(extremes(factor).most))
+        throw std::overflow_error(
+            "the operator is so large that its new factors overflow their dtype, expected one that "
+            "is scaled down");
     for (const Partial<T>& factor : factors_) result.patterns.push_back(factor.pattern);
     result.values = to_bytes(factors_);
     result.norm = std::ldexp(norm_.size, norm_.exponent + exponent);
     return result;
   }
 
+  /// The 4-D array of a factor, also of a tied one.
+  static void copy_values(const Factor& factor, T* to) {
+    const Pattern& p = factor.pattern;
+    const T* from = static_cast<const T*>(factor.values);
+    if (!factor.tied_a && !factor.tied_d)
+      return in_parts(
+          p.nnz(), [&](Index first, Index count) { std::copy_n(from + first, count, to + first); });
+    const Index blocks = p.b * p.c, d = factor.tied_d ? 1 : p.d;
+    for (Index i = 0; i < p.a; ++i)
+      for (Index block = 0; block < blocks; ++block, to += p.d) {
+        if (block % 256 == 0) poll_interruption();
+        const T* line = from + ((factor.tied_a ? 0 : i) * blocks + block) * d;
+        if (factor.tied_d)
+          std::fill_n(to, p.d, *line);
+        else
+          std::copy_n(line, p.d, to);
+      }
+  }
+
   static Tick no_tick() {
     return [](double) {};
   }
 
+  /// The least magnitude that isn't 0 (infinite if there is none), and the largest one; NaN counts
+  /// as infinite.
+  struct Extremes {
+    static constexpr double infinity = std::numeric_limits<double>::infinity();
+    double least = infinity, most = 0;
+    void add(double part) {
+      // In this order NaN doesn't stay.
+      const double large = part <= infinity ? part : infinity, small = part > 0 ? part : infinity;
+      most = large > most ? large : most;
+      least = small < least ? small : least;
+    }
+  };
+
+  static Extremes extremes(const Partial<T>& factor) {
+    // Several at a time: one would wait for the one before.
+    constexpr int lanes = 4;
+    Extremes found[lanes];
+    in_parts(factor.values.size(), [&](Index first, Index count) {
+      const T* x = factor.values.data() + first;
+      Index n = 0;
+      for (; n + lanes <= count; n += lanes)
+        for (int lane = 0; lane < lanes; ++lane) found[lane].add(magnitude(x[n + lane]));
+      for (; n < count; ++n) found[0].add(magnitude(x[n]));
+    });
+    for (const Extremes& other : found) {
+      found[0].most = std::max(found[0].most, other.most);
+      found[0].least = std::min(found[0].least, other.least);
+    }
+    return found[0];
+  }
+
+  static double magnitude(Real<T> x) { return std::abs(static_cast<double>(x)); }
+  static double magnitude(std::complex<Real<T>> x) {
+    // A NaN of the real part must not be hidden by the imaginary part.
+    const double re = magnitude(x.real()), im = magnitude(x.imag());
+    return re > im || re != re ? re : im;
+  }
+
   /// The exponents of the smallest and the largest entry that isn't zero; (0, 0) if all are.
   static std::pair<int, int> exponents(const Partial<T>& factor) {
-    double least = std::numeric_limits<double>::infinity(), most = 0;
-    in_parts(factor.values.size(), [&](Index first, Index count) {
-      for (Index n = first; n < first + count; ++n) {
-        const double part = largest_part(factor.values.data()[n]);
-        if (!std::isfinite(part))
-          throw std::invalid_argument("factors[" + std::to_string(factor.first) + "] has " +
-                                      (std::isnan(part) ? "nan" : "inf") +
-                                      ", expected finite numbers");
-        if (part > most) most = part;
-        if (part > 0 && part < least) least = part;
-      }
-    });
+    const Extremes extreme = extremes(factor);
+    if (!std::isfinite(extreme.most)) refuse(factor);
     std::pair<int, int> found{0, 0};
-    if (most == 0) return found;
-    std::frexp(least, &found.first);
-    std::frexp(most, &found.second);
+    if (extreme.most == 0) return found;
+    std::frexp(extreme.least, &found.first);
+    std::frexp(extreme.most, &found.second);
     return found;
+  }
+
+  [[noreturn]] static void refuse(const Partial<T>& factor) {
+    bool nan = false;
+    for (const T& x : factor.values)
+      if (!std::isfinite(largest_part(x))) {
+        nan = std::isnan(largest_part(x));
+        break;
+      }
+    throw std::invalid_argument("factors[" + std::to_string(factor.first) + "] has " +
+                                (nan ? "nan" : "inf") + ", expected finite numbers");
   }
 
   static constexpr int moderate = std::numeric_limits<Real<T>>::max_exponent / 8;
@@ -268,13 +314,14 @@ class Sweep {
           const Strided<T> x = left_block(left, old, n), y = right_block(right, old, n);
           const Strided<T> u = left_block(new_left, blocks, n);
           const Strided<T> v = right_block(new_right, blocks, n);
-          poll_interruption();
-          for (Index j = 0; j < old.rows(); ++j)
+          for (Index j = 0; j < old.rows(); ++j) {
+            poll_interruption();
             for (Index k = 0; k < old.cols(); ++k) {
               T sum(0);
               for (Index rho = 0; rho < old.rank(); ++rho) sum += x(j, rho) * y(rho, k);
               (into_right ? v(j, k) : u(j, k)) = sum;
             }
+          }
           for (Index i = 0; i < rank; ++i)
             for (Index j = 0; j < rank; ++j) (into_right ? u(i, j) : v(i, j)) = T(i == j ? 1 : 0);
         }
@@ -335,13 +382,15 @@ class Sweep {
         const Strided<T> z = right_block(new_right, blocks, n);
         *to += svd->factor({x.data, x.row_step, x.col_step}, Gauge::left_orthonormal,
                            left_block(new_left, blocks, n), {core->data(), inner, 1});
-        for (Index i = 0; i < rank; ++i)
+        for (Index i = 0; i < rank; ++i) {
+          if (inner * cols > 10000) poll_interruption();
           for (Index k = 0; k < cols; ++k) {
             T sum(0);
             for (Index t = 0; t < inner; ++t)
               sum += (*core)[static_cast<std::size_t>(i * inner + t)] * y(t, k);
             z(i, k) = sum;
           }
+        }
       };
     })[0];
   }

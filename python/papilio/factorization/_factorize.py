@@ -105,8 +105,8 @@ def factorize(
 
     Memory beyond A: the two parts of the first cut, or those of a later cut with what it cuts,
     whichever is more. For square dyadic chains that is 0.75 times A (with `overwrite_a`, 0.4
-    times). Ctrl-C is seen within some 20 ms, but not inside LAPACK's SVD of one large block that
-    has no gap in its singular values.
+    times). Ctrl-C is seen within some 20 ms; LAPACK's call for one large block then ends by itself,
+    on a thread of its own.
 
     References
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.index_orders import bit_reversal
 from .._util.checks import power_of_two, tolerance, whole_number
@@ -270,7 +270,7 @@ class _Search:
         nest by construction.
         """
         n = len(matrix)
-        values = matrix[None]
+        values = np.ascontiguousarray(matrix)[None]
         rows = np.arange(n)[:, None]
         columns = np.arange(n)[None]
         while (m := values.shape[1]) > 1:
@@ -285,18 +285,16 @@ class _Search:
         """The pairs of row classes and halves of chunks with the smallest error found."""
         energy = float(np.sum(np.abs(values) ** 2))
         negligible = 1e2 * np.finfo(float).eps * energy
-        blind = _blind_costs(values)
-        everything = _match(blind)
-        first, second = np.triu_indices(len(blind), 1)
-        # Rounding must not decide between equals, so that the seed does.
-        order = np.lexsort((self.rng.random(len(first)), np.round(blind[first, second], 10)))
-        order = order[: self.restarts]
-        single = [(pair[None], 1.0) for pair in np.stack([first, second], 1)[order]]
+        blind = _core.blind_pair_costs(values)
+        everything = _core.match_pairs(blind)
+        single = [(pair[None], 1.0) for pair in self.cheapest(blind)]
         best: tuple[float, Pairs, Halves] | None = None
         chosen = [(everything, 1.0), *single[:1], (everything, 0.5), *single[1:]]
         for k, (pairs, normalization) in enumerate(chosen):
             self.starts += 1
-            found = _alternate(values, _bisect(values, pairs, normalization), negligible)
+            found = _alternate(
+                values, _core.bisect_columns(values, pairs, normalization), negligible
+            )
             # Two starts that end at the same best error: others are unlikely to do better.
             agreed = best is not None and abs(found[0] - best[0]) <= 1e-9 * best[0]
             if best is None or found[0] < best[0]:
@@ -308,102 +306,19 @@ class _Search:
         assert best is not None
         return best[1:]
 
-
-def _blind_costs(values: Values) -> NDArray[np.float64]:
-    """How far two row classes are from being a pair, before the halves are known.
-
-    The columns of a pair's two rows lie on two lines in each chunk, one per half. Then their
-    squares (x^2, sqrt(2) x y, y^2) lie in a plane: the smallest eigenvalue of the 3 x 3 Gram
-    matrix of these is 0. Relative to the trace, and summed over chunks; shape (m, m).
-    """
-    # Scaling rows and columns changes no rank.
-    for axis in (1, 2):
-        norms = np.linalg.norm(values, axis=axis, keepdims=True)
-        values = values / np.where(norms > 0, norms, 1)
-    chunks, m, _ = values.shape
-    weights = np.abs(values) ** 2
-    conjugate = values.conj()
-
-    def inner(left: Values, right: Values) -> Values:
-        return left @ right.swapaxes(1, 2)
-
-    gram = np.empty((chunks, m, m, 3, 3), values.dtype)
-    squares = np.sum(weights**2, axis=2)
-    gram[..., 0, 0] = squares[:, :, None]
-    gram[..., 1, 1] = 2 * inner(weights, weights)
-    gram[..., 2, 2] = squares[:, None, :]
-    gram[..., 1, 0] = math.sqrt(2) * inner(weights * values, conjugate)
-    gram[..., 2, 1] = math.sqrt(2) * inner(values, weights * conjugate)
-    gram[..., 2, 0] = inner(values**2, conjugate**2)
-    smallest = np.linalg.eigvalsh(gram)[..., 0].sum(0)  # reads the lower triangles
-    trace = np.trace(gram, axis1=3, axis2=4).real.sum(0)
-    costs: NDArray[np.float64] = np.maximum(smallest, 0) / np.where(trace > 0, trace, 1)
-    return costs
-
-
-def _pair_costs(values: Values, halves: Halves) -> NDArray[np.float64]:
-    """The squared error of each two row classes as a pair, given the halves; shape (m, m)."""
-    chunks, m, _ = values.shape
-    split = np.take_along_axis(values, halves[:, None], 2).reshape(chunks, m, 2, m // 2)
-    split = split.swapaxes(1, 2)
-    gram = split @ split.conj().swapaxes(2, 3)
-    energy = np.diagonal(gram, axis1=2, axis2=3).real
-    total = energy[..., :, None] + energy[..., None, :]
-    difference = energy[..., :, None] - energy[..., None, :]
-    smaller = (total - np.hypot(difference, 2 * np.abs(gram))) / 2
-    costs: NDArray[np.float64] = np.maximum(smaller, 0).sum((0, 1))
-    return costs
-
-
-def _match(cost: NDArray[np.float64]) -> Pairs:
-    """Pairs of a small total cost: greedily, then by exchanges between two pairs."""
-    m = len(cost)
-    first, second = np.triu_indices(m, 1)
-    cost = (cost + cost.T) / 2
-    # An exchange that gains less than the rounding of the costs could be undone for ever.
-    negligible = 1e2 * np.finfo(float).eps * max(float(cost.max()), np.finfo(float).tiny)
-    partner = np.full(m, -1)
-    for e in np.argsort(cost[first, second], kind="stable"):
-        i, k = first[e], second[e]
-        if partner[i] < 0 and partner[k] < 0:
-            partner[i], partner[k] = k, i
-    pairs = np.array([(i, k) for i, k in enumerate(partner) if i < k])
-    while True:
-        a, b = pairs.T
-        now = cost[a, b][:, None] + cost[a, b]
-        gains = np.stack(
-            [
-                now - cost[np.ix_(a, a)] - cost[np.ix_(b, b)],
-                now - cost[np.ix_(a, b)] - cost[np.ix_(b, a)],
-            ]
-        )
-        gains[:, np.arange(m // 2), np.arange(m // 2)] = 0
-        way, p, q = np.unravel_index(np.argmax(gains), gains.shape)
-        if gains[way, p, q] <= negligible:
-            return pairs
-        exchanged = [(a[p], a[q]), (b[p], b[q])] if way == 0 else [(a[p], b[q]), (b[p], a[q])]
-        pairs[[p, q]] = exchanged
-
-
-def _bisect(values: Values, pairs: Pairs, normalization: float) -> Halves:
-    """Halve each chunk by spectral clustering of its columns, given some pairs.
-
-    The affinity of two columns is the sum over pairs of ``|<p, q>|^2 / (|p| |q|)^(2 v)``, p and q
-    being the pair's two entries in these columns and v the normalization: the squared cosine for
-    v = 1. The second eigenvector of the normalized graph Laplacian sorts the columns.
-    """
-    chunks, _, m = values.shape
-    entries = values[:, pairs]  # chunk, pair, member, column
-    # |<p, q>|^2 is the inner product of p p^H and q q^H.
-    features = entries[:, :, :, None] * entries[:, :, None].conj()
-    norms = np.trace(features, axis1=2, axis2=3).real
-    scale = np.where(norms > 0, norms, 1) ** -normalization
-    features = (features * scale[:, :, None, None]).reshape(chunks, -1, m)
-    affinity = (features.conj().swapaxes(1, 2) @ features).real
-    degrees = affinity.sum(2)
-    scale = np.where(degrees > 0, degrees, 1) ** -0.5
-    vectors = np.linalg.eigh(affinity * scale[:, :, None] * scale[:, None])[1]
-    return np.argsort(vectors[:, :, -2] * scale, axis=1, kind="stable")
+    def cheapest(self, costs: NDArray[np.float64]) -> Pairs:
+        """As many pairs as there are restarts, of the smallest costs."""
+        first, second = np.triu_indices(len(costs), 1)
+        # Rounding must not decide between equals, so that the seed does.
+        rounded = np.round(costs[first, second], 10)
+        lots = self.rng.random(len(first))
+        count = min(self.restarts, len(first))
+        if 0 < count < len(first):
+            near = np.flatnonzero(rounded <= np.partition(rounded, count - 1)[count - 1])
+        else:
+            near = np.arange(len(first))
+        chosen = near[np.lexsort((lots[near], rounded[near]))][:count]
+        return np.stack([first[chosen], second[chosen]], 1)
 
 
 def _lines(values: Values, pairs: Pairs, halves: Halves) -> tuple[Values, Values]:
@@ -420,7 +335,7 @@ def _right_factor(values: Values, pairs: Pairs, halves: Halves) -> Values:
     blocks, lines = _lines(values, pairs, halves)
     m = values.shape[1]
     rows: Values = np.einsum("jhpb,jhpbc->jhpc", lines.conj(), blocks)
-    return rows.reshape(-1, m // 2, m // 2)
+    return np.ascontiguousarray(rows.reshape(-1, m // 2, m // 2))
 
 
 def _reassign(values: Values, pairs: Pairs, halves: Halves) -> Halves:
@@ -446,10 +361,10 @@ def _alternate(values: Values, halves: Halves, negligible: float) -> tuple[float
     """Pairs for these halves, halves for these pairs, and so on while the error falls."""
     best: tuple[float, Pairs, Halves] | None = None
     while True:
-        cost = _pair_costs(values, halves)
-        pairs = _match(cost)
+        cost = _core.pair_costs(values, halves)
+        pairs = _core.match_pairs(cost)
         error = float(cost[pairs[:, 0], pairs[:, 1]].sum())
         if best is not None and error >= best[0] * (1 - 1e-9) - negligible:
             return best
         best = error, pairs, halves
-        halves = _reassign(values, pairs, _bisect(values, pairs, 1.0))
+        halves = _reassign(values, pairs, _core.bisect_columns(values, pairs, 1.0))
