@@ -1,5 +1,6 @@
+#include <cstring>
+#include <initializer_list>
 #include <optional>
-#include <regex>
 
 #include <pybind11/complex.h>
 
@@ -10,8 +11,7 @@ namespace papilio {
 
 namespace {
 
-using Indices = py::array_t<Index, py::array::c_style>;
-
+using Positions = py::array_t<Index, py::array::c_style>;
 using Scales = py::array_t<double, py::array::c_style>;
 
 py::tuple interpolate_blocks(const py::array& blocks, Index rank,
@@ -27,7 +27,7 @@ py::tuple interpolate_blocks(const py::array& blocks, Index rank,
       (scales->ndim() != 2 || scales->shape(0) != input.count || scales->shape(1) != input.cols))
     throw py::value_error("scales must have a number for each column of each block");
   const double* of_columns = scales ? scales->data() : nullptr;
-  Indices pivots({input.count, rank});
+  Positions pivots({input.count, rank});
   py::array weights(blocks.dtype(), std::vector<py::ssize_t>{input.count, input.rows, rank});
   py::array_t<double> residuals({input.count, rank + 1});
   Index* chosen = pivots.mutable_data();
@@ -40,23 +40,59 @@ py::tuple interpolate_blocks(const py::array& blocks, Index rank,
   return py::make_tuple(pivots, weights, residuals);
 }
 
+/// What is left of a text of which one word after the other is taken.
+class Words {
+ public:
+  explicit Words(const char* text) : rest_(text) {}
+  bool take(const char* word) {
+    const std::size_t length = std::strlen(word);
+    if (std::strncmp(rest_, word, length) != 0) return false;
+    rest_ += length;
+    return true;
+  }
+  /// The first of these that comes next, or null.
+  const char* take_one(std::initializer_list<const char*> words) {
+    for (const char* word : words)
+      if (take(word)) return word;
+    return nullptr;
+  }
+  bool ended() const { return !*rest_; }
+
+ private:
+  const char* rest_;
+};
+
+/// The element type that a function of this C signature writes: void, float or double; null for
+/// signatures that aren't those of a function of entries.
+const char* written_type(const char* signature) {
+  Words words(signature);
+  if (!words.take("void (")) return nullptr;
+  for (int n = 0; n < 2; ++n)
+    if (!words.take_one({"int64_t, ", "long long, ", "long, "})) return nullptr;
+  for (int n = 0; n < 2; ++n) {
+    words.take("const ");
+    if (!words.take_one({"int64_t ", "long long ", "long ", "void "})) return nullptr;
+    words.take("const ");
+    if (!words.take("*, ")) return nullptr;
+  }
+  const char* const written = words.take_one({"void", "float", "double"});
+  return written && words.take(" *, void *)") && words.ended() ? written : nullptr;
+}
+
 /// The capsule of a scipy.LowLevelCallable, whose name is the function's C signature.
-void evaluate_blocks(const py::object& function, const Indices& i, const Indices& j,
+void evaluate_blocks(const py::object& function, const Positions& i, const Positions& j,
                      py::array& out) {
   if (!PyCapsule_CheckExact(function.ptr())) throw py::type_error("function must be a capsule");
   const char* signature = PyCapsule_GetName(function.ptr());
-  static const std::regex known(
-      R"(void \((?:(?:int64_t|long|long long), ){2})"
-      R"((?:(?:const )?(?:int64_t|long|long long|void) (?:const )?\*, ){2}(void|float|double) \*, void \*\))");
-  std::cmatch found;
-  if (!signature || !std::regex_match(signature, found, known))
+  const char* const written = signature ? written_type(signature) : nullptr;
+  if (!written)
     throw py::value_error(
         "entries has the C signature '" + std::string(signature ? signature : "") +
         "', expected 'void (int64_t, int64_t, int64_t *, int64_t *, void *, void *)'");
   dtype_of(out, "out");
   const bool single = out.dtype().char_() == 'f' || out.dtype().char_() == 'F';
-  if (found[1] == (single ? "double" : "float"))
-    throw py::value_error("entries writes " + found[1].str() + " *, but dtype is " +
+  if (!std::strcmp(written, single ? "double" : "float"))
+    throw py::value_error("entries writes " + std::string(written) + " *, but dtype is " +
                           std::string(py::str(out.dtype())));
   if (i.ndim() != 2 || j.ndim() != 2 || out.ndim() != 3 || i.shape(0) != j.shape(0) ||
       out.shape(0) != i.shape(0) || out.shape(1) != i.shape(1) || out.shape(2) != j.shape(1) ||

@@ -111,7 +111,7 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   const double width =
       columns ? std::ceil(std::min(vectors, static_cast<double>(tile)) / static_cast<double>(simd))
               : std::min(vectors, static_cast<double>(tile));
-  const double peak = kernels::active_table().multiply_adds / parts;
+  const double peak = kernels.multiply_adds / parts;
   const double tile_bytes = static_cast<double>(program.widest) * element * width *
                             (columns ? static_cast<double>(simd) : 1);
   double time = call_cost;

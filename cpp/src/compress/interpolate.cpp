@@ -27,8 +27,7 @@ class Interpolator {
         cols_(cols),
         rank_(rank),
         columns_((rows + widest - 1) / widest * widest),
-        deflate_(is_complex<T> ? kernels::active_table().deflate_complex
-                               : kernels::active_table().deflate_real),
+        deflate_(kernels::kernels_for(is_complex<T> ? DType::complex128 : DType::float64).deflate),
         re_(cols * columns_),
         im_(is_complex<T> ? cols * columns_ : 0),
         q_re_(cols),

@@ -14,9 +14,12 @@
 namespace papilio {
 namespace kernels {
 
-// One row per object that was compiled; CMake knows which.
-#define PAPILIO_ISA_ROW(name)  \
-  const Table& table_##name(); \
+// One row per instruction set that was compiled; CMake knows which.
+#define PAPILIO_ISA_ROW(name)                 \
+  const Kernels& float32_kernels_##name();    \
+  const Kernels& float64_kernels_##name();    \
+  const Kernels& complex64_kernels_##name();  \
+  const Kernels& complex128_kernels_##name(); \
   const BlockTable& block_table_##name();
 PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
@@ -49,16 +52,15 @@ bool cpu_has(const char* isa) {
          !std::strcmp(isa, "emulated512");
 }
 
-struct Tables {
-  const Table* products;
-  const BlockTable* blocks;
-};
-
-const std::vector<Tables>& usable_tables() {
-  static const std::vector<Tables> tables = [] {
-    std::vector<Tables> found;
-#define PAPILIO_ISA_ROW(name) \
-  if (cpu_has(#name)) found.push_back({&table_##name(), &block_table_##name()});
+const std::vector<Table>& usable_tables() {
+  static const std::vector<Table> tables = [] {
+    std::vector<Table> found;
+#define PAPILIO_ISA_ROW(name)                                                     \
+  if (cpu_has(#name))                                                             \
+    found.push_back({#name,                                                       \
+                     {&float32_kernels_##name(), &float64_kernels_##name(),       \
+                      &complex64_kernels_##name(), &complex128_kernels_##name()}, \
+                     &block_table_##name()});
     PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
     return found;
@@ -66,27 +68,24 @@ const std::vector<Tables>& usable_tables() {
   return tables;
 }
 
-Tables choose() {
+Table choose() {
   const char* wanted = std::getenv("PAPILIO_ISA");
   if (!wanted || !*wanted) return usable_tables().back();
   std::string usable;
-  for (const Tables& tables : usable_tables()) {
-    if (!std::strcmp(tables.products->isa, wanted)) return tables;
-    usable += (usable.empty() ? "" : ", ") + std::string(tables.products->isa);
+  for (const Table& table : usable_tables()) {
+    if (!std::strcmp(table.isa, wanted)) return table;
+    usable += (usable.empty() ? "" : ", ") + std::string(table.isa);
   }
   throw std::invalid_argument(std::string("PAPILIO_ISA is '") + wanted +
                               "', but this build on this CPU runs: " + usable);
 }
 
-const Tables& active() {
-  static const Tables tables = choose();
-  return tables;
-}
-
 }  // namespace
 
-const Table& active_table() { return *active().products; }
-const BlockTable& active_block_table() { return *active().blocks; }
+const Table& active_table() {
+  static const Table table = choose();
+  return table;
+}
 
 }  // namespace kernels
 
@@ -94,8 +93,7 @@ std::string active_isa() { return kernels::active_table().isa; }
 
 std::vector<std::string> available_isas() {
   std::vector<std::string> names;
-  for (const kernels::Tables& tables : kernels::usable_tables())
-    names.emplace_back(tables.products->isa);
+  for (const kernels::Table& table : kernels::usable_tables()) names.emplace_back(table.isa);
   return names;
 }
 

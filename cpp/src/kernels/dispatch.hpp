@@ -12,16 +12,22 @@
 namespace papilio {
 namespace kernels {
 
-/// The tables in use, chosen at the first call. Throws std::invalid_argument if PAPILIO_ISA names
+/// What one instruction set has; kernels in the order of DType.
+struct Table {
+  const char* isa;
+  const Kernels* kernels[4];
+  const BlockTable* blocks;
+};
+
+/// The table in use, chosen at the first call. Throws std::invalid_argument if PAPILIO_ISA names
 /// an instruction set that is unknown or that this CPU lacks.
 const Table& active_table();
-const BlockTable& active_block_table();
 
 inline const Kernels& kernels_for(DType dtype) {
-  return active_table().kernels[static_cast<int>(dtype)];
+  return *active_table().kernels[static_cast<int>(dtype)];
 }
 inline const BlockKernels& block_kernels_for(DType dtype) {
-  return active_block_table().kernels[static_cast<int>(dtype)];
+  return active_table().blocks->kernels[static_cast<int>(dtype)];
 }
 
 }  // namespace kernels

@@ -1,4 +1,5 @@
-// What a kernel is told, and the table that each instruction set fills. Plain structs only:
+// What a kernel is told, and the table that each element type and instruction set fills. Plain
+// structs only:
 // this header is compiled once per ISA and must not define any function.
 #pragma once
 
@@ -147,24 +148,17 @@ struct SparseKernels {
   TileKernel split, join;
 };
 
-/// The kernels of one element type.
+/// The kernels of one element type and one instruction set.
 struct Kernels {
-  int64_t lanes;  // elements in a SIMD vector
+  int64_t lanes;         // elements in a SIMD vector
+  double multiply_adds;  // vectors of them that a core of this kind does in a nanosecond or so
   StageKernel columns, rows, outputs;
   WithinKernel within;
   PackKernel pack;
   UnpackKernel unpack;
   ButterflyKernels butterflies;
   SparseKernels sparse;
-};
-
-/// The kernels of one instruction set, in the order of DType.
-struct Table {
-  const char* isa;
-  int64_t vector_bytes;
-  double multiply_adds;  // vectors of them that a core of this kind does in a nanosecond or so
-  Kernels kernels[4];
-  DeflateKernel deflate_real, deflate_complex;
+  DeflateKernel deflate;  // for double only
 };
 
 }  // namespace kernels

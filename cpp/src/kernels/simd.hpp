@@ -28,6 +28,12 @@
 
 // Inlined by force: a sum or a weight that goes to a function of its own goes through memory.
 #define PAPILIO_INLINE inline __attribute__((always_inline))
+// Out of line, and once: for long code that is called with constants in some places.
+#if defined(__clang__)
+#define PAPILIO_APART __attribute__((noinline))
+#else
+#define PAPILIO_APART __attribute__((noinline, noclone))
+#endif
 // For loops of constant length over arrays that are to become registers.
 #if defined(PAPILIO_SANITIZED)
 #define PAPILIO_UNROLL  // checks after every step make unrolled code large beyond use

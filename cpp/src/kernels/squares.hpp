@@ -1,0 +1,191 @@
+// Factors with blocks of 2 x 2, 4 x 4 or 8 x 8, which are held in registers: in place.
+#pragma once
+
+#include "kernels/kernels.hpp"
+#include "kernels/lanes.hpp"
+#include "kernels/prefetcher.hpp"
+
+namespace papilio {
+namespace kernels {
+namespace {
+
+/// A C x C block in registers. All inputs are read before the first output is written, so that
+/// it works in place.
+template <class A, Axis axis, int C>
+struct Square {
+  typedef typename A::element element;
+  typedef typename A::V V;
+  // Weights stay in registers over the batch where half of the registers hold them.
+  static constexpr bool can_hold = 2 * C * C <= registers;
+  // Code of its own for what is asked for rarely; the code of larger blocks is long, and the branch
+  // costs less beside it.
+  static constexpr bool apart = C <= 4;
+
+  const element* in[C];
+  element* out[C];
+  const element* w;
+
+  /// The block at (i, l), whose weights are `weights`.
+  PAPILIO_INLINE Square(const StageArguments& stage, int64_t i, int64_t l, const element* weights)
+      : w(weights) {
+    constexpr bool columns = axis == Axis::columns;
+    PAPILIO_UNROLL
+    for (int k = 0; k < C; ++k) {
+      const int64_t row = (i * C + k) * stage.d + l;
+      in[k] =
+          static_cast<const element*>(stage.in) +
+          (columns && stage.in_index ? stage.in_index[row] : row) * (columns ? stage.in_row : 1);
+      out[k] =
+          static_cast<element*>(stage.out) +
+          (columns && stage.out_index ? stage.out_index[row] : row) * (columns ? stage.out_row : 1);
+    }
+  }
+
+  template <int packed_j, int packed_k>
+  PAPILIO_INLINE V weight(const StageArguments& stage, int j, int k) const {
+    if (!packed_j) return take<A, axis>(w + j * stage.weight_j + k * stage.weight_k, stage.same_l);
+    const int number = j * packed_j + k * packed_k;
+    return axis == Axis::columns ? A::broadcast(w + number) : load<A>(w + number * A::lanes);
+  }
+
+  /// U SIMD vectors, or with `part_only` so many lanes of one, at these offsets of the input and
+  /// the output rows. packed_k and packed_j are the strides of packed weights, 0 if only `stage`
+  /// knows them: in weights where lanes run along the batch, in SIMD vectors where they run along
+  /// l.
+  template <int U, bool held, bool past_caches, int packed_j, int packed_k, bool part_only = false>
+  PAPILIO_INLINE void run(const StageArguments& stage, const V (&kept)[C][C], int64_t x, int64_t y,
+                          int64_t lanes) const {
+    const int64_t part = part_only ? lanes : 0;
+    typename A::Sum sum[U][C];
+    typename A::Input input[U];
+    PAPILIO_UNROLL
+    for (int k = 0; k < C; ++k) {
+      PAPILIO_UNROLL
+      for (int u = 0; u < U; ++u)
+        input[u] = A::input(take_input<A>(in[k] + x + u * stage.in_step, part));
+      PAPILIO_UNROLL
+      for (int j = 0; j < C; ++j) {
+        const V factor = held ? kept[j][k] : weight<packed_j, packed_k>(stage, j, k);
+        PAPILIO_UNROLL
+        for (int u = 0; u < U; ++u)
+          sum[u][j] =
+              k == 0 ? A::product(factor, input[u]) : A::multiply_add(sum[u][j], factor, input[u]);
+      }
+    }
+    if (past_caches || (!apart && axis == Axis::columns && !part_only && stage.stream))
+      put(stage, sum, y, [](element* to, V x) { stream<A>(to, x); });
+    else
+      put(stage, sum, y, [part](element* to, V x) { put_output<A>(to, x, part); });
+  }
+
+  template <int U, class Store>
+  PAPILIO_INLINE void put(const StageArguments& stage, const typename A::Sum (&sum)[U][C],
+                          int64_t y, Store store) const {
+    PAPILIO_UNROLL
+    for (int u = 0; u < U; ++u) {
+      PAPILIO_UNROLL
+      for (int j = 0; j < C; ++j)
+        store(out[j] + y + u * stage.out_step, A::total(sum[u][j], stage.conjugate));
+    }
+  }
+
+  template <bool held, bool past_caches, int packed_j, int packed_k>
+  PAPILIO_INLINE void run_all(const StageArguments& stage) const {
+    constexpr int together = held ? 1 : 2;
+    V kept[C][C];
+    if (held) {
+      PAPILIO_UNROLL
+      for (int j = 0; j < C; ++j) {
+        PAPILIO_UNROLL
+        for (int k = 0; k < C; ++k) kept[j][k] = weight<0, 0>(stage, j, k);
+      }
+    }
+    int64_t u = 0, x = 0, y = 0;
+    for (; u + together <= stage.count; u += together) {
+      run<together, held, past_caches, packed_j, packed_k>(stage, kept, x, y, 0);
+      x += together * stage.in_step;
+      y += together * stage.out_step;
+    }
+    if (together > 1 && u < stage.count)
+      run<1, held, past_caches, packed_j, packed_k>(stage, kept, x, y, 0);
+  }
+
+  template <int packed_j, int packed_k>
+  PAPILIO_INLINE void run_one(const StageArguments& stage) const {
+    const V none[C][C] = {};
+    run<1, false, false, packed_j, packed_k>(stage, none, 0, 0, 0);
+  }
+
+  /// So many lanes of the SIMD vectors [first, last).
+  PAPILIO_INLINE void run_parts(const StageArguments& stage, int64_t first, int64_t last,
+                                int64_t lanes) const {
+    if constexpr (A::lanes > 1) {
+      const V none[C][C] = {};
+      for (int64_t u = first; u < last; ++u)
+        run<1, false, false, 0, 0, true>(stage, none, u * stage.in_step, u * stage.out_step, lanes);
+    }
+  }
+};
+
+/// The same out of line, and given numbers only: what a function is given the address of doesn't
+/// stay in registers.
+template <class A, Axis axis, int C>
+PAPILIO_APART void square_parts(const StageArguments& stage, int64_t i, int64_t l,
+                                const typename A::element* weights, int64_t first, int64_t last,
+                                int64_t lanes) {
+  Square<A, axis, C>(stage, i, l, weights).run_parts(stage, first, last, lanes);
+}
+
+template <class A, Axis axis, int C>
+void squares(const StageArguments& given) {
+  typedef typename A::element element;
+  // A copy that nothing points to stays in registers, whatever is stored through pointers.
+  const StageArguments stage = given;
+  Prefetcher prefetcher(stage.prefetch);
+  constexpr int64_t block_step = axis == Axis::columns ? 1 : A::lanes;
+  constexpr bool held = Square<A, axis, C>::can_hold;
+  for (int64_t i = stage.i0; i < stage.i1; ++i) {
+    const element* w = static_cast<const element*>(stage.weights) + i * stage.weight_i +
+                       stage.l0 / block_step * stage.weight_l;
+    for (int64_t l = stage.l0; l < stage.l1; l += block_step, w += stage.weight_l) {
+      const Square<A, axis, C> block(stage, i, l, w);
+      const auto run_parts = [&](int64_t first, int64_t last, int64_t lanes) {
+        if constexpr (Square<A, axis, C>::apart)
+          block.run_parts(stage, first, last, lanes);
+        else
+          square_parts<A, axis, C>(given, i, l, w, first, last, lanes);
+      };
+      if (axis == Axis::columns) {
+        // Blocks of weights are contiguous, by rows or for the transpose by columns.
+        constexpr int c = held ? 0 : C, one = held ? 0 : 1;
+        constexpr bool apart = Square<A, axis, C>::apart;
+        if (apart && stage.stream && (held || stage.weight_k == 1))
+          block.template run_all<held, apart, c, one>(stage);
+        else if (apart && stage.stream)
+          block.template run_all<held, apart, one, c>(stage);
+        else if (held || stage.weight_k == 1)
+          block.template run_all<held, false, c, one>(stage);
+        else
+          block.template run_all<held, false, one, c>(stage);
+        // The elements after whole SIMD vectors of the batch.
+        if (stage.tail) run_parts(stage.count, stage.count + 1, stage.tail);
+      } else if (stage.l1 - l < A::lanes) {
+        run_parts(0, stage.count, stage.l1 - l);
+      } else if (stage.count == 1) {
+        if (stage.same_l)
+          block.template run_one<0, 0>(stage);
+        else if (stage.weight_k == A::lanes)
+          block.template run_one<C, 1>(stage);
+        else
+          block.template run_one<1, C>(stage);
+      } else {
+        block.template run_all<held, false, 0, 0>(stage);
+      }
+      prefetcher.step();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kernels
+}  // namespace papilio
