@@ -166,7 +166,7 @@ struct ChainOfFactors {
 };
 
 py::array product_entries_of(const std::vector<py::array>& arrays, const std::vector<Index>& ranks,
-                             const Indices& rows, const Indices& columns) {
+                             const Positions& rows, const Positions& columns) {
   const ChainOfFactors chain(arrays, ranks);
   if (rows.ndim() != 1 || columns.ndim() != 1 || rows.size() != columns.size())
     throw py::value_error("rows and columns must have one axis of the same length");
