@@ -78,51 +78,55 @@ bool Product::takes(const py::dtype& x) const {
   return kind == 'c' && pairs && (size == 8 || (size == 16 && wide));
 }
 
-py::object Product::multiply(const py::handle& x, int side) {
+py::object Product::multiply(const py::handle& x, int side, bool rows) {
   if (!is_ndarray(x)) return py::none();
   auto array = py::reinterpret_borrow<py::array>(x);
-  const Index axes = array.ndim();
-  if (axes < 1 || axes > 2 || array.shape(0) != input(side).rows ||
+  const Index axes = array.ndim(), length = input(side).rows, height = output(side).rows;
+  if (axes < 1 || axes > 2 || array.shape(rows ? axes - 1 : 0) != length ||
       !(array.flags() & Api::NPY_ARRAY_C_CONTIGUOUS_))
     return py::none();
-  const Index rows = output(side).rows;
-  Index batch = axes == 1 ? 1 : array.shape(1);
+  const Index batch = axes == 1 ? 1 : array.shape(rows ? 0 : 1);
   const bool ready = is_ready(array, input_);
   // A real operator acts on real and imaginary parts, which lie side by side.
   const bool pairs = !ready && pairs_.ptr() && is_ready(array, pairs_);
   if (!ready && !pairs) {
-    if (!takes(array.dtype()) || array.shape(0) * batch * input_.itemsize() > chunk_bytes)
+    if (!takes(array.dtype()) || length * batch * input_.itemsize() > chunk_bytes)
       return py::none();
     array = converted(array, input_);
   }
   const py::dtype& dtype = pairs ? pairs_ : output_;
-  py::array out = axes == 1 ? new_array(dtype, {rows}) : new_array(dtype, {rows, batch});
+  py::array out = axes == 1 ? new_array(dtype, {height})
+                  : rows    ? new_array(dtype, {batch, height})
+                            : new_array(dtype, {height, batch});
+  if (batch == 0) return std::move(out);
   const char* from = static_cast<const char*>(array.data());
   char* to = static_cast<char*>(out.mutable_data());
-  if (axes == 1 && pairs) {
-    for (Index part = 0; part < 2; ++part)
-      run({2, 2, {}}, side, from + part * input_.itemsize(), to + part * input_.itemsize());
-  } else if (axes == 1) {
-    run({1, 1, {}}, side, from, to);
-  } else if (batch > 0) {
-    if (pairs) batch *= 2;
-    run({batch, batch, {{batch, 1, 1}}}, side, from, to);
+  const Index parts = pairs ? 2 : 1;
+  if (axes == 2 && !rows) {
+    const Index columns = parts * batch;
+    run({columns, columns, {{columns, 1, 1}}}, side, from, to);
+    return std::move(out);
   }
+  Layout layout{parts, parts, {}};
+  if (axes == 2) layout.batch.push_back({batch, parts * length, parts * height});
+  for (Index part = 0; part < parts; ++part)
+    run(layout, side, from + part * input_.itemsize(), to + part * input_.itemsize());
   return std::move(out);
 }
 
-py::object Product::multiplier(const py::object& self, Product* target, int side) {
+py::object Product::multiplier(const py::object& self, Product* target, int side, bool rows) {
   struct Bound {
     py::object owner;
     Product* target;
     int side;
+    bool rows;
   };
   static PyMethodDef definition{
       "multiply",
       [](PyObject* capsule, PyObject* x) -> PyObject* {
         const auto* bound = static_cast<const Bound*>(PyCapsule_GetPointer(capsule, nullptr));
         try {
-          return bound->target->multiply(x, bound->side).release().ptr();
+          return bound->target->multiply(x, bound->side, bound->rows).release().ptr();
         } catch (py::error_already_set& error) {
           error.restore();
         } catch (const std::bad_alloc&) {
@@ -133,7 +137,7 @@ py::object Product::multiplier(const py::object& self, Product* target, int side
         return nullptr;
       },
       METH_O, "F x for plain arrays, None for all else."};
-  auto bound = std::make_unique<Bound>(Bound{self, target, side});
+  auto bound = std::make_unique<Bound>(Bound{self, target, side, rows});
   const py::capsule capsule(bound.get(), [](void* data) { delete static_cast<Bound*>(data); });
   bound.release();
   py::object function =

@@ -13,10 +13,10 @@ class Product {
  public:
   virtual ~Product() = default;
 
-  /// F x for a C-contiguous vector or matrix (vectors along the first axis) of the input's dtype,
-  /// or a small one that can be converted to it, as a new array; None for all else, which the
-  /// Python layer then looks at.
-  py::object multiply(const py::handle& x, int side);
+  /// F x for a C-contiguous vector or matrix (vectors along the first axis, or with `rows` along
+  /// the last one) of the input's dtype, or a small one that can be converted to it, as a new
+  /// array; None for all else, which the Python layer then looks at.
+  py::object multiply(const py::handle& x, int side, bool rows);
 
   /// out = F x along `axis` and true, if both are arrays of the right dtypes and shapes in separate
   /// or in the very same memory; else false, and nothing is done.
@@ -28,7 +28,7 @@ class Product {
 
   /// A builtin function of x that calls target's multiply for this side and keeps `self` alive. It
   /// takes half of the time that pybind11 needs to find its way to a method.
-  static py::object multiplier(const py::object& self, Product* target, int side);
+  static py::object multiplier(const py::object& self, Product* target, int side, bool rows);
 
  protected:
   /// An end of the operator: what its input or its output consists of.

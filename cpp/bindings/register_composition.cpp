@@ -81,8 +81,8 @@ void register_composition(py::module_& module) {
   py::class_<CompositionProduct>(module, "Composition")
       .def(py::init<const py::dtype&, bool, bool, const Steps&>())
       .def("multiplier",
-           [](const py::object& self, int side) {
-             return Product::multiplier(self, self.cast<CompositionProduct*>(), side);
+           [](const py::object& self, int side, bool rows) {
+             return Product::multiplier(self, self.cast<CompositionProduct*>(), side, rows);
            })
       .def("multiply_into", &CompositionProduct::multiply_into)
       .def("apply", &CompositionProduct::apply);

@@ -105,8 +105,8 @@ void register_operator(py::module_& module) {
       .def(py::init<const std::vector<PatternTuple>&, const std::vector<py::array>&,
                     const py::object&, const py::object&>())
       .def("multiplier",
-           [](const py::object& self, int side) {
-             return Product::multiplier(self, self.cast<Operator*>(), side);
+           [](const py::object& self, int side, bool rows) {
+             return Product::multiplier(self, self.cast<Operator*>(), side, rows);
            })
       .def("multiply_into", &Operator::multiply_into)
       .def("apply", &Operator::apply)

@@ -24,7 +24,6 @@ class AlongAxis(Operator):
         self.operator, self.before, self.after = operator, before, after
         rows, cols = operator.shape
         size = before * after
-        self._plain = lambda x: None
         self._set_up(operator.dtype, (size * rows, size * cols))
 
     def __setstate__(self, state: dict[str, Any]) -> None:  # pickles of papilio 0.1.0

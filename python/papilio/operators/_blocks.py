@@ -39,7 +39,6 @@ class Blocks(Operator):
             self._is_first.append(not written[rows].any())
             written[rows] = True
         self._empty = bool((~written).any())
-        self._plain = lambda x: None
         self._set_up(dtype, shape)
 
     @property

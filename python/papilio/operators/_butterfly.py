@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -103,7 +103,6 @@ class Butterfly(ChainOperator):
     _data: _Shared
     _side: int  # 1 for the transpose, 2 for the conjugate, 3 for both
     _compiled: Compiled
-    _plain: Callable[[Any], _Array | None]
     _report: Any
     _simplification: Simplification | None
 
@@ -132,7 +131,7 @@ class Butterfly(ChainOperator):
         dtype = data.factors.dtype
         rows, cols = data.factors.shape[::-1] if side & 1 else data.factors.shape
         self._compiled = Compiled(data.operator, side, rows, dtype, dtype)
-        self._plain = data.operator.multiplier(side)
+        self._multiply_plain_by(data.operator, side)
         self._set_up(dtype, (rows, cols))
 
     @classmethod

@@ -104,7 +104,6 @@ class Composition(Operator):
         real = np.dtype(dtype.char.lower())
         self._parts = tuple(_in_precision(part, real) for part in made)
         self._inverse = inverse
-        self._plain = self._plain_at_first
         self._runs = ()
         self._set_up(dtype, (made[0].shape[0], made[-1].shape[1]))
 
@@ -176,16 +175,21 @@ class Composition(Operator):
                 runs.append(part)
         self._runs = tuple(runs)
         only = self._only_run()
-        self._plain = only.core.multiplier(0) if only else _not_plain
+        if only:
+            self._multiply_plain_by(only.core, 0)
         return self._runs
 
     def _only_run(self) -> Compiled | None:
         runs = self._compiled_runs()
         return runs[0] if len(runs) == 1 and isinstance(runs[0], Compiled) else None
 
-    def _plain_at_first(self, x: Any) -> _Array | None:
-        self._compiled_runs()
-        return self._plain(x)
+    # At first; what is compiled takes their place.
+
+    def _plain(self, x: Any) -> _Array | None:
+        return vars(self)["_plain"](x) if self._only_run() else None
+
+    def _plain_rows(self, x: Any) -> _Array | None:
+        return vars(self)["_plain_rows"](x) if self._only_run() else None
 
     def _write_at_once(self, x: Any, out: Any, axis: Any) -> bool:
         only = self._only_run()
@@ -244,10 +248,6 @@ class Composition(Operator):
             f"<Composition {rows}x{cols} {self.dtype}: {len(self._parts) - sparse} butterflies, "
             f"{sparse} sparse matrices>"
         )
-
-
-def _not_plain(x: Any) -> None:
-    """What multiplies no array at once."""
 
 
 def _in_precision(part: Any, real: np.dtype[Any]) -> Any:

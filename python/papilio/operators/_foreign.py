@@ -25,7 +25,6 @@ class Foreign(Operator):
     def __init__(self, operator: LinearOperator, dtype: Any = None) -> None:
         self.operator = operator
         own = np.dtype(np.float64 if operator.dtype is None else operator.dtype)
-        self._plain = lambda x: None
         self._set_up(promoted(own, "operator") if dtype is None else dtype, operator.shape)
 
     @property

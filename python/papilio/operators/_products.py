@@ -20,12 +20,25 @@ class Products(LinearOperator):  # type: ignore[misc]
     """Products with arrays of any numeric dtype, any strides, from both sides.
 
     A class of operators gives `_write` (the product), `_make_transpose`, `_make_conj`,
-    `_make_astype`; and `_plain`, which multiplies plain arrays at once and returns None for what
-    it leaves to Python.
+    `_make_astype`; and perhaps `_plain` and `_plain_rows`, which multiply plain arrays along the
+    first and the last axis at once and return None for what they leave to Python.
     """
 
-    _plain: Callable[[Any], _Array | None]
     _variants: dict[Any, Any]  # transposes and other precisions, once they are made
+
+    def _plain(self, x: Any) -> _Array | None:
+        """F x for a plain vector or vectors along the first axis; None for what isn't plain."""
+        return None
+
+    def _plain_rows(self, x: Any) -> _Array | None:
+        """The same for vectors along the last axis."""
+        return None
+
+    def _multiply_plain_by(self, core: Any, side: int) -> None:
+        """Let builtin functions of the core be `_plain` and `_plain_rows` from now on."""
+        self.__dict__.update(
+            _plain=core.multiplier(side, False), _plain_rows=core.multiplier(side, True)
+        )
 
     def _set_up(self, dtype: np.dtype[Any], shape: tuple[int, int]) -> None:
         self._variants = {}
@@ -91,7 +104,12 @@ class Products(LinearOperator):  # type: ignore[misc]
         >>> F.apply(x, out=x, axis=1) is x
         True
         """
-        if out is not None and self._write_at_once(x, out, axis):
+        if out is None:
+            if type(axis) is int and axis in (0, -1):
+                product = self._plain_rows(x) if axis else self._plain(x)
+                if product is not None:
+                    return product
+        elif self._write_at_once(x, out, axis):
             return out
         array = as_array(x, "x")
         axis = axis_number(axis, array.ndim)
@@ -124,6 +142,9 @@ class Products(LinearOperator):  # type: ignore[misc]
 
     def __rmatmul__(self, x: Any) -> Any:
         """Return ``x @ F``: x a vector, or vectors along the last axis; or an operator."""
+        product = self._transpose()._plain_rows(x)
+        if product is not None:  # x was a plain vector or matrix
+            return product
         if isinstance(x, LinearOperator):
             return self._after(x)
         if is_scalar(x):

@@ -176,11 +176,15 @@ def make_result(
 ) -> FixedSupportResult:
     """A result from scaled errors. What rounding makes of a bound isn't above the error."""
     norm = math.sqrt(target.norm2)
+    lower = min(bound, error)
+    least = lower / target.scale
+    if least * target.scale > lower:  # rounded up, to one of few subnormal numbers
+        least = math.nextafter(least, 0.0)
     return FixedSupportResult(
         factors=factors,
         error=error / target.scale,
         relative_error=error / norm if norm > 0 else 0.0,
-        lower_bound=min(bound, error) / target.scale,
+        lower_bound=least,
         history=np.array([(seconds, e / target.scale) for seconds, e in history]).reshape(-1, 2),
         seconds=time.perf_counter() - start,
         **fields,
