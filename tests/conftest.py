@@ -1,5 +1,10 @@
+import os
 import pathlib
 import sys
+
+# Processes that share the cores: a pool of BLAS threads in each would only get in the way.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import HealthCheck, settings
