@@ -92,6 +92,7 @@ def on_disk(F: Any, folder: str) -> Any:
     import numpy as np
 
     import papilio as pp
+    from papilio.operators import butterfly_of
 
     values = []
     for n, factor in enumerate(F.factors):
@@ -99,7 +100,7 @@ def on_disk(F: Any, folder: str) -> Any:
         np.save(path, factor)
         values.append(np.load(path, mmap_mode="r"))
     factors = pp.Factors(F.architecture, tuple(values), F.row_permutation, F.column_permutation)
-    return pp.Butterfly(factors)
+    return butterfly_of(factors)  # which keeps them where they are
 
 
 def reading_rate() -> float:

@@ -56,23 +56,3 @@ def match_pairs(cost):
         if best[0] <= negligible:
             return np.array(pairs)
         _, _, q, p, pairs[q], pairs[p] = best
-
-
-def bisected(values, pairs, normalization):
-    """The affinities of the columns, normalized, and the second largest eigenvalue of each chunk.
-
-    The affinity of two columns p and q is the sum over pairs of |<p, q>|^2 / (|p| |q|)^(2 v).
-    """
-    found = []
-    for chunk in values:
-        affinity = np.zeros((len(chunk), len(chunk)))
-        for pair in pairs:
-            columns = chunk[pair]
-            norms = np.sum(np.abs(columns) ** 2, axis=0)
-            scale = np.where(norms > 0, norms, 1) ** -normalization
-            affinity += np.abs(columns.conj().T @ columns) ** 2 * np.outer(scale, scale)
-        degrees = affinity.sum(1)
-        scale = np.where(degrees > 0, degrees, 1) ** -0.5
-        affinity *= np.outer(scale, scale)
-        found.append((affinity, scale, np.linalg.eigvalsh(affinity)[-2]))
-    return found

@@ -326,6 +326,26 @@ def test_scipy_operators_combine_from_both_sides():
     assert np.allclose((foreign @ F) @ x, A @ dense @ x)
 
 
+def test_norms_of_zero_operators_are_zero():
+    for n in (3, 200):
+        F = 0 * T.dct(n)
+        assert [F.norm(ord) for ord in ("fro", 1, 2, np.inf)] == [0, 0, 0, 0]
+
+
+def test_butterflies_of_factors_keep_nothing_that_others_write_to():
+    F = random_butterfly("complex128").T
+    G = pp.Butterfly(F.factors)
+    assert np.array_equal(G.toarray(), F.toarray())
+    values = [np.array(array) for array in F.factors]
+    factors = pp.Factors(F.architecture, tuple(values), F.row_permutation, F.column_permutation)
+    H = pp.Butterfly(factors)
+    values[0].setflags(write=True)
+    values[0][...] = 0
+    assert np.array_equal(H.toarray(), F.toarray())
+    with pytest.raises(ValueError, match="factors"):
+        pp.Butterfly(pp.Factors(F.architecture, tuple(np.ones((1, 1, 1, 1)) for _ in values)))
+
+
 def test_in_place_products_of_complex_vectors_keep_infinities_apart():
     F = pp.Composition([np.array([1j, 1.0]), np.array([2.0, 3.0])])
     x = np.array([np.inf + 1j, 1.0 + 0j])

@@ -60,8 +60,7 @@ class Butterfly(ChainOperator):
         4-D arrays ``values[i, j, k, l]`` of shape (a, b, c, d), left to right; the entry stands at
         row ``i*b*d + j*d + l``, column ``i*c*d + k*d + l`` of its factor. They are copied once,
         in their common dtype (float32, float64, complex64 or complex128; integers become
-        float64). The `factors` of another butterfly are taken as they are, with its architecture
-        and permutations.
+        float64). The `factors` of another butterfly bring its architecture and permutations.
     row_permutation, column_permutation : array_like of int, optional
         Permutations of the rows and columns. Default: none.
     architecture : Architecture, optional
@@ -114,10 +113,10 @@ class Butterfly(ChainOperator):
         *,
         architecture: Architecture | None = None,
     ) -> None:
-        own = (row_permutation, column_permutation, architecture)
-        if not isinstance(factors, Factors) or any(given is not None for given in own):
-            factors = Factors.of(factors, *own)
-        self._set(_Shared.of(factors))
+        own: tuple[Any, ...] = (row_permutation, column_permutation, architecture)
+        if isinstance(factors, Factors) and all(given is None for given in own):
+            own = (factors.row_permutation, factors.column_permutation, factors.architecture)
+        self._set(_Shared.of(Factors.of(factors, *own)))
 
     def _set(
         self,

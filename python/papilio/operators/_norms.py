@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, svds
+from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 
 from .._util.arrays import CHUNK_BYTES, unit_columns
 from .._util.checks import shown
@@ -52,5 +52,10 @@ def _spectral_norm(F: Any) -> float:
         dtype=np.result_type(F.dtype, np.float64),
     )
     start = np.random.default_rng(0).standard_normal(min(F.shape))
-    found = svds(operator, k=1, v0=start, return_singular_vectors=False)
+    try:
+        found = svds(operator, k=1, v0=start, return_singular_vectors=False)
+    except ArpackError:
+        if norm(F, "fro") == 0:  # whose products no iteration can start from
+            return 0.0
+        raise
     return float(found[0])
