@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -9,6 +10,14 @@
 namespace papilio {
 
 namespace {
+
+/// What a factorization or a rounding found out; see papilio.Report.
+struct Figures {
+  double relative_error, lower_bound, guarantee, norm;
+  std::vector<double> split_errors;
+  std::vector<std::vector<double>> split_tails;
+  std::vector<Index> order;
+};
 
 /// The address behind a capsule of scipy.linalg.cython_lapack, after its C signature was checked:
 /// `arguments` lists one letter per argument, c char*, i int*, x the routine's element type*,
@@ -158,16 +167,10 @@ py::tuple factorize_array(const py::array& matrix, const std::array<Index, 2>& s
     const WithoutLock released;
     result = factorize(view, chain, options);
   }
-  py::dict report;
-  report["relative_error"] = result.relative_error;
-  report["lower_bound"] = result.lower_bound;
-  report["split_errors"] = result.split_errors;
-  report["split_tails"] = result.split_tails;
-  report["order"] = result.order;
-  report["guarantee"] = result.guarantee;
-  report["norm"] = result.norm;
-  return py::make_tuple(to_tuples(result.patterns),
-                        to_arrays(matrix.dtype(), result.patterns, result.values), report);
+  return py::make_tuple(
+      to_tuples(result.patterns), to_arrays(matrix.dtype(), result.patterns, result.values),
+      Figures{result.relative_error, result.lower_bound, result.guarantee, result.norm,
+              result.split_errors, result.split_tails, result.order});
 }
 
 Chain to_chain(const std::vector<PatternTuple>& patterns, const std::vector<py::array>& values) {
@@ -181,14 +184,17 @@ Chain to_chain(const std::vector<PatternTuple>& patterns, const std::vector<py::
   return chain;
 }
 
-py::tuple to_python(const py::dtype& dtype, const SweptChain& swept) {
-  py::dict report;
-  report["norm"] = swept.norm;
-  report["relative_error"] = swept.relative_error;
-  report["split_errors"] = swept.split_errors;
-  report["split_tails"] = swept.split_tails;
-  return py::make_tuple(to_tuples(swept.patterns), to_arrays(dtype, swept.patterns, swept.values),
-                        report);
+/// Rounding cuts from left to right: the error of each cut is one that no chain of these ranks is
+/// below, and their squares add up.
+Figures figures_of(const SweptChain& swept) {
+  const auto& errors = swept.split_errors;
+  Figures figures{swept.relative_error, 0, 1, swept.norm, errors, swept.split_tails, {}};
+  for (std::size_t s = 0; s < errors.size(); ++s) {
+    figures.lower_bound = std::max(figures.lower_bound, errors[s]);
+    figures.order.push_back(static_cast<Index>(s) + 1);
+  }
+  figures.guarantee = std::sqrt(std::max(1.0, static_cast<double>(errors.size())));
+  return figures;
 }
 
 py::tuple round_values(const std::vector<PatternTuple>& patterns,
@@ -199,7 +205,9 @@ py::tuple round_values(const std::vector<PatternTuple>& patterns,
     const WithoutLock released;
     swept = round_chain(chain, tol, max_rank);
   }
-  return to_python(values.front().dtype(), swept);
+  return py::make_tuple(to_tuples(swept.patterns),
+                        to_arrays(values.front().dtype(), swept.patterns, swept.values),
+                        figures_of(swept));
 }
 
 py::tuple orthonormalize_values(const std::vector<PatternTuple>& patterns,
@@ -210,7 +218,8 @@ py::tuple orthonormalize_values(const std::vector<PatternTuple>& patterns,
     const WithoutLock released;
     swept = orthonormalize_chain(chain, centre);
   }
-  return to_python(values.front().dtype(), swept);
+  return py::make_tuple(to_tuples(swept.patterns),
+                        to_arrays(values.front().dtype(), swept.patterns, swept.values));
 }
 
 double norm_of_values(const std::vector<PatternTuple>& patterns,
@@ -223,6 +232,14 @@ double norm_of_values(const std::vector<PatternTuple>& patterns,
 }  // namespace
 
 void register_factorize(py::module_& module) {
+  py::class_<Figures>(module, "Figures")
+      .def_readonly("relative_error", &Figures::relative_error)
+      .def_readonly("lower_bound", &Figures::lower_bound)
+      .def_readonly("guarantee", &Figures::guarantee)
+      .def_readonly("norm", &Figures::norm)
+      .def_readonly("split_errors", &Figures::split_errors)
+      .def_readonly("split_tails", &Figures::split_tails)
+      .def_readonly("order", &Figures::order);
   module.def("factorize", &factorize_array);
   module.def("round", &round_values);
   module.def("orthonormalize", &orthonormalize_values);

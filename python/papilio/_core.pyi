@@ -54,6 +54,15 @@ class Composition:
     def multiply_into(self, x: object, out: object, axis: object, side: int, /) -> bool: ...
     def apply(self, x: NDArray[Any], out: NDArray[Any], axis: int, side: int, /) -> None: ...
 
+class Figures:
+    relative_error: float
+    lower_bound: float
+    guarantee: float
+    norm: float
+    split_errors: list[float]
+    split_tails: list[list[float]]
+    order: list[int]
+
 def factorize(
     matrix: NDArray[Any],
     shape: tuple[int, int],
@@ -68,14 +77,14 @@ def factorize(
     column_permutation: NDArray[np.int64] | None,
     progress: Callable[[float], object] | None,
     /,
-) -> tuple[list[_PatternTuple], list[NDArray[Any]], dict[str, Any]]: ...
+) -> tuple[list[_PatternTuple], list[NDArray[Any]], Figures]: ...
 def round(
     patterns: Sequence[_PatternTuple],
     values: Sequence[NDArray[Any]],
     tol: float,
     max_rank: int,
     /,
-) -> tuple[list[_PatternTuple], list[NDArray[Any]], dict[str, Any]]: ...
+) -> tuple[list[_PatternTuple], list[NDArray[Any]], Figures]: ...
 def blind_pair_costs(values: NDArray[Any], /) -> NDArray[np.float64]: ...
 def pair_costs(values: NDArray[Any], halves: NDArray[np.int64], /) -> NDArray[np.float64]: ...
 def bisect_columns(
@@ -86,7 +95,7 @@ def cheapest_order(patterns: Sequence[_PatternTuple], /) -> list[int]: ...
 def norm(patterns: Sequence[_PatternTuple], values: Sequence[NDArray[Any]], /) -> float: ...
 def orthonormalize(
     patterns: Sequence[_PatternTuple], values: Sequence[NDArray[Any]], centre: int, /
-) -> tuple[list[_PatternTuple], list[NDArray[Any]], dict[str, Any]]: ...
+) -> tuple[list[_PatternTuple], list[NDArray[Any]]]: ...
 
 _Start = NDArray[np.int64]
 _Index = NDArray[np.int32]

@@ -179,29 +179,20 @@ def factorize(
     best: tuple[tuple[_Candidate, _Candidate], Any] | None = None
     with reporter(progress, "factorize") as report_progress:
         for done, n in enumerate(by_bound):
-            if best is not None and best[1][2]["relative_error"] - rounding <= bounds[n]:
+            if best is not None and best[1][2].relative_error - rounding <= bounds[n]:
                 continue  # it can't be better
             tell = None
             if report_progress is not None:
                 tell = share_of(report_progress, done, len(pairs))
             found = run(pairs[n], tell)
-            if best is None or (
-                found[2]["relative_error"] < best[1][2]["relative_error"] - rounding
-            ):
+            if best is None or (found[2].relative_error < best[1][2].relative_error - rounding):
                 best = pairs[n], found
     assert best is not None
-    (row, col), (patterns, values, facts) = best
+    (row, col), (patterns, values, figures) = best
     found_architecture = Architecture(patterns)
-    report = Report(
-        relative_error=facts["relative_error"],
-        lower_bound=facts["lower_bound"],
-        guarantee=facts["guarantee"],
-        split_errors=tuple(facts["split_errors"]),
-        split_tails=tuple(tuple(tails) for tails in facts["split_tails"]),
-        order=tuple(facts["order"]),
-        ranks=found_architecture.ranks,
-        shape=found_architecture.shape,
-        norm=facts["norm"],
+    report = Report.of(
+        figures,
+        found_architecture,
         row_permutation=row[0],
         column_permutation=col[0],
         seconds=time.perf_counter() - start,

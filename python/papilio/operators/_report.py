@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
+from .._chains.architecture import Architecture
 from .._util.plotting import new_axes
 
 
@@ -64,6 +66,22 @@ class Report:
     seconds: float
     tolerance: float | None = None
     max_rank: int | None = None
+
+    @classmethod
+    def of(cls, figures: _core.Figures, architecture: Architecture, **rest: Any) -> Report:
+        """What the core found out about a chain, with what it was asked."""
+        return cls(
+            relative_error=figures.relative_error,
+            lower_bound=figures.lower_bound,
+            guarantee=figures.guarantee,
+            split_errors=tuple(figures.split_errors),
+            split_tails=tuple(tuple(tails) for tails in figures.split_tails),
+            order=tuple(figures.order),
+            ranks=architecture.ranks,
+            shape=architecture.shape,
+            norm=figures.norm,
+            **rest,
+        )
 
     @property
     def T(self) -> Report:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any
 
@@ -37,19 +36,11 @@ def round_ranks(
         max_rank = checks.positive_int(max_rank, "max_rank")
     limit = 0 if max_rank is None else min(max_rank, *factors.shape)  # more has no rank
     chain, transposed = _chainable_form(factors)
-    patterns, values, facts = _core.round(chain.patterns, chain.contiguous(), tolerance, limit)
+    patterns, values, figures = _core.round(chain.patterns, chain.contiguous(), tolerance, limit)
     found = _with_values(chain, patterns, values)
-    splits = len(found) - 1
-    report = Report(
-        relative_error=facts["relative_error"],
-        lower_bound=max(facts["split_errors"], default=0.0),
-        guarantee=math.sqrt(max(splits, 1)),
-        split_errors=tuple(facts["split_errors"]),
-        split_tails=tuple(tuple(tails) for tails in facts["split_tails"]),
-        order=tuple(range(1, splits + 1)),
-        ranks=found.architecture.ranks,
-        shape=found.shape,
-        norm=facts["norm"],
+    report = Report.of(
+        figures,
+        found.architecture,
         row_permutation=None if chain.row_permutation is None else "array",
         column_permutation=None if chain.column_permutation is None else "array",
         seconds=time.perf_counter() - start,
@@ -66,7 +57,7 @@ def orthonormalized(factors: Factors, centre: int) -> Factors:
     if not -length <= centre < length:
         raise ValueError(f"centre is {centre}, expected the number of one of {length} factors")
     place = centre % length
-    patterns, values, _ = _core.orthonormalize(
+    patterns, values = _core.orthonormalize(
         chain.patterns, chain.contiguous(), length - 1 - place if transposed else place
     )
     found = _with_values(chain, patterns, values)
