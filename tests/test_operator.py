@@ -183,6 +183,7 @@ def test_arithmetic(made):
         (F / 4, dense / 4),
         (-F, -dense),
         (F + F, 2 * dense),
+        (sum([F, F, A]), 2 * dense + A),
         (F - F.conj(), dense - dense.conj()),
         (F + A, dense + A),
         (A - F, A - dense),
@@ -219,8 +220,8 @@ def test_slices(made):
     close(F[:, -1], dense[:, -1], room)
     close(F[::2, 0], dense[::2, 0], room)
     assert abs(F[0, n - 1] - dense[0, n - 1]) <= room
-    assert F[:] is F
-    for key in (m, (0, n), [m], np.ones(m + 1, bool), (0, 0, 0), [0.5], slice(0, 0), ...):
+    assert F[:] is F[...] is F[()] is F
+    for key in (m, (0, n), [m], np.ones(m + 1, bool), (0, 0, 0), [0.5], slice(0, 0), None):
         with pytest.raises((IndexError, TypeError)):
             F[key]
 

@@ -12,7 +12,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike
 
 from .._util.checks import items_of, shown
-from .._util.dtypes import as_array, plain_array, promoted
+from .._util.dtypes import as_array, is_scalar, plain_array, promoted
 from ._as_part import as_operator
 from ._base import Family, Operator
 from ._blocks import Blocks
@@ -39,7 +39,10 @@ def _inverse_product(F: Operator, G: Operator) -> Any:
 
 
 def total(left: Any, right: Any) -> Any:
-    """``left + right`` of operators or matrices."""
+    """``left + right`` of operators or matrices; 0 may stand for none, as `sum` starts from it."""
+    for given, other in ((left, right), (right, left)):
+        if is_scalar(given) and not isinstance(given, str | bytes) and given == 0:
+            return other
     if not (_has_two_axes(left) and _has_two_axes(right)):
         return NotImplemented
     F, G = as_operator(left, "left"), as_operator(right, "right")
@@ -95,7 +98,8 @@ def _inverse_power(F: Operator, exponent: int) -> Any:
 
 def selected(F: Operator, key: Any) -> Any:
     """Some rows and columns of F: an operator, a row or column as an array, or an entry."""
-    keys = key if isinstance(key, tuple) else (key, slice(None))
+    given = key if isinstance(key, tuple) else (key,)
+    keys = tuple(slice(None) if k is Ellipsis else k for k in given)
     if len(keys) > 2:
         raise IndexError(f"an operator has 2 axes, but {len(keys)} indices came")
     keys = (*keys, slice(None), slice(None))[:2]
@@ -127,7 +131,7 @@ def _places(key: Any, size: int) -> Any:
         if len(chosen) == 0:
             raise IndexError(f"the slice {key} of {size} is empty, expected at least one index")
         return None if len(chosen) == size and chosen[0] == 0 else chosen
-    if key is Ellipsis or key is None:
+    if key is None:
         raise IndexError(f"index {shown(key)}, expected a slice, whole numbers or a mask")
     places = plain_array(key, "index")
     if places.dtype == bool:
