@@ -168,6 +168,86 @@ std::vector<Span> divide_stages(const Program& program, Index row_bytes, std::si
   return spans;
 }
 
+/// The kind of a stage of any weights, and what follows from it.
+Stage empty_stage(const Pattern& pattern, bool columns, Index lanes) {
+  Stage stage{};
+  const bool within = !columns && stays_within_vectors(pattern, lanes);
+  const bool outputs = !columns && !within && prefers_outputs(pattern, lanes);
+  stage.kind = columns   ? Stage::Kind::columns
+               : within  ? Stage::Kind::within
+               : outputs ? Stage::Kind::outputs
+                         : Stage::Kind::rows;
+  stage.in_registers = !outputs && !within && pattern.b == pattern.c &&
+                       (pattern.b == 2 || pattern.b == 4 || pattern.b == 8);
+  stage.rereads = !stage.in_registers && pattern.b * pattern.c >= 64;
+  return stage;
+}
+
+/// Sets the strides of a stage's packed values; how many values a block has.
+Index set_strides(Stage& stage, const Factor& factor, bool transpose, bool columns, Index lanes) {
+  Weights& weights = stage.weights;
+  const Pattern &pattern = weights.pattern, &f = factor.pattern;
+  // Before transposition.
+  Index j = f.c, k = 1, block = f.b * f.c;
+  Index steps = factor.tied_d ? 1 : f.d;  // blocks along l
+  stage.same_l = factor.tied_d && f.d > 1;
+  if (stage.kind == Stage::Kind::within) return pattern.c * lanes;
+  if (stage.kind == Stage::Kind::outputs) {
+    weights.i =
+        weights.i == 0 ? 0 : (pattern.b * pattern.d + lanes - 1) / lanes * pattern.c * lanes;
+    weights.j = pattern.c * lanes;
+    weights.k = lanes;
+    weights.l = 0;
+    return block;
+  }
+  if (!columns && !stage.same_l) {
+    const Index width = f.d < lanes ? f.d : lanes;
+    steps = f.d < lanes ? 1 : (f.d + lanes - 1) / lanes;
+    j *= width;
+    k *= width;
+    block *= width;
+  }
+  weights.i = factor.tied_a ? 0 : steps * block;
+  weights.j = transpose ? k : j;
+  weights.k = transpose ? j : k;
+  weights.l = factor.tied_d || steps == 1 ? 0 : block;
+  return block;
+}
+
+/// Adds the stage of a piece without structure, which is multiplied by its weights.
+void add_weighted_stage(Program& program, const Chain& chain, const Piece& piece, bool transpose,
+                        Index lanes) {
+  const std::size_t first = piece.first, last = piece.last;
+  const Factor factor = product_shape(chain, first, last);
+  const bool columns = program.lanes == Lanes::columns;
+  const Weights weights = weights_of(factor, transpose);
+  const Pattern& f = factor.pattern;
+  Stage stage = empty_stage(weights.pattern, columns, lanes);
+  stage.first = first;
+  stage.last = last;
+  stage.weights = weights;
+  const Index block = set_strides(stage, factor, transpose, columns, lanes);
+  const Index is = stage.weights.i == 0 ? 1 : weights.pattern.a;
+  program.weight_bytes += static_cast<double>(size_of(program.dtype)) *
+                          static_cast<double>(factor.tied_d ? is * block : is * f.b * f.c * f.d);
+  if (stage.kind == Stage::Kind::within) {
+    const kernels::WithinStage here{weights.pattern.c, weights.pattern.d, nullptr,
+                                    stage.weights.i == 0 ? 0 : block, false};
+    // Runs of such stages are one pass.
+    if (!program.stages.empty() && program.stages.back().kind == Stage::Kind::within) {
+      Stage& run = program.stages.back();
+      program.unpacked.push_back({program.stages.size() - 1, run.within.size(), first, last});
+      run.within.push_back(here);
+      run.first = std::min(run.first, first);
+      run.last = std::max(run.last, last);
+      return;
+    }
+    stage.within.push_back(here);
+  }
+  program.unpacked.push_back({program.stages.size(), 0, first, last});
+  program.stages.push_back(std::move(stage));
+}
+
 }  // namespace
 
 Planner::Planner(Chain chain) : chain_(std::move(chain)), state_(std::make_unique<State>()) {
@@ -209,7 +289,6 @@ std::shared_ptr<Program> Planner::program(bool transpose, Lanes lanes_along, Ind
   if (known) return known;
   const DType dtype = chain_.dtype;
   const Index lanes = kernels::kernels_for(dtype).lanes;
-  const double element = static_cast<double>(size_of(dtype));
   const bool columns = lanes_along == Lanes::columns;
   auto program = std::make_shared<Program>();
   program->dtype = dtype;
@@ -227,73 +306,11 @@ std::shared_ptr<Program> Planner::program(bool transpose, Lanes lanes_along, Ind
   for (const Piece& piece : pieces) {
     if (piece.structure) {
       program->stages.push_back(butterfly_stage(dtype, piece, transpose));
-      program->weight_bytes += static_cast<double>(piece.structure->t.size()) * element;
-      continue;
-    }
-    const std::size_t first = piece.first, last = piece.last;
-    const Factor factor = product_shape(chain_, first, last);
-    Weights weights = weights_of(factor, transpose);
-    const Pattern& pattern = weights.pattern;
-    Stage stage{};
-    stage.first = first;
-    stage.last = last;
-    const bool within = !columns && stays_within_vectors(pattern, lanes);
-    const bool outputs = !columns && !within && prefers_outputs(pattern, lanes);
-    stage.kind = columns   ? Stage::Kind::columns
-                 : within  ? Stage::Kind::within
-                 : outputs ? Stage::Kind::outputs
-                           : Stage::Kind::rows;
-    stage.in_registers = !outputs && !within && pattern.b == pattern.c &&
-                         (pattern.b == 2 || pattern.b == 4 || pattern.b == 8);
-
-    stage.rereads = !stage.in_registers && pattern.b * pattern.c >= 64;
-
-    // Strides of the packed values, before transposition.
-    const Pattern& f = factor.pattern;
-    Index j = f.c, k = 1, block = f.b * f.c;
-    Index steps = factor.tied_d ? 1 : f.d;  // blocks along l
-    stage.same_l = factor.tied_d && f.d > 1;
-    if (within) {
-      block = pattern.c * lanes;
-    } else if (outputs) {
-      weights.i =
-          weights.i == 0 ? 0 : (pattern.b * pattern.d + lanes - 1) / lanes * pattern.c * lanes;
-      weights.j = pattern.c * lanes;
-      weights.k = lanes;
-      weights.l = 0;
+      program->weight_bytes +=
+          static_cast<double>(piece.structure->t.size()) * static_cast<double>(size_of(dtype));
     } else {
-      if (!columns && !stage.same_l) {
-        const Index width = f.d < lanes ? f.d : lanes;
-        steps = f.d < lanes ? 1 : (f.d + lanes - 1) / lanes;
-        j *= width;
-        k *= width;
-        block *= width;
-      }
-      weights.i = factor.tied_a ? 0 : steps * block;
-      weights.j = transpose ? k : j;
-      weights.k = transpose ? j : k;
-      weights.l = factor.tied_d || steps == 1 ? 0 : block;
+      add_weighted_stage(*program, chain_, piece, transpose, lanes);
     }
-    const Index is = weights.i == 0 ? 1 : pattern.a;
-    program->weight_bytes +=
-        element * static_cast<double>(factor.tied_d ? is * block : is * f.b * f.c * f.d);
-    stage.weights = weights;
-    if (within) {
-      const kernels::WithinStage here{pattern.c, pattern.d, nullptr, weights.i == 0 ? 0 : block,
-                                      false};
-      // Runs of such stages are one pass.
-      if (!program->stages.empty() && program->stages.back().kind == Stage::Kind::within) {
-        Stage& run = program->stages.back();
-        program->unpacked.push_back({program->stages.size() - 1, run.within.size(), first, last});
-        run.within.push_back(here);
-        run.first = std::min(run.first, first);
-        run.last = std::max(run.last, last);
-        continue;
-      }
-      stage.within.push_back(here);
-    }
-    program->unpacked.push_back({program->stages.size(), 0, first, last});
-    program->stages.push_back(std::move(stage));
   }
 
   for (Stage& stage : program->stages)

@@ -230,34 +230,39 @@ void add_positions(IndexSpan set, const std::vector<std::int32_t>& types,
   }
 }
 
+/// Numbers the classes of inner indices, those with the same row and column sets: for each class
+/// one of them, for each index its class, and the classes' members.
+std::vector<std::int32_t> find_classes(const Supports& supports,
+                                       std::vector<std::int32_t>& class_of, IndexSets& members) {
+  std::vector<std::int32_t> representative;
+  const Index inner = supports.inner();
+  std::vector<std::int32_t> unused_left, unused_right;
+  const std::vector<std::int32_t> row_set = number_sets(supports.left, unused_left);
+  const std::vector<std::int32_t> col_set = number_sets(supports.right, unused_right);
+  std::unordered_map<std::uint64_t, std::int32_t> numbers;
+  IndexSets own_class;  // of each inner index: one or none
+  Pulse pulse;
+  for (Index i = 0; i < inner; ++i) {
+    pulse(4);
+    if (row_set[at(i)] >= 0 && col_set[at(i)] >= 0) {
+      const std::uint64_t key = (static_cast<std::uint64_t>(row_set[at(i)]) << 32) |
+                                static_cast<std::uint64_t>(col_set[at(i)]);
+      const auto next = static_cast<std::int32_t>(representative.size());
+      const auto [place, fresh] = numbers.try_emplace(key, next);
+      if (fresh) representative.push_back(static_cast<std::int32_t>(i));
+      class_of[at(i)] = place->second;
+      own_class.index.push_back(place->second);
+    }
+    own_class.close();
+  }
+  members = transposed(own_class.view(), static_cast<Index>(representative.size()));
+  return representative;
+}
+
 }  // namespace
 
 SupportAnalysis::SupportAnalysis(const Supports& supports) : class_of(at(supports.inner()), -1) {
-  const Index inner = supports.inner();
-  // Classes.
-  std::vector<std::int32_t> representative;
-  {
-    std::vector<std::int32_t> unused_left, unused_right;
-    const std::vector<std::int32_t> row_set = number_sets(supports.left, unused_left);
-    const std::vector<std::int32_t> col_set = number_sets(supports.right, unused_right);
-    std::unordered_map<std::uint64_t, std::int32_t> numbers;
-    IndexSets own_class;  // of each inner index: one or none
-    Pulse pulse;
-    for (Index i = 0; i < inner; ++i) {
-      pulse(4);
-      if (row_set[at(i)] >= 0 && col_set[at(i)] >= 0) {
-        const std::uint64_t key = (static_cast<std::uint64_t>(row_set[at(i)]) << 32) |
-                                  static_cast<std::uint64_t>(col_set[at(i)]);
-        const auto next = static_cast<std::int32_t>(representative.size());
-        const auto [place, fresh] = numbers.try_emplace(key, next);
-        if (fresh) representative.push_back(static_cast<std::int32_t>(i));
-        class_of[at(i)] = place->second;
-        own_class.index.push_back(place->second);
-      }
-      own_class.close();
-    }
-    members = transposed(own_class.view(), static_cast<Index>(representative.size()));
-  }
+  const std::vector<std::int32_t> representative = find_classes(supports, class_of, members);
   const Index classes = members.size();
   for (Index p = 0; p < classes; ++p) {
     const std::int32_t i = representative[at(p)];

@@ -75,7 +75,7 @@ struct Square {
     if (past_caches || (!apart && axis == Axis::columns && !part_only && stage.stream))
       put(stage, sum, y, [](element* to, V x) { stream<A>(to, x); });
     else
-      put(stage, sum, y, [part](element* to, V x) { put_output<A>(to, x, part); });
+      put(stage, sum, y, [=](element* to, V x) { put_output<A>(to, x, part); });
   }
 
   template <int U, class Store>

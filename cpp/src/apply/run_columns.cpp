@@ -1,0 +1,179 @@
+#include <cstdint>
+
+#include "apply/work.hpp"
+#include "parallel/workspace.hpp"
+
+namespace papilio {
+
+namespace {
+
+using kernels::Prefetch;
+using kernels::StageArguments;
+
+/// A tile of columns on its way through the stages: what it reads next, and where it goes.
+struct ColumnTile {
+  Index columns;
+  const char* from;
+  char* to;
+  Prefetch next;
+  char *here, *there;
+  const char* source;
+  Index source_row;
+  std::size_t first_of_span = 0;
+};
+
+/// Tiles of columns go through all stages while they stay in cache. The arithmetic of a column
+/// doesn't depend on its tile.
+class ColumnSteps {
+ public:
+  explicit ColumnSteps(const Work& work)
+      : work_(work),
+        program_(work.program),
+        lanes_(work.kernels.lanes),
+        vector_bytes_(lanes_ * work.element),
+        // Butterflies read and write whole vectors of complex numbers, which are two of the others.
+        group_(holds_complex(program_.dtype) ? 2 * lanes_ : lanes_),
+        tiles_(make_tiles()),
+        pitch_((tiles_.widest() + group_ - 1) / group_ * group_),
+        buffer_(static_cast<std::size_t>(program_.widest * pitch_ * work.element)),
+        // The first stage reads the input and the last one writes the output where rows of the
+        // batch are contiguous there; stages in registers find permuted rows by their index, but
+        // not in place.
+        gathers_(!program_.gather.empty() && program_.stages.front().in_registers),
+        scatters_(!program_.scatter.empty() && program_.stages.back().in_registers),
+        read_(work.inner.in_stride == 1 && (program_.gather.empty() || gathers_) &&
+              !program_.stages.front().rereads && !work.needs_copy(in_place(0))),
+        write_(work.inner.out_stride == 1 && (program_.scatter.empty() || scatters_)) {
+    for (std::size_t n = 0; n < program_.stages.size(); ++n)
+      two_buffers_ |=
+          !in_place(n) && !(n == 0 && read_) && !(n + 1 == program_.stages.size() && write_);
+  }
+
+  Index tasks() const { return work_.outer_size() * tiles_.count; }
+
+  /// Tiles number [begin, end), one after the other.
+  void run(Index begin, Index end) const {
+    const bool prefetching = work_.is_large();
+    Lease workspace;
+    char* here = static_cast<char*>(workspace.reserve((two_buffers_ ? 2 : 1) * buffer_));
+    char* there = two_buffers_ ? here + buffer_ : here;
+    for (Index task = begin; task < end; ++task) {
+      work_.poll();
+      const auto [first, last] = tiles_.range(task % tiles_.count);
+      const auto [from, to] = work_.at(task / tiles_.count, first);
+      ColumnTile tile{last - first, from, to, {}, here, there, from, work_.in_stride};
+      if (prefetching && task + 1 < end) {
+        const auto [next_first, next_last] = tiles_.range((task + 1) % tiles_.count);
+        tile.next = lines_of(work_, work_.at((task + 1) / tiles_.count, next_first).first,
+                             next_last - next_first);
+      }
+      run_tile(tile);
+    }
+  }
+
+ private:
+  /// The offset of the output from a multiple of a SIMD vector's size, in bytes.
+  Index offset() const {
+    return static_cast<Index>(reinterpret_cast<std::uintptr_t>(work_.out) %
+                              static_cast<std::uintptr_t>(vector_bytes_));
+  }
+  /// Whether rows of the output start at multiples of a SIMD vector from each other.
+  bool rows_align() const {
+    return work_.inner.out_stride == 1 && work_.out_stride * work_.element % vector_bytes_ == 0 &&
+           offset() % work_.element == 0;
+  }
+  Tiles make_tiles() const {
+    // Tiles that start at multiples of a SIMD vector can be stored past the caches, and two threads
+    // don't write to one cache line.
+    const bool split = work_.in_split || work_.out_split;
+    const bool aligns = rows_align() && offset() && !split;
+    return Tiles(work_, aligns ? (vector_bytes_ - offset()) / work_.element : 0,
+                 split ? group_ : lanes_);
+  }
+  bool can_stream(const char* to) const {
+    return work_.is_large() && !work_.in_place() && work_.outer.empty() && rows_align() &&
+           reinterpret_cast<std::uintptr_t>(to) % static_cast<std::uintptr_t>(vector_bytes_) == 0;
+  }
+  bool in_place(std::size_t n) const {
+    return program_.stages[n].in_registers && !(n == 0 && gathers_) &&
+           !(n + 1 == program_.stages.size() && scatters_);
+  }
+
+  void run_tile(ColumnTile& tile) const {
+    if (!read_) {
+      work_.kernels.pack(
+          {program_.input_rows, tile.columns, work_.in_stride, work_.inner.in_stride, pitch_,
+           gathers_ ? nullptr : index_or_null(program_.gather), nullptr, false},
+          tile.from, tile.here);
+      tile.source = tile.here;
+      tile.source_row = pitch_;
+    }
+    for (const Span& span : *work_.plan.spans) {
+      if (tile.source == tile.here && !in_place(span.first) &&
+          !(span.first + 1 == program_.stages.size() && write_))
+        std::swap(tile.here, tile.there);
+      tile.first_of_span = span.first;
+      span.for_stages(0, span.parts, [&](std::size_t n, Index part, Index parts) {
+        run_stage(tile, n, part, parts);
+      });
+      tile.source = tile.here;
+      tile.source_row = pitch_;
+    }
+    if (!write_)
+      work_.kernels.unpack(
+          {program_.output_rows, tile.columns, work_.out_stride, work_.inner.out_stride, pitch_,
+           scatters_ ? nullptr : index_or_null(program_.scatter), nullptr, work_.is_large()},
+          tile.source, tile.to);
+  }
+
+  void run_stage(const ColumnTile& tile, std::size_t n, Index part, Index parts) const {
+    const Stage& stage = program_.stages[n];
+    const bool from_span = n == tile.first_of_span;
+    const bool to_output = n + 1 == program_.stages.size() && write_;
+    StageArguments work = work_.arguments(stage);
+    take_part(work, stage, part, parts);
+    work.in = from_span ? tile.source : tile.here;
+    work.in_row = from_span ? tile.source_row : pitch_;
+    work.out = to_output ? tile.to : tile.here;
+    work.out_row = to_output ? work_.out_stride : pitch_;
+    work.butterflies.in_split |= n == 0 && work_.in_split;
+    work.butterflies.out_split |= to_output && work_.out_split;
+    if (n == 0 && gathers_) work.in_index = program_.gather.data();
+    if (n + 1 == program_.stages.size() && scatters_) work.out_index = program_.scatter_from.data();
+    if (to_output) work.stream = can_stream(tile.to);
+    Index simd = lanes_, elements = tile.columns;
+    if (stage.has_butterflies() && holds_complex(program_.dtype)) simd *= 2;
+    if (stage.real) {
+      elements *= 2;
+      work.in_row *= 2;
+      work.out_row *= 2;
+    }
+    work.count = elements / simd;
+    work.tail = elements % simd;
+    work.in_step = work.out_step = lanes_;
+    work.prefetch =
+        part_of(part_of(tile.next, n, program_.stages.size(), 1), static_cast<std::size_t>(part),
+                static_cast<std::size_t>(parts), (work.i1 - work.i0) * stage.pattern().d);
+    if (stage.has_butterflies())
+      work_.kernels_of(stage).butterflies.columns(work);
+    else
+      work_.kernels.columns(work);
+  }
+
+  const Work& work_;
+  const Program& program_;
+  Index lanes_, vector_bytes_, group_;
+  Tiles tiles_;
+  Index pitch_;
+  std::size_t buffer_;
+  bool gathers_, scatters_, read_, write_, two_buffers_ = false;
+};
+
+}  // namespace
+
+void run_columns(const Work& work) {
+  const ColumnSteps steps(work);
+  for_runs(work, steps.tasks(), [&](Index begin, Index end) { steps.run(begin, end); });
+}
+
+}  // namespace papilio

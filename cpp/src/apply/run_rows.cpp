@@ -1,0 +1,241 @@
+#include <algorithm>
+#include <array>
+
+#include "apply/work.hpp"
+#include "parallel/workspace.hpp"
+
+namespace papilio {
+
+namespace {
+
+using kernels::Prefetch;
+using kernels::StageArguments;
+
+/// Limits a stage to one of `shares` shares: blocks i where there are enough of them, else ranges
+/// of l that start at whole SIMD vectors.
+void take_share(StageArguments& work, const Stage& stage, Index lanes, Index share, Index shares) {
+  const Pattern& p = stage.pattern();
+  const bool along_l =
+      stage.kind == Stage::Kind::rows || stage.kind == Stage::Kind::row_butterflies;
+  if (stage.units() >= shares || !along_l) {
+    work.i0 = stage.units() * share / shares * stage.unit;
+    work.i1 = stage.units() * (share + 1) / shares * stage.unit;
+  } else {
+    const Index vectors = (p.d + lanes - 1) / lanes;
+    work.l0 = std::min(vectors * share / shares * lanes, p.d);
+    work.l1 = std::min(vectors * (share + 1) / shares * lanes, p.d);
+  }
+}
+
+/// Where a tile of vectors is on its way through the stages of a program with lanes along rows.
+struct RowTile {
+  const char* from;
+  char* to;
+  Index vectors;
+  char* buffers[2];
+  Prefetch next;
+};
+
+/// One step of a tile: packing (step 0), a stage, unpacking (the last); this share of it.
+class RowSteps {
+ public:
+  explicit RowSteps(const Work& work)
+      : work_(work),
+        pitch_(row_pitch(work.program)),
+        gathers_(is_permuted(work.program.stages.front()) &&
+                 !work.program.stages.front().butterflies.transposed),
+        scatters_(is_permuted(work.program.stages.back()) &&
+                  work.program.stages.back().butterflies.transposed),
+        read_(work.in_stride == 1 && (gathers_ || work.program.gather.empty()) &&
+              !work.needs_copy(works_in_place(work.program.stages.front()))),
+        write_(work.out_stride == 1 && (scatters_ || work.program.scatter.empty())) {
+    // Buffers change after a stage that doesn't work in place.
+    const auto& stages = work.program.stages;
+    int buffer = 0;
+    target_.reserve(stages.size());
+    for (std::size_t n = 0; n < stages.size(); ++n) {
+      if (!works_in_place(stages[n]) && !(n == 0 && read_)) {
+        buffer = 1 - buffer;
+        two_buffers_ = true;
+      }
+      target_.push_back(buffer);
+    }
+    // A long vector between stages takes less of the caches where its result will be, and so does
+    // any that is there already.
+    const Index bytes = work.program.output_rows * work.element;
+    const bool worth_it =
+        work.in_place() ? works_in_place(stages.front()) : bytes >= l2_bytes() / 4;
+    in_output_ = read_ && write_ && !two_buffers_ && worth_it &&
+                 work.program.widest == work.program.output_rows;
+  }
+
+  Index steps() const { return static_cast<Index>(work_.plan.spans->size()) + 2; }
+  std::size_t buffer_bytes(Index vectors) const {
+    return static_cast<std::size_t>(vectors * pitch_ * work_.element);
+  }
+  bool two_buffers() const { return two_buffers_; }
+
+  void run(const RowTile& tile, Index step, Index share, Index shares) const {
+    const Program& program = work_.program;
+    if (step == 0) {
+      if (!read_ && share == 0)
+        work_.kernels.pack(
+            {tile.vectors, program.input_rows, work_.inner.in_stride, work_.in_stride, pitch_,
+             nullptr, gathers_ ? nullptr : index_or_null(program.gather), false},
+            tile.from, tile.buffers[0]);
+      return;
+    }
+    const std::size_t n = static_cast<std::size_t>(step - 1);
+    if (n == work_.plan.spans->size()) {
+      if (!write_ && share == 0)
+        work_.kernels.unpack(
+            {tile.vectors, program.output_rows, work_.inner.out_stride, work_.out_stride, pitch_,
+             nullptr, scatters_ ? nullptr : index_or_null(program.scatter), false},
+            tile.buffers[target_.back()], tile.to);
+      return;
+    }
+    const Span& span = (*work_.plan.spans)[n];
+    if (span.parts == 1) return run_stage(tile, span.first, share, shares, false);
+    span.for_stages(span.parts * share / shares, span.parts * (share + 1) / shares,
+                    [&](std::size_t stage, Index part, Index parts) {
+                      run_stage(tile, stage, part, parts, true);
+                    });
+  }
+
+ private:
+  static bool is_permuted(const Stage& stage) {
+    return stage.kind == Stage::Kind::permuted_butterflies;
+  }
+  static bool works_in_place(const Stage& stage) {
+    return stage.in_registers || stage.kind == Stage::Kind::within;
+  }
+
+  /// A stage, or one of the parts or shares that it is divided into. A part is one of blocks i.
+  void run_stage(const RowTile& tile, std::size_t n, Index share, Index shares, bool part) const {
+    const Program& program = work_.program;
+    const std::size_t count = program.stages.size();
+    const Stage& stage = program.stages[n];
+    const Pattern& p = stage.pattern();
+    const bool direct_in = n == 0 && read_, direct_out = n + 1 == count && write_;
+    const bool from_output = !direct_in && in_output_, to_output = direct_out || in_output_;
+    const void* in = direct_in     ? tile.from
+                     : from_output ? tile.to
+                                   : tile.buffers[n == 0 ? 0 : target_[n - 1]];
+    void* out = to_output ? tile.to : tile.buffers[target_[n]];
+    const Index in_step = direct_in     ? work_.inner.in_stride
+                          : from_output ? work_.inner.out_stride
+                                        : pitch_;
+    const Index out_step = to_output ? work_.inner.out_stride : pitch_;
+    const Index lanes = work_.kernels.lanes;
+    if (stage.kind == Stage::Kind::within) {
+      constexpr std::size_t most = 8;  // at a time; more than log2 of any vector's lanes
+      std::array<kernels::WithinStage, most> stages;
+      const Index vectors = p.rows() / lanes;
+      for (std::size_t first = 0; first < stage.within.size(); first += most) {
+        const std::size_t some = std::min(most, stage.within.size() - first);
+        for (std::size_t s = 0; s < some; ++s) {
+          stages[s] = stage.within[first + s];
+          stages[s].conjugate = work_.conjugate;
+        }
+        work_.kernels.within({stages.data(), static_cast<Index>(some), first == 0 ? in : out, out,
+                              vectors * share / shares, vectors * (share + 1) / shares,
+                              tile.vectors, first == 0 ? in_step : out_step, out_step,
+                              part_of(tile.next, n, count, vectors)});
+      }
+      return;
+    }
+    StageArguments work = work_.arguments(stage);
+    work.in = in;
+    work.out = out;
+    work.in_step = in_step;
+    work.out_step = out_step;
+    work.count = tile.vectors;
+    const bool complex_lanes = stage.has_butterflies() && holds_complex(program.dtype);
+    const Index simd = complex_lanes ? 2 * lanes : lanes;
+    if (part)
+      take_part(work, stage, share, shares);
+    else if (shares > 1)
+      take_share(work, stage, simd, share, shares);
+    const Prefetch lines = part_of(part_of(tile.next, n, count, 1), static_cast<std::size_t>(share),
+                                   static_cast<std::size_t>(shares), 1);
+    const auto asking_for = [&](Index blocks) { return part_of(lines, 0, 1, blocks); };
+    const Index blocks_i = work.i1 - work.i0;
+    if (stage.kind == Stage::Kind::outputs) {
+      work.prefetch = asking_for(blocks_i);
+      return work_.kernels.outputs(work);
+    }
+    work.prefetch = asking_for(is_permuted(stage) ? blocks_i / simd
+                                                  : blocks_i / stage.unit *
+                                                        ((work.l1 - work.l0 + simd - 1) / simd));
+    if (stage.kind == Stage::Kind::rows) return work_.kernels.rows(work);
+    const kernels::ButterflyKernels& kernels = work_.kernels_of(stage).butterflies;
+    if (is_permuted(stage)) {
+      work.in_index = index_or_null(program.gather);
+      work.out_index = index_or_null(program.scatter_from);
+      return kernels.permuted(work);
+    }
+    if (stage.real) {
+      // Real and imaginary parts are neighbours along l.
+      work.d *= 2;
+      work.l0 *= 2;
+      work.l1 *= 2;
+      work.in_step *= 2;
+      work.out_step *= 2;
+    }
+    stage.kind == Stage::Kind::within_butterflies ? kernels.within(work) : kernels.rows(work);
+  }
+
+  const Work& work_;
+  Index pitch_;
+  bool gathers_, scatters_, read_, write_, two_buffers_ = false, in_output_;
+  std::vector<int> target_;  // the buffer that each stage writes, where it writes one
+};
+
+}  // namespace
+
+/// SIMD lanes along each vector: tiles of vectors share the weights.
+void run_rows(const Work& work) {
+  const RowSteps steps(work);
+  const Tiles tiles(work, 0, 1);
+  const std::size_t buffer = steps.buffer_bytes(tiles.width);
+  const Index tasks = work.outer_size() * tiles.count;
+  const auto make_tile = [&](Index task, char* memory) {
+    const auto [first, last] = tiles.range(task % tiles.count);
+    const auto [from, to] = work.at(task / tiles.count, first);
+    return RowTile{
+        from, to, last - first, {memory, memory + (steps.two_buffers() ? buffer : 0)}, {}};
+  };
+  const std::size_t memory_bytes = (steps.two_buffers() ? 2 : 1) * buffer;
+  if (tasks == 1 || threads_for(tasks, work.nanoseconds()) < num_threads()) {
+    // Few tiles: all threads share each. Every step waits for the one before, so that it is a
+    // single step that must be worth it.
+    const int sharing = threads_for(
+        work.program.widest, work.nanoseconds() / static_cast<double>(8 * steps.steps() * tasks));
+    Lease workspace;
+    char* memory = static_cast<char*>(workspace.reserve(memory_bytes));
+    for (Index task = 0; task < tasks; ++task) {
+      const RowTile tile = make_tile(task, memory);
+      parallel_phases(sharing, steps.steps(), sharing, [&](Index step, Index share) {
+        work.poll();
+        steps.run(tile, step, share, sharing);
+      });
+    }
+    return;
+  }
+  const bool prefetching = work.is_large();
+  for_runs(work, tasks, [&](Index begin, Index end) {
+    Lease workspace;
+    char* memory = static_cast<char*>(workspace.reserve(memory_bytes));
+    for (Index task = begin; task < end; ++task) {
+      work.poll();
+      RowTile tile = make_tile(task, memory);
+      if (prefetching && task + 1 < end) {
+        const RowTile next = make_tile(task + 1, memory);
+        tile.next = lines_of(work, next.from, next.vectors);
+      }
+      for (Index step = 0; step < steps.steps(); ++step) steps.run(tile, step, 0, 1);
+    }
+  });
+}
+
+}  // namespace papilio
