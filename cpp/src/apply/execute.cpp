@@ -14,7 +14,9 @@ std::atomic<Index> chosen_large_bytes{usual_large_bytes};
 
 Index large_bytes() { return chosen_large_bytes.load(std::memory_order_relaxed); }
 
-void set_large_bytes(Index bytes) { chosen_large_bytes.store(bytes > 0 ? bytes : usual_large_bytes); }
+void set_large_bytes(Index bytes) {
+  chosen_large_bytes.store(bytes > 0 ? bytes : usual_large_bytes);
+}
 
 Splits splits_of(const Plan& plan) {
   const Program& program = *plan.program;
