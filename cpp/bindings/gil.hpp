@@ -3,9 +3,6 @@
 
 #include <Python.h>
 
-#if defined(__GLIBCXX__)
-#include <cxxabi.h>
-#endif
 #include <unistd.h>
 
 namespace papilio {
@@ -16,15 +13,11 @@ namespace papilio {
 /// thread stops here instead, as later versions do it, until the process is gone.
 template <class Take>
 auto take_lock(const Take& take) {
-#if defined(__GLIBCXX__)
   try {
     return take();
-  } catch (abi::__forced_unwind&) {
+  } catch (...) {  // nothing else is thrown there; what is has no object to refer to
     for (;;) pause();
   }
-#else
-  return take();
-#endif
 }
 
 /// While it lives, this thread doesn't have the lock, which it has.
