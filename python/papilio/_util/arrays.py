@@ -108,6 +108,14 @@ def chunks(x: _Array, out: _Array, axis: int) -> Iterator[tuple[_Array, _Array]]
         yield from chunks(part, target, axis)
 
 
+def column_ranges(shape: tuple[int, int], itemsize: int) -> Iterator[tuple[int, int]]:
+    """Ranges of columns of a matrix of this shape, of about CHUNK_BYTES or one column each."""
+    rows, cols = shape
+    width = max(1, min(cols, CHUNK_BYTES // (max(rows, cols) * itemsize)))
+    for start in range(0, cols, width):
+        yield start, min(start + width, cols)
+
+
 def unit_columns(size: int, start: int, stop: int, dtype: Any) -> _Array:
     """Columns from `start` to `stop` of the identity."""
     unit = np.zeros((size, stop - start), dtype)

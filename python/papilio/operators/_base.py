@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .._util.arrays import CHUNK_BYTES, unit_columns
+from .._util.arrays import column_ranges, unit_columns
 from .._util.checks import generator, length, shown, whole_number
 from .._util.dtypes import is_scalar
 from ._norms import norm
@@ -208,12 +208,9 @@ class Operator(Products):
                [ 1., -1.]])
         """
         F = self if dtype is None else self.astype(dtype)
-        rows, cols = F.shape
-        dense = np.empty((rows, cols), F.dtype)
-        width = max(1, min(cols, CHUNK_BYTES // (max(rows, cols) * F.dtype.itemsize)))
-        for start in range(0, cols, width):
-            stop = min(start + width, cols)
-            F.apply(unit_columns(cols, start, stop, F.dtype), out=dense[:, start:stop])
+        dense = np.empty(F.shape, F.dtype)
+        for start, stop in column_ranges(F.shape, F.dtype.itemsize):
+            F.apply(unit_columns(F.shape[1], start, stop, F.dtype), out=dense[:, start:stop])
         return dense
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> _Array:

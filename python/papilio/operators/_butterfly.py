@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -29,16 +29,11 @@ class _Shared:
 
     @classmethod
     def of(cls, factors: Factors) -> _Shared:
-        values = factors.contiguous()
-        for array in values:
-            array.setflags(write=False)
-        factors = Factors(
-            factors.architecture, tuple(values), factors.row_permutation, factors.column_permutation
-        )
+        kept = replace(factors, values=tuple(factors.contiguous()))  # read-only from now on
         compiled = _core.Operator(
-            factors.patterns, values, factors.row_permutation, factors.column_permutation
+            kept.patterns, kept.values, kept.row_permutation, kept.column_permutation
         )
-        return cls(factors, compiled)
+        return cls(kept, compiled)
 
     def astype(self, dtype: np.dtype[Any]) -> _Shared:
         """In another dtype, made once."""

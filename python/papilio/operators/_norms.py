@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 
-from .._util.arrays import CHUNK_BYTES, unit_columns
+from .._util.arrays import column_ranges, unit_columns
 from .._util.checks import shown
 from .._util.dtypes import safe_norm
 
@@ -32,10 +32,8 @@ def norm(F: Any, ord: Any) -> float:
 
 
 def _columns(F: Any) -> Iterator[_Array]:
-    rows, cols = F.shape
-    width = max(1, min(cols, CHUNK_BYTES // (max(rows, cols) * F.dtype.itemsize)))
-    for start in range(0, cols, width):
-        yield F.apply(unit_columns(cols, start, min(start + width, cols), F.dtype))
+    for start, stop in column_ranges(F.shape, F.dtype.itemsize):
+        yield F.apply(unit_columns(F.shape[1], start, stop, F.dtype))
 
 
 def _spectral_norm(F: Any) -> float:
