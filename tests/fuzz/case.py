@@ -27,6 +27,8 @@ class Case:
     limit: ClassVar[float] = 60
     #: How many cases the test command runs.
     quick: ClassVar[int] = 60
+    #: A case is drawn in one of so many rounds: more than 1 for what takes as long as many others.
+    every: ClassVar[int] = 1
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:

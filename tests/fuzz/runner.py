@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import multiprocessing
 import multiprocessing.connection
 import time
@@ -130,12 +131,17 @@ def run(
     worker = Worker() if isolate else None
     check = worker.outcome if worker else outcome
     end = None if seconds is None else time.monotonic() + seconds
-    number = 0
+    drawn = 0
     try:
-        while (cases is None or number < cases) and (end is None or time.monotonic() < end):
-            family = families[number % len(families)]
+        for number in itertools.count():
+            turn, place = divmod(number, len(families))
+            family = families[place]
+            if turn % family.every:
+                continue
+            if drawn == cases or (end is not None and time.monotonic() >= end):
+                break
+            drawn += 1
             case = family.draw(np.random.default_rng((seed, number)))
-            number += 1
             words = check(case)
             if words == "":
                 continue
