@@ -258,7 +258,9 @@ class TwoSupports(Case):
         norm = check_errors(A, result)
         assert result.optimal == (result.method == "exact")
         if result.optimal and not ridge:
-            assert result.error - result.lower_bound <= 1e3 * float(np.finfo(A.dtype).eps) * norm
+            # Among subnormal numbers the one is rounded up, the other down.
+            allowed = 1e3 * float(np.finfo(A.dtype).eps) * norm + 2 * math.ulp(0)
+            assert result.error - result.lower_bound <= allowed
         self.compare(A, left, right, result, ridge, norm)
         self.change_it(A, left, right, result, ridge, norm, rng)
 
