@@ -306,6 +306,19 @@ def test_nodes_of_one_edge_change_nothing(dtype):
     assert verdicts >= {True, False}
 
 
+def test_entries_that_can_take_each_others_place_do_not_diverge():
+    masks = [np.ones((2, 1)), np.ones((1, 1)), np.ones((1, 3)), np.ones((3, 5))]
+    masks[3][2, 2:] = 0
+    rng = np.random.default_rng(239960234)
+    rng.random(7)
+    A = rng.standard_normal((2, 5))
+    best = np.linalg.svd(A, compute_uv=False)[1]
+    for seed in range(3):
+        R = pp.fixed_support(A, masks, method="local", restarts=2, max_sweeps=20, seed=seed)
+        assert not R.diverging
+        assert R.error == pytest.approx(best, rel=1e-9)
+
+
 def test_exact_is_refused_where_no_method_is_known():
     with pytest.raises(ValueError, match="no exact method"):
         pp.fixed_support(np.eye(4), NOT_CLOSED["LU with a diagonal between"], method="exact")

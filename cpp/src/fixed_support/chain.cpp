@@ -20,6 +20,10 @@ constexpr Index most_groups = 16;
 constexpr double lanes_cost = 3;
 // Of the squared gradient: what conjugate gradients leave is rounding.
 constexpr double negligible = 1e-26;
+// Of the largest curvature met: directions with less have one made of rounding, as the normal
+// equations are singular where entries can take each other's place; steps along them have any
+// length.
+constexpr double least_curvature = 1e-14;
 
 /// The factors seen from one end, with the panels and workers of this side.
 template <class T>
@@ -212,10 +216,13 @@ struct SupportChain<T>::State {
     std::vector<T> direction = rest;
     double left = real_product(rest, rest);
     const double stop = negligible * left;
+    double largest = 0;
     for (Index step = 0; step < steps && left > stop; ++step) {
       const std::vector<T> image = normal(side, packed, n, direction);
       const double curvature = real_product(direction, image);
-      if (!(curvature > 0)) break;
+      const double size2 = real_product(direction, direction);
+      largest = std::max(largest, curvature / size2);
+      if (!(curvature > least_curvature * largest * size2)) break;
       const double length = left / curvature;
       for (std::size_t k = 0; k < rest.size(); ++k) {
         own[k] += length * direction[k];

@@ -19,8 +19,9 @@ constexpr std::size_t memory = 20;
 // The conditions of Wolfe: what part of the predicted decrease is enough, and how much of the slope
 // may be left (Nocedal and Wright, Numerical Optimization, 3.1).
 constexpr double enough = 1e-3, flat = 0.9;
-// Evaluations along one direction.
-constexpr int trials = 20;
+// Evaluations along one direction, and how many of them may go on beyond the first: where slopes
+// are rounding they never end.
+constexpr int trials = 20, longer = 5;
 // Of the unit: a smaller decrease, or smaller slopes, are rounding.
 constexpr double least_gain = 1e-16, least_slope = 1e-13;
 
@@ -109,10 +110,10 @@ bool search(const QuasiNewton& problem, const Point& from, const Vector& directi
     add(length, direction, to.x);
     to.value = problem.objective(to.x.data(), to.gradient.data());
     const Trial here{length, to.value, product(to.gradient, direction)};
-    if (!(here.value <= from.value + enough * length * slope)) {
+    if (!(here.value < from.value && here.value <= from.value + enough * length * slope)) {
       high = here;
       bounded = true;
-    } else if (here.slope < flat * slope) {
+    } else if (here.slope < flat * slope && (bounded || n < longer)) {
       low = here;
     } else {
       return true;

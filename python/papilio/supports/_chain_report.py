@@ -276,7 +276,7 @@ def _verdict(masks: Sequence[Any]) -> _Verdict:
             why = (
                 f"factors 1 to {split} make every matrix on their support, the others too; as two "
             )
-            return True, why + f"factors: {report.existence}", None, report
+            return True, why + f"factors: {report.existence}", None, None
     for split in range(1, len(masks)):
         witness = _lifted(masks, split)
         if witness is not None:
