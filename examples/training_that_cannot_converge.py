@@ -1,7 +1,7 @@
 """A sparse ReLU network that no optimizer can train: the best weights are infinitely large.
 
 Its two masks are triangular, so that the product of its weights is an LU factorization. Matrices
-without one are limits of others that have one, and data that come from such a matrix have no optimal
+without one are limits of others that have one. Data that come from such a matrix have no optimal
 weights: the better the fit, the larger the weights. The analysis of the masks says so before any
 training, and makes the data.
 """
