@@ -58,8 +58,8 @@ def solve_chain(A: Any, masks: Sequence[Any], options: Options) -> FixedSupportR
             return found
     if options.method == "exact":
         raise ValueError(
-            "method is 'exact' but that is known for two factors only, and for chains that come down "
-            "to two tractable ones (see analyze_supports)"
+            "method is 'exact' but that is known for two factors only, and for chains that come "
+            "down to two tractable ones (see analyze_supports)"
         )
     return _by_alternation(target, masks, options)
 
