@@ -60,6 +60,7 @@ class ChainOfSupports(Case):
     """A chain: its witness, exact solutions, parts of it, its transpose, the pair it comes from."""
 
     family: ClassVar[str] = "chain-reports"
+    quick: ClassVar[int] = 20
 
     kind: str
     sizes: tuple[int, ...]
@@ -130,6 +131,7 @@ class Network(Case):
     """A network: data without optimal weights, and verdicts that can't hold together."""
 
     family: ClassVar[str] = "networks"
+    quick: ClassVar[int] = 20
 
     kind: str
     sizes: tuple[int, ...]

@@ -93,10 +93,12 @@ def fixed_support(
     unknown. It starts from the exact solution of a tractable sub-problem, continued by deflation,
     from an elimination, and from random factors; the better half goes on until four remain, which
     L-BFGS and sweeps finish. More
-    than two factors: supports of a butterfly go to `factorize`; other chains are cut in two again
-    and again where each cut is tractable, and then, or from random starts, improved by alternating
-    least squares and L-BFGS. Nothing dense of A's size is formed for these: products go through the
-    factors 16 rows at a time (memory: about 70 numbers per value, 16 per inner index and thread).
+    than two factors: supports of a butterfly go to `factorize`; chains that come down to two
+    tractable factors where nodes of one edge are removed are solved exactly; others are cut in two
+    again and again where each cut is tractable, and then, or from random starts, improved by
+    alternating least squares and L-BFGS. Nothing dense of A's size is formed for these: products go
+    through the factors 16 rows at a time (memory: about 70 numbers per value, 16 per inner index
+    and thread).
 
     References
     ----------
