@@ -1,16 +1,27 @@
-"""Supports of many kinds: the table and the picture of docs/supports.md.
+"""Supports of many kinds: the tables and the picture of docs/supports.md.
 
-python bench/supports_zoo.py [--plot PATH]
+python bench/supports_zoo.py [--json PATH] [--plot PATH] [--write]
+
+--write puts the table of structures into docs/supports.md, from the JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import pathlib
+import warnings
 from typing import Any
 
 import numpy as np
 
 import papilio as pp
+from common import machine, write_json
+from papilio.supports import zoo as structures
+
+ROOT = pathlib.Path(__file__).parent.parent
+MARKERS = "<!-- structures: made by bench/supports_zoo.py -->", "<!-- end of structures -->"
+SIZE = 64  # rows and columns of the structures
 
 
 def convolution(n: int, taps: int) -> Any:
@@ -76,10 +87,86 @@ def zoo() -> dict[str, tuple[Any, Any]]:
     }
 
 
+def of_deep_learning() -> dict[str, Any]:
+    n = SIZE
+    return {
+        "low rank, 4": structures.low_rank(n, 4),
+        "Monarch, blocks of 8": structures.monarch(n, 8),
+        "block tensor train, blocks of 8, rank 2": structures.block_tensor_train(n, 8, 2),
+        "group and shuffle, blocks of 8": structures.group_and_shuffle(n, 8),
+        "butterfly, 6 factors": structures.butterfly(n),
+        "DeBut, radices 4, 4, 4 and 2, 8, 4": structures.debut([4, 4, 4], [2, 8, 4]),
+        "block butterfly, blocks of 4": structures.block_butterfly(n, 4),
+        "pixelfly, blocks of 8, rank 4": structures.pixelfly(n, 8, 4),
+        "low rank 4 plus diagonal": structures.low_rank_plus_diagonal(n, 4),
+        "low rank 4 plus blocks of 8": structures.low_rank_plus_diagonal(n, 4, 8),
+        "LU": structures.lu(n),
+        "LU, bidiagonal": structures.lu(n, 2),
+        "banded, 3 diagonals, 2 factors": structures.banded(n, 1),
+        "banded, 3 diagonals, 3 factors": structures.banded(n, 1, 3),
+        "2:4, 2 factors": structures.two_of_four(n),
+    }
+
+
+def entry_of(name: str, masks: Any) -> dict[str, Any]:
+    """What is known of a structure, and what fixed_support does with a random matrix."""
+    report = pp.analyze_supports(masks)
+    values = sum(mask.nnz for mask in masks)
+    A = np.random.default_rng(0).standard_normal((SIZE, SIZE))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pp.DivergingFactorsWarning)
+        R = pp.fixed_support(A, masks, restarts=1, max_sweeps=20)
+    if R.method == "hierarchical":
+        cost = "SVDs of blocks, level by level"
+    elif len(masks) > 2:
+        cost = f"{6.0 * SIZE * values:.1e} flops a gradient"
+    else:
+        cost = f"{report.flops:.1e} flops" + ("" if report.tractable else " a sweep")
+    return {
+        "part": "structures", "structure": name, "factors": len(masks), "parameters": values,
+        "tractable": report.tractable, "closed": report.has_minimizer, "solver": R.method,
+        "cost": cost, "relative_error": R.relative_error,
+    }  # fmt: skip
+
+
+def table_of(entries: list[dict[str, Any]]) -> str:
+    words = {True: "yes", False: "no", None: "unknown"}
+    lines = [
+        "| structure | factors | parameters | tractable | closed | solver | cost |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for e in entries:
+        cells = [
+            e["structure"], e["factors"], e["parameters"], words[e["tractable"]],
+            words[e["closed"]], e["solver"], e["cost"],
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def write_table(results: pathlib.Path) -> None:
+    """The table from a JSON into docs/supports.md, between the markers."""
+    entries = json.loads(results.read_text())["results"]
+    page = ROOT / "docs" / "supports.md"
+    before, rest = page.read_text().split(MARKERS[0])
+    after = rest.split(MARKERS[1])[1]
+    page.write_text(f"{before}{MARKERS[0]}\n{table_of(entries)}\n{MARKERS[1]}{after}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plot", metavar="PATH", help="draw the classes to this PNG")
-    path = parser.parse_args().plot
+    parser.add_argument("--json", metavar="PATH", help="write what is known of structures there")
+    parser.add_argument("--write", action="store_true", help="the table of docs/supports.md")
+    chosen = parser.parse_args()
+    path = chosen.plot
+    entries = [entry_of(name, masks) for name, masks in of_deep_learning().items()]
+    print(table_of(entries), end="\n\n")
+    results = chosen.json or str(ROOT / "bench" / "results" / "supports_zoo.json")
+    if chosen.json or chosen.write:
+        write_json(results, machine(), entries)
+    if chosen.write:
+        write_table(pathlib.Path(results))
     reports = {name: pp.analyze_supports(*masks) for name, masks in zoo().items()}
     print("| supports | kind | minimizer | class sizes |\n|---|---|---|---|")
     for name, report in reports.items():

@@ -1,4 +1,4 @@
-"""The core of fixed_support for more than two factors, against dense products."""
+"""More than two factors: the core against dense products, the analysis against factors."""
 
 import itertools
 import os
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+import papilio as pp
 from papilio import _core
 from processes import at_full_speed
 from strategies import random_array
@@ -174,6 +175,171 @@ def test_wrong_sets_are_refused():
             chain.squared_error(wrong)
     with pytest.raises(TypeError):
         chain.sweep(np.ones(14, np.float32), 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_quasi_newton_steps_never_lose_and_find_what_is_there(dtype):
+    rng = np.random.default_rng(5)
+    masks = random_masks(rng, (30, 12, 9, 20), 0.4)
+    exact = random_array(rng, sum(m.nnz for m in masks), dtype)
+    A = product(dense_factors(masks, exact), 30)
+    chain, told = solver(A, masks), []
+    values = exact + 0.1 * random_array(rng, len(exact), dtype)
+    before = chain.squared_error(values)
+    found = chain.descend(values, 2000, np.linalg.norm(A) ** 2, told.append)
+    assert found == told[-1] == pytest.approx(chain.squared_error(values), rel=1e-6, abs=1e-20)
+    assert found < 1e-10 * before
+    assert all(b <= a for a, b in itertools.pairwise([before, *told]))
+    start = values.copy()
+    assert chain.descend(values, 0, 1.0, told.append) == chain.squared_error(start)
+    assert np.array_equal(values, start)
+
+
+def test_quasi_newton_steps_end_where_the_caller_raises():
+    rng = np.random.default_rng(5)
+    masks = random_masks(rng, (20, 12, 9, 20), 0.4)
+    chain = solver(rng.standard_normal((20, 20)), masks)
+
+    def refuse(value):
+        raise KeyError(value)
+
+    with pytest.raises(KeyError):
+        chain.descend(rng.standard_normal(sum(m.nnz for m in masks)), 10, 1.0, refuse)
+
+
+LOWER = np.tril(np.ones((4, 4)))
+STEP = np.eye(4) + np.eye(4, k=-1)
+NOT_CLOSED = {
+    "LU with a diagonal between": [LOWER, np.eye(4), LOWER.T],
+    "LU with diagonals around": [np.eye(4), LOWER, LOWER.T, np.eye(4)],
+    "LU, its left factor a product": [STEP, STEP, LOWER.T],
+    "LU, its right factor a product": [LOWER, LOWER.T, STEP.T],
+    "a part of a larger one": [
+        np.pad(LOWER, (0, 2), constant_values=1),
+        np.pad(np.eye(4), (0, 2)) + np.pad(np.ones((2, 2)), (4, 0)),
+        np.pad(LOWER.T, (0, 2)) + np.pad(np.ones((2, 2)), (4, 0)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", list(NOT_CLOSED))
+def test_witnesses_of_chains_are_approached_within_the_supports(name):
+    masks = NOT_CLOSED[name]
+    report = pp.analyze_supports(masks)
+    assert report.has_minimizer is False
+    assert not report.tractable
+    assert "minimizer    not for some" in str(report)
+    target = report.witness.target().toarray()
+    assert target.shape == (masks[0].shape[0], masks[-1].shape[1])
+    sizes = []
+    for epsilon in (1e-1, 1e-3, 1e-5):
+        factors = [factor.toarray() for factor in report.witness.approximation(epsilon)]
+        for factor, mask in zip(factors, masks, strict=True):
+            assert factor.shape == mask.shape
+            assert not factor[mask == 0].any()
+        distance = np.linalg.norm(product(factors, len(target)) - target)
+        assert distance == pytest.approx(epsilon, rel=1e-3)
+        sizes.append(max(np.abs(factor).max() for factor in factors))
+    assert sizes[2] > 10 * sizes[1] > 100 * sizes[0]
+
+
+CLOSED = {
+    "a butterfly": [p.support() for p in pp.Architecture.square_dyadic(8)],
+    "every matrix": [LOWER, np.ones((4, 4)), LOWER.T],
+    "Monarch with diagonals": [
+        np.eye(16),
+        *(p.support() for p in pp.Architecture.monarch((16, 16), 4, 4)),
+        np.eye(16),
+    ],
+    "trees": [np.kron(np.eye(3), np.ones((1, 2))), np.eye(6), np.ones((6, 4))],
+}
+
+
+@pytest.mark.parametrize("name", list(CLOSED))
+def test_chains_with_a_best_approximation_for_all(name):
+    report = pp.analyze_supports(CLOSED[name])
+    assert report.has_minimizer is True
+    assert report.witness is None
+    assert report.explain()
+
+
+def with_nodes_of_one_edge(rng, masks):
+    """The same products by more factors: nodes that only pass on, some to several others."""
+    longer = []
+    for mask in masks:
+        dense = np.asarray(mask)
+        rows, cols = np.nonzero(dense)
+        # Each column feeds its rows through a node of its own, or each entry has one.
+        if rng.random() < 0.5:
+            longer += [dense, np.eye(dense.shape[1])]
+        else:
+            into, out = np.zeros((len(dense), len(rows))), np.zeros((len(rows), dense.shape[1]))
+            into[rows, np.arange(len(rows))] = out[np.arange(len(rows)), cols] = 1
+            longer += [into, out]
+    return longer
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex64])
+def test_nodes_of_one_edge_change_nothing(dtype):
+    rng = np.random.default_rng(0)
+    verdicts = set()
+    for _ in range(24):
+        m, k, n = rng.integers(1, 6, 3)
+        pair = [rng.random((m, k)) < 0.6, rng.random((k, n)) < 0.6]
+        pair[0][0, 0] = pair[1][0, 0] = True
+        longer = with_nodes_of_one_edge(rng, pair)
+        two, many = pp.analyze_supports(*pair), pp.analyze_supports(longer)
+        assert many.has_minimizer is None or many.has_minimizer is two.has_minimizer
+        verdicts.add(many.has_minimizer)
+        if not two.tractable:
+            continue
+        assert many.has_minimizer is True
+        A = random_array(rng, (m, n), dtype)
+        R = pp.fixed_support(A, longer, method="exact")
+        assert R.optimal
+        assert R.error == pytest.approx(pp.fixed_support(A, *pair).error, rel=1e-3, abs=1e-4)
+        distance = np.linalg.norm(A - product([f.toarray() for f in R.factors], m))
+        assert distance == pytest.approx(R.error, rel=1e-3, abs=1e-4)
+        for factor, mask in zip(R.factors, longer, strict=True):
+            assert factor.nnz == np.count_nonzero(mask)
+            assert not factor.toarray()[mask == 0].any()
+    assert verdicts >= {True, False}
+
+
+def test_entries_that_can_take_each_others_place_do_not_diverge():
+    masks = [np.ones((2, 1)), np.ones((1, 1)), np.ones((1, 3)), np.ones((3, 5))]
+    masks[3][2, 2:] = 0
+    rng = np.random.default_rng(239960234)
+    rng.random(7)
+    A = rng.standard_normal((2, 5))
+    best = np.linalg.svd(A, compute_uv=False)[1]
+    for seed in range(3):
+        R = pp.fixed_support(A, masks, method="local", restarts=2, max_sweeps=20, seed=seed)
+        assert not R.diverging
+        assert R.error == pytest.approx(best, rel=1e-9)
+
+
+def test_exact_is_refused_where_no_method_is_known():
+    with pytest.raises(ValueError, match="two factors only"):
+        pp.fixed_support(np.eye(4), NOT_CLOSED["LU with a diagonal between"], method="exact")
+
+
+@pytest.mark.parametrize("name", pp.supports.zoo.__all__)
+def test_the_zoo_has_supports_that_fit(name):
+    sizes = {
+        "butterfly": (16,), "lu": (8,), "two_of_four": (16,), "banded": (12, 2),
+        "debut": ([2, 3, 2], [3, 2, 2]), "pixelfly": (16, 4, 1), "block_tensor_train": (16, 4, 2),
+    }  # fmt: skip
+    masks = getattr(pp.supports.zoo, name)(*sizes.get(name, (16, 4)))
+    for mask in masks:
+        assert scipy.sparse.issparse(mask)
+        assert mask.dtype == bool
+        assert mask.nnz > 0
+    report = pp.analyze_supports(masks)
+    if name in ("butterfly", "debut", "monarch", "group_and_shuffle", "block_tensor_train"):
+        assert report.has_minimizer is True
+    if name in ("lu", "low_rank_plus_diagonal"):
+        assert report.has_minimizer is False
 
 
 @at_full_speed

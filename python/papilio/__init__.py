@@ -4,7 +4,7 @@ Multiply by them fast (`Butterfly`), find them in dense matrices with a certifie
 (`factorize`), and use them wherever SciPy takes a LinearOperator.
 """
 
-from . import kernels, permutations, transforms
+from . import kernels, permutations, supports, transforms
 from ._chains.architecture import Architecture
 from ._chains.factors import Factors
 from ._chains.pattern import Pattern
@@ -29,10 +29,15 @@ from .operators import (
     vstack,
 )
 from .supports import (
+    ChainReport,
+    ChainWitness,
     DivergingFactorsWarning,
     FixedSupportResult,
+    NetworkReport,
+    NetworkWeights,
     SupportReport,
     Witness,
+    analyze_network,
     analyze_supports,
     fixed_support,
 )
@@ -43,6 +48,8 @@ _find_old_names()
 __all__ = [
     "Architecture",
     "Butterfly",
+    "ChainReport",
+    "ChainWitness",
     "Composition",
     "CompressionReport",
     "CompressionWarning",
@@ -50,6 +57,8 @@ __all__ = [
     "Factors",
     "FixedSupportResult",
     "IncompressibleError",
+    "NetworkReport",
+    "NetworkWeights",
     "Operator",
     "Pattern",
     "Plan",
@@ -59,6 +68,7 @@ __all__ = [
     "SupportReport",
     "Witness",
     "__version__",
+    "analyze_network",
     "analyze_supports",
     "best_architecture",
     "block_diag",
@@ -74,6 +84,7 @@ __all__ = [
     "plan",
     "set_num_threads",
     "show_config",
+    "supports",
     "transforms",
     "vstack",
 ]

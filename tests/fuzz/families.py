@@ -32,6 +32,7 @@ MODULES: tuple[str, ...] = (
     "arrays",
     "files",
     "supports_core",
+    "networks",
 )
 
 

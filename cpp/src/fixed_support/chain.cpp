@@ -4,6 +4,7 @@
 
 #include "fixed_support/chain_walker.hpp"
 #include "fixed_support/index_sets.hpp"
+#include "fixed_support/quasi_newton.hpp"
 #include "fixed_support/row_entries.hpp"
 #include "parallel/shares.hpp"
 
@@ -19,6 +20,10 @@ constexpr Index most_groups = 16;
 constexpr double lanes_cost = 3;
 // Of the squared gradient: what conjugate gradients leave is rounding.
 constexpr double negligible = 1e-26;
+// Of the largest curvature met: directions with less have one made of rounding, as the normal
+// equations are singular where entries can take each other's place; steps along them have any
+// length.
+constexpr double least_curvature = 1e-14;
 
 /// The factors seen from one end, with the panels and workers of this side.
 template <class T>
@@ -211,10 +216,13 @@ struct SupportChain<T>::State {
     std::vector<T> direction = rest;
     double left = real_product(rest, rest);
     const double stop = negligible * left;
+    double largest = 0;
     for (Index step = 0; step < steps && left > stop; ++step) {
       const std::vector<T> image = normal(side, packed, n, direction);
       const double curvature = real_product(direction, image);
-      if (!(curvature > 0)) break;
+      const double size2 = real_product(direction, direction);
+      largest = std::max(largest, curvature / size2);
+      if (!(curvature > least_curvature * largest * size2)) break;
       const double length = left / curvature;
       for (std::size_t k = 0; k < rest.size(); ++k) {
         own[k] += length * direction[k];
@@ -283,6 +291,17 @@ double SupportChain<T>::gradient(const T* values, T* gradient) const {
 template <class T>
 void SupportChain<T>::sweep(T* values, Index steps) const {
   for (Index n = 0; n < state_->links(); ++n) state_->improve(values, n, steps);
+}
+
+template <class T>
+double SupportChain<T>::descend(T* values, Index steps, double unit,
+                                const std::function<void(double)>& after_step) const {
+  const Index parts = static_cast<Index>(sizeof(T) / sizeof(double));
+  const auto objective = [this](const double* x, double* slopes) {
+    return gradient(reinterpret_cast<const T*>(x), reinterpret_cast<T*>(slopes));
+  };
+  return QuasiNewton{parts * size(), steps, unit, objective, after_step}.descend(
+      reinterpret_cast<double*>(values));
 }
 
 template <class T>

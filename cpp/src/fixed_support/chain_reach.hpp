@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/chain_kernels.hpp"
 #include "papilio/fixed_support.hpp"
 
 namespace papilio {
 
 /// Rows of the product that go through the factors together: one in each lane.
-constexpr Index chain_lanes = 16;
+constexpr Index chain_lanes = kernels::chain_lanes;
 using LaneMask = std::uint16_t;
 
 /// One factor, seen from one end of the chain.

@@ -3,6 +3,7 @@
 
 #include <complex>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "factorize/norms.hpp"
@@ -10,12 +11,12 @@
 
 namespace papilio {
 
-/// One number for each lane; complex ones lie split.
+/// One number for each lane; complex ones lie split, as the kernels want them.
 template <class T>
 struct ChainLine;
 
 template <>
-struct ChainLine<double> {
+struct alignas(64) ChainLine<double> {
   double re[chain_lanes];
   void set(Index lane, double x) { re[lane] = x; }
   void add(Index lane, double x) { re[lane] += x; }
@@ -26,15 +27,10 @@ struct ChainLine<double> {
   void negate() {
     for (double& x : re) x = -x;
   }
-  /// += weight * x
-  void add(double weight, const ChainLine& x) {
-    for (Index lane = 0; lane < chain_lanes; ++lane) re[lane] += weight * x.re[lane];
-  }
-  void add_conjugate(double weight, const ChainLine& x) { add(weight, x); }
 };
 
 template <>
-struct ChainLine<std::complex<double>> {
+struct alignas(64) ChainLine<std::complex<double>> {
   using T = std::complex<double>;
   double re[chain_lanes], im[chain_lanes];
   void set(Index lane, T x) {
@@ -54,16 +50,17 @@ struct ChainLine<std::complex<double>> {
     for (double& x : re) x = -x;
     for (double& x : im) x = -x;
   }
-  /// += weight * x
-  void add(T weight, const ChainLine& x) {
-    const double a = weight.real(), b = weight.imag();
-    for (Index lane = 0; lane < chain_lanes; ++lane) {
-      re[lane] += a * x.re[lane] - b * x.im[lane];
-      im[lane] += a * x.im[lane] + b * x.re[lane];
-    }
-  }
-  void add_conjugate(T weight, const ChainLine& x) { add(std::conj(weight), x); }
 };
+
+/// Lines as numbers.
+template <class T>
+const double* numbers(const ChainLine<T>* lines) {
+  return reinterpret_cast<const double*>(lines);
+}
+template <class T>
+double* numbers(ChainLine<T>* lines) {
+  return reinterpret_cast<double*>(lines);
+}
 
 /// The sum of the lanes of |x|^2.
 inline double squared_sum(const ChainLine<double>& x) {
@@ -76,24 +73,6 @@ inline double squared_sum(const ChainLine<std::complex<double>>& x) {
   for (Index lane = 0; lane < chain_lanes; ++lane)
     sum += x.re[lane] * x.re[lane] + x.im[lane] * x.im[lane];
   return sum;
-}
-
-/// The sum of the lanes of conj(x) y; the same order for all.
-inline double inner_product(const ChainLine<double>& x, const ChainLine<double>& y) {
-  double sums[4] = {};
-  for (Index lane = 0; lane < chain_lanes; lane += 4)
-    for (Index n = 0; n < 4; ++n) sums[n] += x.re[lane + n] * y.re[lane + n];
-  return (sums[0] + sums[2]) + (sums[1] + sums[3]);
-}
-inline std::complex<double> inner_product(const ChainLine<std::complex<double>>& x,
-                                          const ChainLine<std::complex<double>>& y) {
-  double re[4] = {}, im[4] = {};
-  for (Index lane = 0; lane < chain_lanes; lane += 4)
-    for (Index n = 0; n < 4; ++n) {
-      re[n] += x.re[lane + n] * y.re[lane + n] + x.im[lane + n] * y.im[lane + n];
-      im[n] += x.re[lane + n] * y.im[lane + n] - x.im[lane + n] * y.re[lane + n];
-    }
-  return {(re[0] + re[2]) + (re[1] + re[3]), (im[0] + im[2]) + (im[1] + im[3])};
 }
 
 /// The values of one factor in the two orders in which they are read.
@@ -120,7 +99,9 @@ class ChainWalker {
   using Line = ChainLine<T>;
 
   explicit ChainWalker(const ChainSide& side)
-      : side_(side), marks_(static_cast<std::size_t>(side.cols()), 0) {
+      : side_(side),
+        kernels_(kernels::active_chain_table().kernels[std::is_same<T, double>::value ? 0 : 1]),
+        marks_(static_cast<std::size_t>(side.cols()), 0) {
     for (const ChainLink& link : side.links) levels_.push_back(lines(link.cols));
     for (auto& line : spare_) line = lines(side.widest);
   }
@@ -168,12 +149,16 @@ class ChainWalker {
   template <class Load, class Act>
   void load_where(bool reached, const Load& load, const Act& act);
 
+  /// For the places at this level that the panel reaches.
+  kernels::ChainSets sets(const IndexSets& places, const T* values, Index level) const;
+
   static std::size_t at(Index n) { return static_cast<std::size_t>(n); }
   static std::unique_ptr<Line[]> lines(Index count) {
     return std::unique_ptr<Line[]>(new Line[at(count)]);
   }
 
   const ChainSide& side_;
+  const kernels::ChainKernels& kernels_;
   const ChainPanel* panel_ = nullptr;
   std::vector<std::unique_ptr<Line[]>> levels_;
   std::unique_ptr<Line[]> spare_[2];  // what goes back stands in one, or in the last level
@@ -182,35 +167,34 @@ class ChainWalker {
 };
 
 template <class T>
+kernels::ChainSets ChainWalker<T>::sets(const IndexSets& places, const T* values,
+                                        Index level) const {
+  const Reached& reached = panel_->levels[at(level)];
+  kernels::ChainSets sets{places.start.data(), places.index.data(), values, nullptr,
+                          side_.links[at(level)].cols};
+  if (!reached.all) {
+    sets.places = reached.index.data();
+    sets.count = static_cast<Index>(reached.index.size());
+  }
+  return sets;
+}
+
+template <class T>
 void ChainWalker<T>::forward(Index link, const LinkValues<T>& values) {
   const ChainLink& factor = side_.links[at(link)];
   Line* out = levels_[at(link)].get();
-  if (link > 0 && panel_->levels[at(link - 1)].all) {
-    const Line* in = levels_[at(link - 1)].get();
-    for_reached(link, [&](Index column) {
-      Line sum;
-      sum.clear();
-      for (std::int64_t k = factor.by_col.start[at(column)];
-           k < factor.by_col.start[at(column + 1)]; ++k)
-        sum.add(values.by_col[at(k)], in[factor.by_col.index[at(k)]]);
-      out[column] = sum;
-    });
-    return;
-  }
+  if (link > 0 && panel_->levels[at(link - 1)].all)
+    return kernels_.gather(sets(factor.by_col, values.by_col.data(), link), false,
+                           numbers(levels_[at(link - 1)].get()), numbers(out));
   for_reached(link, [&](Index column) { out[column].clear(); });
-  const auto spread = [&](Index row, const auto& act) {
-    for (std::int64_t k = factor.by_row.start[at(row)]; k < factor.by_row.start[at(row + 1)]; ++k)
-      act(out[factor.by_row.index[at(k)]], values.by_row[at(k)]);
-  };
-  if (link == 0) {
-    for (Index lane = 0; lane < panel_->rows; ++lane)
-      spread(panel_->first + lane, [lane](Line& line, T value) { line.set(lane, value); });
-    return;
+  if (link > 0)
+    return kernels_.spread(sets(factor.by_row, values.by_row.data(), link - 1),
+                           numbers(levels_[at(link - 1)].get()), numbers(out));
+  for (Index lane = 0; lane < panel_->rows; ++lane) {
+    const std::size_t row = at(panel_->first + lane);
+    for (std::int64_t k = factor.by_row.start[row]; k < factor.by_row.start[row + 1]; ++k)
+      out[factor.by_row.index[at(k)]].set(lane, values.by_row[at(k)]);
   }
-  const Line* in = levels_[at(link - 1)].get();
-  for_reached(link - 1, [&](Index row) {
-    spread(row, [from = in + row](Line& line, T value) { line.add(value, *from); });
-  });
 }
 
 template <class T>
@@ -260,36 +244,23 @@ void ChainWalker<T>::load_where(bool reached, const Load& load, const Act& act) 
 
 template <class T>
 void ChainWalker<T>::backward(Index link, const LinkValues<T>& values) {
-  const ChainLink& factor = side_.links[at(link)];
-  const Line* in = back_;
-  Line* out = spare_[in == spare_[0].get() ? 1 : 0].get();
-  for_reached(link - 1, [&](Index row) {
-    Line sum;
-    sum.clear();
-    for (std::int64_t k = factor.by_row.start[at(row)]; k < factor.by_row.start[at(row + 1)]; ++k)
-      sum.add_conjugate(values.by_row[at(k)], in[factor.by_row.index[at(k)]]);
-    out[row] = sum;
-  });
+  Line* out = spare_[back_ == spare_[0].get() ? 1 : 0].get();
+  kernels_.gather(sets(side_.links[at(link)].by_row, values.by_row.data(), link - 1), true,
+                  numbers(back_), numbers(out));
   back_ = out;
 }
 
 template <class T>
 void ChainWalker<T>::sample(Index link, T* out) const {
-  const ChainLink& factor = side_.links[at(link)];
-  const Line* in = back_;
-  const auto spread = [&](Index row, const auto& act) {
-    for (std::int64_t k = factor.by_row.start[at(row)]; k < factor.by_row.start[at(row + 1)]; ++k)
-      out[k] += act(in[factor.by_row.index[at(k)]]);
-  };
-  if (link == 0) {
-    for (Index lane = 0; lane < panel_->rows; ++lane)
-      spread(panel_->first + lane, [lane](const Line& line) { return line.get(lane); });
-    return;
+  const IndexSets& by_row = side_.links[at(link)].by_row;
+  if (link > 0)
+    return kernels_.sample(sets(by_row, nullptr, link - 1), numbers(level(link - 1)),
+                           numbers(back_), out);
+  for (Index lane = 0; lane < panel_->rows; ++lane) {
+    const std::size_t row = at(panel_->first + lane);
+    for (std::int64_t k = by_row.start[row]; k < by_row.start[row + 1]; ++k)
+      out[k] += back_[by_row.index[at(k)]].get(lane);
   }
-  const Line* prefix = level(link - 1);
-  for_reached(link - 1, [&](Index row) {
-    spread(row, [from = prefix + row](const Line& line) { return inner_product(*from, line); });
-  });
 }
 
 }  // namespace papilio

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "kernels/chain_kernels.hpp"
 #include "papilio/config.hpp"
 
 #if defined(__x86_64__)
@@ -20,7 +21,8 @@ namespace kernels {
   const Kernels& float64_kernels_##name();    \
   const Kernels& complex64_kernels_##name();  \
   const Kernels& complex128_kernels_##name(); \
-  const BlockTable& block_table_##name();
+  const BlockTable& block_table_##name();     \
+  const ChainTable& chain_table_##name();
 PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
 
@@ -52,15 +54,21 @@ bool cpu_has(const char* isa) {
          !std::strcmp(isa, "emulated512");
 }
 
-const std::vector<Table>& usable_tables() {
-  static const std::vector<Table> tables = [] {
-    std::vector<Table> found;
-#define PAPILIO_ISA_ROW(name)                                                     \
-  if (cpu_has(#name))                                                             \
-    found.push_back({#name,                                                       \
-                     {&float32_kernels_##name(), &float64_kernels_##name(),       \
-                      &complex64_kernels_##name(), &complex128_kernels_##name()}, \
-                     &block_table_##name()});
+struct Usable {
+  Table table;
+  const ChainTable* chains;
+};
+
+const std::vector<Usable>& usable_tables() {
+  static const std::vector<Usable> tables = [] {
+    std::vector<Usable> found;
+#define PAPILIO_ISA_ROW(name)                                                      \
+  if (cpu_has(#name))                                                              \
+    found.push_back({{#name,                                                       \
+                      {&float32_kernels_##name(), &float64_kernels_##name(),       \
+                       &complex64_kernels_##name(), &complex128_kernels_##name()}, \
+                      &block_table_##name()},                                      \
+                     &chain_table_##name()});
     PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
     return found;
@@ -68,24 +76,28 @@ const std::vector<Table>& usable_tables() {
   return tables;
 }
 
-Table choose() {
+Usable choose() {
   const char* wanted = std::getenv("PAPILIO_ISA");
   if (!wanted || !*wanted) return usable_tables().back();
   std::string usable;
-  for (const Table& table : usable_tables()) {
-    if (!std::strcmp(table.isa, wanted)) return table;
-    usable += (usable.empty() ? "" : ", ") + std::string(table.isa);
+  for (const Usable& found : usable_tables()) {
+    if (!std::strcmp(found.table.isa, wanted)) return found;
+    usable += (usable.empty() ? "" : ", ") + std::string(found.table.isa);
   }
   throw std::invalid_argument(std::string("PAPILIO_ISA is '") + wanted +
                               "', but this build on this CPU runs: " + usable);
 }
 
+const Usable& active() {
+  static const Usable chosen = choose();
+  return chosen;
+}
+
 }  // namespace
 
-const Table& active_table() {
-  static const Table table = choose();
-  return table;
-}
+const Table& active_table() { return active().table; }
+
+const ChainTable& active_chain_table() { return *active().chains; }
 
 }  // namespace kernels
 
@@ -93,7 +105,7 @@ std::string active_isa() { return kernels::active_table().isa; }
 
 std::vector<std::string> available_isas() {
   std::vector<std::string> names;
-  for (const kernels::Table& table : kernels::usable_tables()) names.emplace_back(table.isa);
+  for (const kernels::Usable& found : kernels::usable_tables()) names.emplace_back(found.table.isa);
   return names;
 }
 

@@ -1,14 +1,23 @@
 """Products of matrices with given supports: what is known about them, and best approximations."""
 
-from ._analysis import SupportReport, Witness, analyze_supports
+from . import zoo
+from ._analysis import SupportReport, Witness
+from ._chain_report import ChainReport, ChainWitness, analyze_supports
 from ._fixed_support import fixed_support
+from ._network import NetworkReport, NetworkWeights, analyze_network
 from ._result import DivergingFactorsWarning, FixedSupportResult
 
 __all__ = [
+    "ChainReport",
+    "ChainWitness",
     "DivergingFactorsWarning",
     "FixedSupportResult",
+    "NetworkReport",
+    "NetworkWeights",
     "SupportReport",
     "Witness",
+    "analyze_network",
     "analyze_supports",
     "fixed_support",
+    "zoo",
 ]

@@ -5,23 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 
 import numpy as np
-import scipy.optimize
 import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 from .. import _core
 from .._chains.architecture import Architecture
-from .._chains.support_masks import as_support, sets_of
-from .._util.interruptible import interruptibly
+from .._chains.support_masks import sets_of
 from ..factorization import factorize
 from ._analysis import analyze
+from ._graph import Contraction, reach
 from ._pair import solve_pair
 from ._result import FixedSupportResult, Options, make_result, to_factors, warn_diverging
 from ._target import Target
@@ -31,46 +29,70 @@ _Values = list[_Array]  # of each factor, in the order of its support's CSR arra
 
 # Conjugate gradient steps for one factor before the next one has its turn.
 _STEPS = 10
+# Quasi-Newton steps before sweeps have a turn again.
+_POLISH = 300
 # Sweeps and polish: one round for every start, so many at most for the best of them.
 _ROUNDS = 10
 _RESTARTS = 4
 _DIVERGED = 100.0
 
 
-def solve_chain(A: Any, supports: Sequence[Any], options: Options) -> FixedSupportResult:
+def solve_chain(A: Any, masks: Sequence[Any], options: Options) -> FixedSupportResult:
     """Three or more factors, by the best route that the supports allow; see `fixed_support`."""
-    masks = [as_support(support, f"left[{n}]") for n, support in enumerate(supports)]
-    for n, (p, q) in enumerate(itertools.pairwise(masks)):
-        if p.shape[1] != q.shape[0]:
-            raise ValueError(
-                f"left[{n}] has {p.shape[1]} columns but left[{n + 1}] has {q.shape[0]} rows"
-            )
     if options.ridge > 0:
         raise ValueError("ridge is for two factors, expected 0")
-    if options.method == "exact":
-        raise ValueError("method is 'exact' but that is known for two factors only")
     # Which entries are kept matters for operators only.
     operator = isinstance(A, scipy.sparse.linalg.LinearOperator)
-    rest = _reach(masks[1:]) if operator else masks[-1]
+    rest = reach(masks[1:]) if operator else masks[-1]
     target = Target(A, scipy.sparse.csc_array(masks[0]), rest)
-    try:
-        architecture = Architecture.from_supports(masks)
-    except ValueError:
-        architecture = None
-    if architecture is not None and architecture.is_chainable and options.method == "auto":
-        return _by_factorize(target, architecture, masks, options)
+    if options.method == "auto":
+        try:
+            architecture = Architecture.from_supports(masks)
+        except ValueError:
+            architecture = None
+        if architecture is not None and architecture.is_chainable:
+            return _by_factorize(target, architecture, masks, options)
+    if options.method != "local":
+        found = _by_contraction(target, masks, options)
+        if found is not None:
+            return found
+    if options.method == "exact":
+        raise ValueError(
+            "method is 'exact' but that is known for two factors only, and for chains that come "
+            "down to two tractable ones (see analyze_supports)"
+        )
     return _by_alternation(target, masks, options)
 
 
-def _reach(masks: Sequence[Any]) -> Any:
-    """The support of a product of factors with these supports, as a CSR array."""
-
-    def multiplied() -> Any:
-        product = scipy.sparse.csr_array(reduce(lambda p, q: p @ q, masks))
-        product.sort_indices()
-        return product
-
-    return interruptibly(multiplied)
+def _by_contraction(
+    target: Target, masks: Sequence[Any], options: Options
+) -> FixedSupportResult | None:
+    """As two factors, if without nodes of one edge they are that, and tractable."""
+    contraction = Contraction.of(masks)
+    pair = None if contraction is None else contraction.pair()
+    if contraction is None or pair is None:
+        return None
+    left, right = scipy.sparse.csc_array(pair[0]), pair[1]
+    report = analyze(left, right)
+    if not report.tractable:
+        return None
+    solution = solve_pair(target, left, right, report, options)
+    factors = contraction.expand(*to_factors(left, right, solution))
+    error = _Problem(target, masks).error_of(factors)
+    return make_result(
+        target,
+        tuple(factors),
+        error=error,
+        bound=solution.bound,
+        optimal=True,
+        method="exact",
+        existence=report.existence,
+        diverging=False,
+        iterations=0,
+        history=[(time.perf_counter() - options.start, error)],
+        start=options.start,
+        report=report,
+    )
 
 
 def _by_factorize(
@@ -162,7 +184,7 @@ def _by_alternation(target: Target, masks: Sequence[Any], options: Options) -> F
 
 def _split(masks: Sequence[Any], split: int) -> tuple[Any, Any, Any]:
     """The supports of the two parts' products, and their analysis."""
-    left, right = scipy.sparse.csc_array(_reach(masks[:split])), _reach(masks[split:])
+    left, right = scipy.sparse.csc_array(reach(masks[:split])), reach(masks[split:])
     return left, right, analyze(left, right)
 
 
@@ -252,15 +274,17 @@ class _Problem:
         scaled = [f.data.astype(self.dtype) * p for f, p in _shares(factors, self._target.exponent)]
         return math.sqrt(self.error2(np.concatenate(scaled)))
 
-    def gradient(self, values: _Array) -> tuple[float, _Array]:
-        """The squared error and its gradient."""
-        gradient = np.empty_like(values)
-        error2 = self._core.gradient(values, gradient)
-        return error2 + self._target.unread**2, gradient
-
     def sweep(self, values: _Array) -> None:
         """Each factor in turn: a few conjugate gradient steps. Changes `values`."""
         self._core.sweep(values, _STEPS)
+
+    def descend(self, values: _Array, steps: int, after_step: Callable[[float], object]) -> float:
+        """L-BFGS over all values; tells and returns the squared error. Changes `values`."""
+        unread2 = self._target.unread**2
+        found2 = self._core.descend(
+            values, steps, self.norm2, lambda error2: after_step(error2 + unread2)
+        )
+        return float(found2) + unread2
 
     def growth(self, values: _Array) -> float:
         """The largest ||column i of X_1...X_s|| ||row i of X_s+1...X_L||, next to the matrix."""
@@ -302,32 +326,12 @@ def _descend(problem: _Problem, values: _Array, rounds: int, track: _Track) -> f
             track.step(error2)
             if before - error2 <= 1e-3 * error2:
                 break
-        error2 = _polish(problem, values, error2, track)
+        error2 = _polish(problem, values, track)
         if began - error2 <= 1e-5 * began:
             break
     return error2
 
 
-def _polish(problem: _Problem, values: _Array, error2: float, track: _Track) -> float:
-    """L-BFGS over all factors. Changes `values` if it helps."""
-
-    def objective(z: _Array) -> tuple[float, _Array]:
-        found2, gradient = problem.gradient(z.view(problem.dtype))
-        return found2 / problem.norm2, gradient.view(float) / problem.norm2
-
-    with _core.SingleThreadedBlas():
-        found = scipy.optimize.minimize(
-            objective,
-            values.view(float),
-            jac=True,
-            method="L-BFGS-B",
-            callback=lambda intermediate_result: track.step(
-                intermediate_result.fun * problem.norm2
-            ),
-            options={"maxiter": 300, "maxcor": 20, "ftol": 1e-16, "gtol": 1e-13},
-        )
-    polished = float(found.fun) * problem.norm2
-    if polished >= error2:
-        return error2
-    values[:] = np.ascontiguousarray(found.x).view(problem.dtype)
-    return polished
+def _polish(problem: _Problem, values: _Array, track: _Track) -> float:
+    """L-BFGS over all factors. Changes `values`."""
+    return problem.descend(values, _POLISH, track.step)

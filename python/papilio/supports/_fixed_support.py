@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
-import scipy.sparse
 
 from .._chains.support_masks import Support, as_supports
 from .._util.checks import finite_number, one_of, positive_int, shown, whole_number
 from .._util.progress import Progress, reporter
 from ._analysis import SupportReport, analyze
 from ._chain import solve_chain
+from ._chain_report import supports_in
 from ._pair import solve_pair
 from ._result import FixedSupportResult, Method, Options, make_result, to_factors, warn_diverging
 from ._target import Target
@@ -93,10 +93,12 @@ def fixed_support(
     unknown. It starts from the exact solution of a tractable sub-problem, continued by deflation,
     from an elimination, and from random factors; the better half goes on until four remain, which
     L-BFGS and sweeps finish. More
-    than two factors: supports of a butterfly go to `factorize`; other chains are cut in two again
-    and again where each cut is tractable, and then, or from random starts, improved by alternating
-    least squares and L-BFGS. Nothing dense of A's size is formed for these: products go through the
-    factors 16 rows at a time (memory: about 70 numbers per value, 16 per inner index and thread).
+    than two factors: supports of a butterfly go to `factorize`; chains that come down to two
+    tractable factors where nodes of one edge are removed are solved exactly; others are cut in two
+    again and again where each cut is tractable, and then, or from random starts, improved by
+    alternating least squares and L-BFGS. Nothing dense of A's size is formed for these: products go
+    through the factors 16 rows at a time (memory: about 70 numbers per value, 16 per inner index
+    and thread).
 
     References
     ----------
@@ -119,11 +121,11 @@ def fixed_support(
     begin = time.perf_counter()
     options = _options(method, ridge, restarts, max_sweeps, tolerance, seed, begin)
     if right is None:
-        supports = _sequence(left)
-        if len(supports) > 2:
+        masks = supports_in(left)
+        if len(masks) > 2:
             with reporter(progress, "fixed_support") as tell:
-                return solve_chain(A, supports, replace(options, tell=tell))
-        left, right = supports
+                return solve_chain(A, masks, replace(options, tell=tell))
+        left, right = masks
     csc, csr = as_supports(left, right)
     report = analyze(csc, csr)
     target = Target(A, csc, csr)
@@ -152,17 +154,6 @@ def _existence(report: SupportReport, ridge: float) -> str:
     if ridge > 0:
         return "the ridge makes a minimizer exist for every matrix"
     return report.existence
-
-
-def _sequence(left: Any) -> list[Any]:
-    if scipy.sparse.issparse(left) or not isinstance(left, Sequence):
-        raise TypeError(
-            f"left is a {type(left).__name__} and right is missing, expected two supports or a "
-            "sequence of them"
-        )
-    if len(left) < 2:
-        raise ValueError(f"left has {len(left)} supports and right is missing, expected two")
-    return list(left)
 
 
 def _generator(seed: Any) -> np.random.Generator:

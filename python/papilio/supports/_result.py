@@ -66,8 +66,8 @@ class FixedSupportResult:
     seconds : float
         Time of the whole call.
     report : SupportReport or Report
-        The analysis of the supports (of two factors), or the report of `factorize` where the
-        supports are a butterfly's; None for other chains.
+        The analysis of the supports (of two factors, or of the two that a chain comes down to), or
+        the report of `factorize` where the supports are a butterfly's; None for other chains.
 
     Examples
     --------
