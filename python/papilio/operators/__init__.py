@@ -12,6 +12,7 @@ from ._lowering import complex_rows, real_part
 from ._parts import Pairs, Part, Sparse
 from ._plan import Candidate, Plan
 from ._planning import plan
+from ._real_linear import RealLinear
 from ._report import Report
 from ._section import Section
 from ._simplify import FactorChange, Simplification
@@ -26,6 +27,7 @@ __all__ = [
     "Pairs",
     "Part",
     "Plan",
+    "RealLinear",
     "Report",
     "Section",
     "Simplification",

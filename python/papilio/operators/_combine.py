@@ -106,12 +106,15 @@ def selected(F: Operator, key: Any) -> Any:
     wanted = [_places(k, size) for k, size in zip(keys, F.shape, strict=True)]
     rows, columns = wanted
     if isinstance(columns, int):
-        unit = np.zeros(F.shape[1], F.dtype)
+        unit = np.zeros(F.shape[1], F._unit_dtype())
         unit[columns] = 1
         column = F @ unit
         return column if rows is None else column[rows]
+    if isinstance(rows, int) and not F.clinear:  # whose transpose is none of the matrix
+        row = Composition([Sparse(_selection([rows], F.shape[0], F.dtype.char.lower())), F])
+        return row.toarray()[0] if columns is None else row.toarray()[0, columns]
     if isinstance(rows, int):
-        unit = np.zeros(F.shape[0], F.dtype)
+        unit = np.zeros(F.shape[0], F._unit_dtype())
         unit[rows] = 1
         row = F.T @ unit
         return row if columns is None else row[columns]

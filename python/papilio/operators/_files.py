@@ -26,6 +26,7 @@ from ._butterfly import Butterfly
 from ._composition import Composition, no_inverse
 from ._parts import Pairs, Sparse
 from ._pickling import fingerprint
+from ._real_linear import RealLinear
 from ._section import Section
 
 _Array = np.ndarray[Any, Any]
@@ -33,6 +34,7 @@ _KINDS: dict[str, Any] = {
     "AlongAxis": AlongAxis,
     "Blocks": Blocks,
     "Pairs": Pairs,
+    "RealLinear": RealLinear,
     "Section": Section,
     "Sparse": Sparse,
 }

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .._util.arrays import result_of, with_axes
 from .._util.checks import axis_number
-from .._util.dtypes import as_array, converted, is_scalar
+from .._util.dtypes import as_array, converted, is_scalar, promoted
 
 _Array = np.ndarray[Any, Any]
 
@@ -24,7 +24,19 @@ class Products(LinearOperator):  # type: ignore[misc]
     first and the last axis at once and return None for what they leave to Python.
     """
 
+    clinear = True  # linear over the complex numbers, in PyLops' word; else over the real ones only
     _variants: dict[Any, Any]  # transposes and other precisions, once they are made
+
+    def _given(self, x: np.dtype[Any]) -> np.dtype[Any]:
+        """The dtype of the product with an x of a supported dtype."""
+        given: np.dtype[Any] = np.result_type(self.dtype, x)
+        return given
+
+    def _domain(self) -> np.dtype[Any]:
+        """The dtype of the vectors that it takes; real vectors count as complex ones, too, but
+        for operators that are linear over the real numbers only."""
+        own: np.dtype[Any] = self.dtype
+        return own
 
     def _plain(self, x: Any) -> _Array | None:
         """F x for a plain vector or vectors along the first axis; None for what isn't plain."""
@@ -113,7 +125,8 @@ class Products(LinearOperator):  # type: ignore[misc]
             return out
         array = as_array(x, "x")
         axis = axis_number(axis, array.ndim)
-        result = result_of(self.shape, self.dtype, array, out, axis)
+        given = self._given(promoted(array.dtype, "x"))
+        result = result_of(self.shape, given, array, out, axis)
         if result.size:
             real = result.real.dtype
             F = self if real == self.dtype.char.lower() else self._in_precision(real)

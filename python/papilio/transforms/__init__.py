@@ -11,8 +11,9 @@ Fourier, cosine, sine and Hartley transforms, convolutions and shifts all of tha
 as in `scipy.fft`. In what an operator is made of (``c`` of `circulant`) they are a ValueError.
 """
 
+from .chirp import czt, zoom_fft
 from .convolution import circulant, convolution, shift, toeplitz
-from .fourier import dft, hartley, idft, rdft
+from .fourier import dft, hartley, idft, irdft, rdft
 from .hadamard import haar, hadamard
 from .polynomials import chebyshev_to_legendre, legendre_to_chebyshev
 from .trigonometric import dct, dst
@@ -21,6 +22,7 @@ __all__ = [
     "chebyshev_to_legendre",
     "circulant",
     "convolution",
+    "czt",
     "dct",
     "dft",
     "dst",
@@ -28,8 +30,10 @@ __all__ = [
     "hadamard",
     "hartley",
     "idft",
+    "irdft",
     "legendre_to_chebyshev",
     "rdft",
     "shift",
     "toeplitz",
+    "zoom_fft",
 ]

@@ -45,6 +45,13 @@ def over_axes(
     done first; `make` is called once for each length.
     """
     make = cache(make)
+    shape, (*others, last) = shape_and_axes(n, axes)
+    operators = [(axis, make(shape[axis])) for axis in others]
+    return along_axes(shape, [*operators, (last, (make_last or make)(shape[last]))])
+
+
+def shape_and_axes(n: Shape, axes: Axes) -> tuple[list[int], list[int]]:
+    """The lengths of all axes, and which axes are transformed, in the order given."""
     if (isinstance(n, Sequence) and not isinstance(n, str)) or (
         isinstance(n, np.ndarray) and n.ndim > 0
     ):
@@ -55,9 +62,7 @@ def over_axes(
             raise ValueError(f"n is {shown(n)}, expected at most {LONGEST} entries")
     else:
         shape = [length(n, "n")]
-    *others, last = _checked_axes(axes, len(shape))
-    operators = [(axis, make(shape[axis])) for axis in others]
-    return along_axes(shape, [*operators, (last, (make_last or make)(shape[last]))])
+    return shape, _checked_axes(axes, len(shape))
 
 
 def _checked_axes(axes: Axes, ndim: int) -> list[int]:

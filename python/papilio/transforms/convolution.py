@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.fft
 import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
@@ -17,7 +16,7 @@ from .._util.dtypes import as_array, as_dtype, promoted
 from .._util.roots import roots_of_unity
 from ..operators import Composition, Pairs, no_inverse
 from .common import or_dense
-from .fourier import REAL, butterfly_dft, half_spectrum, sparse
+from .fourier import REAL, butterfly_dft, fast_length, half_spectrum, sparse
 
 
 def circulant(c: ArrayLike) -> Composition:
@@ -54,7 +53,7 @@ def circulant(c: ArrayLike) -> Composition:
     values = _vector(c, "c")
     wide = np.complex128 if values.dtype.kind == "c" else np.float64
     with np.errstate(over="ignore", invalid="ignore"):
-        spectrum = scipy.fft.fft(values.astype(wide))
+        spectrum = np.fft.fft(values.astype(wide))
     largest = np.abs(spectrum).max() / len(values)
     if not largest <= np.finfo(values.dtype).max:
         raise ValueError(
@@ -98,7 +97,7 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
     row = column.conj() if r is None else _vector(r, "r")
     m, n = len(column), len(row)
     dtype = np.result_type(column, row)
-    size = _fast_length(m + n - 1)
+    size = fast_length(m + n - 1)
     values = np.zeros(size, dtype)
     values[:m] = column
     if n > 1:
@@ -216,12 +215,6 @@ def _vector(values: ArrayLike, name: str) -> Any:
             f"{name} has {vector[wrong[0]]} at entry {wrong[0]}, expected finite numbers"
         )
     return vector
-
-
-def _fast_length(n: int) -> int:
-    """The next power of two, or three quarters of it: lengths that SIMD vectors divide."""
-    power = 1 << (n - 1).bit_length()
-    return power // 4 * 3 if n <= power // 4 * 3 and power >= 64 else power
 
 
 def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any], rounding: float = 0.0) -> Composition:
