@@ -64,7 +64,8 @@ class RealLinear(Operator):
     # ------------------------------------------------------------------ what it takes and gives
 
     def _domain(self) -> np.dtype[Any]:
-        return self.dtype if self.takes_complex else self.on_pairs.dtype
+        own: np.dtype[Any] = self.dtype if self.takes_complex else self.on_pairs.dtype
+        return own
 
     def _given(self, x: np.dtype[Any]) -> np.dtype[Any]:
         if x.kind == "c" and not self.takes_complex:

@@ -287,18 +287,18 @@ def _rdft(n: int, dtype: np.dtype[Any], norm: str | None) -> Composition:
 
 @kept
 def _real_dft(n: int, dtype: np.dtype[Any], norm: str | None) -> RealLinear:
-    forward, back = _pairs_of_halves(n, dtype, norm)
+    forward, back = pairs_of_halves(n, dtype, norm)
     return RealLinear(forward, False, back)
 
 
 @kept
 def _real_idft(n: int, dtype: np.dtype[Any], norm: str | None) -> RealLinear:
-    forward, back = _pairs_of_halves(n, dtype, norm)
+    forward, back = pairs_of_halves(n, dtype, norm)
     return RealLinear(back, True, forward)
 
 
-def _pairs_of_halves(
-    n: int, dtype: np.dtype[Any], norm: str | None
+def pairs_of_halves(
+    n: int, dtype: np.dtype[Any], norm: str | None = None
 ) -> tuple[Composition, Composition]:
     """`rdft` and `irdft` as real operators, whose complex vectors are pairs of real numbers.
 
