@@ -86,7 +86,7 @@ def _hadamard(n: int, dtype: np.dtype[Any], order: str, norm: str | None) -> But
     if odd not in (1, 3, 5, 7) or (odd > 1 and twos < 4):
         below, above = _nearest(n)
         raise ValueError(
-            f"n is {n}, expected a power of two, or 12, 20 or 28 times one: the nearest are {below} "
+            f"n is {n}, expected a power of two, or 12, 20 or 28 times one: nearest are {below} "
             f"and {above}"
         )
     if odd > 1 and order != "natural":
