@@ -210,7 +210,7 @@ class AssociatedLegendre:
         # (2 m - 1)!! / (2 m)!!, beyond by Gamma functions
         ratio = np.prod((2 * k - 1) / (2 * k))
         if m > _SHORT_PRODUCT:
-            ratio = _gamma_ratio(np.float64(m + 0.25)) / np.sqrt(np.pi)
+            ratio = _gamma_ratio(np.asarray(m + 0.25)) / np.sqrt(np.pi)
         scale = np.sqrt((m + 0.5) * ratio)
         mantissa, exponent = np.frexp(self.sine)
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -6,6 +6,7 @@ from ._base import Operator
 from ._butterfly import Butterfly, butterfly_of
 from ._combine import block_diag, hstack, vstack
 from ._composition import Composition, no_inverse
+from ._dims import shaped
 from ._files import load, replacing
 from ._kronecker import along_axes, kron
 from ._lowering import complex_rows, real_part
@@ -44,5 +45,6 @@ __all__ = [
     "plan",
     "real_part",
     "replacing",
+    "shaped",
     "vstack",
 ]

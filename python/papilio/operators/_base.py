@@ -214,16 +214,6 @@ class Operator(Products):
             F.apply(unit_columns(F.shape[1], start, stop, taken), out=dense[:, start:stop])
         return dense
 
-    def _unit_dtype(self) -> np.dtype[Any]:
-        """The dtype of the unit vectors whose products are the columns of the matrix."""
-        domain = self._domain()
-        if domain.kind == "c" and not self.clinear:
-            raise TypeError(
-                f"{self!r} is linear over the real numbers only: no matrix has its products with "
-                "complex vectors"
-            )
-        return domain
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> _Array:
         """The dense matrix, for NumPy's functions: ``numpy.asarray(F)`` is ``F.toarray()``."""
         if copy is False:

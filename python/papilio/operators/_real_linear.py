@@ -12,6 +12,7 @@ from .._util.checks import shown
 from ._base import Operator
 from ._compiled import Compiled
 from ._composition import Composition
+from ._dims import shaped_as
 from ._lowering import lower_on_pairs
 from ._parts import Sparse
 
@@ -102,7 +103,7 @@ class RealLinear(Operator):
     # ------------------------------------------------------------------ views
 
     def _adjoint(self) -> RealLinear:
-        return self._variant("H", self._make_adjoint)
+        return self._variant("H", lambda: shaped_as(self._make_adjoint(), self, swapped=True))
 
     def _make_adjoint(self) -> RealLinear:
         back = None if self.inverse is None else self.inverse.T

@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike
 
 from .._util.checks import positive_ints, shown
-from ..operators import Composition, Pairs, no_inverse
+from ..operators import Composition, Pairs, no_inverse, shaped
 from .common import Shape
 from .convolution import (
     array_of,
@@ -106,7 +106,7 @@ def block_toeplitz(t: ArrayLike, n: Shape) -> Composition:
     padded = np.zeros(sizes, values.dtype)
     padded[tuple(slice(whole) for whole in values.shape)] = values
     padded = np.roll(padded, [1 - size for size in inner], tuple(range(values.ndim)))
-    return inside(block_circulant(padded), (), sizes, outer, inner)
+    return shaped(inside(block_circulant(padded), (), sizes, outer, inner), outer, inner)
 
 
 def _diagonal_in_fourier_of_axes(
@@ -121,7 +121,8 @@ def _diagonal_in_fourier_of_axes(
     if dtype.kind == "c":
         transform = dft(shape, dtype)
         diagonal = scipy.sparse.diags_array(spectrum.ravel() / spectrum.size)
-        return Composition([transform.conj(), sparse(diagonal, dtype), transform], inverse)
+        parts = [transform.conj(), sparse(diagonal, dtype), transform]
+        return shaped(Composition(parts, inverse), shape, shape)
     *others, last = shape
     forward, back = pairs_of_halves(last, dtype)
     before, half = math.prod(others), last // 2 + 1
@@ -129,7 +130,7 @@ def _diagonal_in_fourier_of_axes(
         dft((*others, half), np.result_type(dtype, np.complex64), axes=range(len(others)))
     )
     pairs = as_pairs(scipy.sparse.diags_array(spectrum[..., :half].ravel() / before))
-    return Composition(
+    made = Composition(
         [
             *(repeated(part, before) for part in back.parts),
             along.T,
@@ -139,3 +140,4 @@ def _diagonal_in_fourier_of_axes(
         ],
         inverse,
     )
+    return shaped(made, shape, shape)

@@ -329,7 +329,8 @@ def inside(
 
     def leading(shape: Sequence[int]) -> Any:
         places = np.arange(math.prod(before) * math.prod(sizes)).reshape(*before, *sizes)
-        chosen = places[(..., *(slice(size) for size in shape))].ravel()
+        inner: Any = (..., *(slice(size) for size in shape))
+        chosen = places[inner].ravel()
         ones, starts = np.ones(len(chosen)), np.arange(len(chosen) + 1)
         return scipy.sparse.csr_array((ones, chosen, starts), shape=(len(chosen), places.size))
 
