@@ -74,6 +74,7 @@ __ua_domain__ = "numpy.scipy.fft"
 _Array = np.ndarray[Any, Any]
 _NORMS = ("backward", "ortho", "forward")
 _OTHER_AXES = {"rfft": "fft", "ihfft": "ifft", "irfft": "ifft", "hfft": "fft"}
+_CPUS = os.cpu_count() or 1
 _MOST_PLANS, _MOST_BYTES = 256, 1 << 28
 _READ = int, float, complex, list, tuple, np.generic, np.memmap
 
@@ -83,6 +84,8 @@ class _Plans:
 
     def __init__(self) -> None:
         self.kept: OrderedDict[Any, Any] = OrderedDict()
+        # Those of calls that need no look at their arguments, by what tells them apart.
+        self.plain: dict[Any, Any] = {}
         self.nbytes = 0
         self.lock = threading.Lock()
 
@@ -100,7 +103,24 @@ class _Plans:
                 self.nbytes > _MOST_BYTES and len(self.kept) > 1
             ):
                 self.nbytes -= self.kept.popitem(last=False)[1].nbytes
+                self.plain.clear()
         return made
+
+    def product(self, call: Any, x: Any, axis: Any) -> _Array | None:
+        """The product with a plain array, if the same call was made before; else None."""
+        if type(x) is not np.ndarray or type(axis) is not int:
+            return None
+        try:
+            F = self.plain[call, x.dtype, x.shape[axis]]
+        except (KeyError, IndexError, TypeError):
+            return None
+        product: _Array = F.apply(x, axis=-1 if axis == x.ndim - 1 else axis)
+        return product
+
+    def remember(self, call: Any, x: Any, axes: Sequence[int], F: Any) -> None:
+        """Let `product` know the operator of a call of one axis."""
+        if type(x) is np.ndarray and len(axes) == 1:
+            self.plain[call, x.dtype, x.shape[axes[0]]] = F
 
 
 _plans = _Plans()
@@ -178,8 +198,7 @@ def _sizes_and_axes(x: _Array, s: Any, axes: Any) -> tuple[list[int], list[int]]
 
 def _check_rest(norm: Any, workers: Any, plan: Any) -> str:
     """The norm; the others are right, or SciPy tells what is wrong."""
-    cpus = os.cpu_count() or 1
-    right = workers is None or (isinstance(workers, int) and workers and workers >= -cpus)
+    right = workers is None or (isinstance(workers, int) and workers and workers >= -_CPUS)
     named = "backward" if norm is None else norm
     if plan is not None or not right or not isinstance(named, str) or named not in _NORMS:
         raise _PassOn
@@ -229,13 +248,16 @@ def _complex(
 ) -> _Array:
     array = _array_of(x)
     sizes, chosen = _sizes_and_axes(array, s, axes)
-    norm, real = _check_rest(norm, workers, plan), _precision_of(array)
+    named, real = _check_rest(norm, workers, plan), _precision_of(array)
     value = _fitted(array, sizes, chosen)
     own = _is_ours(value, x, overwrite, "FD")
     dtype = np.result_type(real, np.complex64)
     for size, axis in zip(reversed(sizes), reversed(chosen), strict=True):
-        value = _along(_plans.get(kind, size, dtype, norm), value, axis, own)
+        F = _plans.get(kind, size, dtype, named)
+        value = _along(F, value, axis, own)
         own = True
+    if s is None:
+        _plans.remember((kind, norm), x, chosen, F)
     return value
 
 
@@ -244,15 +266,18 @@ def _from_real(
 ) -> _Array:
     array = _array_of(x)
     sizes, chosen = _sizes_and_axes(array, s, axes)
-    norm, real = _check_rest(norm, workers, plan), _precision_of(array)
+    named, real = _check_rest(norm, workers, plan), _precision_of(array)
     if array.dtype.kind == "c":
         raise _PassOn
     value = _fitted(array, sizes, chosen)
     (*others, last), (*lengths, size) = chosen, sizes
-    value = _along(_plans.get(kind, size, real, norm), value, last, False)
+    F = _plans.get(kind, size, real, named)
+    if s is None:
+        _plans.remember((kind, norm), x, chosen, F)
+    value = _along(F, value, last, False)
     dtype = np.result_type(real, np.complex64)
     for length, axis in zip(reversed(lengths), reversed(others), strict=True):
-        value = _along(_plans.get(_OTHER_AXES[kind], length, dtype, norm), value, axis, True)
+        value = _along(_plans.get(_OTHER_AXES[kind], length, dtype, named), value, axis, True)
     return value
 
 
@@ -261,16 +286,19 @@ def _to_real(
 ) -> _Array:
     array = _array_of(x)
     sizes, chosen = _sizes_and_axes(array, s, axes)
-    norm, real = _check_rest(norm, workers, plan), _precision_of(array)
+    named, real = _check_rest(norm, workers, plan), _precision_of(array)
     size = sizes[-1] if s is not None else 2 * (sizes[-1] - 1)
     if size < 1:
         raise _PassOn
     value = _fitted(array, [*sizes[:-1], size // 2 + 1], chosen)
     own, dtype = False, np.result_type(real, np.complex64)
     for length, axis in zip(sizes[:-1], chosen[:-1], strict=True):
-        value = _along(_plans.get(_OTHER_AXES[kind], length, dtype, norm), value, axis, own)
+        value = _along(_plans.get(_OTHER_AXES[kind], length, dtype, named), value, axis, own)
         own = True
-    return _along(_plans.get(kind, size, real, norm), value, chosen[-1], False)
+    F = _plans.get(kind, size, real, named)
+    if s is None:
+        _plans.remember((kind, norm), x, chosen, F)
+    return _along(F, value, chosen[-1], False)
 
 
 def _of_reals(
@@ -286,7 +314,8 @@ def _of_reals(
 ) -> _Array:
     array = _array_of(x)
     sizes, chosen = _sizes_and_axes(array, s, axes)
-    norm, real = _check_rest(norm, workers, None), _precision_of(array)
+    named, real = _check_rest(norm, workers, None), _precision_of(array)
+    call = kind, norm, type, orthogonalize
     number = type if isinstance(type, int) and 1 <= type <= 4 else 0
     # SciPy leaves orthogonalize out for complex arrays.
     if (
@@ -297,13 +326,15 @@ def _of_reals(
     ):
         raise _PassOn
     if kind.startswith("i"):
-        kind, norm, number = kind[1:], opposite(norm), {2: 3, 3: 2}.get(number, number)
+        kind, named, number = kind[1:], opposite(named), {2: 3, 3: 2}.get(number, number)
     value = _fitted(array, sizes, chosen)
     own = _is_ours(value, x, overwrite, "fdFD")
     for size, axis in zip(reversed(sizes), reversed(chosen), strict=True):
-        F = _plans.get(kind, size, real, norm, number, orthogonalize)
+        F = _plans.get(kind, size, real, named, number, orthogonalize)
         value = _along(F, value, axis, own)
         own = True
+    if s is None:
+        _plans.remember(call, x, chosen, F)
     return value
 
 
@@ -323,6 +354,10 @@ def _signatures(run: Callable[..., _Array], kind: str) -> tuple[Callable[..., An
         *,
         plan: Any = None,
     ) -> Any:
+        if n is None and workers is None and plan is None and not overwrite_x:
+            product = _plans.product((kind, norm), x, axis)
+            if product is not None:
+                return product
         sizes = None if n is None else (n,)
         return run(kind, x, sizes, (axis,), norm, overwrite_x, workers, plan)
 
@@ -364,6 +399,10 @@ def _signatures_of_reals(kind: str) -> tuple[Callable[..., Any], ...]:
         workers: Any = None,
         orthogonalize: Any = None,
     ) -> Any:
+        if n is None and workers is None and not overwrite_x:
+            product = _plans.product((kind, norm, type, orthogonalize), x, axis)
+            if product is not None:
+                return product
         sizes = None if n is None else (n,)
         return _of_reals(kind, x, type, sizes, (axis,), norm, overwrite_x, workers, orthogonalize)
 
