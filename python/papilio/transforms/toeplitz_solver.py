@@ -38,6 +38,13 @@ class ToeplitzSolution:
         "conjugate gradients", "normal equations" or "Levinson".
     iterations : int
         How many steps the iteration took; 0 for Levinson's recursion.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> found = pp.transforms.solve_toeplitz([2.0, 1.0], [3.0, 3.0])
+    >>> found.x.round(12), found.method, found.reached
+    (array([1., 1.]), 'Levinson', True)
     """
 
     x: _Array
