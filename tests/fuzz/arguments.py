@@ -384,7 +384,8 @@ FUNCTIONS: dict[str, Function] = {
         {"c": "r has|b has"},
     ),
     "czt": Function(
-        T.czt, given(n=5, m=4, w=1j, a=1.5, dtype="complex64"), {"n": "w and a have", "m": "w and a"}
+        T.czt, given(n=5, m=4, w=1j, a=1.5, dtype="complex64"),
+        {"n": "w and a have", "m": "w and a have"},
     ),
     "zoom_fft": Function(
         T.zoom_fft, given(n=5, fn=[0.1, 0.5], m=4, dtype="complex64", fs=2.0, endpoint=True)

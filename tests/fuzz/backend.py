@@ -92,7 +92,8 @@ class Backend(Case):
         return x.tolist() if self.layout == "list" else x
 
     def _arguments(self) -> dict[str, Any]:
-        given: dict[str, Any] = {"overwrite_x": self.overwrite}
+        # SciPy refuses to overwrite read-only arrays; papilio leaves them as they are.
+        given: dict[str, Any] = {"overwrite_x": self.overwrite and self.layout != "read-only"}
         if self.norm != "none":
             given["norm"] = self.norm
         if re.fullmatch("i?d[cs]tn?", self.function):

@@ -138,7 +138,7 @@ def _inner_product_wave(rows: _Array, columns: _Array) -> Callable[[Any, Any], _
 
 
 def _modes(modes: int | Sequence[int], dimensions: int) -> _Array:
-    if isinstance(modes, Sequence | np.ndarray) and np.ndim(modes):
+    if isinstance(modes, Sequence | np.ndarray) and getattr(modes, "ndim", 1):
         counts = [length(count, f"modes[{d}]") for d, count in enumerate(modes)]
     else:
         counts = [length(modes, "modes")]
