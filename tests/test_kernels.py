@@ -215,6 +215,7 @@ def test_a_single_entry_is_that_of_the_matrix(kernel):
         (lambda: kernels.nudft(2, X, 8, sign=0), ValueError, "sign is 0"),
         (lambda: kernels.nudft(2, [np.nan], 8), ValueError, "points has NaN"),
         (lambda: kernels.nudft(2, [1j], 8), TypeError, "points has dtype"),
+        (lambda: kernels.nudft(2, XX, [[1, 2], [3]]), TypeError, "modes"),
         (lambda: kernels.fio(8, 3), ValueError, "variant is 3"),
         (lambda: kernels.fio(0), ValueError, "n is 0"),
         (lambda: kernels.bessel(8, -1), ValueError, "order is -1"),

@@ -138,8 +138,10 @@ def _inner_product_wave(rows: _Array, columns: _Array) -> Callable[[Any, Any], _
 
 
 def _modes(modes: int | Sequence[int], dimensions: int) -> _Array:
-    if isinstance(modes, Sequence | np.ndarray) and getattr(modes, "ndim", 1):
-        counts = [length(count, f"modes[{d}]") for d, count in enumerate(modes)]
+    several = modes.ndim > 0 if isinstance(modes, np.ndarray) else isinstance(modes, Sequence)
+    given: Any = modes
+    if several:
+        counts = [length(count, f"modes[{d}]") for d, count in enumerate(given)]
     else:
         counts = [length(modes, "modes")]
     if len(counts) != dimensions:

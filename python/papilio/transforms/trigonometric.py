@@ -138,15 +138,21 @@ def _of_type(
     chosen, norm = as_dtype(dtype, REAL), norm_name(norm)
     weighted = norm == "ortho" if orthogonalize is None else flag(orthogonalize, "orthogonalize")
     transform: Composition = over_axes(
-        n, axes, lambda length: make(length, kind, chosen, norm, weighted, False)
+        n, axes, lambda length: make(length, kind, chosen, norm, False, weighted)
     )
     return transform
 
 
 @kept
 def _dct(
-    n: int, kind: int, dtype: np.dtype[Any], norm: str, weighted: bool, inverse: bool
+    n: int,
+    kind: int,
+    dtype: np.dtype[Any],
+    norm: str | None,
+    inverse: bool,
+    weighted: bool | None = None,  # pickles of 0.1 don't tell: for "ortho" only
 ) -> Composition:
+    weighted = norm == "ortho" if weighted is None else weighted
     if n == kind == 1:
         raise ValueError("n is 1, expected at least 2 for type 1")
     left, parts, right = {1: _cosines_1, 2: _cosines_2, 3: _cosines_3, 4: _cosines_4}[kind](
@@ -164,14 +170,20 @@ def _dct(
         elif kind == 3:
             columns[0] = 2**0.5
     rows *= scale_of(norm, size, inverse)
-    back = partial(_dct, n, _INVERSE_TYPE[kind], dtype, norm, weighted, not inverse)
+    back = partial(_dct, n, _INVERSE_TYPE[kind], dtype, norm, not inverse, weighted)
     return _weighted(rows, (left, parts, right), columns, dtype, back)
 
 
 @kept
 def _dst(
-    n: int, kind: int, dtype: np.dtype[Any], norm: str, weighted: bool, inverse: bool
+    n: int,
+    kind: int,
+    dtype: np.dtype[Any],
+    norm: str | None,
+    inverse: bool,
+    weighted: bool | None = None,  # pickles of 0.1 don't tell: for "ortho" only
 ) -> Composition:
+    weighted = norm == "ortho" if weighted is None else weighted
     size = 2 * (n + 1) if kind == 1 else 2 * n
     signs = scipy.sparse.diags_array((-1.0) ** np.arange(n))
     reversal = scipy.sparse.csr_array(
@@ -196,7 +208,7 @@ def _dst(
     elif weighted and kind == 3:
         columns[-1] = 2**0.5
     rows *= scale_of(norm, size, inverse)
-    back = partial(_dst, n, _INVERSE_TYPE[kind], dtype, norm, weighted, not inverse)
+    back = partial(_dst, n, _INVERSE_TYPE[kind], dtype, norm, not inverse, weighted)
     return _weighted(rows, (left, parts, right), columns, dtype, back)
 
 
