@@ -149,6 +149,8 @@ def test_pseudo_inverses_are_numpys():
     assert not T.circulant_pinv(np.zeros(4)).toarray().any()
     with pytest.raises(ValueError, match="singular"):
         T.circulant(c).inv()
+    with pytest.raises(ValueError, match="c has values of its spectrum whose reciprocals"):
+        T.circulant_pinv([1e-310, 0, 0])
     with pytest.raises(ValueError, match="rcond is 2"):
         T.circulant_pinv(c, 2)
 

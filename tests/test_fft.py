@@ -159,7 +159,7 @@ ACCEPTED = {
 def failures_of_scipys_tests(*arguments):
     """(names of the tests that failed, how many passed)."""
     here = pathlib.Path(__file__).parent
-    python = [str(pathlib.Path(pp.__file__).parents[1]), str(here), os.environ.get("PYTHONPATH")]
+    python = [str(here), os.environ.get("PYTHONPATH")]
     result = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "scipy_fft_plugin"),

@@ -113,7 +113,10 @@ def circulant_pinv(c: ArrayLike, rcond: float | None = None) -> Composition:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         inverse = np.where(counted, 1 / spectra, 0)
     if not np.abs(inverse).max() <= np.finfo(values.dtype).max:
-        raise ValueError(f"rcond is {least}, but reciprocals of values of the spectrum overflow")
+        raise ValueError(
+            "c has values of its spectrum whose reciprocals overflow, expected larger entries or an "
+            f"rcond above {least}"
+        )
     F = _diagonal_in_fourier(inverse, values.dtype, least)
     return or_dense(F)
 
