@@ -114,8 +114,8 @@ def circulant_pinv(c: ArrayLike, rcond: float | None = None) -> Composition:
         inverse = np.where(counted, 1 / spectra, 0)
     if not np.abs(inverse).max() <= np.finfo(values.dtype).max:
         raise ValueError(
-            "c has values of its spectrum whose reciprocals overflow, expected larger entries or an "
-            f"rcond above {least}"
+            "c has values of its spectrum whose reciprocals overflow, expected larger entries or "
+            f"an rcond above {least}"
         )
     F = _diagonal_in_fourier(inverse, values.dtype, least)
     return or_dense(F)

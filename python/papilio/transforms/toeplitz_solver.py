@@ -239,5 +239,10 @@ def _levinson(column: _Array, row: _Array, sides: _Array) -> _Array:
     wide = [array.astype(_WIDE[array.dtype.kind == "c"]) for array in (column, row, sides)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of SciPy's about batches
-        x: _Array = scipy.linalg.solve_toeplitz((wide[0], wide[1]), wide[2])
+        try:
+            x: _Array = scipy.linalg.solve_toeplitz((wide[0], wide[1]), wide[2])
+        except np.linalg.LinAlgError as error:
+            raise np.linalg.LinAlgError(
+                f"c and r make a matrix that Levinson's recursion can't solve: {error}"
+            ) from None
     return x
