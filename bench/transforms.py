@@ -1,6 +1,6 @@
 """Fast transforms against scipy.fft, ducc0, FFTW, MKL and fast Hadamard codes that are installed.
 
-    python bench/transforms.py [--quick] [--only dft|hadamard|others|accuracy] [--json PATH]
+    python bench/transforms.py [--quick] [--only dft|hadamard|others|accuracy|backend] [--json PATH]
 
 dft: complex transforms of batches of 256 in both layouts and of single vectors, powers of two and
     composite lengths.
@@ -9,6 +9,7 @@ others: one transform of each kind against the dense product, and scipy.fft's re
     both layouts.
 accuracy: the relative error against long double, beside scipy.fft's; that of long double itself
     against mpmath where that is installed.
+backend: functions of scipy.fft on papilio (papilio.fft), called as they are and by set_backend.
 
 Each line has the median time of papilio (into an array that is there; as "F @ x" with a new array
 for the result, as scipy.fft makes one; "in place" on one array), its ratio to scipy.fft (or for
@@ -34,7 +35,7 @@ from common import (
     write_json,
 )
 
-OURS = ("papilio", "F @ x", "in place")
+OURS = ("papilio", "F @ x", "in place", "with set_backend")
 
 
 def row(
@@ -199,6 +200,32 @@ def others(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
                     row(results, title, calls, ("scipy.fft",), 0.08)
 
 
+def backend(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
+    import scipy.fft
+
+    import papilio.fft
+
+    def through(function: Callable[..., Any], x: Any, **given: Any) -> Any:
+        with scipy.fft.set_backend(papilio.fft):
+            return function(x, **given)
+
+    for name in ("fft", "rfft", "dct", "fft2"):
+        peer, own = getattr(scipy.fft, name), getattr(papilio.fft, name)
+        for n in (64, 1024) if quick else (64, 1024, 16384, 2**18):
+            for batch in (1, 64):
+                shape = (64, n // 64) if name == "fft2" else (n,)
+                x = random((batch, *shape) if batch > 1 else shape, "float64")
+                if name in ("fft", "fft2"):
+                    x = x.astype(complex)
+                calls = {
+                    "papilio": lambda own=own, x=x: own(x),
+                    "with set_backend": lambda peer=peer, x=x: through(peer, x),
+                    "scipy.fft": lambda peer=peer, x=x: peer(x, workers=threads),
+                }
+                title = f"scipy.fft.{name}, {' x '.join(map(str, x.shape))}, {threads} thread(s)"
+                row(results, title, calls, ("scipy.fft",), 0.08)
+
+
 def accuracy(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
     import numpy as np
     import scipy.fft
@@ -252,6 +279,7 @@ def main() -> None:
     start_fair()
     parser = options(__doc__)
     sections = {"dft": dft, "hadamard": hadamard, "others": others, "accuracy": accuracy}
+    sections["backend"] = backend
     parser.add_argument("--only", choices=tuple(sections))
     arguments = parser.parse_args()
     import numpy as np

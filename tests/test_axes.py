@@ -183,3 +183,71 @@ def test_a_hadamard_stage_before_fourier_stages():
             x = random_array(rng, 32, dtype)
             for G, A in ((F, D), (F.T, D.T), (F.conj(), D.conj())):
                 assert np.abs(G @ x - A @ x).max() <= 1e-5 * np.abs(A @ x).max()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: T.dft((4, 6)),
+        lambda: T.dct((4, 6)),
+        lambda: T.rdft((4, 6)),
+        lambda: T.rdft((4, 6), adjoint="real"),
+        lambda: pp.kron(T.dct(4), T.hadamard(2)[:, [0]], T.dct(6)[:3]),
+        lambda: T.block_circulant(np.arange(24.0).reshape(4, 6)),
+        lambda: T.block_toeplitz(np.arange(40.0).reshape(5, 8), (4, 6)),
+    ],
+)
+def test_operators_of_arrays_take_and_give_arrays(make, tmp_path):
+    F = make()
+    rng = np.random.default_rng(0)
+    dims, dimsd = F.dims, F.dimsd
+    assert F.shape == (np.prod(dimsd), np.prod(dims))
+    X = rng.standard_normal(dims)
+    expected = (F @ X.ravel()).reshape(dimsd)
+    axes = tuple(range(len(dims)))
+    Y = F.apply(X, axes=axes)
+    assert Y.shape == dimsd
+    assert np.array_equal(Y, expected)
+    batch = np.stack([X, 2 * X], axis=0)
+    later = tuple(axis + 1 for axis in axes)
+    assert np.allclose(F.apply(batch, axes=later), np.stack([expected, 2 * expected]))
+    assert np.allclose(F.apply(np.moveaxis(batch, 0, -1), axes=axes)[..., 1], 2 * expected)
+    apart = np.moveaxis(batch, [1, 2], [2, 0])
+    if len(dims) == 2:
+        assert np.allclose(np.moveaxis(F.apply(apart, axes=(2, 0)), [2, 0], [1, 2])[0], expected)
+    out = np.empty(dimsd, expected.dtype)
+    assert F.apply(X, out=out, axes=axes) is out
+    assert np.array_equal(out, expected)
+    F.save(tmp_path / "F.npz")
+    for G in (2 * F, F + F, pickle.loads(pickle.dumps(F)), pp.load(tmp_path / "F.npz"), F.conj()):
+        assert (G.dims, G.dimsd) == (dims, dimsd)
+    for G in (F.T, F.H):
+        assert (G.dims, G.dimsd) == (dimsd, dims)
+    assert ((F.H @ F).dims, (F.H @ F).dimsd) == (dims, dims)
+    assert F.astype("complex64").dims == dims if F.dtype.kind == "c" else True
+
+
+def test_inverses_of_operators_of_arrays_are_ones_too():
+    for F in (T.dft((4, 6)), T.dct((4, 6)), T.rdft((4, 6), adjoint="real")):
+        assert (F.inv().dims, F.inv().dimsd) == (F.dimsd, F.dims)
+        X = np.random.default_rng(0).standard_normal((4, 6))
+        assert np.allclose(F.inv().apply(F.apply(X, axes=(0, 1)), axes=(0, 1)), X)
+    F = T.dct(8)
+    assert F.dims == F.dimsd == (8,)
+    assert np.array_equal(F.apply(np.ones((2, 8)), axes=1), F.apply(np.ones((2, 8)), axis=1))
+
+
+def test_axes_that_do_not_fit_are_named():
+    F, X = T.dft((4, 6)), np.ones((4, 6, 3))
+    for axes, message in (
+        ((0,), r"axes is \(0,\), expected 2 different ones.*\(4, 6\)"),
+        ((0, 0), "expected 2 different ones"),
+        ((0, 2), r"x has shape \(4, 6, 3\), expected lengths \(4, 6\) along axes \(0, 2\)"),
+        ((0, 3), "axes is 3, but x has 3 axes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            F.apply(X, axes=axes)
+    with pytest.raises(TypeError, match="out has dtype float64"):
+        F.apply(X, np.empty((4, 6, 3)), axes=(0, 1))
+    with pytest.raises(ValueError, match="out has shape"):
+        F.apply(X, np.empty((4, 6), complex), axes=(0, 1))

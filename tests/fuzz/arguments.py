@@ -375,6 +375,27 @@ FUNCTIONS: dict[str, Function] = {
         T.convolution, given(h=[1.0, 2], n=4, mode="same"),
         {"n": "h has", "h": "c has entries", "mode": "h has"},
     ),
+    "circulant_pinv": Function(T.circulant_pinv, given(c=[1.0, 2, 3], rcond=1e-9)),
+    "block_circulant": Function(T.block_circulant, given(c=np.eye(3))),
+    "block_toeplitz": Function(T.block_toeplitz, given(t=np.ones((3, 4)), n=(2, 2)), {"t": "n is"}),
+    "solve_toeplitz": Function(
+        T.solve_toeplitz,
+        given(c=[3.0, 1, 0], b=np.ones(3), r=[3.0, 1, 0], tol=1e-9, max_iterations=9),
+        {"c": "r has|b has"},
+    ),
+    "czt": Function(
+        T.czt, given(n=5, m=4, w=1j, a=1.5, dtype="complex64"),
+        {"n": "w and a have", "m": "w and a have"},
+    ),
+    "zoom_fft": Function(
+        T.zoom_fft, given(n=5, fn=[0.1, 0.5], m=4, dtype="complex64", fs=2.0, endpoint=True)
+    ),
+    "rdft": Function(T.rdft, given(n=8, dtype="float32", axes=None, norm=None, adjoint="real")),
+    "irdft": Function(T.irdft, given(n=8, dtype="float32", axes=None, norm=None)),
+    "apply axes": Function(
+        lambda x, axes: T.dft((2, 3)).apply(x, axes=axes), given(x=np.ones((2, 3, 2)), axes=(0, 1)),
+        {"axes": "x has"},
+    ),
     "shift": Function(T.shift, given(n=8, distance=0.5, dtype="float64")),
     "hadamard": Function(
         T.hadamard, given(n=8, dtype="float64", axes=None, order="dyadic", norm="ortho"),
@@ -382,7 +403,8 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "haar": Function(T.haar, given(n=8, dtype="float64", axes=None)),
     "dct": Function(
-        T.dct, given(n=8, type=3, dtype="float64", axes=None, norm="ortho"), {"type": "n is 1"}
+        T.dct, given(n=8, type=3, dtype="float64", axes=None, norm="ortho", orthogonalize=True),
+        {"type": "n is 1"},
     ),
     "dst": Function(T.dst, given(n=8, type=3, dtype="float64", axes=None, norm="ortho")),
     "legendre_to_chebyshev": Function(

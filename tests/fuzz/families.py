@@ -30,6 +30,7 @@ MODULES: tuple[str, ...] = (
     "accuracy",
     "arguments",
     "arrays",
+    "backend",
     "files",
     "supports_core",
     "networks",

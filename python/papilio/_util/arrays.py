@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import as_array, promoted
+from .dtypes import as_array
 
 _Array = np.ndarray[Any, Any]
 CHUNK_BYTES = 1 << 20  # of a batch that must be converted, at a time
@@ -25,7 +25,7 @@ def with_axes(x: Any) -> _Array:
 def result_of(
     shape: tuple[int, int], dtype: np.dtype[Any], x: _Array, out: _Array | None, axis: int
 ) -> _Array:
-    """`out`, checked, or a new array for the product of an operator of this shape with x."""
+    """`out`, checked, or a new array of this dtype for an operator's product with x."""
     rows, cols = shape
     if x.shape[axis] != cols:
         raise ValueError(
@@ -33,11 +33,10 @@ def result_of(
             f"the operator has shape {(rows, cols)}"
         )
     result_shape = (*x.shape[:axis], rows, *x.shape[axis + 1 :])
-    result_dtype = np.result_type(dtype, promoted(x.dtype, "x"))
     if out is None:
         columns_first = x.flags.f_contiguous and not x.flags.c_contiguous
-        return np.empty(result_shape, result_dtype, order="F" if columns_first else "C")
-    _check_out(out, x, result_shape, result_dtype)
+        return np.empty(result_shape, dtype, order="F" if columns_first else "C")
+    _check_out(out, x, result_shape, dtype)
     return out
 
 

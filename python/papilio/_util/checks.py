@@ -123,6 +123,16 @@ def real_number(value: Any, name: str) -> float:
     return number
 
 
+def complex_number(value: Any, name: str) -> complex:
+    """Return `value` as a finite complex number, or raise naming `name`."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, bool) or not isinstance(value, numbers.Complex):
+        raise TypeError(f"{name} is {shown(value)}, expected a number")
+    real, imag = (real_number(part, name) for part in (value.real, value.imag))
+    return complex(real, imag)
+
+
 def finite_number(value: Any, name: str, *, positive: bool = False) -> float:
     """Return `value` as a finite float of at least 0 (above 0 if `positive`), or raise."""
     number = real_number(value, name)

@@ -1,4 +1,4 @@
-"""Legendre polynomials of any degree, in constant time per value."""
+"""Legendre polynomials of any degree in constant time per value, functions of any order."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ _GRID = 2.0**26  # coarse parts of angles are multiples of 1 / _GRID: times degr
 _FAR = 25.0, 150.0, 1000.0, np.inf  # (degree + 1/2) sin(angle) where the expansion is used
 _NODES = 16  # of the integral: all frequencies up to 64
 _DIGITS = 2.0**-54
+_STRIDE, _TABLE = 64, 1 << 27  # degrees between the functions that are kept; bytes of these
+_SHORT_PRODUCT = 30  # factors; _gamma_ratio is exact from there on
+_EXPONENT = 1000  # binary digits that one step of an extended exponent stands for
 # 2 pi as a sum; the first part has 26 bits, so that its product with a coarse part is exact.
 _TURN = 2 * np.pi
 _TURN_HIGH = np.rint(_TURN * 2.0**23) / 2.0**23
@@ -140,3 +143,80 @@ def _integral(k: _Array, theta: _Array) -> _Array:
         total += modulus * np.cos(k * np.arctan2(c * sine, cosine))
     total /= _NODES
     return total
+
+
+class AssociatedLegendre:
+    """Normalized associated Legendre functions of one order, at given angles, of any degrees.
+
+    ``P_l = a_l (x P_{l-1} - b_l P_{l-2})`` from ``P_m``, upwards: stable. Near the poles P_m is far
+    below the smallest double, and grows: a value is ``p 2^(1000 e)``. Two neighbours are kept every
+    `_STRIDE` degrees (more, where that would be more than `_TABLE` bytes), so that an entry takes
+    at most so many steps.
+    """
+
+    def __init__(self, theta: _Array, order: int, degrees: int) -> None:
+        self.order, self.degrees = order, degrees
+        self.cosine, self.sine = np.cos(theta), np.sin(theta)
+        per_row = 20 * len(theta) * degrees
+        self.stride = max(_STRIDE, -(-per_row // _TABLE))
+        l = np.arange(order, order + degrees + self.stride + 1, dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            self.a = np.sqrt((2 * l - 1) * (2 * l + 1) / ((l - order) * (l + order)))
+        before = np.maximum(l - 1, order)
+        self.b = np.sqrt((before - order) * (before + order) / np.maximum(4 * before**2 - 1, 1))
+        self.tables: tuple[_Array, _Array, _Array] | None = None
+
+    def __call__(self, i: _Array, j: _Array) -> _Array:
+        """The values at angles i of degrees order + j."""
+        rows, columns = np.broadcast_arrays(i, j)
+        if self.tables is None:
+            self.tables = self._kept()
+        start, steps = np.divmod(columns, self.stride)
+        q, p, e = (table[start, rows] for table in self.tables)
+        x, first = self.cosine[rows], start * self.stride
+        for step in range(1, int(steps.max(initial=0)) + 1):
+            wanted = steps >= step
+            q_next, p_next, e_next = self._advanced(x, q, p, e, first + step)
+            q, p, e = (
+                np.where(wanted, new, old) for new, old in ((q_next, q), (p_next, p), (e_next, e))
+            )
+        values: _Array = np.ldexp(p, _EXPONENT * np.maximum(e, -3))  # 0 below
+        return values
+
+    def _advanced(
+        self, x: _Array, q: _Array, p: _Array, e: _Array, k: Any
+    ) -> tuple[_Array, _Array, _Array]:
+        q, p = p, self.a[k] * (x * p - self.b[k] * q)
+        large = np.abs(p) > 2.0 ** (_EXPONENT // 2)
+        if large.any():
+            less = np.where(large, 2.0**-_EXPONENT, 1.0)
+            q, p, e = q * less, p * less, e + large
+        return q, p, e
+
+    def _kept(self) -> tuple[_Array, _Array, _Array]:
+        q, (p, e) = np.zeros(len(self.cosine)), self._first()
+        tables = [(q, p, e)]
+        for k in range(1, self.degrees):
+            q, p, e = self._advanced(self.cosine, q, p, e, k)
+            if k % self.stride == 0:
+                tables.append((q, p, e))
+        q_table, p_table, e_table = (np.stack(rows) for rows in zip(*tables, strict=True))
+        return q_table, p_table, e_table
+
+    def _first(self) -> tuple[_Array, _Array]:
+        """``P_m = sqrt((2 m + 1)!! / (2 (2 m)!!)) sin^m`` with its exponent."""
+        m = self.order
+        k = np.arange(1.0, min(m, _SHORT_PRODUCT) + 1)
+        # (2 m - 1)!! / (2 m)!!, beyond by Gamma functions
+        ratio = np.prod((2 * k - 1) / (2 * k))
+        if m > _SHORT_PRODUCT:
+            ratio = _gamma_ratio(np.asarray(m + 0.25)) / np.sqrt(np.pi)
+        scale = np.sqrt((m + 0.5) * ratio)
+        mantissa, exponent = np.frexp(self.sine)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            power = m * np.log2(mantissa)
+            whole = np.floor(power)
+            total = m * exponent.astype(np.int64) + whole
+            e = np.where(mantissa > 0, -(-total // _EXPONENT), 0)
+            p = np.where(mantissa > 0, np.exp2(power - whole + (total - _EXPONENT * e)), 0.0)
+        return scale * p, np.minimum(e, 0).astype(np.int32)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from .._util.checks import finite_number, length, number_of, real_number, shown, whole_number
 from .._util.dtypes import as_array
-from .._util.legendre import Angles, legendre_polynomials
+from .._util.legendre import Angles, AssociatedLegendre, legendre_polynomials
 
 __all__ = [
     "Kernel",
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _Array = np.ndarray[Any, Any]
+_LARGEST_ORDER = 1 << 25  # of Legendre functions: whole numbers and their squares are exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +138,10 @@ def _inner_product_wave(rows: _Array, columns: _Array) -> Callable[[Any, Any], _
 
 
 def _modes(modes: int | Sequence[int], dimensions: int) -> _Array:
-    if isinstance(modes, Sequence | np.ndarray) and np.ndim(modes):
-        counts = [length(count, f"modes[{d}]") for d, count in enumerate(modes)]
+    several = modes.ndim > 0 if isinstance(modes, np.ndarray) else isinstance(modes, Sequence)
+    given: Any = modes
+    if several:
+        counts = [length(count, f"modes[{d}]") for d, count in enumerate(given)]
     else:
         counts = [length(modes, "modes")]
     if len(counts) != dimensions:
@@ -406,13 +409,15 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
     degrees : int
         How many.
     order : int, default 0
-        m, at most 80 (beyond, intermediate values overflow for some degrees).
+        m, from 0 on.
 
     Notes
     -----
     Order 0 takes the same time for any degree, and has an absolute error of a few 1e-15 before the
-    normalization, for the angles as they are (their rounding errors times l are in the values). For
-    other orders SciPy evaluates Gegenbauer polynomials by a recurrence: an entry takes O(l).
+    normalization, for the angles as they are (their rounding errors times l are in the values).
+    Other orders go by a recurrence over the degrees from functions that are kept every 64 degrees
+    (together at most about 128 MiB), with exponents beyond those of double precision where the
+    functions are that small: any order works.
 
     Examples
     --------
@@ -428,25 +433,16 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
         raise ValueError("theta must lie between 0 and pi")
     degrees = length(degrees, "degrees")
     m = whole_number(order, "order", 0)
-    if m > 80:
-        raise ValueError(f"order is {m}, expected a whole number from 0 to 80")
-    cosine, sine, turns = np.cos(angles), np.sin(angles) ** m, Angles.of(angles)
-    l = np.arange(m, m + degrees)
-    # P_l^m = (2m-1)!! sin^m C_{l-m}^{(m+1/2)}, and its norm by Gamma functions.
-    double_factorial = math.lgamma(2 * m + 1) - m * math.log(2) - math.lgamma(m + 1)
-    scale = np.exp(
-        0.5
-        * (np.log(l + 0.5) + scipy.special.gammaln(l - m + 1) - scipy.special.gammaln(l + m + 1))
-        + double_factorial
-    )
+    if m > _LARGEST_ORDER:
+        raise ValueError(f"order is {m}, expected at most {_LARGEST_ORDER}")
+    if m:
+        entries: Callable[[Any, Any], _Array] = AssociatedLegendre(angles, m, degrees)
+    else:
+        turns, scale = Angles.of(angles), np.sqrt(np.arange(degrees) + 0.5)
 
-    def entries(i: Any, j: Any) -> _Array:
-        if m == 0:
-            polynomial = legendre_polynomials(j, turns[i])
-        else:
-            polynomial = scipy.special.eval_gegenbauer(j, m + 0.5, cosine[i])
-        values: _Array = scale[j] * sine[i] * polynomial
-        return values
+        def entries(i: Any, j: Any) -> _Array:
+            values: _Array = scale[j] * legendre_polynomials(j, turns[i])
+            return values
 
     return _kernel(f"legendre order {m}", (len(angles), degrees), entries, angles, None, real=True)
 

@@ -6,12 +6,14 @@ from ._base import Operator
 from ._butterfly import Butterfly, butterfly_of
 from ._combine import block_diag, hstack, vstack
 from ._composition import Composition, no_inverse
+from ._dims import shaped
 from ._files import load, replacing
 from ._kronecker import along_axes, kron
 from ._lowering import complex_rows, real_part
 from ._parts import Pairs, Part, Sparse
 from ._plan import Candidate, Plan
 from ._planning import plan
+from ._real_linear import RealLinear
 from ._report import Report
 from ._section import Section
 from ._simplify import FactorChange, Simplification
@@ -26,6 +28,7 @@ __all__ = [
     "Pairs",
     "Part",
     "Plan",
+    "RealLinear",
     "Report",
     "Section",
     "Simplification",
@@ -42,5 +45,6 @@ __all__ = [
     "plan",
     "real_part",
     "replacing",
+    "shaped",
     "vstack",
 ]

@@ -22,6 +22,7 @@ class AlongAxis(Operator):
 
     def __init__(self, operator: Operator, before: int, after: int) -> None:
         self.operator, self.before, self.after = operator, before, after
+        self.clinear = operator.clinear
         rows, cols = operator.shape
         size = before * after
         self._set_up(operator.dtype, (size * rows, size * cols))
@@ -45,6 +46,12 @@ class AlongAxis(Operator):
 
     def lower(self, steps: Any, is_complex: bool, copies: int) -> bool:
         raise AssertionError("an operator along an axis is never lowered")
+
+    def _domain(self) -> np.dtype[Any]:
+        return self.operator._domain()
+
+    def _given(self, x: np.dtype[Any]) -> np.dtype[Any]:
+        return self.operator._given(x)
 
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
         before, after = x.shape[:axis], x.shape[axis + 1 :]

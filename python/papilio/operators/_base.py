@@ -208,9 +208,10 @@ class Operator(Products):
                [ 1., -1.]])
         """
         F = self if dtype is None else self.astype(dtype)
-        dense = np.empty(F.shape, F.dtype)
+        taken = F._unit_dtype()
+        dense = np.empty(F.shape, F._given(taken))
         for start, stop in column_ranges(F.shape, F.dtype.itemsize):
-            F.apply(unit_columns(F.shape[1], start, stop, F.dtype), out=dense[:, start:stop])
+            F.apply(unit_columns(F.shape[1], start, stop, taken), out=dense[:, start:stop])
         return dense
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> _Array:
@@ -255,6 +256,8 @@ class Operator(Products):
     def dottest(self, *, batch: int = 1, seed: Any = 0) -> float:
         """Return how far products from both sides differ: ``<F x, y>`` from ``<x, F.H y>``.
 
+        Of what is linear over the real numbers only, the real parts of these are compared.
+
         Parameters
         ----------
         batch : int, default 1
@@ -275,19 +278,17 @@ class Operator(Products):
         """
         batch = length(batch, "batch")
         rng = generator(seed)
-        x, y = (self._noise(rng, size, batch) for size in self.shape[::-1])
-        product, back = self.apply(x), self._adjoint().apply(y)
-        wide = np.result_type(product.dtype, np.float64)
+        x = _noise(rng, (self.shape[1], batch), self._domain())
+        product = self.apply(x)
+        y = _noise(rng, product.shape, product.dtype)
+        back = self._adjoint().apply(y)
+        wide = np.result_type(product.dtype, back.dtype, np.float64)
         left = np.einsum("ij,ij->j", y.conj(), product, dtype=wide)
         right = np.einsum("ij,ij->j", back.conj(), x, dtype=wide)
+        if not self.clinear:
+            left, right = left.real, right.real
         size = np.linalg.norm(product, axis=0) * np.linalg.norm(y, axis=0)
         return float((np.abs(left - right) / np.where(size > 0, size, 1)).max())
-
-    def _noise(self, rng: np.random.Generator, size: int, batch: int) -> _Array:
-        noise = rng.standard_normal((size, batch))
-        if self.dtype.kind == "c":
-            noise = noise + 1j * rng.standard_normal((size, batch))
-        return noise.astype(self.dtype)
 
     # ------------------------------------------------------------------ files and copies
 
@@ -332,6 +333,13 @@ class Operator(Products):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> _Array:
+    noise = rng.standard_normal(shape)
+    if dtype.kind == "c":
+        noise = noise + 1j * rng.standard_normal(shape)
+    return noise.astype(dtype)
 
 
 def checked_operator(F: Any, name: str = "F") -> Operator:

@@ -39,6 +39,7 @@ class Blocks(Operator):
             self._is_first.append(not written[rows].any())
             written[rows] = True
         self._empty = bool((~written).any())
+        self.clinear = all(operator.clinear for _, _, operator in self.terms)
         self._set_up(dtype, shape)
 
     @property
@@ -52,6 +53,15 @@ class Blocks(Operator):
     def work(self) -> float:
         """About how many real multiply-adds a product takes."""
         return float(sum(operator.work() for _, _, operator in self.terms))
+
+    def _domain(self) -> np.dtype[Any]:
+        """Real if a term takes nothing else."""
+        domains = [F._domain() for _, _, F in self.terms if not F.clinear]
+        return min(domains, key=lambda dtype: dtype.kind == "c", default=self.dtype)
+
+    def _given(self, x: np.dtype[Any]) -> np.dtype[Any]:
+        real = self.dtype.char.lower()
+        return np.result_type(real, *(operator._given(x) for _, _, operator in self.terms))
 
     def inv(self) -> Operator:
         row = column = 0

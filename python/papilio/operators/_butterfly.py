@@ -14,6 +14,7 @@ from .._chains.architecture import Architecture
 from .._chains.factors import Factors
 from ._chain_operator import ChainOperator
 from ._compiled import Compiled
+from ._dims import shaped_as
 from ._simplify import Simplification
 
 _Array = np.ndarray[Any, Any]
@@ -254,7 +255,9 @@ class Butterfly(ChainOperator):
         inverse = Factors(
             own.architecture, tuple(values), own.row_permutation, own.column_permutation
         )
-        return self._made(_Shared.of(inverse), self._side ^ 1)
+        made = self._made(_Shared.of(inverse), self._side ^ 1)
+        shaped_as(made, self, swapped=True)
+        return made
 
     def _state(self) -> tuple[Any, ...]:
         own = self._data.factors

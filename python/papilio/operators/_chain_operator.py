@@ -10,6 +10,7 @@ from .._chains.factors import Factors
 from .._util.checks import whole_number
 from .._util.dtypes import as_array, is_scalar, promoted
 from ._base import Operator
+from ._dims import shaped_as
 from ._report import Report
 from ._rounding import frobenius_norm, orthonormalized, round_ranks
 from ._simplify import Simplification, simplify
@@ -39,10 +40,10 @@ class ChainOperator(Operator):
         """
         if isinstance(other, ChainOperator) and self.shape == other.shape:
             own, others = self.factors, other.factors
-            if own.has_radices_of(others):
-                return self._of_factors(own + others)
-            if own.T.has_radices_of(others.T):
-                return self._of_factors((own.T + others.T).T)
+            alike = own.has_radices_of(others)
+            if alike or own.T.has_radices_of(others.T):
+                total = self._of_factors(own + others if alike else (own.T + others.T).T)
+                return shaped_as(total, self) if self.dims == other.dims else total
         return super().__add__(other)
 
     def __mul__(self, other: Any) -> Any:
@@ -57,9 +58,8 @@ class ChainOperator(Operator):
         own = self.factors
         first, *rest = (array.astype(dtype) for array in own.values)
         values = ((first * number).astype(dtype), *rest)
-        return self._of_factors(
-            Factors(own.architecture, values, own.row_permutation, own.column_permutation)
-        )
+        scaled = Factors(own.architecture, values, own.row_permutation, own.column_permutation)
+        return shaped_as(self._of_factors(scaled), self)
 
     def simplify(self, tol: float | None = None) -> Self:
         """Return the operator with factors that are tied and structured again.
@@ -103,7 +103,7 @@ class ChainOperator(Operator):
         (6144, 192)
         """
         factors, simplification = simplify(self.factors, tol)
-        return self._of_factors(factors, simplification=simplification)
+        return shaped_as(self._of_factors(factors, simplification=simplification), self)
 
     def round(self, tol: float | None = None, *, max_rank: int | None = None) -> Self:
         """Return a butterfly with the same radices and the smallest ranks that tol allows.
@@ -147,7 +147,7 @@ class ChainOperator(Operator):
         (1, 1, 1)
         """
         factors, report = round_ranks(self.factors, tol, max_rank)
-        return self._of_factors(factors, report)
+        return shaped_as(self._of_factors(factors, report), self)
 
     def orthonormalize(self, centre: int = 0) -> Self:
         """Return the same matrix with orthonormal factors around factor number `centre`.
@@ -178,7 +178,8 @@ class ChainOperator(Operator):
         >>> round(float(np.linalg.norm(F.factors[1])), 12)
         16.0
         """
-        return self._of_factors(orthonormalized(self.factors, whole_number(centre, "centre")))
+        factors = orthonormalized(self.factors, whole_number(centre, "centre"))
+        return shaped_as(self._of_factors(factors), self)
 
     def norm(self, ord: Any = "fro") -> float:
         """Return a norm of the matrix; see `Operator.norm`.

@@ -17,6 +17,7 @@ from ._as_part import as_operator
 from ._base import Family, Operator
 from ._blocks import Blocks
 from ._composition import Composition
+from ._dims import shaped, shaped_as
 from ._files import save
 from ._parts import Pairs, Sparse
 from ._planning import plan_of
@@ -31,7 +32,10 @@ def product(left: Any, right: Any) -> Composition:
             f"shapes {left.shape} and {right.shape} don't fit: columns and rows differ"
         )
     F, G = as_operator(left, "left"), as_operator(right, "right")
-    return Composition([F, G], partial(_inverse_product, F, G))
+    made = Composition([F, G], partial(_inverse_product, F, G))
+    if (F._dims or G._dims) and (F.dims == G.dimsd or 1 in (len(F.dims), len(G.dimsd))):
+        shaped(made, F.dimsd, G.dims)
+    return made
 
 
 def _inverse_product(F: Operator, G: Operator) -> Any:
@@ -48,7 +52,8 @@ def total(left: Any, right: Any) -> Any:
     F, G = as_operator(left, "left"), as_operator(right, "right")
     if F.shape != G.shape:
         raise ValueError(f"shapes {F.shape} and {G.shape} differ")
-    return Blocks([*_terms(F), *_terms(G)], F.shape)
+    made = Blocks([*_terms(F), *_terms(G)], F.shape)
+    return shaped_as(made, F) if (F.dims, F.dimsd) == (G.dims, G.dimsd) else made
 
 
 def _has_two_axes(value: Any) -> bool:
@@ -67,7 +72,7 @@ def scaled(F: Operator, number: Any) -> Composition:
     promoted(dtype, "other")
     one = np.ones(F.shape[0], dtype if value.dtype.kind == "c" else dtype.char.lower())
     diagonal = Sparse(scipy.sparse.diags_array((one * number).astype(one.dtype), format="csr"))
-    return Composition([diagonal, F], partial(_inverse_scaled, F, number))
+    return shaped_as(Composition([diagonal, F], partial(_inverse_scaled, F, number)), F)
 
 
 def _inverse_scaled(F: Operator, number: Any) -> Any:
@@ -106,12 +111,15 @@ def selected(F: Operator, key: Any) -> Any:
     wanted = [_places(k, size) for k, size in zip(keys, F.shape, strict=True)]
     rows, columns = wanted
     if isinstance(columns, int):
-        unit = np.zeros(F.shape[1], F.dtype)
+        unit = np.zeros(F.shape[1], F._unit_dtype())
         unit[columns] = 1
         column = F @ unit
         return column if rows is None else column[rows]
+    if isinstance(rows, int) and not F.clinear:  # whose transpose is none of the matrix
+        row = Composition([Sparse(_selection([rows], F.shape[0], F.dtype.char.lower())), F])
+        return row.toarray()[0] if columns is None else row.toarray()[0, columns]
     if isinstance(rows, int):
-        unit = np.zeros(F.shape[0], F.dtype)
+        unit = np.zeros(F.shape[0], F._unit_dtype())
         unit[rows] = 1
         row = F.T @ unit
         return row if columns is None else row[columns]

@@ -105,6 +105,7 @@ class Composition(Operator):
         self._parts = tuple(_in_precision(part, real) for part in made)
         self._inverse = inverse
         self._runs = ()
+        self.clinear = all(_is_clinear(part) for part in self._parts)
         self._set_up(dtype, (made[0].shape[0], made[-1].shape[1]))
 
     @property
@@ -142,6 +143,20 @@ class Composition(Operator):
             raise ValueError(f"{self!r} has no exact inverse: {error}") from None
 
     # ------------------------------------------------------------------ products
+
+    def _domain(self) -> np.dtype[Any]:
+        operators: Any = [part for part in self._parts if not _is_clinear(part)]
+        domain: np.dtype[Any] = operators[-1]._domain() if operators else self.dtype
+        return domain
+
+    def _given(self, x: np.dtype[Any]) -> np.dtype[Any]:
+        if self.clinear:
+            return super()._given(x)
+        given: np.dtype[Any] = np.result_type(x, self.dtype.char.lower())
+        part: Any
+        for part in reversed(self._parts):
+            given = np.result_type(part.dtype, given) if _is_clinear(part) else part._given(given)
+        return given
 
     def _compiled_runs(self) -> tuple[Any, ...]:
         """Runs of the parts that the core knows, between parts that multiply by themselves."""
@@ -234,6 +249,10 @@ class Composition(Operator):
             f"<Composition {rows}x{cols} {self.dtype}: {len(self._parts) - sparse} butterflies, "
             f"{sparse} sparse matrices>"
         )
+
+
+def _is_clinear(part: Any) -> bool:
+    return bool(getattr(part, "clinear", True))
 
 
 def _in_precision(part: Any, real: np.dtype[Any]) -> Any:

@@ -24,8 +24,10 @@ from ._base import Operator
 from ._blocks import Blocks
 from ._butterfly import Butterfly
 from ._composition import Composition, no_inverse
+from ._dims import restored_shapes
 from ._parts import Pairs, Sparse
 from ._pickling import fingerprint
+from ._real_linear import RealLinear
 from ._section import Section
 
 _Array = np.ndarray[Any, Any]
@@ -33,6 +35,7 @@ _KINDS: dict[str, Any] = {
     "AlongAxis": AlongAxis,
     "Blocks": Blocks,
     "Pairs": Pairs,
+    "RealLinear": RealLinear,
     "Section": Section,
     "Sparse": Sparse,
 }
@@ -43,7 +46,8 @@ _MOST_FACTORS = 10_000
 
 def save(F: Operator, path: str | os.PathLike[str]) -> None:
     """Write an operator to `path`; see `Operator.save`."""
-    members = _butterfly_members(F) if isinstance(F, Butterfly) else _tree_members(F)
+    plain = isinstance(F, Butterfly) and F._dims is None
+    members = _butterfly_members(F) if plain else _tree_members(F)
     with replacing(path) as file:
         np.savez(file, **members)
 
@@ -68,7 +72,10 @@ def _butterfly_members(F: Butterfly) -> dict[str, Any]:
 def _tree_members(F: Operator) -> dict[str, Any]:
     """An operator that is made of others: a tree in JSON, and the arrays that it names."""
     arrays: list[_Array] = []
-    text = json.dumps(_encoded(F, arrays), separators=(",", ":")).encode()
+    tree = _encoded(F, arrays)
+    if F._dims is not None:
+        tree = {"shapes": [list(shape) for shape in F._dims], "operator": tree}
+    text = json.dumps(tree, separators=(",", ":")).encode()
     members = {f"array_{n}": array for n, array in enumerate(arrays)}
     members["tree"] = np.frombuffer(text, np.uint8)
     members["papilio"] = np.array([_TREE_VERSION, 0, 0], np.int64)
@@ -270,10 +277,14 @@ def _read_tree(names: Any, member: Callable[[str, Any], _Array]) -> Operator:
     digest = member("digest", lambda shape: shape == (1,))
     if digest.tolist() != [fingerprint((text, *arrays.values()))]:
         raise ValueError("its members don't belong together: the digest is wrong")
-    F = _decoded(json.loads(text), arrays)
+    tree, shapes = json.loads(text), None
+    if isinstance(tree, dict) and set(tree) == {"shapes", "operator"}:
+        tree, shapes = tree["operator"], tree["shapes"]
+    F = _decoded(tree, arrays)
     if not isinstance(F, Operator):
         raise ValueError("its tree isn't that of an operator")
-    return F
+    made: Operator = F if shapes is None else restored_shapes(F, *shapes)
+    return made
 
 
 def _read_array(

@@ -17,6 +17,7 @@ from ._as_part import as_operator
 from ._base import Operator
 from ._butterfly import Butterfly, butterfly_of
 from ._composition import Composition
+from ._dims import shaped
 
 _Array = np.ndarray[Any, Any]
 
@@ -76,10 +77,14 @@ def along_axes(shape: Sequence[int], operators: Sequence[tuple[int, Operator]]) 
         sizes[axis] = F.shape[0]
     parts.reverse()
     butterflies = [(axis, F) for axis, F in operators if isinstance(F, Butterfly)]
+    made: Operator
     if len(butterflies) == len(operators):
-        return _butterfly(shape, sizes, butterflies, parts)
-    square = all(F.shape[0] == F.shape[1] for _, F in operators)
-    return Composition(parts, partial(_inverse, shape, operators) if square else None)
+        made = _butterfly(shape, sizes, butterflies, parts)
+    else:
+        # Inverses of what isn't square are known for real-linear transforms.
+        square = all(F.shape[0] == F.shape[1] or not F.clinear for _, F in operators)
+        made = Composition(parts, partial(_inverse, sizes, operators) if square else None)
+    return shaped(made, sizes, shape)
 
 
 def _inverse(shape: Sequence[int], operators: Sequence[tuple[int, Operator]]) -> Operator:

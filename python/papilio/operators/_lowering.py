@@ -21,19 +21,35 @@ def lower(parts: Sequence[Any], dtype: np.dtype[Any]) -> Compiled:
     vectors are pairs (real part, imaginary part) to them. Real parts to the right of the first
     complex one take real vectors, if that one can.
     """
-    complex_dtype = np.result_type(dtype, np.complex64)
     steps = Steps()
     takes_complex = is_complex = _takes_complex(parts)
     for part in reversed(parts):
         is_complex = part.lower(steps, is_complex, 1)
+    return _compiled(steps, dtype, takes_complex, is_complex, parts[0].shape[0])
+
+
+def lower_on_pairs(parts: Sequence[Any], dtype: np.dtype[Any], takes_complex: bool) -> Compiled:
+    """Compile a product of real parts whose input (or else output) is pairs: complex vectors."""
+    steps = Steps()
+    for part in reversed(parts):
+        part.lower(steps, False, 1)
+    rows = parts[0].shape[0]
+    return _compiled(
+        steps, dtype, takes_complex, not takes_complex, rows if takes_complex else rows // 2
+    )
+
+
+def _compiled(
+    steps: Steps, dtype: np.dtype[Any], takes_complex: bool, gives_complex: bool, rows: int
+) -> Compiled:
     compiled = _core.Composition(
         dtype,
         takes_complex,
-        is_complex,
+        gives_complex,
         [_arrays(step, dtype) if scipy.sparse.issparse(step) else step for step in steps.made],
     )
-    dtypes = dtype, complex_dtype
-    return Compiled(compiled, 0, parts[0].shape[0], dtypes[takes_complex], dtypes[is_complex])
+    dtypes = dtype, np.result_type(dtype, np.complex64)
+    return Compiled(compiled, 0, rows, dtypes[takes_complex], dtypes[gives_complex])
 
 
 def _takes_complex(parts: Sequence[Any]) -> bool:

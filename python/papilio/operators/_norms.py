@@ -24,16 +24,21 @@ def norm(F: Any, ord: Any) -> float:
     if isinstance(ord, int | float | np.integer | np.floating):
         if ord == 1:
             return max(float(np.abs(columns).sum(axis=0).max()) for columns in _columns(F))
-        if ord == np.inf:
+        if ord == np.inf and F.clinear:
             return norm(F.T, 1)
-        if ord == 2:
+        if ord == 2 and F.clinear:
             return _spectral_norm(F)
+        if ord in (2, np.inf):
+            raise TypeError(
+                f"ord is {shown(ord)}, but {F!r} is linear over the real numbers only: expected "
+                "'fro' or 1"
+            )
     raise ValueError(f"ord is {shown(ord)}, expected 'fro', 1, 2 or inf")
 
 
 def _columns(F: Any) -> Iterator[_Array]:
     for start, stop in column_ranges(F.shape, F.dtype.itemsize):
-        yield F.apply(unit_columns(F.shape[1], start, stop, F.dtype))
+        yield F.apply(unit_columns(F.shape[1], start, stop, F._unit_dtype()))
 
 
 def _spectral_norm(F: Any) -> float:

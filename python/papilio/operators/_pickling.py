@@ -12,6 +12,7 @@ import numpy as np
 from .._chains.architecture import Architecture
 from .._chains.pattern import Pattern
 from .._util.arrays import owned
+from ._dims import restored_shapes
 
 # What is the same if it is written the same.
 _WRITTEN = (
@@ -22,7 +23,14 @@ _WRITTEN = (
 def reduced(operator: Any) -> tuple[Any, ...]:
     """What ``__reduce__`` returns: the operator's `_state`, which has a checksum."""
     state = operator._state()
-    return restored, (type(operator), fingerprint((type(operator), *state)), *state)
+    made = restored, (type(operator), fingerprint((type(operator), *state)), *state)
+    shapes = getattr(operator, "_dims", None)
+    return made if shapes is None else (restored_with_shapes, (*shapes, *made))
+
+
+def restored_with_shapes(dimsd: Any, dims: Any, restore: Any, arguments: Any) -> Any:
+    """An operator of arrays."""
+    return restored_shapes(restore(*arguments), dimsd, dims)
 
 
 def restored(kind: Any, checksum: Any, *state: Any) -> Any:

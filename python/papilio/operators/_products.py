@@ -11,7 +11,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from .._util.arrays import result_of, with_axes
 from .._util.checks import axis_number
-from .._util.dtypes import as_array, converted, is_scalar
+from .._util.dtypes import as_array, converted, is_scalar, promoted
+from ._dims import Dims, apply_along, shaped_as
 
 _Array = np.ndarray[Any, Any]
 
@@ -24,7 +25,30 @@ class Products(LinearOperator):  # type: ignore[misc]
     first and the last axis at once and return None for what they leave to Python.
     """
 
+    clinear = True  # linear over the complex numbers, in PyLops' word; else over the real ones only
+    _dims: tuple[Dims, Dims] | None = None  # the shapes of arrays that are held as vectors
     _variants: dict[Any, Any]  # transposes and other precisions, once they are made
+
+    def _given(self, x: np.dtype[Any]) -> np.dtype[Any]:
+        """The dtype of the product with an x of a supported dtype."""
+        given: np.dtype[Any] = np.result_type(self.dtype, x)
+        return given
+
+    def _domain(self) -> np.dtype[Any]:
+        """The dtype of the vectors that it takes; real vectors count as complex ones, too, but
+        for operators that are linear over the real numbers only."""
+        own: np.dtype[Any] = self.dtype
+        return own
+
+    def _unit_dtype(self) -> np.dtype[Any]:
+        """The dtype of the unit vectors whose products are the columns of the matrix."""
+        domain = self._domain()
+        if domain.kind == "c" and not self.clinear:
+            raise TypeError(
+                f"{self!r} is linear over the real numbers only: no matrix has its products with "
+                "complex vectors"
+            )
+        return domain
 
     def _plain(self, x: Any) -> _Array | None:
         """F x for a plain vector or vectors along the first axis; None for what isn't plain."""
@@ -61,9 +85,32 @@ class Products(LinearOperator):  # type: ignore[misc]
     def _make_astype(self, dtype: np.dtype[Any]) -> Self:
         raise NotImplementedError
 
+    @property
+    def dims(self) -> Dims:
+        """The shape of the arrays that are multiplied, held as vectors in C order.
+
+        Transforms over several axes, Kronecker products, block circulant and block Toeplitz
+        matrices have several lengths here; for others it is ``(shape[1],)``.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> F = pp.transforms.rdft((4, 6))
+        >>> F.dims, F.dimsd, F.shape
+        ((4, 6), (4, 4), (16, 24))
+        """
+        return (self.shape[1],) if self._dims is None else self._dims[1]
+
+    @property
+    def dimsd(self) -> Dims:
+        """The shape of the arrays that products give; see `dims`."""
+        return (self.shape[0],) if self._dims is None else self._dims[0]
+
     # ------------------------------------------------------------------ products with arrays
 
-    def apply(self, x: ArrayLike, out: _Array | None = None, axis: int = 0) -> _Array:
+    def apply(
+        self, x: ArrayLike, out: _Array | None = None, axis: int = 0, *, axes: Any = None
+    ) -> _Array:
         """Multiply every vector along an axis of x.
 
         Parameters
@@ -78,6 +125,10 @@ class Products(LinearOperator):  # type: ignore[misc]
             cache (or one vector) is copied at a time.
         axis : int, default 0
             The axis along which the vectors lie.
+        axes : int or sequence of int, optional
+            In place of `axis`: the axes of x, as many as `dims` has, along which arrays of that
+            shape lie. The result has `dimsd` there (or all of it at the first of them, where the
+            numbers of axes differ). Where the axes aren't side by side in x, x is copied.
 
         Returns
         -------
@@ -103,7 +154,12 @@ class Products(LinearOperator):  # type: ignore[misc]
         array([4., 0., 0., 0.])
         >>> F.apply(x, out=x, axis=1) is x
         True
+        >>> X = np.ones((3, 4, 6))
+        >>> pp.transforms.dft((4, 6)).apply(X, axes=(1, 2)).shape
+        (3, 4, 6)
         """
+        if axes is not None:
+            return apply_along(self, x, out, axes)
         if out is None:
             if type(axis) is int and axis in (0, -1):
                 product = self._plain_rows(x) if axis else self._plain(x)
@@ -113,7 +169,8 @@ class Products(LinearOperator):  # type: ignore[misc]
             return out
         array = as_array(x, "x")
         axis = axis_number(axis, array.ndim)
-        result = result_of(self.shape, self.dtype, array, out, axis)
+        given = self._given(promoted(array.dtype, "x"))
+        result = result_of(self.shape, given, array, out, axis)
         if result.size:
             real = result.real.dtype
             F = self if real == self.dtype.char.lower() else self._in_precision(real)
@@ -124,7 +181,7 @@ class Products(LinearOperator):  # type: ignore[misc]
         """The operator in another precision, made once."""
         if real not in self._variants:
             wanted = np.result_type(real, np.complex64) if self.dtype.kind == "c" else real
-            self._variants[real] = self._make_astype(wanted)
+            self._variants[real] = shaped_as(self._make_astype(wanted), self)
         variant: Self = self._variants[real]
         return variant
 
@@ -193,7 +250,7 @@ class Products(LinearOperator):  # type: ignore[misc]
         return variant
 
     def _transpose(self) -> Self:
-        return self._variant("T", self._make_transpose)
+        return self._variant("T", lambda: shaped_as(self._make_transpose(), self, swapped=True))
 
     def _adjoint(self) -> Self:
         if self.dtype.kind != "c":
@@ -210,7 +267,7 @@ class Products(LinearOperator):  # type: ignore[misc]
         >>> bool((F.conj().toarray() == F.toarray().conj()).all())
         True
         """
-        return self._make_conj() if self.dtype.kind == "c" else self
+        return shaped_as(self._make_conj(), self) if self.dtype.kind == "c" else self
 
     conjugate = conj
 
@@ -234,4 +291,4 @@ class Products(LinearOperator):  # type: ignore[misc]
         dtype('float32')
         """
         wanted = converted(self.dtype, dtype)
-        return self if wanted == self.dtype else self._make_astype(wanted)
+        return self if wanted == self.dtype else shaped_as(self._make_astype(wanted), self)

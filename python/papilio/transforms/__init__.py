@@ -11,16 +11,24 @@ Fourier, cosine, sine and Hartley transforms, convolutions and shifts all of tha
 as in `scipy.fft`. In what an operator is made of (``c`` of `circulant`) they are a ValueError.
 """
 
-from .convolution import circulant, convolution, shift, toeplitz
-from .fourier import dft, hartley, idft, rdft
+from .block_convolution import block_circulant, block_toeplitz
+from .chirp import czt, zoom_fft
+from .convolution import circulant, circulant_pinv, convolution, shift, toeplitz
+from .fourier import dft, hartley, idft, irdft, rdft
 from .hadamard import haar, hadamard
 from .polynomials import chebyshev_to_legendre, legendre_to_chebyshev
+from .toeplitz_solver import ToeplitzSolution, solve_toeplitz
 from .trigonometric import dct, dst
 
 __all__ = [
+    "ToeplitzSolution",
+    "block_circulant",
+    "block_toeplitz",
     "chebyshev_to_legendre",
     "circulant",
+    "circulant_pinv",
     "convolution",
+    "czt",
     "dct",
     "dft",
     "dst",
@@ -28,8 +36,11 @@ __all__ = [
     "hadamard",
     "hartley",
     "idft",
+    "irdft",
     "legendre_to_chebyshev",
     "rdft",
     "shift",
+    "solve_toeplitz",
     "toeplitz",
+    "zoom_fft",
 ]

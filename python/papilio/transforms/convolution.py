@@ -1,37 +1,46 @@
-"""Convolutions: circulant and Toeplitz matrices, shifts."""
+"""Convolutions: circulant and Toeplitz matrices, one or several at once; shifts."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.fft
 import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
-from .._util.checks import length, one_of, real_number
+from .._util.checks import finite_number, length, one_of, real_number
 from .._util.dtypes import as_array, as_dtype, promoted
 from .._util.roots import roots_of_unity
-from ..operators import Composition, Pairs, no_inverse
+from ..operators import Composition, Pairs, Sparse, along_axes, no_inverse
 from .common import or_dense
-from .fourier import REAL, butterfly_dft, half_spectrum, sparse
+from .fourier import (
+    REAL,
+    butterfly_dft,
+    fast_length,
+    half_spectrum,
+    sparse,
+)
 
 
 def circulant(c: ArrayLike) -> Composition:
-    """Return the circulant matrix with first column c.
+    """Return the circulant matrix with first column c, or several of them.
 
     Parameters
     ----------
-    c : array_like, shape (n,)
-        The first column; its dtype is the operator's (integers become float64).
+    c : array_like, shape (n,) or (k, n)
+        The first column; its dtype is the operator's (integers become float64). Or those of k
+        matrices of the same size.
 
     Returns
     -------
     Composition
-        Equal to ``scipy.linalg.circulant(c)``. For real c and even n it works in real arithmetic:
+        Equal to ``scipy.linalg.circulant(c)``; of k matrices, to
+        ``scipy.linalg.block_diag(*scipy.linalg.circulant(c))``, which multiplies a flattened array
+        of shape (k, n) row by row. For real c and even n it works in real arithmetic:
         transforms of n/2 complex numbers, a sparse matrix between them. ``inv()`` exists where all
         values of c's spectrum are larger than n eps times the largest, as in
         `scipy.linalg.solve_circulant`.
@@ -39,8 +48,12 @@ def circulant(c: ArrayLike) -> Composition:
     Raises
     ------
     TypeError, ValueError
-        If c isn't a numeric vector of at least one entry, all finite and so small that the
-        spectrum doesn't overflow.
+        If c isn't a numeric array of that shape, of at least one entry, all finite and so small
+        that the spectrum doesn't overflow.
+
+    See Also
+    --------
+    circulant_pinv, block_circulant
 
     Examples
     --------
@@ -51,41 +64,89 @@ def circulant(c: ArrayLike) -> Composition:
            [2., 1., 3.],
            [3., 2., 1.]])
     """
-    values = _vector(c, "c")
-    wide = np.complex128 if values.dtype.kind == "c" else np.float64
-    with np.errstate(over="ignore", invalid="ignore"):
-        spectrum = scipy.fft.fft(values.astype(wide))
-    largest = np.abs(spectrum).max() / len(values)
-    if not largest <= np.finfo(values.dtype).max:
-        raise ValueError(
-            f"c has entries up to {np.abs(values).max()}, so that its spectrum overflows"
-        )
-    # What the rounding of c and of its sums may have made of a zero.
-    rounding = len(values) * float(np.finfo(values.dtype).eps)
-    F = _diagonal_in_fourier(spectrum, values.dtype, rounding)
-    return or_dense(F, partial(scipy.linalg.circulant, values))
+    values = _vectors(c, "c")
+    F = _diagonal_in_fourier(
+        spectra_of(values), values.dtype, rounding_of(values.shape[-1], values)
+    )
+    return or_dense(F, partial(_blocks, scipy.linalg.circulant, values))
 
 
-def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
-    """Return the Toeplitz matrix with first column c and first row r.
+def circulant_pinv(c: ArrayLike, rcond: float | None = None) -> Composition:
+    """Return the Moore-Penrose pseudo-inverse of `circulant`, which is circulant.
 
     Parameters
     ----------
-    c : array_like, shape (m,)
-        The first column.
-    r : array_like, shape (n,), optional
+    c : array_like, shape (n,) or (k, n)
+        As for `circulant`.
+    rcond : float, optional
+        Values of the spectrum (the eigenvalues; their moduli are the singular values) below rcond
+        times the largest count as zero. Default: n eps, as where ``circulant(c).inv()`` is refused.
+
+    Returns
+    -------
+    Composition
+        Equal to ``numpy.linalg.pinv(scipy.linalg.circulant(c), rcond)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `circulant` does, or for an rcond that isn't between 0 and 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> c = [2.0, -1.0, 0.0, -1.0]  # the periodic second difference: constants become 0
+    >>> P, C = pp.transforms.circulant_pinv(c), pp.transforms.circulant(c).toarray()
+    >>> bool(np.allclose(P @ C, np.eye(4) - 0.25))
+    True
+    """
+    values = _vectors(c, "c")
+    least = (
+        rounding_of(values.shape[-1], values) if rcond is None else finite_number(rcond, "rcond")
+    )
+    if least > 1:
+        raise ValueError(f"rcond is {least}, expected a number from 0 to 1")
+    spectra = spectra_of(values)
+    sizes = np.abs(spectra)
+    counted = sizes > least * sizes.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        inverse = np.where(counted, 1 / spectra, 0)
+    if not np.abs(inverse).max() <= np.finfo(values.dtype).max:
+        raise ValueError(
+            "c has values of its spectrum whose reciprocals overflow, expected larger entries or "
+            f"an rcond above {least}"
+        )
+    F = _diagonal_in_fourier(inverse, values.dtype, least)
+    return or_dense(F)
+
+
+def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
+    """Return the Toeplitz matrix with first column c and first row r, or several of them.
+
+    Parameters
+    ----------
+    c : array_like, shape (m,) or (k, m)
+        The first column, or those of k matrices.
+    r : array_like, shape (n,) or (k, n), optional
         The first row, whose first entry is ignored. Default: ``conj(c)``.
 
     Returns
     -------
     Composition
-        Equal to ``scipy.linalg.toeplitz(c, r)``: a part of a circulant matrix of a fast length, or
-        the matrix itself as one factor where it is so small that this is less work.
+        Equal to ``scipy.linalg.toeplitz(c, r)``, or to the block diagonal matrix of k of them,
+        which multiplies a flattened array of shape (k, n) row by row: a part of a circulant matrix
+        of a fast length, or the matrix itself as one factor where it is so small that this is less
+        work.
 
     Raises
     ------
     TypeError, ValueError
-        If c or r isn't a numeric vector of at least one entry, all finite.
+        If c or r isn't a numeric array of that shape, of at least one entry, all finite.
+
+    See Also
+    --------
+    solve_toeplitz, block_toeplitz
 
     Examples
     --------
@@ -94,20 +155,19 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
     array([[1., 5., 6.],
            [2., 1., 5.]])
     """
-    column = _vector(c, "c")
-    row = column.conj() if r is None else _vector(r, "r")
-    m, n = len(column), len(row)
+    column = _vectors(c, "c")
+    row = column.conj() if r is None else _vectors(r, "r")
+    if column.shape[:-1] != row.shape[:-1]:
+        raise ValueError(f"r has shape {row.shape}, expected as many rows as c, {column.shape}")
+    m, n = column.shape[-1], row.shape[-1]
     dtype = np.result_type(column, row)
-    size = _fast_length(m + n - 1)
-    values = np.zeros(size, dtype)
-    values[:m] = column
+    size = fast_length(m + n - 1)
+    values = np.zeros((*column.shape[:-1], size), dtype)
+    values[..., :m] = column
     if n > 1:
-        values[size - n + 1 :] = row[:0:-1]
-    padding = scipy.sparse.eye_array(size, n, format="csr")
-    selection = scipy.sparse.eye_array(m, size, format="csr")
-    real = np.dtype(dtype.char.lower())
-    F = Composition([sparse(selection, real), circulant(values), sparse(padding, real)])
-    return or_dense(F, partial(scipy.linalg.toeplitz, column, row))
+        values[..., size - n + 1 :] = row[..., :0:-1]
+    F = inside(circulant(values), column.shape[:-1], (size,), (m,), (n,))
+    return or_dense(F, partial(_blocks, scipy.linalg.toeplitz, column, row))
 
 
 def convolution(h: ArrayLike, n: int, mode: str = "full") -> Composition:
@@ -205,52 +265,136 @@ def shift(n: int, distance: float, dtype: DTypeLike = np.float64) -> Composition
     return _diagonal_in_fourier(spectrum, chosen, float(np.finfo(chosen).eps))
 
 
+def array_of(values: ArrayLike, name: str) -> Any:
+    array = as_array(values, name)
+    if array.ndim == 0 or array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}, expected an array of at least one entry")
+    array = array.astype(promoted(array.dtype, name))
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong):
+        place = tuple(map(int, wrong[0]))
+        raise ValueError(
+            f"{name} has {array[place]} at entry {place[0] if array.ndim == 1 else place}, "
+            "expected finite numbers"
+        )
+    return array
+
+
+def _vectors(values: ArrayLike, name: str) -> Any:
+    """One vector, or several as rows."""
+    array = as_array(values, name)
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}, expected a vector, or rows of them")
+    return array_of(array, name)
+
+
 def _vector(values: ArrayLike, name: str) -> Any:
     array = as_array(values, name)
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(f"{name} has shape {array.shape}, expected a vector")
-    vector = array.astype(promoted(array.dtype, name))
-    wrong = np.flatnonzero(~np.isfinite(vector))
-    if len(wrong):
+    return array_of(array, name)
+
+
+def spectra_of(values: Any, axes: tuple[int, ...] = (-1,)) -> Any:
+    """The eigenvalues, in double precision; a ValueError if the dtype can't hold them."""
+    wide = np.complex128 if values.dtype.kind == "c" else np.float64
+    with np.errstate(over="ignore", invalid="ignore"):
+        spectra = np.fft.fftn(values.astype(wide), axes=axes)
+    count = math.prod(values.shape[axis] for axis in axes)
+    if not np.abs(spectra).max() / count <= np.finfo(values.dtype).max:
         raise ValueError(
-            f"{name} has {vector[wrong[0]]} at entry {wrong[0]}, expected finite numbers"
+            f"c has entries up to {np.abs(values).max()}, so that its spectrum overflows"
         )
-    return vector
+    return spectra
 
 
-def _fast_length(n: int) -> int:
-    """The next power of two, or three quarters of it: lengths that SIMD vectors divide."""
-    power = 1 << (n - 1).bit_length()
-    return power // 4 * 3 if n <= power // 4 * 3 and power >= 64 else power
+def rounding_of(n: int, values: Any) -> float:
+    """What the rounding of n values and of their sums may have made of a zero."""
+    return n * float(np.finfo(values.dtype).eps)
+
+
+def _blocks(make: Callable[..., Any], *vectors: Any) -> Any:
+    """The block diagonal matrix of what is made of the rows."""
+    if vectors[0].ndim == 1:
+        return make(*vectors)
+    return scipy.linalg.block_diag(*(make(*rows) for rows in zip(*vectors, strict=True)))
+
+
+def inside(
+    F: Composition,
+    before: Sequence[int],
+    sizes: Sequence[int],
+    rows: Sequence[int],
+    columns: Sequence[int],
+) -> Composition:
+    """The leading rows and columns along the axes of F's arrays; all along those before."""
+    real = np.dtype(F.dtype.char.lower())
+
+    def leading(shape: Sequence[int]) -> Any:
+        places = np.arange(math.prod(before) * math.prod(sizes)).reshape(*before, *sizes)
+        inner: Any = (..., *(slice(size) for size in shape))
+        chosen = places[inner].ravel()
+        ones, starts = np.ones(len(chosen)), np.arange(len(chosen) + 1)
+        return scipy.sparse.csr_array((ones, chosen, starts), shape=(len(chosen), places.size))
+
+    return Composition([sparse(leading(rows), real), F, sparse(leading(columns).T, real)])
+
+
+def reciprocals_of(spectra: Any, dtype: np.dtype[Any], rounding: float) -> Any:
+    """None if a value is below `rounding` times the largest of its own, or the dtype overflows."""
+    axis = None if spectra.ndim == 1 else -1
+    sizes = np.abs(spectra)
+    if not np.all(sizes > rounding * sizes.max(axis=axis, keepdims=True)):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        reciprocals = 1 / spectra
+    return reciprocals if np.abs(reciprocals).max() <= np.finfo(dtype).max else None
 
 
 def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any], rounding: float = 0.0) -> Composition:
-    """``dft.H @ diag(spectrum / n) @ dft``, whose result is real if dtype is.
+    """``dft.H @ diag(spectrum / n) @ dft``, whose result is real if dtype is; of k spectra, k.
 
     It has an inverse if no value is below `rounding` times the largest.
     """
-    n = len(spectrum)
+    n = spectrum.shape[-1]
+    copies = spectrum.size // n
+    reciprocals = reciprocals_of(spectrum, dtype, rounding)
     inverse: Any = no_inverse
-    if np.all(np.abs(spectrum) > rounding * np.abs(spectrum).max()):
-        with np.errstate(over="ignore", invalid="ignore"):
-            reciprocals = 1 / spectrum
-        if np.abs(reciprocals).max() <= np.finfo(dtype).max:
-            inverse = partial(_diagonal_in_fourier, reciprocals, dtype, rounding)
-    diagonal = scipy.sparse.diags_array(spectrum / n)
+    if reciprocals is not None:
+        inverse = partial(_diagonal_in_fourier, reciprocals, dtype, rounding)
+    diagonal = scipy.sparse.diags_array(spectrum.ravel() / n)
     if dtype.kind == "c":
-        transform = butterfly_dft(n, dtype)
+        transform = repeated(butterfly_dft(n, dtype), copies)
         return Composition([transform.conj(), sparse(diagonal, dtype), transform], inverse)
     # dft = S R with R real (a transform of pairs) and S.H S = 2 I, or for odd n S a sum of pairs.
     S, parts = half_spectrum(n, dtype)
+    S, parts = _repeated_sparse(S, copies), [repeated(part, copies) for part in parts]
     back = Pairs(parts[0].butterfly.conj())
     if n % 2:
-        pairs = scipy.sparse.csr_array(_as_pairs(diagonal))
+        pairs = scipy.sparse.csr_array(as_pairs(diagonal))
         return Composition([parts[1].T, back, sparse(pairs, dtype), *parts], inverse)
     between = (S.conj().T @ diagonal @ S).real
     return Composition([back, sparse(between, dtype), *parts], inverse)
 
 
-def _as_pairs(diagonal: Any) -> Any:
+def repeated(part: Any, copies: int) -> Any:
+    """The part for so many vectors that lie one after the other."""
+    if copies == 1:
+        return part
+    if isinstance(part, Sparse):
+        return Sparse(_repeated_sparse(part.matrix, copies))
+    if isinstance(part, Pairs):
+        return Pairs(repeated(part.butterfly, copies))
+    return along_axes([copies, part.shape[1]], [(1, part)])
+
+
+def _repeated_sparse(matrix: Any, copies: int) -> Any:
+    if copies == 1:
+        return matrix
+    return scipy.sparse.kron(scipy.sparse.eye_array(copies, dtype=np.int8), matrix, format="csr")
+
+
+def as_pairs(diagonal: Any) -> Any:
     """A complex diagonal matrix on pairs of real and imaginary parts."""
     values = diagonal.diagonal()
     n = len(values)

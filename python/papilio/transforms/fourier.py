@@ -6,16 +6,35 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.fft
 import scipy.sparse
 from numpy.typing import DTypeLike
 
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
+from .._util.checks import one_of
 from .._util.dtypes import SUPPORTED, as_dtype
 from .._util.roots import roots_of_unity
-from ..operators import Butterfly, Composition, Pairs, Sparse, butterfly_of
-from .common import Axes, Shape, kept, norm_name, or_dense, over_axes, scale_of
+from ..operators import (
+    Butterfly,
+    Composition,
+    Operator,
+    Pairs,
+    RealLinear,
+    Sparse,
+    along_axes,
+    butterfly_of,
+    complex_rows,
+)
+from .common import (
+    Axes,
+    Shape,
+    kept,
+    norm_name,
+    or_dense,
+    over_axes,
+    scale_of,
+    shape_and_axes,
+)
 
 # Radices whose factors have no structure that the planner knows: p n values are read.
 _LARGEST_RADIX = 13
@@ -98,8 +117,13 @@ def _fourier_of(
 
 
 def rdft(
-    n: Shape, dtype: DTypeLike = np.float64, *, axes: Axes = None, norm: str | None = None
-) -> Composition:
+    n: Shape,
+    dtype: DTypeLike = np.float64,
+    *,
+    axes: Axes = None,
+    norm: str | None = None,
+    adjoint: str = "complex",
+) -> Operator:
     """Return the Fourier transform of real vectors: the first ``n // 2 + 1`` rows of `dft`.
 
     Parameters
@@ -113,13 +137,78 @@ def rdft(
         get the complex transform.
     norm : {"backward", "ortho", "forward"}, default "backward"
         As in `scipy.fft.rfft`.
+    adjoint : {"complex", "real"}, default "complex"
+        "complex": the rows of `dft` as a matrix, which multiplies complex vectors as well; ``H`` is
+        its conjugate transpose, and gives complex vectors. "real": an operator from real to complex
+        vectors, linear over the real numbers. Its ``H`` is the adjoint for the real inner products
+        ``x @ y`` and ``Re(conj(z) @ w)``: it takes z to the real part of what the conjugate
+        transpose gives, a real vector. Solvers such as `scipy.sparse.linalg.lsqr` then find real
+        signals.
 
     Returns
     -------
-    Composition
+    Composition or RealLinear
         ``rdft(n) @ x`` equals ``scipy.fft.rfft(x, norm=norm)``, or ``rfftn`` flattened. For even n
-        it runs a complex transform of half the length on pairs of real numbers. It has no linear
-        inverse: that is real-linear only.
+        it runs a complex transform of half the length on pairs of real numbers. As a matrix it has
+        no inverse; with ``adjoint="real"``, ``inv()`` is `irdft`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `dft` does. Products of complex vectors with ``adjoint="real"`` are a TypeError.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> x = np.arange(8.0)
+    >>> bool(np.allclose(pp.transforms.rdft(8) @ x, np.fft.rfft(x)))
+    True
+    >>> from scipy.sparse.linalg import lsqr
+    >>> F = pp.transforms.rdft(8, adjoint="real")
+    >>> found = lsqr(F, np.fft.rfft(x))[0]
+    >>> found.dtype, bool(np.allclose(found, x))
+    (dtype('float64'), True)
+    """
+    chosen, named = as_dtype(dtype, REAL), norm_name(norm)
+    kind = one_of(adjoint, "adjoint", ("complex", "real"))
+    make_last = _real_dft if kind == "real" else _rdft
+    complex_dtype = np.result_type(chosen, np.complex64)
+
+    transform: Operator = over_axes(
+        n,
+        axes,
+        lambda length: _fourier(length, complex_dtype, named, False),
+        lambda length: make_last(length, chosen, named),
+    )
+    return transform
+
+
+def irdft(
+    n: Shape, dtype: DTypeLike = np.float64, *, axes: Axes = None, norm: str | None = None
+) -> Operator:
+    """Return the inverse of `rdft`: from ``n // 2 + 1`` complex numbers to n real ones.
+
+    Parameters
+    ----------
+    n : int or sequence of int
+        Length of the real vectors, or the shape of real arrays, which are held as vectors in C
+        order.
+    dtype : dtype_like, default float64
+        float32 or float64, of the result.
+    axes : int or sequence of int, optional
+        As in `scipy.fft.irfftn`: the last of them (default: the last of all) is halved on the
+        complex side.
+    norm : {"backward", "ortho", "forward"}, default "backward"
+        As in `scipy.fft.irfft`.
+
+    Returns
+    -------
+    RealLinear or Composition
+        ``irdft(n) @ z`` equals ``scipy.fft.irfft(z, n, norm=norm)``: real, whatever z is. As there,
+        the imaginary parts of ``z[0]`` and for even n of ``z[n // 2]`` don't count. It is linear
+        over the real numbers only, so that it has no complex matrix; ``H`` is the adjoint for the
+        real inner products, as that of `rdft` with ``adjoint="real"``, which is its ``inv()``.
 
     Raises
     ------
@@ -130,19 +219,18 @@ def rdft(
     --------
     >>> import numpy as np
     >>> import papilio as pp
-    >>> x = np.arange(8.0)
-    >>> bool(np.allclose(pp.transforms.rdft(8) @ x, np.fft.rfft(x)))
+    >>> x = np.arange(7.0)
+    >>> bool(np.allclose(pp.transforms.irdft(7) @ np.fft.rfft(x), x))
     True
     """
     chosen, named = as_dtype(dtype, REAL), norm_name(norm)
     complex_dtype = np.result_type(chosen, np.complex64)
-
-    transform: Composition = over_axes(
-        n,
-        axes,
-        lambda length: _fourier(length, complex_dtype, named, False),
-        lambda length: _rdft(length, chosen, named),
-    )
+    shape, (*others, last) = shape_and_axes(n, axes)
+    operators: list[tuple[int, Any]] = [(last, _real_idft(shape[last], chosen, named))]
+    operators += [(axis, _fourier(shape[axis], complex_dtype, named, True)) for axis in others]
+    halved = list(shape)
+    halved[last] = shape[last] // 2 + 1
+    transform: Operator = along_axes(halved, operators)
     return transform
 
 
@@ -195,6 +283,36 @@ def _rdft(n: int, dtype: np.dtype[Any], norm: str | None) -> Composition:
     spectrum, parts = half_spectrum(n, dtype)
     rows = spectrum[: n // 2 + 1] * scale_of(norm, n, False)
     return Composition([sparse(rows, dtype), *parts])
+
+
+@kept
+def _real_dft(n: int, dtype: np.dtype[Any], norm: str | None) -> RealLinear:
+    forward, back = pairs_of_halves(n, dtype, norm)
+    return RealLinear(forward, False, back)
+
+
+@kept
+def _real_idft(n: int, dtype: np.dtype[Any], norm: str | None) -> RealLinear:
+    forward, back = pairs_of_halves(n, dtype, norm)
+    return RealLinear(back, True, forward)
+
+
+def pairs_of_halves(
+    n: int, dtype: np.dtype[Any], norm: str | None = None
+) -> tuple[Composition, Composition]:
+    """`rdft` and `irdft` as real operators, whose complex vectors are pairs of real numbers.
+
+    With the rows R of the spectrum, irfft is ``R^T W / n``: each value but those of frequency 0 and
+    n/2 stands for its conjugate as well.
+    """
+    spectrum, parts = half_spectrum(n, dtype)
+    rows = complex_rows(spectrum[: n // 2 + 1])
+    rows.eliminate_zeros()  # the imaginary parts of the values that are real
+    weights = np.full(n // 2 + 1, 2.0)
+    weights[[0, n // 2] if n % 2 == 0 else 0] = 1
+    weighted = rows.T @ scipy.sparse.diags_array(np.repeat(weights, 2) * scale_of(norm, n, True))
+    forward = Composition([sparse(rows * scale_of(norm, n, False), dtype), *parts])
+    return forward, Composition([*(part.T for part in reversed(parts)), sparse(weighted, dtype)])
 
 
 @kept
@@ -317,13 +435,19 @@ def _bluestein(
             [
                 sparse(select * scale, dtype),
                 transform.conj(),
-                sparse(scipy.sparse.diags_array(scipy.fft.fft(kernel) / m), dtype),
+                sparse(scipy.sparse.diags_array(np.fft.fft(kernel) / m), dtype),
                 transform,
                 sparse(select.T, dtype),
             ],
             partial(_fourier, n, dtype, norm, not inverse),
         )
     )
+
+
+def fast_length(n: int) -> int:
+    """The next power of two, or three quarters of it: lengths that SIMD vectors divide."""
+    power = 1 << (n - 1).bit_length()
+    return power // 4 * 3 if n <= power // 4 * 3 and power >= 64 else power
 
 
 def prime_factors(n: int) -> list[int]:

@@ -53,7 +53,8 @@ def hadamard(
     Raises
     ------
     TypeError, ValueError
-        For another n, dtype, order or norm.
+        For another n (the error names the orders below and above it, for padding with zeros),
+        dtype, order or norm.
 
     Notes
     -----
@@ -83,7 +84,11 @@ def _hadamard(n: int, dtype: np.dtype[Any], order: str, norm: str | None) -> But
     twos = n & -n
     odd = n // twos
     if odd not in (1, 3, 5, 7) or (odd > 1 and twos < 4):
-        raise ValueError(f"n is {n}, expected a power of two, or 12, 20 or 28 times one")
+        below, above = _nearest(n)
+        raise ValueError(
+            f"n is {n}, expected a power of two, or 12, 20 or 28 times one: nearest are {below} "
+            f"and {above}"
+        )
     if odd > 1 and order != "natural":
         raise ValueError(f"order is {order!r}, which is for powers of two, but n is {n}")
     radices = [2] * ((twos if odd == 1 else twos // 4).bit_length() - 1)
@@ -102,6 +107,15 @@ def _hadamard(n: int, dtype: np.dtype[Any], order: str, norm: str | None) -> But
             k = np.arange(n)
             rows = rows[k ^ (k >> 1)]
     return butterfly_of(Factors(Architecture.mixed_radix(radices), tuple(values), rows))
+
+
+def _nearest(n: int) -> tuple[int, int]:
+    """The orders below and above n."""
+    power = 1 << n.bit_length()
+    # Orders are 1, 5/4, 3/2 and 7/4 times a power of two, the last three from 12 on.
+    quarters = {k * power // 8 for k in (4, 5, 6, 7, 8) if k % 4 == 0 or k * power // 8 >= 12}
+    orders = {order for order in quarters if order & 3 == 0 or order < 4}
+    return max(o for o in orders if o < n), min(o for o in orders if o > n)
 
 
 def _paley(m: int) -> np.ndarray[Any, np.dtype[np.float64]]:

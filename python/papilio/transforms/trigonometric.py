@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import DTypeLike
 
-from .._util.checks import whole_number
+from .._util.checks import flag, number_of
 from .._util.dtypes import as_dtype
 from .._util.roots import roots_of_unity
 from ..operators import Composition, Pairs, Part, complex_rows, real_part
@@ -27,6 +27,7 @@ def dct(
     *,
     axes: Axes = None,
     norm: str | None = None,
+    orthogonalize: bool | None = None,
 ) -> Composition:
     """Return the discrete cosine transform of length n.
 
@@ -43,6 +44,10 @@ def dct(
         Which axes of a shape n are transformed, as in `scipy.fft.dctn`. Default: all.
     norm : {"backward", "ortho", "forward"}, default "backward"
         As in `scipy.fft.dct`; ortho makes the matrix orthogonal.
+    orthogonalize : bool, optional
+        Whether the first (for type 1 also the last) entry is weighted by sqrt(2) or its inverse, as
+        in `scipy.fft.dct`, so that the matrix is a multiple of an orthogonal one. Default: for
+        ``norm="ortho"`` only. Types 2 and 3, and type 1, are concerned.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def dct(
     >>> bool(np.allclose(pp.transforms.dct(8) @ x, scipy.fft.dct(x)))
     True
     """
-    return _of_type(_dct, n, type, dtype, axes, norm)
+    return _of_type(_dct, n, type, dtype, axes, norm, orthogonalize)
 
 
 def dst(
@@ -79,6 +84,7 @@ def dst(
     *,
     axes: Axes = None,
     norm: str | None = None,
+    orthogonalize: bool | None = None,
 ) -> Composition:
     """Return the discrete sine transform of length n.
 
@@ -94,6 +100,8 @@ def dst(
         Which axes of a shape n are transformed, as in `scipy.fft.dstn`. Default: all.
     norm : {"backward", "ortho", "forward"}, default "backward"
         As in `scipy.fft.dst`; ortho makes the matrix orthogonal.
+    orthogonalize : bool, optional
+        The same for the last entry of types 2 and 3, as in `scipy.fft.dst`.
 
     Returns
     -------
@@ -114,24 +122,37 @@ def dst(
     >>> bool(np.allclose(pp.transforms.dst(8) @ x, scipy.fft.dst(x)))
     True
     """
-    return _of_type(_dst, n, type, dtype, axes, norm)
+    return _of_type(_dst, n, type, dtype, axes, norm, orthogonalize)
 
 
 def _of_type(
-    make: Callable[..., Composition], n: Any, kind: Any, dtype: Any, axes: Axes, norm: Any
+    make: Callable[..., Composition],
+    n: Any,
+    kind: Any,
+    dtype: Any,
+    axes: Axes,
+    norm: Any,
+    orthogonalize: Any,
 ) -> Composition:
-    kind = whole_number(kind, "type")
-    if kind not in _INVERSE_TYPE:
-        raise ValueError(f"type is {kind}, expected 1, 2, 3 or 4")
+    kind = number_of(kind, "type", (1, 2, 3, 4))
     chosen, norm = as_dtype(dtype, REAL), norm_name(norm)
+    weighted = norm == "ortho" if orthogonalize is None else flag(orthogonalize, "orthogonalize")
     transform: Composition = over_axes(
-        n, axes, lambda length: make(length, kind, chosen, norm, False)
+        n, axes, lambda length: make(length, kind, chosen, norm, False, weighted)
     )
     return transform
 
 
 @kept
-def _dct(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> Composition:
+def _dct(
+    n: int,
+    kind: int,
+    dtype: np.dtype[Any],
+    norm: str | None,
+    inverse: bool,
+    weighted: bool | None = None,  # pickles of 0.1 don't tell: for "ortho" only
+) -> Composition:
+    weighted = norm == "ortho" if weighted is None else weighted
     if n == kind == 1:
         raise ValueError("n is 1, expected at least 2 for type 1")
     left, parts, right = {1: _cosines_1, 2: _cosines_2, 3: _cosines_3, 4: _cosines_4}[kind](
@@ -139,7 +160,7 @@ def _dct(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: boo
     )
     size = 2 * (n - 1) if kind == 1 else 2 * n
     rows, columns = np.ones(n), np.ones(n)
-    if norm == "ortho":
+    if weighted:
         # The matrix of cosines is orthogonal after the first (and for type 1 the last) row or
         # column is weighted.
         if kind == 1:
@@ -149,12 +170,20 @@ def _dct(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: boo
         elif kind == 3:
             columns[0] = 2**0.5
     rows *= scale_of(norm, size, inverse)
-    back = partial(_dct, n, _INVERSE_TYPE[kind], dtype, norm, not inverse)
+    back = partial(_dct, n, _INVERSE_TYPE[kind], dtype, norm, not inverse, weighted)
     return _weighted(rows, (left, parts, right), columns, dtype, back)
 
 
 @kept
-def _dst(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: bool) -> Composition:
+def _dst(
+    n: int,
+    kind: int,
+    dtype: np.dtype[Any],
+    norm: str | None,
+    inverse: bool,
+    weighted: bool | None = None,  # pickles of 0.1 don't tell: for "ortho" only
+) -> Composition:
+    weighted = norm == "ortho" if weighted is None else weighted
     size = 2 * (n + 1) if kind == 1 else 2 * n
     signs = scipy.sparse.diags_array((-1.0) ** np.arange(n))
     reversal = scipy.sparse.csr_array(
@@ -174,12 +203,12 @@ def _dst(n: int, kind: int, dtype: np.dtype[Any], norm: str | None, inverse: boo
         # sin(pi (2 k + 1) (2 j + 1) / 4 n) = (-1)^k cos(pi (2 k + 1) (2 (n-1-j) + 1) / 4 n)
         left, parts, right = _cosines_4(n, dtype)
         left, right = signs @ left, right @ reversal
-    if norm == "ortho" and kind == 2:
+    if weighted and kind == 2:
         rows[-1] = 0.5**0.5
-    elif norm == "ortho" and kind == 3:
+    elif weighted and kind == 3:
         columns[-1] = 2**0.5
     rows *= scale_of(norm, size, inverse)
-    back = partial(_dst, n, _INVERSE_TYPE[kind], dtype, norm, not inverse)
+    back = partial(_dst, n, _INVERSE_TYPE[kind], dtype, norm, not inverse, weighted)
     return _weighted(rows, (left, parts, right), columns, dtype, back)
 
 

@@ -1,0 +1,73 @@
+"""Operators of arrays: the shapes that they take and give, products along several axes at once."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .._util.checks import axis_number, items_of, shown
+from .._util.dtypes import as_array
+
+_Array = np.ndarray[Any, Any]
+Dims = tuple[int, ...]
+_Made = TypeVar("_Made")
+
+
+def shaped(F: _Made, dimsd: Any, dims: Any) -> _Made:
+    """F, which nobody else holds yet, as an operator from arrays of shape `dims` to `dimsd`."""
+    operator: Any = F
+    operator._dims = tuple(map(int, dimsd)), tuple(map(int, dims))
+    return F
+
+
+def shaped_as(F: _Made, other: Any, *, swapped: bool = False) -> _Made:
+    """F with the shapes of another operator, if that has any."""
+    if other._dims is not None and F is not other:
+        dimsd, dims = other._dims
+        shaped(F, *((dims, dimsd) if swapped else (dimsd, dims)))
+    return F
+
+
+def restored_shapes(F: Any, dimsd: Any, dims: Any) -> Any:
+    """F with the shapes that a pickle or a file tells; ValueError if they aren't F's."""
+    given = [list(map(int, shape)) for shape in (dimsd, dims)]
+    if any(min(shape, default=0) < 1 for shape in given) or F.shape != tuple(map(math.prod, given)):
+        raise ValueError(f"its shapes {shown(dimsd)} and {shown(dims)} aren't those of {F!r}")
+    return shaped(F, *given)
+
+
+def apply_along(F: Any, x: Any, out: Any, axes: Any) -> _Array:
+    """F of the arrays of shape F.dims that lie along these axes of x."""
+    array = as_array(x, "x")
+    given = items_of(axes, "axes", "whole numbers") if np.iterable(axes) else [axes]
+    chosen = [axis_number(axis, array.ndim, "axes") for axis in given]
+    if len(set(chosen)) < len(chosen) or len(chosen) != len(F.dims):
+        raise ValueError(
+            f"axes is {shown(axes)}, expected {len(F.dims)} different ones: the operator takes "
+            f"arrays of shape {F.dims}"
+        )
+    if tuple(array.shape[axis] for axis in chosen) != F.dims:
+        raise ValueError(
+            f"x has shape {array.shape}, expected lengths {F.dims} along axes {tuple(chosen)}"
+        )
+    # The axes side by side, where the first of them is, in the operator's order.
+    start = sum(axis < min(chosen) for axis in range(array.ndim) if axis not in chosen)
+    together = list(range(start, start + len(chosen)))
+    moved = np.moveaxis(array, chosen, together)
+    before, after = moved.shape[:start], moved.shape[start + len(chosen) :]
+    product = F.apply(moved.reshape(*before, F.shape[1], *after), axis=start)
+    placed: _Array = product.reshape(*before, *F.dimsd, *after)
+    if len(F.dimsd) == len(chosen):
+        placed = np.moveaxis(placed, together, chosen)
+    if out is None:
+        return placed
+    if not isinstance(out, np.ndarray) or out.dtype != placed.dtype:
+        kind = f"dtype {out.dtype}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise TypeError(f"out has {kind}, expected an ndarray of dtype {placed.dtype}")
+    if out.shape != placed.shape or not out.flags.writeable:
+        raise ValueError(f"out has shape {out.shape}, expected a writable one of {placed.shape}")
+    out[...] = placed
+    result: _Array = out
+    return result

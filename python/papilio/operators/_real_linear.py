@@ -1,0 +1,142 @@
+"""RealLinear: operators between real and complex vectors, which are linear over the reals only."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from .._util.checks import shown
+from ._base import Operator
+from ._compiled import Compiled
+from ._composition import Composition
+from ._dims import shaped_as
+from ._lowering import lower_on_pairs
+from ._parts import Sparse
+
+_Array = np.ndarray[Any, Any]
+
+
+class RealLinear(Operator):
+    """A real operator on pairs of real and imaginary parts: one side is real, the other complex.
+
+    With `takes_complex` it takes complex vectors (as pairs) and gives real ones, else the other way
+    round. The dtype is that of the complex side. ``H`` is the adjoint for the real inner product
+    ``Re <x, y>``, the transpose of the real operator; ``T`` is its conjugate, as everywhere.
+    """
+
+    lowers, needs_complex, clinear = False, True, False
+
+    def __init__(
+        self, on_pairs: Composition, takes_complex: bool, inverse: Composition | None = None
+    ) -> None:
+        if not isinstance(on_pairs, Composition) or on_pairs.dtype.kind == "c":
+            raise TypeError(f"on_pairs is {shown(on_pairs)}, expected a real Composition")
+        if not on_pairs.lowers or on_pairs.shape[takes_complex] % 2:
+            raise ValueError(f"on_pairs is {on_pairs!r}, expected pairs and no foreign parts")
+        self.on_pairs, self.takes_complex, self.inverse = on_pairs, bool(takes_complex), inverse
+        self._product: Compiled | None = None
+        rows, cols = on_pairs.shape
+        shape = (rows, cols // 2) if takes_complex else (rows // 2, cols)
+        self._set_up(np.result_type(on_pairs.dtype, np.complex64), shape)
+
+    @property
+    def nnz(self) -> int:
+        return self.on_pairs.nnz
+
+    @property
+    def nbytes(self) -> int:
+        return self.on_pairs.nbytes
+
+    def work(self) -> float:
+        return self.on_pairs.work()
+
+    def norm(self, ord: Any = "fro") -> float:
+        """Return a norm of the real operator on pairs; see `Operator.norm`."""
+        return self.on_pairs.norm(ord)
+
+    def inv(self) -> Operator:
+        if self.inverse is None:
+            return super().inv()
+        return RealLinear(self.inverse, not self.takes_complex, self.on_pairs)
+
+    # ------------------------------------------------------------------ what it takes and gives
+
+    def _domain(self) -> np.dtype[Any]:
+        own: np.dtype[Any] = self.dtype if self.takes_complex else self.on_pairs.dtype
+        return own
+
+    def _given(self, x: np.dtype[Any]) -> np.dtype[Any]:
+        if x.kind == "c" and not self.takes_complex:
+            raise TypeError(f"x has dtype {x}, expected a real one: {self!r} takes real vectors")
+        least = np.float32 if self.takes_complex else np.complex64
+        given: np.dtype[Any] = np.result_type(self.on_pairs.dtype, x.char.lower(), least)
+        return given
+
+    # ------------------------------------------------------------------ products
+
+    def lower(self, steps: Any, is_complex: bool, copies: int) -> bool:
+        raise AssertionError("an operator on pairs is never a step of a larger one")
+
+    def _compiled(self) -> Compiled:
+        if self._product is None:
+            self._product = lower_on_pairs(
+                self.on_pairs.parts, self.on_pairs.dtype, self.takes_complex
+            )
+            self._multiply_plain_by(self._product.core, 0)
+        return self._product
+
+    def _plain(self, x: Any) -> _Array | None:
+        return vars(self)["_plain"](x) if self._compiled() else None
+
+    def _plain_rows(self, x: Any) -> _Array | None:
+        return vars(self)["_plain_rows"](x) if self._compiled() else None
+
+    def _write_at_once(self, x: Any, out: Any, axis: Any) -> bool:
+        return self._compiled().core.multiply_into(x, out, axis, 0)
+
+    def _write(self, x: _Array, out: _Array, axis: int) -> None:
+        self._compiled().write(x, out, axis)
+
+    # ------------------------------------------------------------------ views
+
+    def _adjoint(self) -> RealLinear:
+        return self._variant("H", lambda: shaped_as(self._make_adjoint(), self, swapped=True))
+
+    def _make_adjoint(self) -> RealLinear:
+        back = None if self.inverse is None else self.inverse.T
+        return RealLinear(self.on_pairs.T, not self.takes_complex, back)
+
+    def _make_transpose(self) -> RealLinear:
+        return self._make_adjoint()._make_conj()
+
+    def _make_conj(self) -> RealLinear:
+        signs = partial(_signs, self.shape[self.takes_complex], self.on_pairs.dtype)
+        back = self.inverse
+        if self.takes_complex:
+            product = Composition([self.on_pairs, signs()])
+            back = back and Composition([signs(), back])
+        else:
+            product = Composition([signs(), self.on_pairs])
+            back = back and Composition([back, signs()])
+        return RealLinear(product, self.takes_complex, back)
+
+    def _make_astype(self, dtype: np.dtype[Any]) -> RealLinear:
+        real = np.dtype(dtype.char.lower())
+        back = self.inverse and self.inverse.astype(real)
+        return RealLinear(self.on_pairs.astype(real), self.takes_complex, back)
+
+    def _state(self) -> tuple[Any, ...]:
+        return self.on_pairs, self.takes_complex, self.inverse
+
+    def __repr__(self) -> str:
+        rows, cols = self.shape
+        sides = "complex to real" if self.takes_complex else "real to complex"
+        return f"<RealLinear {rows}x{cols} {self.dtype}: {sides}, {self.on_pairs!r}>"
+
+
+def _signs(pairs: int, dtype: np.dtype[Any]) -> Sparse:
+    """Complex conjugation of so many pairs."""
+    return Sparse(scipy.sparse.diags_array(np.tile(np.array([1, -1], dtype), pairs), format="csr"))

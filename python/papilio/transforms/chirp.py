@@ -1,0 +1,206 @@
+"""The chirp z-transform: polynomials on a spiral, spectra on any part of the circle."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike, DTypeLike
+
+from .._util.checks import complex_number, finite_number, flag, length, real_number
+from .._util.dtypes import as_array, as_dtype
+from .._util.turns import turns_of, waves
+from ..operators import Composition
+from .common import or_dense
+from .fourier import COMPLEX, butterfly_dft, fast_length, sparse
+
+_Array = np.ndarray[Any, Any]
+
+# Of moduli of w and a that are taken for 1: the rounding of their parts.
+_ROUNDING = 2.0**-51
+
+
+def czt(
+    n: int,
+    m: int | None = None,
+    w: complex | None = None,
+    a: complex = 1,
+    dtype: DTypeLike = np.complex128,
+) -> Composition:
+    """Return the chirp z-transform: ``sum_j x[j] z[k]^-j`` at the points ``z[k] = a w^-k``.
+
+    Parameters
+    ----------
+    n : int
+        Length of the vectors.
+    m : int, optional
+        Number of points. Default: n.
+    w : complex, optional
+        The ratio between points, not 0. Default: ``exp(-2 pi i / m)``, equally spaced points on the
+        whole circle.
+    a : complex, default 1
+        The first point, not 0.
+    dtype : dtype_like, default complex128
+        complex64 or complex128.
+
+    Returns
+    -------
+    Composition
+        Of shape (m, n); ``czt(n, m, w, a) @ x`` equals ``scipy.signal.czt(x, m, w, a)``.
+        Bluestein's composition of two transforms of at least n + m - 1 between chirps, or the
+        matrix as one factor where it is so small that this is less work.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For sizes that aren't positive whole numbers, a w or a that is 0 or isn't a finite number,
+        powers of them that overflow, or another dtype.
+
+    Notes
+    -----
+    The angles of w and a are multiplied and reduced as fractions of a turn with 128 bits, those of
+    roots of unity up to order 2^20 exactly: a w that is ``exp(-2 pi i / q)`` up to rounding counts
+    as that root, and a modulus that is 1 up to rounding as 1. Off the circle, errors grow with the
+    range of ``abs(w) ** (k**2 / 2)``, as in every algorithm of this kind.
+
+    L. I. Bluestein, "A linear filtering approach to the computation of discrete Fourier transform",
+    1970; L. R. Rabiner, R. W. Schafer, C. M. Rader, "The chirp z-transform algorithm", 1969.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> x = np.arange(5.0)
+    >>> bool(np.allclose(pp.transforms.czt(5) @ x, np.fft.fft(x)))
+    True
+    >>> z = 2 * np.exp(2j * np.pi * np.arange(3) / 8)
+    >>> F = pp.transforms.czt(5, 3, np.exp(-2j * np.pi / 8), 2)
+    >>> bool(np.allclose(F @ x, np.polynomial.polynomial.polyval(1 / z, x)))
+    True
+    """
+    n = length(n, "n")
+    m = n if m is None else length(m, "m")
+    chosen = as_dtype(dtype, COMPLEX)
+    ratio = (Fraction(-1, m), 0.0) if w is None else _polar(w, "w")
+    return _chirp(n, m, ratio, _polar(a, "a"), chosen)
+
+
+def zoom_fft(
+    n: int,
+    fn: ArrayLike,
+    m: int | None = None,
+    dtype: DTypeLike = np.complex128,
+    *,
+    fs: float = 2,
+    endpoint: bool = False,
+) -> Composition:
+    """Return the Fourier transform at equally spaced frequencies of a range: a zoom.
+
+    Parameters
+    ----------
+    n : int
+        Length of the vectors.
+    fn : float or (float, float)
+        The range of frequencies ``f1, f2``; one number stands for ``0, f2``.
+    m : int, optional
+        Number of frequencies. Default: n.
+    dtype : dtype_like, default complex128
+        complex64 or complex128.
+    fs : float, default 2
+        The sampling frequency, in the units of fn.
+    endpoint : bool, default False
+        Whether f2 is the last frequency; it takes an m of at least 2.
+
+    Returns
+    -------
+    Composition
+        Of shape (m, n), with entries ``exp(-2 pi i j f[k] / fs)``: ``zoom_fft(n, fn, m) @ x``
+        equals ``scipy.signal.zoom_fft(x, fn, m)``. Angles are exact fractions of a turn.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For sizes that aren't positive whole numbers, frequencies that aren't one or two finite
+        numbers, an fs that isn't positive or another dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> t = np.arange(100) / 100
+    >>> F = pp.transforms.zoom_fft(100, [10.0, 15.0], 21, fs=100, endpoint=True)
+    >>> float(10 + 0.25 * np.argmax(abs(F @ np.cos(2 * np.pi * 12.25 * t))))
+    12.25
+    """
+    n = length(n, "n")
+    m = n if m is None else length(m, "m")
+    chosen, endpoint = as_dtype(dtype, COMPLEX), flag(endpoint, "endpoint")
+    ends = as_array(fn, "fn")
+    if ends.size not in (1, 2) or ends.ndim > 1:
+        raise ValueError(f"fn has shape {ends.shape}, expected one or two frequencies")
+    first, last = [Fraction(0)] * (2 - ends.size) + [
+        Fraction(real_number(f, "fn")) for f in ends.ravel().tolist()
+    ]
+    rate = Fraction(finite_number(fs, "fs", positive=True))
+    if endpoint and m == 1:
+        raise ValueError("m is 1, expected at least 2 frequencies for endpoint=True")
+    step = (last - first) / (m - endpoint) / rate
+    return _chirp(n, m, (-step, 0.0), (first / rate, 0.0), chosen)
+
+
+_Polar = tuple[Fraction, float]  # the angle in turns, the logarithm of the modulus
+
+
+def _polar(value: Any, name: str) -> _Polar:
+    number = complex_number(value, name)
+    if number == 0:
+        raise ValueError(f"{name} is {number}, expected a number that isn't 0")
+    size = abs(number)
+    return turns_of(number), 0.0 if abs(size - 1) <= _ROUNDING else math.log(size)
+
+
+def _chirp(n: int, m: int, ratio: _Polar, start: _Polar, dtype: np.dtype[Any]) -> Composition:
+    """``j k = (j^2 + k^2 - (k - j)^2) / 2``: a convolution with a chirp between two chirps."""
+    largest, size = max(n, m), fast_length(n + m - 1)
+    log_size = abs(ratio[1]) * largest**2 / 2 + abs(start[1]) * n
+    if log_size > math.log(np.finfo(dtype).max) - math.log(2 * size):
+        raise ValueError(
+            f"w and a have powers of size exp({log_size:.4g}) here, which overflow; expected "
+            "moduli closer to 1 or fewer points"
+        )
+    half = ratio[0] / 2, ratio[1] / 2
+    k, j = np.arange(m), np.arange(n)
+    kernel = np.zeros(size, np.complex128)
+    d = np.arange(largest)
+    falling = _powers(half, -d * d)
+    kernel[:m] = falling[:m]
+    kernel[size - n + 1 :] = falling[n - 1 : 0 : -1]
+    before = _powers(half, j * j) * _powers(start, -j)
+    after = _powers(half, k * k)
+    transform = butterfly_dft(size, dtype)
+    array = scipy.sparse.csr_array
+    F = Composition(
+        [
+            sparse(array((after, (k, k)), shape=(m, size)), dtype),
+            transform.conj(),
+            sparse(scipy.sparse.diags_array(np.fft.fft(kernel) / size), dtype),
+            transform,
+            sparse(array((before, (j, j)), shape=(size, n)), dtype),
+        ]
+    )
+    return or_dense(F, partial(_matrix, j, k[:, None], ratio, start))
+
+
+def _matrix(j: _Array, k: _Array, ratio: _Polar, start: _Polar) -> _Array:
+    product: _Array = _powers(ratio, j * k) * _powers(start, -j)
+    return product
+
+
+def _powers(polar: _Polar, exponents: _Array) -> _Array:
+    angle, log_modulus = polar
+    result = waves(angle, exponents)
+    return result * np.exp(log_modulus * exponents) if log_modulus else result

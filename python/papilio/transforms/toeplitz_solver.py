@@ -1,0 +1,248 @@
+"""Toeplitz systems: conjugate gradients with circulant preconditioners, Levinson's recursion."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import ArrayLike
+
+from .._util.checks import positive_int, tolerance
+from .._util.dtypes import as_array
+from .convolution import array_of, circulant, toeplitz
+
+_Array = np.ndarray[Any, Any]
+
+# Rows. Measured on a Zen 3, ten iterations with two sides: 39 ms against 54 at 2000 rows, 232
+# against 139 at 5000 (Levinson's recursion grows with the square).
+_LEVINSON_IS_FASTER = 2048
+_WIDE = np.float64, np.complex128
+
+
+@dataclass(frozen=True, eq=False)
+class ToeplitzSolution:
+    """What `solve_toeplitz` found.
+
+    Attributes
+    ----------
+    x : ndarray
+        The solution, of b's shape.
+    residual : float
+        The largest ``norm(b - T x) / norm(b)`` of all right-hand sides, computed from x as it is.
+    reached : bool
+        Whether the residual is at most tol.
+    method : str
+        "conjugate gradients", "normal equations" or "Levinson".
+    iterations : int
+        How many steps the iteration took; 0 for Levinson's recursion.
+
+    Examples
+    --------
+    >>> import papilio as pp
+    >>> found = pp.transforms.solve_toeplitz([2.0, 1.0], [3.0, 3.0])
+    >>> found.x.round(12), found.method, found.reached
+    (array([1., 1.]), 'Levinson', True)
+    """
+
+    x: _Array
+    residual: float
+    reached: bool
+    method: str
+    iterations: int
+
+
+def solve_toeplitz(
+    c: ArrayLike,
+    b: ArrayLike,
+    r: ArrayLike | None = None,
+    *,
+    tol: float | None = None,
+    max_iterations: int = 200,
+) -> ToeplitzSolution:
+    """Solve ``T x = b`` with a Toeplitz matrix, and tell how well.
+
+    Parameters
+    ----------
+    c : array_like, shape (n,)
+        The first column of T.
+    b : array_like, shape (n,) or (n, k)
+        One right-hand side or several.
+    r : array_like, shape (n,), optional
+        The first row, whose first entry is ignored. Default: ``conj(c)``, a Hermitian matrix.
+    tol : float, optional
+        The residual that is asked for, relative to b. Default: 1e-12 for double precision, 1e-5
+        for single precision.
+    max_iterations : int, default 200
+        Of the iteration, before Levinson's recursion takes its place.
+
+    Returns
+    -------
+    ToeplitzSolution
+        With `x`, the true `residual`, whether it `reached` tol, the `method` and its number of
+        `iterations`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arrays that aren't numeric, finite or of these shapes, or another tol.
+    numpy.linalg.LinAlgError
+        If the iteration doesn't converge and a leading minor of T is singular, so that Levinson's
+        recursion fails as well.
+
+    Notes
+    -----
+    Up to 2048 rows Levinson's recursion (`scipy.linalg.solve_toeplitz`, O(n^2)) is taken, which is
+    faster there. For larger n, each iteration takes a product with T and one with the inverse of
+    T. Chan's circulant, ``c[j] = ((n - j) t[j] + j t[j - n]) / n``, whose eigenvalues are replaced
+    by their moduli: for Hermitian T conjugate gradients, and for others (or where T turns out not
+    to be positive definite) conjugate gradients on the normal equations, preconditioned likewise.
+
+    T. F. Chan, "An optimal circulant preconditioner for Toeplitz systems", SIAM J. Sci. Stat.
+    Comput. 1988.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> c = 0.9 ** np.arange(5000.0)
+    >>> x = np.cos(np.arange(5000.0))
+    >>> found = pp.transforms.solve_toeplitz(c, pp.transforms.toeplitz(c) @ x)
+    >>> found.reached, found.method, bool(np.allclose(found.x, x))
+    (True, 'conjugate gradients', True)
+    """
+    column, row, sides = _checked(c, b, r)
+    dtype = np.result_type(column, row, sides)
+    if tol is None:
+        tol = 1e-12 if dtype.char in "dD" else 1e-5
+    tol, most = tolerance(tol), positive_int(max_iterations, "max_iterations")
+    if len(column) > _LEVINSON_IS_FASTER:
+        system = _System(column, row, sides)
+        for name, method in system.methods():
+            x, steps = method(tol, most)
+            x = x.reshape(sides.shape).astype(dtype)
+            residual = _residual(column, row, sides, x)
+            if residual <= tol:
+                return ToeplitzSolution(x, residual, True, name, steps)
+    x = _levinson(column, row, sides).astype(dtype)
+    residual = _residual(column, row, sides, x)
+    return ToeplitzSolution(x, residual, residual <= tol, "Levinson", 0)
+
+
+def _checked(c: Any, b: Any, r: Any) -> tuple[_Array, _Array, _Array]:
+    given = as_array(c, "c"), as_array(c if r is None else r, "r")
+    for array, name in zip(given, "cr", strict=True):
+        if array.ndim != 1 or not array.size:
+            raise ValueError(f"{name} has shape {array.shape}, expected a vector")
+    column, row = (array_of(array, name) for array, name in zip(given, "cr", strict=True))
+    if r is None:
+        row = row.conj()
+    elif len(row) != len(column):
+        raise ValueError(f"r has {len(row)} entries, expected as many as c, {len(column)}")
+    sides = array_of(b, "b")
+    if sides.ndim > 2 or len(sides) != len(column):
+        raise ValueError(
+            f"b has shape {sides.shape}, expected a vector of {len(column)} or columns of so many"
+        )
+    return column, row, sides
+
+
+class _System:
+    """T and b in double precision, and Chan's circulant."""
+
+    def __init__(self, column: _Array, row: _Array, sides: _Array) -> None:
+        n = len(column)
+        wide = _WIDE[any(array.dtype.kind == "c" for array in (column, row, sides))]
+        t = _WIDE[column.dtype.kind == "c" or row.dtype.kind == "c"]
+        column, row = column.astype(t), row.astype(t)
+        self.b = sides.reshape(n, -1).astype(wide)
+        self.T: Any = toeplitz(column, row)
+        self.hermitian = np.array_equal(row[1:], column[1:].conj()) and column[0].imag == 0
+        j = np.arange(n)
+        wrapped = np.concatenate([[0], row[:0:-1]])
+        mean = ((n - j) * column + j * wrapped) / n
+        sizes = np.abs(np.fft.fft(mean))
+        sizes = np.maximum(sizes, sizes.max() * np.finfo(np.float64).eps)
+        if not sizes.max():
+            sizes[:] = 1
+        self.reciprocals = 1 / sizes
+
+    def preconditioner(self, power: int) -> Any:
+        """The circulant whose eigenvalues are the moduli of Chan's to the power ``-power``."""
+        kernel = np.fft.ifft(self.reciprocals**power)
+        # Of moduli of a real matrix's eigenvalues, which are symmetric, the kernel is real.
+        return circulant(kernel if self.T.dtype.kind == "c" else kernel.real)
+
+    def methods(self) -> list[tuple[str, Any]]:
+        """In the order in which they are tried."""
+        normal = "normal equations", self.normal_equations
+        return [("conjugate gradients", self.conjugate_gradients), normal][not self.hermitian :]
+
+    def conjugate_gradients(self, tol: float, most: int) -> tuple[_Array, int]:
+        return _conjugate_gradients(lambda p: self.T @ p, self.preconditioner(1), self.b, tol, most)
+
+    def normal_equations(self, tol: float, most: int) -> tuple[_Array, int]:
+        adjoint = self.T.H
+        # The residual of the normal equations says little about that of the system: to the end.
+        return _conjugate_gradients(
+            lambda p: adjoint @ (self.T @ p),
+            self.preconditioner(2),
+            adjoint @ self.b,
+            tol * 1e-2,
+            most,
+        )
+
+
+def _residual(column: _Array, row: _Array, sides: _Array, x: _Array) -> float:
+    """The largest norm(b - T x) / norm(b), in double precision."""
+    wide = [array.astype(_WIDE[array.dtype.kind == "c"]) for array in (column, row, x)]
+    rest = sides - scipy.linalg.matmul_toeplitz((wide[0], wide[1]), wide[2])
+    sizes = np.linalg.norm(sides, axis=0)
+    relative = np.linalg.norm(rest, axis=0) / np.where(sizes > 0, sizes, 1)
+    return float(relative.max(initial=0))
+
+
+def _conjugate_gradients(
+    product: Any, preconditioner: Any, b: _Array, tol: float, most: int
+) -> tuple[_Array, int]:
+    """All columns at once; each stops to change when it has converged or has broken down."""
+    x = np.zeros_like(b)
+    rest, wanted = b.copy(), tol * np.linalg.norm(b, axis=0)
+    z = preconditioner @ rest
+    p, rho = z.copy(), _dots(rest, z)
+    steps = 0
+    while steps < most and (np.linalg.norm(rest, axis=0) > wanted).any():
+        q = product(p)
+        curvature = _dots(p, q)
+        going = (curvature > 0) & (rho > 0)
+        if not going.any():
+            break
+        step = np.where(going, rho / np.where(going, curvature, 1), 0)
+        x += step * p
+        rest -= step * q
+        z = preconditioner @ rest
+        after = _dots(rest, z)
+        p = z + np.where(going, after / np.where(going, rho, 1), 0) * p
+        rho = after
+        steps += 1
+    return x, steps
+
+
+def _dots(x: _Array, y: _Array) -> _Array:
+    dots: _Array = np.einsum("ij,ij->j", x.conj(), y).real
+    return dots
+
+
+def _levinson(column: _Array, row: _Array, sides: _Array) -> _Array:
+    wide = [array.astype(_WIDE[array.dtype.kind == "c"]) for array in (column, row, sides)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of SciPy's about batches
+        try:
+            x: _Array = scipy.linalg.solve_toeplitz((wide[0], wide[1]), wide[2])
+        except np.linalg.LinAlgError as error:
+            raise np.linalg.LinAlgError(
+                f"c and r make a matrix that Levinson's recursion can't solve: {error}"
+            ) from None
+    return x

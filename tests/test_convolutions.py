@@ -1,0 +1,219 @@
+"""Chirp transforms; circulant and Toeplitz matrices: batches, several levels, systems."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.signal
+
+import papilio as pp
+from papilio._util.turns import multiples, turns_of, waves
+
+T = pp.transforms
+DTYPES = ["float32", "float64", "complex64", "complex128"]
+
+
+def numbers(shape, dtype="complex128", seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(shape)
+    if np.dtype(dtype).kind == "c":
+        x = x + 1j * rng.standard_normal(shape)
+    return x.astype(dtype)
+
+
+def room(dtype):
+    return 2000 * float(np.finfo(dtype).eps)
+
+
+def exact_czt(x, m, step, start):
+    """The sums with angles as fractions of a turn, exactly reduced."""
+    phases = [[j * (start + k * step) % 1 for j in range(len(x))] for k in range(m)]
+    return np.exp(-2j * np.pi * np.array(phases, float)) @ x
+
+
+def test_multiples_of_fractions_of_a_turn_are_reduced_exactly():
+    k = np.array([0, 1, 7, 2**40 + 1, -(2**40) - 3, 2**61 - 1])
+    for angle in (Fraction(1, 3), Fraction(-2, 7), Fraction(5, 2**30 + 1), Fraction(10**40, 3**80)):
+        exact = [(angle * int(n) + Fraction(1, 2)) % 1 - Fraction(1, 2) for n in k]
+        assert np.abs(multiples(angle, k) - np.array(exact, float)).max() <= 2.0**-53
+    assert waves(Fraction(1, 4), np.arange(4)).tolist() == [1, 1j, -1, -1j]
+
+
+def test_roots_of_unity_are_recognized():
+    for p, q in ((1, 7), (-3, 1000), (5, 12), (1, 2), (12345, 999983)):
+        assert turns_of(complex(np.exp(2j * np.pi * p / q))) == Fraction(p, q)
+    assert abs(float(turns_of(2 + 1j)) - np.angle(2 + 1j) / (2 * np.pi)) < 1e-16
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (5, 3), (3, 5), (64, 64), (100, 37), (37, 300)])
+def test_chirp_transforms_are_scipys(n, m):
+    x = numbers(n)
+    for w, a in (
+        (None, 1),
+        (np.exp(-2j * np.pi / 17), np.exp(0.3j)),
+        (np.exp(-0.0123j), 1j),
+        (0.9999 * np.exp(0.1j), 1.001j),
+    ):
+        expected = scipy.signal.czt(x, m, w, a)
+        y = T.czt(n, m, w, a) @ x
+        assert np.linalg.norm(y - expected) <= 1e-11 * np.linalg.norm(expected)
+    for fn, fs, endpoint in ((0.3, 2, False), ([0.1, 0.5], 2, False), ([10, 20.0], 100, m > 1)):
+        expected = scipy.signal.zoom_fft(x, fn, m, fs=fs, endpoint=endpoint)
+        y = T.zoom_fft(n, fn, m, fs=fs, endpoint=endpoint) @ x
+        assert np.linalg.norm(y - expected) <= 1e-11 * np.linalg.norm(expected)
+
+
+def test_chirp_transforms_of_roots_of_unity_lose_no_digits():
+    x = numbers(1000)
+    w = np.exp(-2j * np.pi / 5000)
+    exact = np.fft.fft(x, 5000)
+    y = T.czt(1000, 5000, w) @ x
+    assert np.linalg.norm(y - exact) <= 2e-15 * np.linalg.norm(exact)
+    # What SciPy loses in its powers of w.
+    assert np.linalg.norm(scipy.signal.czt(x, 5000, w) - exact) > 1e-12 * np.linalg.norm(exact)
+    x, first, last = numbers(300), 0.1, 0.13
+    step = (Fraction(last) - Fraction(first)) / 20
+    exact = exact_czt(x, 20, step, Fraction(first))
+    y = T.zoom_fft(300, [first, last], 20, fs=1) @ x
+    assert np.linalg.norm(y - exact) <= 2e-15 * np.linalg.norm(exact)
+    assert T.czt(300, dtype="complex64").dottest() < 1e-5
+
+
+def test_wrong_arguments_of_chirp_transforms_are_named():
+    for call, error, message in (
+        (lambda: T.czt(0), ValueError, "n is 0"),
+        (lambda: T.czt(8, 0), ValueError, "m is 0"),
+        (lambda: T.czt(8, w=0), ValueError, "w is 0"),
+        (lambda: T.czt(8, a=np.nan), ValueError, "a is nan"),
+        (lambda: T.czt(8, w="x"), TypeError, "w is 'x'"),
+        (lambda: T.czt(1000, w=2.0), ValueError, "w and a have powers"),
+        (lambda: T.czt(8, dtype="float64"), TypeError, "dtype is float64"),
+        (lambda: T.zoom_fft(8, [1, 2, 3]), ValueError, "fn has shape"),
+        (lambda: T.zoom_fft(8, 1, fs=0), ValueError, "fs is 0"),
+        (lambda: T.zoom_fft(8, 1, 1, endpoint=True), ValueError, "m is 1"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 2, 5, 8, 67, 130])
+def test_batches_of_circulant_and_toeplitz_matrices_are_block_diagonal(n, dtype):
+    c, r = numbers((3, n), dtype), numbers((3, n + 2), dtype, 1)
+    for F, dense in (
+        (T.circulant(c), scipy.linalg.block_diag(*map(scipy.linalg.circulant, c))),
+        (T.toeplitz(c, r), scipy.linalg.block_diag(*map(scipy.linalg.toeplitz, c, r))),
+    ):
+        x = numbers((F.shape[1], 2), dtype, 2)
+        assert F.dtype == dtype
+        assert np.abs(F @ x - dense @ x).max() <= room(dtype) * np.sqrt(n)
+        assert F.dottest() <= room(dtype)
+    F = T.circulant(c)
+    assert np.allclose(F.inv() @ (F @ np.ones(3 * n)), 1, atol=0.1 if "32" in dtype else 1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(4, 6), (5, 7), (3, 4, 5), (6,), (1, 4), (4, 1), (3, 67)])
+def test_block_circulant_matrices_convolve_periodically(shape, dtype):
+    c, x = numbers(shape, dtype), numbers(shape, dtype, 1)
+    F = T.block_circulant(c)
+    expected = np.fft.ifftn(np.fft.fftn(c) * np.fft.fftn(x))
+    y = F @ x.ravel()
+    assert y.dtype == dtype
+    assert np.abs(y.reshape(shape) - expected).max() <= room(dtype) * np.abs(expected).max()
+    assert F.dottest() <= room(dtype)
+    assert np.allclose(F.inv() @ y, x.ravel(), atol=0.1 if "32" in str(y.real.dtype) else 1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("whole", "inner"), [((7, 9), (4, 5)), ((7, 9), (7, 1)), ((5, 6, 7), (2, 3, 3)), ((9,), (4,))]
+)
+def test_block_toeplitz_matrices_are_valid_convolutions(whole, inner, dtype):
+    t, x = numbers(whole, dtype), numbers(inner, dtype, 1)
+    F = T.block_toeplitz(t, inner)
+    expected = scipy.signal.convolve(t, x, "valid", "direct")
+    y = (F @ x.ravel()).reshape(expected.shape)
+    assert np.abs(y - expected).max() <= room(dtype) * max(1, np.abs(expected).max())
+    assert F.dottest() <= room(dtype)
+
+
+def test_pseudo_inverses_are_numpys():
+    c = np.array([[2.0, -1, 0, 0, -1], [1, 1, 1, 1, 1], [3, 1, 0, 0, 0]])
+    dense = scipy.linalg.block_diag(*map(scipy.linalg.circulant, c))
+    assert np.allclose(T.circulant_pinv(c).toarray(), np.linalg.pinv(dense))
+    assert np.allclose(
+        T.circulant_pinv(c[0], 0.5).toarray(), np.linalg.pinv(dense[:5, :5], rcond=0.5)
+    )
+    assert not T.circulant_pinv(np.zeros(4)).toarray().any()
+    with pytest.raises(ValueError, match="singular"):
+        T.circulant(c).inv()
+    with pytest.raises(ValueError, match="c has values of its spectrum whose reciprocals"):
+        T.circulant_pinv([1e-310, 0, 0])
+    with pytest.raises(ValueError, match="rcond is 2"):
+        T.circulant_pinv(c, 2)
+
+
+@pytest.mark.parametrize("n", [1, 40, 2500])
+@pytest.mark.parametrize("kind", ["positive", "Hermitian", "general", "indefinite", "single"])
+def test_toeplitz_systems_are_solved_with_their_true_residual(n, kind):
+    j = np.arange(n)
+    c, r = {
+        "positive": (0.9**j, None),
+        "Hermitian": ((0.7 * np.exp(0.3j)) ** j, None),
+        "general": ((0.6j) ** j, 0.5**j),
+        "indefinite": (np.where(j == 0, 0.1, 0.8**j), None),
+        "single": ((0.9**j).astype(np.float32), None),
+    }[kind]
+    x = numbers((n, 2), c.dtype)
+    rows = c.conj() if r is None else r
+    b = scipy.linalg.matmul_toeplitz((c, rows), x).astype(np.result_type(c, x))
+    found = T.solve_toeplitz(c, b, r)
+    assert found.x.dtype == b.dtype
+    assert found.x.shape == b.shape
+    assert found.reached
+    assert (found.method == "Levinson") == (n <= 2048) == (found.iterations == 0)
+    if n <= 2048:
+        rest = b - scipy.linalg.toeplitz(c, rows) @ found.x.astype(np.result_type(found.x, float))
+        true = (np.linalg.norm(rest, axis=0) / np.linalg.norm(b, axis=0)).max()
+        assert abs(found.residual - true) <= 1e-14 + 1e-6 * (kind == "single")
+    assert np.abs(found.x - x).max() <= 1e4 * np.finfo(b.dtype).eps * np.abs(x).max() * 50
+
+
+def test_toeplitz_systems_that_do_not_converge_say_so():
+    with pytest.raises(np.linalg.LinAlgError, match="c and r make a matrix"):
+        T.solve_toeplitz([0.0, 1, 2], np.ones(3))
+    n = 2500
+    c = np.zeros(n)
+    c[:2] = 2, -1  # condition (n / pi)^2 and more: the residual of 1e-15 isn't to be had
+    found = T.solve_toeplitz(c, np.ones(n), tol=1e-15, max_iterations=2)
+    assert found.method == "Levinson"
+    assert not found.reached
+    assert found.residual > 1e-15
+    for call, message in (
+        (lambda: T.solve_toeplitz(c, np.ones(3)), "b has shape"),
+        (lambda: T.solve_toeplitz(c, np.ones(n), c[:4]), "r has 4 entries"),
+        (lambda: T.solve_toeplitz(c[None], np.ones(n)), "c has shape"),
+        (lambda: T.solve_toeplitz(c, np.ones(n), tol=2), "tol is 2"),
+        (lambda: T.block_toeplitz(np.ones((3, 3)), (4, 1)), "n is"),
+        (lambda: T.block_circulant(np.float64(1)), "c has shape"),
+        (lambda: T.toeplitz(np.ones((2, 3)), np.ones((3, 3))), "r has shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("norm", [None, "ortho", "forward"])
+@pytest.mark.parametrize("name", ["dct", "dst"])
+def test_orthogonalize_is_scipys(name, norm):
+    for n in (2, 5, 8):
+        x = numbers(n, "float64")
+        for kind in (1, 2, 3, 4):
+            for weighted in (True, False):
+                F = getattr(T, name)(n, kind, norm=norm, orthogonalize=weighted)
+                y = getattr(scipy.fft, name)(x, kind, norm=norm, orthogonalize=weighted)
+                assert np.allclose(F @ x, y)
+                assert np.allclose(F.inv() @ y, x)
+    with pytest.raises(TypeError, match="orthogonalize is 1"):
+        T.dct(8, orthogonalize=1)
