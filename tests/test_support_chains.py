@@ -177,36 +177,6 @@ def test_wrong_sets_are_refused():
         chain.sweep(np.ones(14, np.float32), 3)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
-def test_quasi_newton_steps_never_lose_and_find_what_is_there(dtype):
-    rng = np.random.default_rng(5)
-    masks = random_masks(rng, (30, 12, 9, 20), 0.4)
-    exact = random_array(rng, sum(m.nnz for m in masks), dtype)
-    A = product(dense_factors(masks, exact), 30)
-    chain, told = solver(A, masks), []
-    values = exact + 0.1 * random_array(rng, len(exact), dtype)
-    before = chain.squared_error(values)
-    found = chain.descend(values, 2000, np.linalg.norm(A) ** 2, told.append)
-    assert found == told[-1] == pytest.approx(chain.squared_error(values), rel=1e-6, abs=1e-20)
-    assert found < 1e-10 * before
-    assert all(b <= a for a, b in itertools.pairwise([before, *told]))
-    start = values.copy()
-    assert chain.descend(values, 0, 1.0, told.append) == chain.squared_error(start)
-    assert np.array_equal(values, start)
-
-
-def test_quasi_newton_steps_end_where_the_caller_raises():
-    rng = np.random.default_rng(5)
-    masks = random_masks(rng, (20, 12, 9, 20), 0.4)
-    chain = solver(rng.standard_normal((20, 20)), masks)
-
-    def refuse(value):
-        raise KeyError(value)
-
-    with pytest.raises(KeyError):
-        chain.descend(rng.standard_normal(sum(m.nnz for m in masks)), 10, 1.0, refuse)
-
-
 LOWER = np.tril(np.ones((4, 4)))
 STEP = np.eye(4) + np.eye(4, k=-1)
 NOT_CLOSED = {

@@ -354,17 +354,6 @@ class ChainSolver {
     solver_->sweep(to, steps);
   }
 
-  double descend(Values& values, Index steps, double unit, const py::object& after_step) const {
-    check(values);
-    T* to = values.mutable_data();
-    const auto tell = [&](double error) {
-      const WithLock held;
-      after_step(error);
-    };
-    const WithoutLock released;
-    return solver_->descend(to, steps, unit, tell);
-  }
-
   double squared_norm(const Values& values) const {
     check(values);
     const T* from = values.data();
@@ -405,8 +394,6 @@ void register_chain(py::module_& module, const char* name) {
       .def("gradient", &Solver::gradient, py::arg("values").noconvert(),
            py::arg("gradient").noconvert())
       .def("sweep", &Solver::sweep, py::arg("values").noconvert(), py::arg("steps"))
-      .def("descend", &Solver::descend, py::arg("values").noconvert(), py::arg("steps"),
-           py::arg("unit"), py::arg("after_step"))
       .def("squared_norm", &Solver::squared_norm, py::arg("values").noconvert())
       .def("growth", &Solver::growth, py::arg("values").noconvert());
 }

@@ -171,7 +171,7 @@ struct FactorSupport {
 /// for the normal equations, on its columns, where that is less), 16 at a time, from the first
 /// factor to the last and back, and look only at what these rows can reach; gradients are sampled
 /// on the supports. The gradient by all factors costs three multiply-adds for each row of A and
-/// each value. Memory: 16 numbers for each inner index per thread, about 70 numbers for each value,
+/// each value. Memory: 16 numbers for each inner index per thread, about 25 numbers for each value,
 /// and four bytes for each index that 16 rows reach where they don't reach all. Results are the
 /// same bits for any number of threads.
 template <class T>
@@ -194,11 +194,6 @@ class SupportChain {
   /// Each factor in turn: at most so many steps of conjugate gradients on its least squares
   /// problem. The error never grows.
   void sweep(T* values, Index steps) const;
-
-  /// L-BFGS over the values of all factors, at most so many steps; returns the squared error, and
-  /// tells it after each step. Gains of rounding, next to `unit`, end it. The error never grows.
-  double descend(T* values, Index steps, double unit,
-                 const std::function<void(double)>& after_step) const;
 
   /// ||X_1 ... X_L||^2.
   double squared_norm(const T* values) const;

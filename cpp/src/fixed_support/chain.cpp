@@ -4,7 +4,6 @@
 
 #include "fixed_support/chain_walker.hpp"
 #include "fixed_support/index_sets.hpp"
-#include "fixed_support/quasi_newton.hpp"
 #include "fixed_support/row_entries.hpp"
 #include "parallel/shares.hpp"
 
@@ -291,17 +290,6 @@ double SupportChain<T>::gradient(const T* values, T* gradient) const {
 template <class T>
 void SupportChain<T>::sweep(T* values, Index steps) const {
   for (Index n = 0; n < state_->links(); ++n) state_->improve(values, n, steps);
-}
-
-template <class T>
-double SupportChain<T>::descend(T* values, Index steps, double unit,
-                                const std::function<void(double)>& after_step) const {
-  const Index parts = static_cast<Index>(sizeof(T) / sizeof(double));
-  const auto objective = [this](const double* x, double* slopes) {
-    return gradient(reinterpret_cast<const T*>(x), reinterpret_cast<T*>(slopes));
-  };
-  return QuasiNewton{parts * size(), steps, unit, objective, after_step}.descend(
-      reinterpret_cast<double*>(values));
 }
 
 template <class T>

@@ -184,36 +184,8 @@ void sample(const ChainSets& sets, const double* at_place, const double* at_inde
   }
 }
 
-double vector_product(int64_t size, const double* x, const double* y) {
-  constexpr int step = 4 * V::lanes;
-  V sums[4] = {};
-  int64_t n = 0;
-  for (; n + step <= size; n += step) {
-    PAPILIO_UNROLL
-    for (int v = 0; v < 4; ++v) {
-      const int64_t at = n + v * V::lanes;
-      sums[v] = multiply_add(V::load(x + at), V::load(y + at), sums[v]);
-    }
-  }
-  const V total = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-  double sum = 0;
-  for (int lane = 0; lane < V::lanes; ++lane) sum += total.v[lane];
-  for (; n < size; ++n) sum = multiply_add(x[n], y[n], sum);
-  return sum;
-}
-
-void vector_add(int64_t size, double a, const double* x, double* y) {
-  const V factor = V::broadcast(a);
-  int64_t n = 0;
-  for (; n + V::lanes <= size; n += V::lanes)
-    multiply_add(factor, V::load(x + n), V::load(y + n)).store(y + n);
-  for (; n < size; ++n) y[n] = multiply_add(a, x[n], y[n]);
-}
-
 constexpr ChainTable table = {
-    {{gather<false>, spread<false>, sample<false>}, {gather<true>, spread<true>, sample<true>}},
-    vector_product,
-    vector_add};
+    {{gather<false>, spread<false>, sample<false>}, {gather<true>, spread<true>, sample<true>}}};
 
 }  // namespace
 

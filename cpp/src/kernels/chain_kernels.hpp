@@ -1,6 +1,5 @@
 // The kernels of chains of supports: lines of numbers, one for each row of a panel, through a
-// sparse factor and back; and the vectors of quasi-Newton steps. Plain structs only, as in
-// kernels.hpp.
+// sparse factor and back. Plain structs only, as in kernels.hpp.
 #pragma once
 
 #include <stdint.h>
@@ -32,10 +31,6 @@ typedef void (*ChainSpread)(const ChainSets& sets, const double* in, double* out
 typedef void (*ChainSample)(const ChainSets& sets, const double* at_place, const double* at_index,
                             void* out);
 
-/// sum x[n] y[n], and y[n] += a x[n].
-typedef double (*VectorProduct)(int64_t size, const double* x, const double* y);
-typedef void (*VectorAdd)(int64_t size, double a, const double* x, double* y);
-
 struct ChainKernels {
   ChainGather gather;
   ChainSpread spread;
@@ -45,8 +40,6 @@ struct ChainKernels {
 /// Of one instruction set; real chains first, then complex ones.
 struct ChainTable {
   ChainKernels kernels[2];
-  VectorProduct product;
-  VectorAdd add;
 };
 
 /// That of the instruction set in use (dispatch.hpp).

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy.optimize
 import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
@@ -274,17 +275,15 @@ class _Problem:
         scaled = [f.data.astype(self.dtype) * p for f, p in _shares(factors, self._target.exponent)]
         return math.sqrt(self.error2(np.concatenate(scaled)))
 
+    def gradient(self, values: _Array) -> tuple[float, _Array]:
+        """The squared error and its gradient."""
+        gradient = np.empty_like(values)
+        error2 = self._core.gradient(values, gradient)
+        return error2 + self._target.unread**2, gradient
+
     def sweep(self, values: _Array) -> None:
         """Each factor in turn: a few conjugate gradient steps. Changes `values`."""
         self._core.sweep(values, _STEPS)
-
-    def descend(self, values: _Array, steps: int, after_step: Callable[[float], object]) -> float:
-        """L-BFGS over all values; tells and returns the squared error. Changes `values`."""
-        unread2 = self._target.unread**2
-        found2 = self._core.descend(
-            values, steps, self.norm2, lambda error2: after_step(error2 + unread2)
-        )
-        return float(found2) + unread2
 
     def growth(self, values: _Array) -> float:
         """The largest ||column i of X_1...X_s|| ||row i of X_s+1...X_L||, next to the matrix."""
@@ -326,12 +325,32 @@ def _descend(problem: _Problem, values: _Array, rounds: int, track: _Track) -> f
             track.step(error2)
             if before - error2 <= 1e-3 * error2:
                 break
-        error2 = _polish(problem, values, track)
+        error2 = _polish(problem, values, error2, track)
         if began - error2 <= 1e-5 * began:
             break
     return error2
 
 
-def _polish(problem: _Problem, values: _Array, track: _Track) -> float:
-    """L-BFGS over all factors. Changes `values`."""
-    return problem.descend(values, _POLISH, track.step)
+def _polish(problem: _Problem, values: _Array, error2: float, track: _Track) -> float:
+    """L-BFGS over all factors. Changes `values` if it helps."""
+
+    def objective(z: _Array) -> tuple[float, _Array]:
+        found2, gradient = problem.gradient(z.view(problem.dtype))
+        return found2 / problem.norm2, gradient.view(float) / problem.norm2
+
+    with _core.SingleThreadedBlas():
+        found = scipy.optimize.minimize(
+            objective,
+            values.view(float),
+            jac=True,
+            method="L-BFGS-B",
+            callback=lambda intermediate_result: track.step(
+                intermediate_result.fun * problem.norm2
+            ),
+            options={"maxiter": _POLISH, "maxcor": 20, "ftol": 1e-16, "gtol": 1e-13},
+        )
+    polished = float(found.fun) * problem.norm2
+    if polished >= error2:
+        return error2
+    values[:] = np.ascontiguousarray(found.x).view(problem.dtype)
+    return polished
