@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "bindings.hpp"
+#include "closedness.hpp"
 #include "papilio/fixed_support.hpp"
 
 namespace papilio {
@@ -143,6 +144,18 @@ class SupportClasses {
   }
 
   const SupportAnalysis& analysis() const { return *analysis_; }
+
+  py::tuple closedness(std::int32_t component, double effort, bool both) const {
+    if (component < 0 || static_cast<std::size_t>(component) >= analysis_->kinds.size())
+      refuse("component", "must be the number of one");
+    Closedness found;
+    {
+      const WithoutLock released;
+      const ClosednessSearch search(*analysis_);
+      found = search.decide(component, effort, both);
+    }
+    return to_python(found);
+  }
 
   double norm_outside(const py::array& values, const py::object& start, const py::object& column,
                       double scale) const {
@@ -443,6 +456,7 @@ void register_fixed_support(py::module_& module) {
       .def("piece_class", array_of([](const Analysis& a) { return a.piece_class; }))
       .def("piece_rows", sets_of([](const Analysis& a) { return a.piece_rows; }))
       .def("piece_cols", sets_of([](const Analysis& a) { return a.piece_cols; }))
+      .def("closedness", &SupportClasses::closedness)
       .def("norm_outside", &SupportClasses::norm_outside)
       .def("solve_pieces", &SupportClasses::solve_pieces)
       .def("residual", &SupportClasses::residual)
