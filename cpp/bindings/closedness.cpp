@@ -47,4 +47,11 @@ py::tuple to_python(const Closedness& found) {
   return py::make_tuple(answer, steps, witness, found.exhausted);
 }
 
+py::tuple to_python(const PeeledComponent& peeled) {
+  py::list regions;
+  for (const PeeledRegion& r : peeled.regions)
+    regions.append(py::make_tuple(r.rank, r.row_types, r.col_types, r.owner, r.outer, r.inner));
+  return py::make_tuple(regions, peeled.order, peeled.left, peeled.disjoint, peeled.full);
+}
+
 }  // namespace papilio

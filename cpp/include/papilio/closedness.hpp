@@ -50,7 +50,25 @@ struct Closedness {
   bool exhausted;                  // unknown, and the search was cut short
 };
 
-/// Decides components of an analysis one by one. Both must outlive it.
+/// What a class, or several that were merged, has outside of the peeled entries, in types of rows
+/// and columns of the analysis.
+struct PeeledRegion {
+  Index rank;
+  std::vector<std::int32_t> row_types, col_types;
+  std::int32_t owner;         // the class; -1 if it was merged of two regions
+  std::int32_t outer, inner;  // these
+};
+
+/// A component after peeling and merging, with the lines as they are (no kernel).
+struct PeeledComponent {
+  std::vector<PeeledRegion> regions;
+  std::vector<std::int32_t> order;  // what was peeled, one after another
+  std::vector<std::int32_t> left;   // what wasn't
+  bool disjoint;                    // these are rectangles without common entries
+  bool full;                        // none of their entries is peeled
+};
+
+/// Decides components of an analysis one by one; it must outlive the search.
 class ClosednessSearch {
  public:
   explicit ClosednessSearch(const SupportAnalysis& analysis);
@@ -59,6 +77,9 @@ class ClosednessSearch {
   /// `effort` scales what may be looked at; 1 is some tenths of a second at most. `both`: looks for
   /// a witness even where the set is proved closed (for tests: then steps and found have both).
   Closedness decide(std::int32_t component, double effort, bool both) const;
+
+  /// T2 (a) and T6' as often as they apply. A component that is too large comes back as it is.
+  PeeledComponent peel(std::int32_t component, double effort) const;
 
  private:
   struct State;

@@ -12,7 +12,7 @@ namespace {
 std::size_t at(Index n) { return static_cast<std::size_t>(n); }
 
 // Words of bits that are looked at: a second has some billions.
-constexpr double closed_budget = 1e9, open_budget = 2e8;
+constexpr double closed_budget = 1e9, open_budget = 2e8, peel_budget = 2e8;
 // Components with more cells, or bits of classes, aren't peeled: tens of megabytes.
 constexpr double most_cells = 4e6, most_bits = 2e8;
 // A grid with more types of rows or columns is searched for witnesses in parts (T0).
@@ -38,6 +38,27 @@ void make_set(std::vector<std::int32_t>& numbers) {
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
 }
 
+/// The members of some of the sets, ascending, each once; all are below `count`.
+std::vector<std::int32_t> join(const IndexSets& sets, IndexSpan which, Index count) {
+  std::vector<std::int32_t> result;
+  Index size = 0;
+  for (std::int32_t n : which) size += sets[n].size();
+  if (size < count) {
+    for (std::int32_t n : which) result.insert(result.end(), sets[n].begin(), sets[n].end());
+    make_set(result);
+    return result;
+  }
+  std::vector<char> seen(at(count));
+  Pulse pulse;
+  for (std::int32_t n : which) {
+    pulse(1 + sets[n].size());
+    for (std::int32_t member : sets[n]) seen[at(member)] = 1;
+  }
+  for (Index n = 0; n < count; ++n)
+    if (seen[at(n)]) result.push_back(static_cast<std::int32_t>(n));
+  return result;
+}
+
 /// Adds up to `most` of a set, evenly spread, until there are `limit`.
 void add_spread(IndexSpan set, Index most, Index limit, std::vector<std::int32_t>& to) {
   const Index count = std::min(most, set.size());
@@ -53,17 +74,38 @@ struct ClosednessSearch::State {
         in_row(transposed(analysis.class_row_types.view(), types_in(analysis.row_type))),
         in_col(transposed(analysis.class_col_types.view(), types_in(analysis.col_type))),
         row_weight(count_lines(analysis.row_type, in_row.size())),
-        col_weight(count_lines(analysis.col_type, in_col.size())) {}
-
-  std::vector<std::int32_t> classes_of(std::int32_t component) const {
-    std::vector<std::int32_t> result;
-    for (std::size_t p = 0; p < analysis.component.size(); ++p)
-      if (analysis.component[p] == component) result.push_back(static_cast<std::int32_t>(p));
-    return result;
+        col_weight(count_lines(analysis.col_type, in_col.size())) {
+    IndexSets own;
+    for (std::int32_t component : analysis.component) {
+      own.index.push_back(component);
+      own.close();
+    }
+    classes = transposed(own.view(), static_cast<Index>(analysis.kinds.size()));
   }
 
-  TypeGrid kernel(const std::vector<std::int32_t>& rows, const std::vector<std::int32_t>& cols) const {
-    return kernel_of(type_grid(analysis, in_row, in_col, row_weight, col_weight, rows, cols));
+  /// The types of rows and columns of a component.
+  void types_of(std::int32_t component, std::vector<std::int32_t>& rows,
+                std::vector<std::int32_t>& cols) const {
+    rows = join(analysis.class_row_types, classes[component], in_row.size());
+    cols = join(analysis.class_col_types, classes[component], in_col.size());
+  }
+
+  /// Whether the grid of a component isn't too large.
+  bool fits(std::int32_t component, const std::vector<std::int32_t>& rows,
+            const std::vector<std::int32_t>& cols) const {
+    const double height = static_cast<double>(rows.size()), width = static_cast<double>(cols.size());
+    return height * width <= most_cells &&
+           (height + width) * static_cast<double>(classes[component].size()) <= most_bits;
+  }
+
+  TypeGrid grid(std::int32_t component, const std::vector<std::int32_t>& rows,
+                const std::vector<std::int32_t>& cols) const {
+    return type_grid(analysis, component, in_row, in_col, row_weight, col_weight, rows, cols);
+  }
+
+  TypeGrid kernel(std::int32_t component, const std::vector<std::int32_t>& rows,
+                  const std::vector<std::int32_t>& cols) const {
+    return kernel_of(grid(component, rows, cols));
   }
 
   /// Whether a witness was found in a grid.
@@ -93,24 +135,25 @@ struct ClosednessSearch::State {
     }
     make_set(rows);
     make_set(cols);
-    return kernel(rows, cols);
+    return kernel(analysis.component[at(p)], rows, cols);
   }
 
-  void search_parts(std::vector<std::int32_t> classes, SearchBudget& budget,
-                    Closedness& out) const {
-    std::stable_sort(classes.begin(), classes.end(), [&](std::int32_t p, std::int32_t q) {
+  void search_parts(std::int32_t component, SearchBudget& budget, Closedness& out) const {
+    std::vector<std::int32_t> own(classes[component].begin(), classes[component].end());
+    std::stable_sort(own.begin(), own.end(), [&](std::int32_t p, std::int32_t q) {
       return analysis.members[p].size() < analysis.members[q].size();
     });
-    const Index count = std::min<Index>(parts, static_cast<Index>(classes.size()));
+    const Index all = static_cast<Index>(own.size()), count = std::min(parts, all);
     for (Index n = 0; n < count && !budget.over(); ++n) {
-      const Index place = n * (static_cast<Index>(classes.size()) - 1) / std::max<Index>(1, count - 1);
-      if (search(part(classes[at(place)]), 1, budget, out)) return;
+      const Index place = n * (all - 1) / std::max<Index>(1, count - 1);
+      if (search(part(own[at(place)]), 1, budget, out)) return;
     }
   }
 
   const SupportAnalysis& analysis;
   IndexSets in_row, in_col;  // classes of each type
   std::vector<Index> row_weight, col_weight;
+  IndexSets classes;  // of each component
 };
 
 ClosednessSearch::ClosednessSearch(const SupportAnalysis& analysis)
@@ -119,21 +162,12 @@ ClosednessSearch::~ClosednessSearch() = default;
 
 Closedness ClosednessSearch::decide(std::int32_t component, double effort, bool both) const {
   Closedness out{Closedness::Answer::unknown, {}, {}, false};
-  const std::vector<std::int32_t> classes = state_->classes_of(component);
   std::vector<std::int32_t> rows, cols;
-  for (std::int32_t p : classes) {
-    const IndexSpan r = state_->analysis.class_row_types[p], c = state_->analysis.class_col_types[p];
-    rows.insert(rows.end(), r.begin(), r.end());
-    cols.insert(cols.end(), c.begin(), c.end());
-  }
-  make_set(rows);
-  make_set(cols);
-  const double height = static_cast<double>(rows.size()), width = static_cast<double>(cols.size());
-  const double bits = (height + width) * static_cast<double>(classes.size());
+  state_->types_of(component, rows, cols);
   const bool whole = rows.size() <= at(whole_grid) && cols.size() <= at(whole_grid);
   SearchBudget budget{effort * open_budget, {}};
-  if (height * width <= most_cells && bits <= most_bits) {
-    const TypeGrid grid = state_->kernel(rows, cols);
+  if (state_->fits(component, rows, cols)) {
+    const TypeGrid grid = state_->kernel(component, rows, cols);
     ClosedProof proof = prove_closed(grid, effort * closed_budget);
     if (proof.proved) {
       out.answer = Closedness::Answer::closed;
@@ -145,9 +179,37 @@ Closedness ClosednessSearch::decide(std::int32_t component, double effort, bool 
     }
     if (whole) state_->search(grid, deepest, budget, out);
   }
-  if (!whole) state_->search_parts(classes, budget, out);
+  if (!whole) state_->search_parts(component, budget, out);
   if (!out.found.empty()) out.answer = Closedness::Answer::open;
   out.exhausted = out.answer == Closedness::Answer::unknown && (budget.over() || !whole);
+  return out;
+}
+
+PeeledComponent ClosednessSearch::peel(std::int32_t component, double effort) const {
+  PeeledComponent out{{}, {}, {}, false, false};
+  std::vector<std::int32_t> rows, cols;
+  state_->types_of(component, rows, cols);
+  if (!state_->fits(component, rows, cols)) return out;
+  const TypeGrid grid = state_->grid(component, rows, cols);
+  Peeling peeling(grid, effort * peel_budget, false);
+  peeling.run();
+  const auto types = [](const Bits& set, const TypeSide& side) {
+    std::vector<std::int32_t> result;
+    set.each([&](Index n) { result.push_back(side.type[at(n)]); });
+    return result;
+  };
+  for (const Region& region : peeling.regions)
+    out.regions.push_back({region.rank, types(region.rows, grid.rows),
+                           types(region.cols, grid.cols),
+                           region.owner < 0 ? -1 : grid.number[at(region.owner)], region.outer,
+                           region.inner});
+  for (const PeelStep& step : peeling.steps)
+    if (step.rule == PeelStep::Rule::covered) out.order.push_back(step.regions[0]);
+  out.left = peeling.alive();
+  out.full = std::all_of(out.left.begin(), out.left.end(), [&](std::int32_t n) {
+    return peeling.is_full(peeling.regions[at(n)]);
+  });
+  out.disjoint = peeling.is_disjoint();
   return out;
 }
 

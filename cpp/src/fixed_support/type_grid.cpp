@@ -43,13 +43,14 @@ void cap_weights(TypeSide& side, const std::vector<Index>& rank) {
 
 }  // namespace
 
-TypeGrid type_grid(const SupportAnalysis& analysis, const IndexSets& classes_in_row,
-                   const IndexSets& classes_in_col, const std::vector<Index>& row_weight,
+TypeGrid type_grid(const SupportAnalysis& analysis, std::int32_t component,
+                   const IndexSets& classes_in_row, const IndexSets& classes_in_col, const std::vector<Index>& row_weight,
                    const std::vector<Index>& col_weight, const std::vector<std::int32_t>& row_types,
                    const std::vector<std::int32_t>& col_types) {
   std::vector<char> seen(at(analysis.members.size()));
   for (std::int32_t type : row_types)
-    for (std::int32_t p : classes_in_row[type]) seen[at(p)] = 1;
+    for (std::int32_t p : classes_in_row[type])
+      if (analysis.component[at(p)] == component) seen[at(p)] = 1;
   for (std::int32_t type : col_types)
     for (std::int32_t p : classes_in_col[type])
       if (seen[at(p)] == 1) seen[at(p)] = 2;

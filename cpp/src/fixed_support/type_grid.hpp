@@ -109,9 +109,9 @@ struct TypeGrid {
   TypeGrid transposed() const { return {cols, rows, number, rank}; }
 };
 
-/// Some types of rows and columns of an analysis, with the classes that have both.
-TypeGrid type_grid(const SupportAnalysis& analysis, const IndexSets& classes_in_row,
-                   const IndexSets& classes_in_col, const std::vector<Index>& row_weight,
+/// Some types of rows and columns of an analysis, with the classes of a component that have both.
+TypeGrid type_grid(const SupportAnalysis& analysis, std::int32_t component,
+                   const IndexSets& classes_in_row, const IndexSets& classes_in_col, const std::vector<Index>& row_weight,
                    const std::vector<Index>& col_weight, const std::vector<std::int32_t>& row_types,
                    const std::vector<std::int32_t>& col_types);
 

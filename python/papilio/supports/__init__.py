@@ -1,11 +1,13 @@
 """Products of matrices with given supports: what is known about them, and best approximations."""
 
-from ._analysis import SupportReport, Witness, analyze_supports
+from ._analysis import SupportReport, analyze_supports
 from ._fixed_support import fixed_support
 from ._result import DivergingFactorsWarning, FixedSupportResult
+from ._witness import Elimination, Witness
 
 __all__ = [
     "DivergingFactorsWarning",
+    "Elimination",
     "FixedSupportResult",
     "SupportReport",
     "Witness",

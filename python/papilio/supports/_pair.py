@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from .._chains.support_masks import sets_of
 from .._util.interruptible import interruptibly
 from ._analysis import SupportReport
 from ._descent import Problem, Track, descend
+from ._peeled import PeeledSolver
 from ._result import Options, PairSolution
 from ._target import Target, largest_part
 
@@ -57,6 +59,10 @@ def solve_pair(
         tell = None if solution.local else options.tell
         discarded = _solve_pieces(target, report, options.ridge, x, y, tell)
         solution.bound = math.hypot(solution.bound, discarded)
+        if options.ridge == 0:
+            for number in np.flatnonzero(report.component_kinds == "peeled"):
+                discarded = _solve_peeled(target, left, right, report, int(number), solution)
+                solution.bound = math.hypot(solution.bound, discarded)
     if solution.local:
         _solve_locally(target, left, right, report, local, free, options, solution)
         solution.bound = max(_bound(target, report, solution.bound), solution.bound)
@@ -91,6 +97,42 @@ def _solve_pieces(
     except BaseException:
         left_alone.set()
         raise
+
+
+def _peeled_solver(target: Target, report: SupportReport, number: int) -> PeeledSolver:
+    peeled = report._peeled[number]
+    start, members = report._classes.members()
+    of_class = [members[a:b] for a, b in itertools.pairwise(start)]
+    return PeeledSolver(peeled, target.block(peeled.rows, peeled.cols), of_class)
+
+
+def _solve_peeled(
+    target: Target, left: Any, right: Any, report: SupportReport, number: int,
+    solution: PairSolution,
+) -> float:  # fmt: skip
+    """A component that is tractable after peeling. Returns the norm of what is discarded."""
+    solver = _peeled_solver(target, report, number)
+    discarded = solver.solve()
+    _put_peeled(solver, target, left, right, report, solution)
+    return discarded
+
+
+def _put_peeled(
+    solver: PeeledSolver, target: Target, left: Any, right: Any, report: SupportReport,
+    solution: PairSolution,
+) -> None:  # fmt: skip
+    """Write the values of the classes, but for complete ones, which come last."""
+    back = math.ldexp(1.0, -target.exponent)
+    for owner, (x, y) in solver.values.items():
+        if report.complete[owner]:
+            continue
+        for n, i in enumerate(solver.members[owner]):
+            a, b = left.indptr[i], left.indptr[i + 1]
+            rows = np.searchsorted(solver.peeled.rows, left.indices[a:b])
+            solution.x[a:b] = x[rows, n] * back
+            a, b = right.indptr[i], right.indptr[i + 1]
+            cols = np.searchsorted(solver.peeled.cols, right.indices[a:b])
+            solution.y[a:b] = y[n, cols] * back
 
 
 def _solve_locally(
