@@ -108,7 +108,9 @@ def pairs() -> None:
         count += 1
         undecided += not (closed or opened)
         wrong += closed != closed_of_two(left, right.T) or opened == closed
-    print(f"two inner indices, {count} supports: {undecided} undecided, {wrong} unlike T8", flush=True)
+    print(
+        f"two inner indices, {count} supports: {undecided} undecided, {wrong} unlike T8", flush=True
+    )
 
 
 def main() -> None:

@@ -130,7 +130,9 @@ def assert_is_a_triangle(w, left, right):
     assert np.linalg.matrix_rank(block) == r + 1
     assert left[np.ix_(w.rows, w.inner)].all()
     assert right[np.ix_(w.inner, w.columns)].all()
-    others = np.setdiff1d(np.arange(left.shape[1]), np.flatnonzero(same_class(left, right, w.inner)))
+    others = np.setdiff1d(
+        np.arange(left.shape[1]), np.flatnonzero(same_class(left, right, w.inner))
+    )
     reached = (left[:, others].astype(int) @ right[others].astype(int))[np.ix_(w.rows, w.columns)]
     assert reached[0, 0] > 0
     # The last row of the triangle is reached by nobody else, then the last of what is left, ...

@@ -23,7 +23,8 @@ const char* name_of(ClosedStep::Rule rule) {
 
 py::list to_list(const std::vector<WitnessTerm>& terms) {
   py::list list;
-  for (const WitnessTerm& t : terms) list.append(py::make_tuple(t.row, t.col, t.coefficient, t.power));
+  for (const WitnessTerm& t : terms)
+    list.append(py::make_tuple(t.row, t.col, t.coefficient, t.power));
   return list;
 }
 

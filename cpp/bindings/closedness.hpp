@@ -6,11 +6,12 @@
 
 namespace papilio {
 
-/// (answer, steps, witness or None, exhausted): answer None, True or False, as tuples of plain values.
+/// (answer, steps, witness or None, exhausted): answer None, True or False, as tuples of plain
+/// values.
 py::tuple to_python(const Closedness& found);
 
-/// (regions, order, left, disjoint, full); a region is (rank, row types, column types, owner, outer,
-/// inner).
+/// (regions, order, left, disjoint, full); a region is (rank, row types, column types, owner,
+/// outer, inner).
 py::tuple to_python(const PeeledComponent& peeled);
 
 }  // namespace papilio

@@ -13,8 +13,8 @@ namespace papilio {
 /// One step of a proof that the set is closed.
 struct ClosedStep {
   enum class Rule : std::uint8_t {
-    covered,         // T2 (a): what is left of a class is covered by as many lines as it has members
-    filled_rows,     // T2 (b): classes that reach together all that is left of them, row by row
+    covered,      // T2 (a): what is left of a class is covered by as many lines as it has members
+    filled_rows,  // T2 (b): classes that reach together all that is left of them, row by row
     filled_columns,  // T2 (c): column by column
     merged,          // T6': one class within another, the same set as one of both ranks
     eliminated,      // T3': nested crosswise into all that it overlaps

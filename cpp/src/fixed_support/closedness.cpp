@@ -93,7 +93,8 @@ struct ClosednessSearch::State {
   /// Whether the grid of a component isn't too large.
   bool fits(std::int32_t component, const std::vector<std::int32_t>& rows,
             const std::vector<std::int32_t>& cols) const {
-    const double height = static_cast<double>(rows.size()), width = static_cast<double>(cols.size());
+    const double height = static_cast<double>(rows.size()),
+                 width = static_cast<double>(cols.size());
     return height * width <= most_cells &&
            (height + width) * static_cast<double>(classes[component].size()) <= most_bits;
   }
@@ -199,16 +200,14 @@ PeeledComponent ClosednessSearch::peel(std::int32_t component, double effort) co
     return result;
   };
   for (const Region& region : peeling.regions)
-    out.regions.push_back({region.rank, types(region.rows, grid.rows),
-                           types(region.cols, grid.cols),
-                           region.owner < 0 ? -1 : grid.number[at(region.owner)], region.outer,
-                           region.inner});
+    out.regions.push_back(
+        {region.rank, types(region.rows, grid.rows), types(region.cols, grid.cols),
+         region.owner < 0 ? -1 : grid.number[at(region.owner)], region.outer, region.inner});
   for (const PeelStep& step : peeling.steps)
     if (step.rule == PeelStep::Rule::covered) out.order.push_back(step.regions[0]);
   out.left = peeling.alive();
-  out.full = std::all_of(out.left.begin(), out.left.end(), [&](std::int32_t n) {
-    return peeling.is_full(peeling.regions[at(n)]);
-  });
+  out.full = std::all_of(out.left.begin(), out.left.end(),
+                         [&](std::int32_t n) { return peeling.is_full(peeling.regions[at(n)]); });
   out.disjoint = peeling.is_disjoint();
   return out;
 }

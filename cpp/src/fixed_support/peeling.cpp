@@ -243,8 +243,7 @@ bool Peeling::fill_some() {
 bool Peeling::try_fill(const std::vector<std::int32_t>& chosen) {
   for (const bool by_columns : {false, true})
     if (fills(chosen, by_columns)) {
-      peel(chosen,
-           by_columns ? PeelStep::Rule::filled_columns : PeelStep::Rule::filled_rows);
+      peel(chosen, by_columns ? PeelStep::Rule::filled_columns : PeelStep::Rule::filled_rows);
       return true;
     }
   return false;

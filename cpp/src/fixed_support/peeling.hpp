@@ -14,8 +14,8 @@ namespace papilio {
 struct Region {
   Index rank;
   Bits rows, cols;
-  std::int32_t owner;        // the class; -1 if it was merged of two
-  std::int32_t outer, inner; // these two regions
+  std::int32_t owner;         // the class; -1 if it was merged of two
+  std::int32_t outer, inner;  // these two regions
   bool alive, dirty;
 };
 

@@ -73,9 +73,19 @@ class TangentSearch {
 
   FoundWitness result() const {
     const Index used1 = used(columns_, 0), used2 = used(columns_, 1);
-    FoundWitness found{OpenWitness::Rule::tangent, numbered_.classes[at(groups_[0])],
-                       numbered_.classes[at(groups_[1])], {}, {}, 0, 0, rank1_, rank2_, used1, used2,
-                       false, {}};
+    FoundWitness found{OpenWitness::Rule::tangent,
+                       numbered_.classes[at(groups_[0])],
+                       numbered_.classes[at(groups_[1])],
+                       {},
+                       {},
+                       0,
+                       0,
+                       rank1_,
+                       rank2_,
+                       used1,
+                       used2,
+                       false,
+                       {}};
     const Index height = rank1_ + rank2_ + 1 - std::min(used1, used2);
     for (std::size_t n : chosen_)
       for (Index k = 0; k < grid_.rows.weight[at(rows_[n])]; ++k)

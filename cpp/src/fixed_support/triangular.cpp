@@ -106,7 +106,8 @@ class TriangleSearch {
   std::vector<GridLine> lines_of(const Bits& cols, Index most) const {
     std::vector<GridLine> lines;
     cols.each([&](Index j) {
-      for (Index n = 0; n < grid_.cols.weight[at(j)] && static_cast<Index>(lines.size()) < most; ++n)
+      for (Index n = 0; n < grid_.cols.weight[at(j)] && static_cast<Index>(lines.size()) < most;
+           ++n)
         lines.push_back({j, n});
     });
     return lines;
@@ -144,8 +145,19 @@ class TriangleSearch {
   }
 
   FoundWitness result() const {
-    FoundWitness found{OpenWitness::Rule::triangular, classes_, Bits(grid_.classes()), {}, {}, 0, 0,
-                       rank_, 0, 0, 0, false, {}};
+    FoundWitness found{OpenWitness::Rule::triangular,
+                       classes_,
+                       Bits(grid_.classes()),
+                       {},
+                       {},
+                       0,
+                       0,
+                       rank_,
+                       0,
+                       0,
+                       0,
+                       false,
+                       {}};
     for (std::size_t n = 0; n < sequence_.size(); ++n) {
       found.rows.push_back(sequence_[n].row);
       found.cols.push_back(sequence_[n].col);

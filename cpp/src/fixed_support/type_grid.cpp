@@ -44,8 +44,9 @@ void cap_weights(TypeSide& side, const std::vector<Index>& rank) {
 }  // namespace
 
 TypeGrid type_grid(const SupportAnalysis& analysis, std::int32_t component,
-                   const IndexSets& classes_in_row, const IndexSets& classes_in_col, const std::vector<Index>& row_weight,
-                   const std::vector<Index>& col_weight, const std::vector<std::int32_t>& row_types,
+                   const IndexSets& classes_in_row, const IndexSets& classes_in_col,
+                   const std::vector<Index>& row_weight, const std::vector<Index>& col_weight,
+                   const std::vector<std::int32_t>& row_types,
                    const std::vector<std::int32_t>& col_types) {
   std::vector<char> seen(at(analysis.members.size()));
   for (std::int32_t type : row_types)

@@ -104,15 +104,17 @@ struct TypeGrid {
   Index classes() const { return static_cast<Index>(rank.size()); }
   /// The classes whose rectangles contain a cell.
   Bits cover(Index row, Index col) const {
-    return rows.classes[static_cast<std::size_t>(row)] & cols.classes[static_cast<std::size_t>(col)];
+    return rows.classes[static_cast<std::size_t>(row)] &
+           cols.classes[static_cast<std::size_t>(col)];
   }
   TypeGrid transposed() const { return {cols, rows, number, rank}; }
 };
 
 /// Some types of rows and columns of an analysis, with the classes of a component that have both.
 TypeGrid type_grid(const SupportAnalysis& analysis, std::int32_t component,
-                   const IndexSets& classes_in_row, const IndexSets& classes_in_col, const std::vector<Index>& row_weight,
-                   const std::vector<Index>& col_weight, const std::vector<std::int32_t>& row_types,
+                   const IndexSets& classes_in_row, const IndexSets& classes_in_col,
+                   const std::vector<Index>& row_weight, const std::vector<Index>& col_weight,
+                   const std::vector<std::int32_t>& row_types,
                    const std::vector<std::int32_t>& col_types);
 
 /// The kernel: of rows of one type at most as many as inner indices have them, likewise columns.

@@ -82,6 +82,7 @@ class WitnessWriter {
     put_y(inner[next], cols_[s], 1, 1);
     put_y(inner[next], cols_[t], 1, 0);
     Bits others = grid_.cover(found_.rows[s].type, found_.cols[t].type) - found_.first;
+    for (const Pin& pin : found_.pins) others.reset(pin.owner);
     out_.second = {grid_.number[at(others.list().front())]};
     const std::int32_t other = analysis_.members[out_.second[0]][0];
     put(rows_[s], other, 1, 0);

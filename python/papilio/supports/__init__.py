@@ -2,6 +2,7 @@
 
 from ._analysis import SupportReport, analyze_supports
 from ._fixed_support import fixed_support
+from ._repair import Repair
 from ._result import DivergingFactorsWarning, FixedSupportResult
 from ._witness import Elimination, Witness
 
@@ -9,6 +10,7 @@ __all__ = [
     "DivergingFactorsWarning",
     "Elimination",
     "FixedSupportResult",
+    "Repair",
     "SupportReport",
     "Witness",
     "analyze_supports",

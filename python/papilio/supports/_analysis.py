@@ -18,6 +18,7 @@ from .._chains.support_masks import Sets, as_supports, sets_of
 from .._util.checks import positive_int
 from .._util.plotting import new_axes
 from ._peeled import Peeled, lines_of, peel
+from ._repair import Goal, Repair, repair
 from ._witness import Elimination, Witness, make_elimination, make_witness
 
 Kind = Literal["disjoint", "complete", "peeled", "open"]
@@ -184,9 +185,7 @@ class SupportReport:
                 "others rest in disjoint rectangles"
             )
         if self.kind == "peeled":
-            return (
-                "every matrix has a best approximation: after peeling, disjoint rectangles rest"
-            )
+            return "every matrix has a best approximation: after peeling, disjoint rectangles rest"
         if self.witness is not None:
             return (
                 "some matrices have no best approximation (witness): factors that come closer and "
@@ -223,6 +222,42 @@ class SupportReport:
         elif any(exhausted for *_, exhausted in self._answers.values()):
             lines.append("the search was cut short: a component is large")
         return "\n  ".join(lines)
+
+    def repair(self, goal: Goal = "minimizer", *, most: int = 32) -> Repair:
+        """Propose few entries to add or remove so that a best approximation always exists.
+
+        Greedy: one change after another, each next to a witness (or, without one, in what is
+        undecided), and each the one that leaves least to mend. Fewer changes may do.
+
+        Parameters
+        ----------
+        goal : {"minimizer", "tractable"}
+            ``has_minimizer`` is to be True, or `tractable`.
+        most : int
+            Give up after so many changes.
+
+        Returns
+        -------
+        Repair
+            With ``reached`` False if that isn't enough.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> report = pp.analyze_supports([[1, 0], [1, 1]], [[1, 1], [0, 1]])
+        >>> report.repair().reached
+        True
+        """
+        m, n, *sets = self._classes.__getstate__()
+        left, right = (
+            scipy.sparse.csr_array((np.ones(len(index), bool), index, start), shape=shape)
+            for start, index, shape in (
+                (*sets[:2], (self.inner, m)),
+                (*sets[2:], (self.inner, n)),
+            )
+        )
+        masks = scipy.sparse.csr_array(left.T), right
+        return repair(self, masks, goal, most, analyze_supports)
 
     @property
     def landscape(self) -> str:

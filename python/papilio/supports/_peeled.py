@@ -17,6 +17,9 @@ from .._util.interruptible import interruptibly
 
 _Array = NDArray[Any]
 
+# What projections leave of a block that is zero in exact arithmetic, next to the block.
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Region:
@@ -201,3 +204,84 @@ class PeeledSolver:
     def _turns(self, n: int) -> _Array:
         turns: _Array = self._turn[np.ix_(*self._places(self.peeled.regions[n]))]
         return turns
+
+
+class CrossNestedSolver(PeeledSolver):
+    """Monotone ascent on orthonormal X where any two regions are nested crosswise: it can't diverge.
+
+    T3 of docs/supports.md: with X_A orthogonal to X_B wherever A and B overlap, Y_B is X_B^H times
+    the matrix, and the squared error falls by the squared norms of all Y.
+    """
+
+    def ascend(
+        self, known: dict[int, _Array], starts: int, sweeps: int, rng: np.random.Generator
+    ) -> None:
+        """Write the best of some ascents, and what is peeled.
+
+        `known`: values of X of some classes, on the component's rows; the first ascent starts from
+        their orthonormal form, the others from nothing, region after region in random orders.
+        """
+        left = self.peeled.left
+        self._meets = {a: [b for b in left if b != a and self.peeled.overlaps(a, b)] for a in left}
+        blocks = {n: self._block(n) for n in left}
+        best, kept = self._climb(blocks, list(left), sweeps, self._orthonormal(known))
+        for start in range(starts):
+            order = sorted(left, key=lambda n: -float(np.linalg.norm(blocks[n])))
+            if start > 0:
+                order = [left[n] for n in rng.permutation(len(left))]
+            gain, bases = self._climb(blocks, order, sweeps, {})
+            if gain > best:
+                best, kept = gain, bases
+        for n, basis in kept.items():
+            self.write(self.peeled.regions[n], basis, basis.conj().T @ blocks[n])
+        self.fill()
+
+    def _orthonormal(self, known: dict[int, _Array]) -> dict[int, _Array]:
+        """The normal form of T3: each region's columns without what those below it span."""
+        bases: dict[int, _Array] = {}
+        regions = self.peeled.regions
+        order = sorted(
+            self.peeled.left, key=lambda n: (len(regions[n].rows), -len(regions[n].cols))
+        )
+        for n in order:
+            if regions[n].owner not in known:
+                continue
+            x = known[regions[n].owner][self._places(regions[n])[0]]
+            norms = np.linalg.norm(x, axis=0)
+            x = x[:, norms > 0] / norms[norms > 0]
+            x = x - self._seen(n, bases) @ x
+            u, sigma, _ = np.linalg.svd(x, full_matrices=False)
+            bases[n] = u[:, : min(regions[n].rank, int(np.count_nonzero(sigma > _ROUNDING)))]
+        return bases
+
+    def _climb(
+        self, blocks: dict[int, _Array], order: list[int], sweeps: int, bases: dict[int, _Array]
+    ) -> tuple[float, dict[int, _Array]]:
+        before = -1.0
+        for _ in range(sweeps):
+            gain = 0.0
+            for n in order:
+                block = blocks[n] - self._seen(n, bases) @ blocks[n]
+                u, sigma, _ = np.linalg.svd(block, full_matrices=False)
+                least = _ROUNDING * float(np.linalg.norm(blocks[n]))
+                rank = int(np.count_nonzero(sigma[: self.peeled.regions[n].rank] > least))
+                bases[n] = u[:, :rank]
+                gain += float(np.sum(sigma[:rank] ** 2))
+            if gain - before <= 1e-14 * gain:
+                break
+            before = gain
+        return gain, bases
+
+    def _seen(self, n: int, bases: dict[int, _Array]) -> _Array:
+        """The projector on what the regions that overlap this one have on its rows."""
+        rows = self.peeled.regions[n].rows
+        parts = [np.zeros((len(rows), 0), self.rest.dtype)]
+        for other in self._meets[n]:
+            if other in bases:
+                whole = np.zeros((len(self.peeled.rows), bases[other].shape[1]), self.rest.dtype)
+                whole[self._places(self.peeled.regions[other])[0]] = bases[other]
+                parts.append(whole[self._places(self.peeled.regions[n])[0]])
+        u, sigma, _ = np.linalg.svd(np.hstack(parts), full_matrices=False)
+        basis = u[:, sigma > _ROUNDING]  # the columns are parts of orthonormal ones
+        projector: _Array = basis @ basis.conj().T
+        return projector

@@ -210,9 +210,7 @@ class Elimination:
             return f"{what}: one lies within another, and both are all matrices of this rank"
         if self.rule == "eliminated":
             return f"{what} is nested crosswise into all that it overlaps: eliminated"
-        together = ", ".join(
-            f"{part} ({size})" for part, size in zip(parts, sizes, strict=True)
-        )
+        together = ", ".join(f"{part} ({size})" for part, size in zip(parts, sizes, strict=True))
         if self.rule == "pair":
             return f"{together} share their rows or columns, in a closed set: left out"
         lines = self.rule.split()[1]
