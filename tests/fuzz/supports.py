@@ -431,7 +431,7 @@ class Analysis(Case):
         self.check_changes(report, left, right)
 
     def check_changes(self, report: Any, left: Any, right: Any) -> None:
-        """The order of rows, columns and inner indices doesn't matter, nor which factor is first."""
+        """The order of rows, columns and inner indices, and transposition, change nothing."""
         rng = np.random.default_rng((self.seed, 1))
         rows, inner, cols = (rng.permutation(size) for size in (self.m, self.k, self.n))
         for other in (

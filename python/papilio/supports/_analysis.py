@@ -248,7 +248,8 @@ class SupportReport:
         >>> report.repair().reached
         True
         """
-        m, n, *sets = self._classes.__getstate__()
+        state: Any = self._classes.__getstate__()
+        m, n, *sets = state
         left, right = (
             scipy.sparse.csr_array((np.ones(len(index), bool), index, start), shape=shape)
             for start, index, shape in (

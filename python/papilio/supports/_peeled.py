@@ -1,6 +1,6 @@
 """Components that are solved exactly after peeling, and those with orthonormal factors.
 
-docs/supports.md, theorem 5 (what is peeled costs nothing), T6' (merged rectangles), T3 (cross-nested).
+docs/supports.md: theorem 5 (what is peeled costs nothing), T6' (merged), T3 (cross-nested).
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ class PeeledSolver:
 
 
 class CrossNestedSolver(PeeledSolver):
-    """Monotone ascent on orthonormal X where any two regions are nested crosswise: it can't diverge.
+    """Monotone ascent on orthonormal X, where regions are nested crosswise: it can't diverge.
 
     T3 of docs/supports.md: with X_A orthogonal to X_B wherever A and B overlap, Y_B is X_B^H times
     the matrix, and the squared error falls by the squared norms of all Y.
