@@ -128,7 +128,8 @@ def local_best(A: Any, left: Any, right: Any, restarts: int, rng: Any) -> float:
                 if len(at):
                     rows = Q[:, at]
                     gram = rows @ rows.transpose(0, 2, 1)
-                    damped = gram + 1e-9 * np.eye(len(at))
+                    size = 1e-9 * (1 + np.trace(gram, axis1=1, axis2=2))
+                    damped = gram + size[:, None, None] * np.eye(len(at))
                     P[:, i, at] = np.linalg.solve(damped, (rows @ B[i])[..., None])[..., 0]
     return float(np.sqrt(((A - X @ Y) ** 2).sum((1, 2)).min()))
 

@@ -280,6 +280,7 @@ class SupportReport:
         """Draw the rectangles of the classes on the entries of the product.
 
         Each class has a colour, complete classes paler ones; where classes overlap it is darker.
+        A cross stands in the middle of what was peeled; dots are the ones of the witness's limit.
         Needs matplotlib.
 
         Parameters
@@ -320,6 +321,15 @@ class SupportReport:
             extent=(0, self.shape[1], self.shape[0], 0),
             aspect="auto" if max(self.shape) > 4 * min(self.shape) else "equal",
         )
+        for peeled in self._peeled.values():
+            if peeled.disjoint:
+                for n in peeled.order:
+                    region = peeled.regions[n]
+                    rows, cols = (np.median(lines) + 0.5 for lines in (region.rows, region.cols))
+                    ax.plot(cols, rows, "x", color="black", markersize=4)
+        if self.tractable is False and self.witness is not None:
+            rows, cols = self.witness.limit.nonzero()
+            ax.plot(cols + 0.5, rows + 0.5, "o", color="black", markersize=5)
         ax.set(title=f"{len(self.sizes)} classes, {self.kind}", xlabel="column", ylabel="row")
         return ax
 
