@@ -180,10 +180,12 @@ class Elimination:
     --------
     >>> import numpy as np
     >>> import papilio as pp
-    >>> U = np.triu(np.ones((2, 2)))
-    >>> print(*pp.analyze_supports(U, U).elimination, sep=chr(10))
-    class 1 makes every matrix on what is left of it (2 x 1, rank 1): peeled
-    class 0 makes every matrix on what is left of it (1 x 1, rank 1): peeled
+    >>> U = np.triu(np.ones((3, 3)))
+    >>> steps = pp.analyze_supports(U, U).elimination
+    >>> len(steps), steps[0].classes, steps[0].rule
+    (3, ((2,),), 'covered')
+    >>> print(steps[0])
+    class 2 makes every matrix on what is left of it (3 x 1, rank 1): peeled
     """
 
     rule: str
