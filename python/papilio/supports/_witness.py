@@ -180,12 +180,12 @@ class Elimination:
     --------
     >>> import numpy as np
     >>> import papilio as pp
-    >>> U = np.triu(np.ones((3, 3)))
+    >>> U = np.triu(np.ones((4, 4)))
     >>> steps = pp.analyze_supports(U, U).elimination
     >>> len(steps), steps[0].classes, steps[0].rule
-    (3, ((2,),), 'covered')
+    (4, ((3,),), 'covered')
     >>> print(steps[0])
-    class 2 makes every matrix on what is left of it (3 x 1, rank 1): peeled
+    class 3 makes every matrix on what is left of it (4 x 1, rank 1): peeled
     """
 
     rule: str
