@@ -1,7 +1,9 @@
 #include <cstring>
 #include <limits>
+#include <mutex>
 
 #include "bindings.hpp"
+#include "closedness.hpp"
 #include "papilio/fixed_support.hpp"
 
 namespace papilio {
@@ -144,6 +146,26 @@ class SupportClasses {
 
   const SupportAnalysis& analysis() const { return *analysis_; }
 
+  py::tuple closedness(std::int32_t component, double effort, bool both) const {
+    check_component(component);
+    Closedness found;
+    {
+      const WithoutLock released;
+      found = search().decide(component, effort, both);
+    }
+    return to_python(found);
+  }
+
+  py::tuple peel(std::int32_t component, double effort) const {
+    check_component(component);
+    PeeledComponent peeled;
+    {
+      const WithoutLock released;
+      peeled = search().peel(component, effort);
+    }
+    return to_python(peeled);
+  }
+
   double norm_outside(const py::array& values, const py::object& start, const py::object& column,
                       double scale) const {
     const MatrixArrays A(arrays_.supports, values, start, column, scale);
@@ -204,8 +226,21 @@ class SupportClasses {
       throw py::type_error("x and y must have A's dtype");
   }
 
+  void check_component(std::int32_t component) const {
+    if (component < 0 || static_cast<std::size_t>(component) >= analysis_->kinds.size())
+      refuse("component", "must be the number of one");
+  }
+
+  /// Made when it is first asked for, by one thread.
+  const ClosednessSearch& search() const {
+    std::call_once(once_, [&] { search_ = std::make_unique<ClosednessSearch>(*analysis_); });
+    return *search_;
+  }
+
   SupportArrays arrays_;
   std::unique_ptr<SupportAnalysis> analysis_;
+  mutable std::once_flag once_;
+  mutable std::unique_ptr<ClosednessSearch> search_;
 };
 
 template <class T>
@@ -443,6 +478,8 @@ void register_fixed_support(py::module_& module) {
       .def("piece_class", array_of([](const Analysis& a) { return a.piece_class; }))
       .def("piece_rows", sets_of([](const Analysis& a) { return a.piece_rows; }))
       .def("piece_cols", sets_of([](const Analysis& a) { return a.piece_cols; }))
+      .def("closedness", &SupportClasses::closedness)
+      .def("peel", &SupportClasses::peel)
       .def("norm_outside", &SupportClasses::norm_outside)
       .def("solve_pieces", &SupportClasses::solve_pieces)
       .def("residual", &SupportClasses::residual)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,16 +15,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._chains.support_masks import Sets, as_supports, sets_of
-from .._util.checks import finite_number, positive_int
+from .._util.checks import positive_int
 from .._util.plotting import new_axes
+from ._peeled import Peeled, lines_of, peel
+from ._repair import Goal, Repair, repair
+from ._witness import Elimination, Witness, make_elimination, make_witness
 
-Kind = Literal["disjoint", "complete", "open"]
-_KINDS: tuple[Kind, ...] = ("disjoint", "complete", "open")
+Kind = Literal["disjoint", "complete", "peeled", "open"]
+_KINDS: tuple[Kind, ...] = ("disjoint", "complete", "peeled", "open")
+_CORE_KINDS: tuple[Kind, ...] = ("disjoint", "complete", "open")  # as the core numbers them
 
-# A search for witnesses or bounds looks at the rectangles of a component on the grid of its types
+# A component with more rows times columns than this isn't peeled: it would be held dense.
+_DENSE = 25_000_000
+# A search for bounds looks at the rectangles of a component on the grid of its types
 # of rows and columns; components with more cells than this are left out.
 _CELLS = 4_000_000
-_PATTERNS = 512  # different rows of one class that are compared
 _WORK = 20_000_000  # cells of all classes' rectangles that are looked at
 
 
@@ -34,86 +38,6 @@ def _incidence(sets: Sets, length: int) -> Any:
     start, index = sets
     ones = np.ones(len(index), np.int32)
     return scipy.sparse.csr_array((ones, index, start), (len(start) - 1, length))
-
-
-@dataclass(frozen=True)
-class Witness:
-    """A matrix that products with these supports come arbitrarily close to, but never reach.
-
-    Let r be the number of inner indices in `inner`, one class. On `rows` x `columns` (r + 1 of
-    each) all entries but the first row's first one belong to no other class, so that XY has there,
-    with some value in that corner, a matrix of rank r at most. `target` has none for any value.
-
-    Attributes
-    ----------
-    inner : ndarray of int
-        The members of the class.
-    other : int
-        An inner index of another class whose rectangle contains the corner.
-    rows, columns : ndarray of int
-        Where; the corner comes first.
-    shape : tuple of int
-        Rows, inner indices and columns of the problem.
-
-    Examples
-    --------
-    >>> import papilio as pp
-    >>> witness = pp.analyze_supports([[1, 0], [1, 1]], [[1, 1], [0, 1]]).witness
-    >>> witness.inner, witness.other, witness.rows, witness.columns
-    (array([0]), 1, array([1, 0]), array([1, 0]))
-    """
-
-    inner: NDArray[np.int64]
-    other: int
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    shape: tuple[int, int, int]
-
-    def target(self) -> Any:
-        """Return the matrix without a best approximation, as a `scipy.sparse.csr_array`.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import papilio as pp
-        >>> L = np.tril(np.ones((2, 2)))
-        >>> pp.analyze_supports(L, L.T).witness.target().toarray()
-        array([[0., 1.],
-               [1., 0.]])
-        """
-        X, Y = self.approximation(1.0)
-        product = scipy.sparse.lil_array(X @ Y)
-        product[self.rows[-1], self.columns[-1]] = 0
-        return scipy.sparse.csr_array(product)
-
-    def approximation(self, epsilon: float) -> tuple[Any, Any]:
-        """Return X and Y, as `scipy.sparse.csr_array`, whose product is `epsilon` from `target`.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import papilio as pp
-        >>> L = np.tril(np.ones((2, 2)))
-        >>> X, Y = pp.analyze_supports(L, L.T).witness.approximation(0.125)
-        >>> X.toarray(), Y.toarray()
-        (array([[1., 0.],
-               [8., 1.]]), array([[ 0.125,  1.   ],
-               [ 0.   , -8.   ]]))
-        """
-        epsilon = finite_number(epsilon, "epsilon", positive=True)
-        if math.isinf(1 / epsilon):
-            raise ValueError(f"epsilon is {epsilon}, expected a number whose inverse is finite")
-        m, k, n = self.shape
-        r = len(self.inner)
-        X, Y = scipy.sparse.lil_array((m, k)), scipy.sparse.lil_array((k, n))
-        X[self.rows[0], self.inner[-1]] = 1 / epsilon
-        Y[self.inner[-1], self.columns[0]] = 1
-        for t in range(r):
-            X[self.rows[t + 1], self.inner[t]] = 1
-            Y[self.inner[t], self.columns[t + 1]] = 1 if t < r - 1 else epsilon
-        X[self.rows[0], self.other] = 1
-        Y[self.other, self.columns[0]] = -1 / epsilon
-        return scipy.sparse.csr_array(X), scipy.sparse.csr_array(Y)
 
 
 @dataclass(frozen=True)
@@ -144,8 +68,9 @@ class SupportReport:
     component_kinds : ndarray of str
         Of each component. ``"disjoint"``: one class. ``"complete"``: several, but tractable,
         because outside of the complete ones each entry belongs to one class only and these rest
-        in rectangles (docs/supports.md, theorem 2). ``"open"``: neither, and no exact method is
-        known.
+        in rectangles (docs/supports.md, theorem 2). ``"peeled"``: tractable, because disjoint
+        rectangles rest after peeling and merging (theorem 5). ``"open"``: none of these, and no
+        exact method is known.
     seconds : float
         Time of the analysis.
 
@@ -171,6 +96,7 @@ class SupportReport:
     component_kinds: NDArray[np.str_]
     seconds: float
     _classes: _core.SupportClasses = field(repr=False)
+    _peeled: dict[int, Peeled] = field(repr=False)
 
     @property
     def kind(self) -> Kind:
@@ -201,25 +127,52 @@ class SupportReport:
         return result
 
     @cached_property
+    def _answers(self) -> dict[int, tuple[bool | None, Any, Any, bool]]:
+        """What the core proves of each component that isn't tractable, up to a witness."""
+        answers = {}
+        for number in np.flatnonzero(self.component_kinds == "open"):
+            answers[int(number)] = self._classes.closedness(int(number), 1.0, False)
+            if answers[int(number)][0] is False:
+                break
+        return answers
+
+    @cached_property
     def witness(self) -> Witness | None:
         """A matrix without a best approximation, where one was found (at the first access).
 
-        For classes of one inner index the search misses none, for larger ones it may. It ends
-        after some tens of millions of entries, counting equal rows and columns once, and leaves
-        out components of more than four million.
+        The search ends after some tenths of a second for each component, and looks at parts of
+        components with more than 96 types of rows or columns. For two inner indices it misses none.
         """
-        for component in self._open_components():
-            found = component.witness()
+        for _, _, found, _ in self._answers.values():
             if found is not None:
-                return found
+                m, n = self.shape
+                return make_witness(found, self._classes, (m, self.inner, n))
         return None
+
+    @cached_property
+    def elimination(self) -> tuple[Elimination, ...]:
+        """The proof that the products are a closed set, component by component, if there is one.
+
+        Tractable components of the kinds ``"disjoint"`` and ``"complete"`` are left out: theorems 1
+        and 2 of docs/supports.md are their proof.
+        """
+        if self.has_minimizer is not True:
+            return ()
+        numbers = np.flatnonzero(np.isin(self.component_kinds, ["peeled", "open"]))
+        return tuple(
+            step
+            for number in numbers
+            for step in make_elimination(self._classes.closedness(int(number), 1.0, False)[1])
+        )
 
     @property
     def has_minimizer(self) -> bool | None:
         """Whether every A has a best approximation; None if that isn't known."""
         if self.tractable:
             return True
-        return None if self.witness is None else False
+        if self.witness is not None:
+            return False
+        return True if all(answer[0] for answer in self._answers.values()) else None
 
     @property
     def existence(self) -> str:
@@ -231,12 +184,81 @@ class SupportReport:
                 "every matrix has a best approximation: outside of the complete classes, the "
                 "others rest in disjoint rectangles"
             )
+        if self.kind == "peeled":
+            return "every matrix has a best approximation: after peeling, disjoint rectangles rest"
         if self.witness is not None:
             return (
                 "some matrices have no best approximation (witness): factors that come closer and "
                 "closer to them diverge"
             )
+        if self.has_minimizer:
+            return "every matrix has a best approximation: the classes can be eliminated one by one"
         return "unknown: no theorem applies, and a best approximation may not exist"
+
+    def explain(self) -> str:
+        """Return what is known about the existence of a best approximation, with its proof.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> L = np.tril(np.ones((2, 2)))
+        >>> print(pp.analyze_supports(L, L.T).explain())  # doctest: +ELLIPSIS
+        some matrices have no best approximation (witness): factors that come closer and closer ...
+          T5 of docs/supports.md: on rows 1, 0 and columns 1, 0 only inner 0 reach one triangle ...
+          limit: 2 ones; factors at distance epsilon: report.witness.approximation(epsilon)
+        """
+        lines = [self.existence]
+        if self.witness is not None:
+            rule = "T5" if self.witness.rule == "triangular" else "T7"
+            rule = f"T9, {rule}" if self.witness.pins else rule
+            lines += [
+                f"{rule} of docs/supports.md: {self.witness.reason}",
+                f"limit: {self.witness.limit.nnz} ones; factors at distance epsilon: "
+                "report.witness.approximation(epsilon)",
+            ]
+        elif self.has_minimizer:
+            lines += [str(step) for step in self.elimination]
+        elif any(exhausted for *_, exhausted in self._answers.values()):
+            lines.append("the search was cut short: a component is large")
+        return "\n  ".join(lines)
+
+    def repair(self, goal: Goal = "minimizer", *, most: int = 32) -> Repair:
+        """Propose few entries to add or remove so that a best approximation always exists.
+
+        Greedy: one change after another, each next to a witness (or, without one, in what is
+        undecided), and each the one that leaves least to mend. Fewer changes may do.
+
+        Parameters
+        ----------
+        goal : {"minimizer", "tractable"}
+            ``has_minimizer`` is to be True, or `tractable`.
+        most : int
+            Give up after so many changes.
+
+        Returns
+        -------
+        Repair
+            With ``reached`` False if that isn't enough.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> report = pp.analyze_supports([[1, 0], [1, 1]], [[1, 1], [0, 1]])
+        >>> report.repair().reached
+        True
+        """
+        state: Any = self._classes.__getstate__()
+        m, n, *sets = state
+        left, right = (
+            scipy.sparse.csr_array((np.ones(len(index), bool), index, start), shape=shape)
+            for start, index, shape in (
+                (*sets[:2], (self.inner, m)),
+                (*sets[2:], (self.inner, n)),
+            )
+        )
+        masks = scipy.sparse.csr_array(left.T), right
+        return repair(self, masks, goal, most, analyze_supports)
 
     @property
     def landscape(self) -> str:
@@ -258,6 +280,7 @@ class SupportReport:
         """Draw the rectangles of the classes on the entries of the product.
 
         Each class has a colour, complete classes paler ones; where classes overlap it is darker.
+        A cross stands in the middle of what was peeled; dots are the ones of the witness's limit.
         Needs matplotlib.
 
         Parameters
@@ -298,6 +321,15 @@ class SupportReport:
             extent=(0, self.shape[1], self.shape[0], 0),
             aspect="auto" if max(self.shape) > 4 * min(self.shape) else "equal",
         )
+        for peeled in self._peeled.values():
+            if peeled.disjoint:
+                for n in peeled.order:
+                    region = peeled.regions[n]
+                    rows, cols = (np.median(lines) + 0.5 for lines in (region.rows, region.cols))
+                    ax.plot(cols, rows, "x", color="black", markersize=4)
+        if self.tractable is False and self.witness is not None:
+            rows, cols = self.witness.limit.nonzero()
+            ax.plot(cols + 0.5, rows + 0.5, "o", color="black", markersize=5)
         ax.set(title=f"{len(self.sizes)} classes, {self.kind}", xlabel="column", ylabel="row")
         return ax
 
@@ -386,52 +418,11 @@ class _Component:
         found: NDArray[np.int64] = np.flatnonzero(np.isin(self.col_type, self.col_types[types]))
         return found
 
-    def members(self, p: Any) -> NDArray[np.int64]:
-        found: NDArray[np.int64] = np.flatnonzero(self.report.class_of == self.classes[p])
-        return found
-
     def _within_budget(self) -> Iterator[Any]:
         """The classes, the smallest first, as long as looking at them isn't too much."""
         work = np.diff(self._by_rows.indptr).astype(float) * np.diff(self._by_cols.indptr)
         order = np.argsort(self.report.sizes[self.classes], kind="stable")
         return iter(order[np.cumsum(work[order]) <= _WORK])
-
-    def witness(self) -> Witness | None:
-        """Row a, another b, a column outside of a's exclusive ones, r others in both; see docs."""
-        for p in self._within_budget():
-            if self.report.complete[self.classes[p]]:
-                continue
-            r = int(self.report.sizes[self.classes[p]])
-            rows, cols, exclusive = self._exclusive(p)
-            if exclusive.all():
-                continue
-            patterns, first = np.unique(exclusive, axis=0, return_index=True)
-            patterns, first = patterns[:_PATTERNS], first[:_PATTERNS]
-            weights = self._col_weights[cols]
-            common = (patterns * weights) @ patterns.T.astype(np.int64)
-            more = common.diagonal()[None, :] > common
-            for a, b in zip(*np.nonzero((common >= r) & more), strict=True):
-                shared = np.flatnonzero(patterns[a] & patterns[b])
-                corner = np.flatnonzero(patterns[b] & ~patterns[a])[0]
-                shared = shared[: np.searchsorted(np.cumsum(weights[shared]), r) + 1]
-                fit = exclusive[:, [*shared, corner]].all(axis=1)
-                if self._row_weights[rows[fit]].sum() < r:
-                    continue
-                top, side = rows[first[a]], cols[corner]
-                others = np.flatnonzero(
-                    self._by_rows[:, [top]].toarray()[:, 0]
-                    & self._by_cols[:, [side]].toarray()[:, 0]
-                )
-                other = next(q for q in others if q != p)
-                m, n = self.report.shape
-                return Witness(
-                    inner=self.members(p),
-                    other=int(self.members(other)[0]),
-                    rows=np.r_[self._rows_of([top])[:1], self._rows_of(rows[fit])[:r]],
-                    columns=np.r_[self._cols_of([side])[:1], self._cols_of(cols[shared])[:r]],
-                    shape=(m, self.report.inner, n),
-                )
-        return None
 
     def rectangles(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
         """Disjoint rectangles, (rows, columns), that one class alone covers, and its size."""
@@ -465,54 +456,6 @@ def _equal_lines(
     ]
 
 
-def analyze_supports(left: ArrayLike, right: ArrayLike) -> SupportReport:
-    """Classify the problem min ||A - XY||_F, supp X in `left`, supp Y in `right`, for all A.
-
-    Parameters
-    ----------
-    left, right : array_like, scipy.sparse matrix or array, or Pattern
-        Supports of X, shape (m, k), and Y, shape (k, n): where the values differ from zero, the
-        factors may. At least one entry each; rows and columns may be empty.
-
-    Returns
-    -------
-    SupportReport
-        The classes, whether and why the problem is tractable, whether a minimizer exists, and what
-        is known of local minima. `print` it for a summary.
-
-    Raises
-    ------
-    TypeError
-        For supports that aren't numeric.
-    ValueError
-        For shapes that don't fit, empty axes, or a support without entries.
-
-    Notes
-    -----
-    In general the problem is NP-hard, and so is approximating its optimal value (Le, Riccietti,
-    Gribonval 2021). docs/supports.md proves what the report says. Time and memory are near-linear
-    in the entries of the supports, some 20 bytes per entry beside them.
-
-    References
-    ----------
-    Q.-T. Le, E. Riccietti, R. Gribonval, "Spurious valleys, NP-hardness, and tractability of
-    sparse matrix factorization with fixed support", 2021 (arXiv:2112.00386).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import papilio as pp
-    >>> report = pp.analyze_supports(*pp.Architecture.monarch((16, 16), 4, 4))
-    >>> report.kind, report.has_minimizer, len(report.sizes)
-    ('disjoint', True, 16)
-    >>> L = np.tril(np.ones((3, 3)))
-    >>> report = pp.analyze_supports(L, L.T)
-    >>> report.kind, report.has_minimizer
-    ('open', False)
-    """
-    return analyze(*as_supports(left, right))
-
-
 def analyze(left: Any, right: Any) -> SupportReport:
     """`analyze_supports` for supports as `as_supports` returns them."""
     start = time.perf_counter()
@@ -520,17 +463,29 @@ def analyze(left: Any, right: Any) -> SupportReport:
     core = _core.SupportClasses(m, n, *sets_of(left), *sets_of(right))
     member_start, members = core.members()
     representative = members[member_start[:-1]]
+    rows = np.diff(left.indptr).astype(np.int64)[representative]
+    columns = np.diff(right.indptr).astype(np.int64)[representative]
+    kinds = np.array(_CORE_KINDS, dtype=f"<U{max(map(len, _KINDS))}")[core.kinds()]
+    peeled = {}
+    by_type = lines_of(core.row_type()), lines_of(core.col_type())
+    for number in np.flatnonzero(kinds == "open"):
+        found = peel(core, int(number), by_type)
+        if len(found.rows) * len(found.cols) <= _DENSE and found.regions:
+            peeled[int(number)] = found
+            if found.disjoint:
+                kinds[number] = "peeled"
     return SupportReport(
         shape=(m, n),
         inner=k,
         nnz=left.nnz + right.nnz,
         class_of=core.class_of(),
         sizes=np.diff(member_start),
-        rows=np.diff(left.indptr).astype(np.int64)[representative],
-        columns=np.diff(right.indptr).astype(np.int64)[representative],
+        rows=rows,
+        columns=columns,
         complete=core.complete().astype(bool),
         component_of=core.component(),
-        component_kinds=np.array(_KINDS)[core.kinds()],
+        component_kinds=kinds,
         seconds=time.perf_counter() - start,
         _classes=core,
+        _peeled=peeled,
     )

@@ -159,6 +159,8 @@ def _by_alternation(target: Target, masks: Sequence[Any], options: Options) -> F
     best = min(range(len(found)), key=lambda n: found[n])
     values = starts[best]
     error2 = _descend(problem, values, _ROUNDS, track)
+    if options.tell is not None:
+        options.tell(1.0)  # an exact start needs no sweep
     growth = problem.growth(values)
     diverging = growth > _DIVERGED and error2 > 1e-20 * target.norm2
     if diverging:

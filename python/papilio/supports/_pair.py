@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse
@@ -16,15 +17,20 @@ from .._chains.support_masks import sets_of
 from .._util.interruptible import interruptibly
 from ._analysis import SupportReport
 from ._descent import Problem, Track, descend
+from ._peeled import CrossNestedSolver, Peeled, PeeledSolver
 from ._result import Options, PairSolution
 from ._target import Target, largest_part
 
 _Array = NDArray[Any]
+_Solver = TypeVar("_Solver", bound=PeeledSolver)
 
 # Singular values for the lower bound may cost so many (rows x columns x smaller of both).
 _BOUND_COST = 2e9
 # A block of so many rows x columns x smaller of both takes some hundredths of a second.
 _LONG = 3e7
+# Starts of the ascent for cross-nested components, and a difference that is rounding.
+_ASCENTS = 8
+_SAME = 1e-12
 
 
 def solve_pair(
@@ -57,8 +63,14 @@ def solve_pair(
         tell = None if solution.local else options.tell
         discarded = _solve_pieces(target, report, options.ridge, x, y, tell)
         solution.bound = math.hypot(solution.bound, discarded)
+        if options.ridge == 0:
+            for number in np.flatnonzero(report.component_kinds == "peeled"):
+                discarded = _solve_peeled(target, left, right, report, int(number), solution)
+                solution.bound = math.hypot(solution.bound, discarded)
     if solution.local:
         _solve_locally(target, left, right, report, local, free, options, solution)
+        if options.method == "auto" and options.ridge == 0:
+            _ascend(target, left, right, report, options, solution)
         solution.bound = max(_bound(target, report, solution.bound), solution.bound)
     if options.method != "local" and options.ridge == 0 and (kinds != "disjoint").any():
         core.fill_complete(*target.arrays, x, y)
@@ -91,6 +103,93 @@ def _solve_pieces(
     except BaseException:
         left_alone.set()
         raise
+
+
+def _peeled_solver(
+    kind: type[_Solver], target: Target, report: SupportReport, number: int
+) -> _Solver:
+    peeled = report._peeled[number]
+    start, members = report._classes.members()
+    of_class = [members[a:b] for a, b in itertools.pairwise(start)]
+    return kind(peeled, target.block(peeled.rows, peeled.cols), of_class)
+
+
+def _solve_peeled(
+    target: Target, left: Any, right: Any, report: SupportReport, number: int,
+    solution: PairSolution,
+) -> float:  # fmt: skip
+    """A component that is tractable after peeling. Returns the norm of what is discarded."""
+    solver = _peeled_solver(PeeledSolver, target, report, number)
+    discarded = solver.solve()
+    _put_peeled(solver, target, left, right, report, solution)
+    return discarded
+
+
+def _ascend(
+    target: Target, left: Any, right: Any, report: SupportReport, options: Options,
+    solution: PairSolution,
+) -> None:  # fmt: skip
+    """Components whose regions are nested crosswise, by the ascent that can't diverge, where it
+    comes as far as the local solver did."""
+    kept = []
+    for number in np.flatnonzero(report.component_kinds == "open"):
+        peeled = report._peeled.get(int(number))
+        if peeled is None or not peeled.is_cross_nested():
+            kept.append(number)
+            continue
+        solver = _peeled_solver(CrossNestedSolver, target, report, int(number))
+        known = _left_values(solver, left, solution)
+        solver.ascend(known, _ASCENTS, options.max_sweeps, options.rng)
+        before = float(np.linalg.norm(_rest_of(peeled, target, left, right, report, solution)))
+        if float(np.linalg.norm(solver.rest)) <= before * (1 + _SAME):
+            _put_peeled(solver, target, left, right, report, solution)
+        else:
+            kept.append(number)
+    if not kept:
+        solution.divergence = 0.0
+
+
+def _left_values(solver: PeeledSolver, left: Any, solution: PairSolution) -> dict[int, _Array]:
+    """X of each class of a component, on the component's rows."""
+    X = scipy.sparse.csc_array((solution.x, left.indices, left.indptr), shape=left.shape)
+    owners = {region.owner for region in solver.peeled.regions if region.owner >= 0}
+    return {p: X[:, solver.members[p]].toarray()[solver.peeled.rows] for p in owners}
+
+
+def _rest_of(
+    peeled: Peeled, target: Target, left: Any, right: Any, report: SupportReport,
+    solution: PairSolution,
+) -> _Array:  # fmt: skip
+    """A - XY on the rows and columns of a component, where complete classes don't reach."""
+    X = scipy.sparse.csc_array((solution.x, left.indices, left.indptr), shape=left.shape)
+    Y = scipy.sparse.csr_array((solution.y, right.indices, right.indptr), shape=right.shape)
+    rest: _Array = target.block(peeled.rows, peeled.cols)
+    owners = {region.owner for region in peeled.regions if region.owner >= 0}
+    inner = np.flatnonzero(np.isin(report.class_of, list(owners)))
+    X, Y = X[peeled.rows][:, inner], Y[inner][:, peeled.cols]
+    rest = rest - (X @ Y).toarray() * target.scale
+    complete = report.complete[report.class_of[inner]]
+    lines = (left[peeled.rows][:, inner[complete]], right[inner[complete]][:, peeled.cols])
+    rest[(lines[0].astype(int) @ lines[1].astype(int)).toarray() > 0] = 0
+    return rest
+
+
+def _put_peeled(
+    solver: PeeledSolver, target: Target, left: Any, right: Any, report: SupportReport,
+    solution: PairSolution,
+) -> None:  # fmt: skip
+    """Write the values of the classes, but for complete ones, which come last."""
+    back = math.ldexp(1.0, -target.exponent)
+    for owner, (x, y) in solver.values.items():
+        if report.complete[owner]:
+            continue
+        for n, i in enumerate(solver.members[owner]):
+            a, b = left.indptr[i], left.indptr[i + 1]
+            rows = np.searchsorted(solver.peeled.rows, left.indices[a:b])
+            solution.x[a:b] = x[rows, n] * back
+            a, b = right.indptr[i], right.indptr[i + 1]
+            cols = np.searchsorted(solver.peeled.cols, right.indices[a:b])
+            solution.y[a:b] = y[n, cols] * back
 
 
 def _solve_locally(
