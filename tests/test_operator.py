@@ -48,6 +48,8 @@ OPERATORS = {
     "Bluestein": lambda: T.dft(67),
     "circulant": lambda: T.circulant(np.arange(1.0, 13)),
     "Toeplitz": lambda: T.toeplitz(np.arange(200.0), np.arange(150.0)),
+    "non-uniform": lambda: T.nudft(2, np.linspace(-3, 3, 13), 12, tol=1e-3),
+    "non-uniform, type 3": lambda: T.nudft(3, np.arange(5.0), frequencies=np.arange(7.0), tol=0.1),
     "Section": lambda: pp.Section(random_butterfly("float64"), (7, 9)),
     "complex Section": lambda: pp.Section(T.dft(12), (11, 5)).T,
     "whole Section": lambda: pp.Section(random_butterfly("float64"), (12, 12)),

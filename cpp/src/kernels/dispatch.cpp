@@ -20,7 +20,8 @@ namespace kernels {
   const Kernels& float64_kernels_##name();    \
   const Kernels& complex64_kernels_##name();  \
   const Kernels& complex128_kernels_##name(); \
-  const BlockTable& block_table_##name();
+  const BlockTable& block_table_##name();     \
+  const WindowTable& window_table_##name();
 PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
 
@@ -60,7 +61,8 @@ const std::vector<Table>& usable_tables() {
     found.push_back({#name,                                                       \
                      {&float32_kernels_##name(), &float64_kernels_##name(),       \
                       &complex64_kernels_##name(), &complex128_kernels_##name()}, \
-                     &block_table_##name()});
+                     &block_table_##name(),                                       \
+                     &window_table_##name()});
     PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
     return found;

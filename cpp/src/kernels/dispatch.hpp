@@ -6,6 +6,7 @@
 
 #include "kernels/block_kernels.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/window_kernels.hpp"
 #include "papilio/dtype.hpp"
 #include "papilio/pattern.hpp"
 
@@ -17,6 +18,7 @@ struct Table {
   const char* isa;
   const Kernels* kernels[4];
   const BlockTable* blocks;
+  const WindowTable* windows;
 };
 
 /// The table in use, chosen at the first call. Throws std::invalid_argument if PAPILIO_ISA names
@@ -28,6 +30,10 @@ inline const Kernels& kernels_for(DType dtype) {
 }
 inline const BlockKernels& block_kernels_for(DType dtype) {
   return active_table().blocks->kernels[static_cast<int>(dtype)];
+}
+
+inline const WindowKernels& window_kernels_for(DType dtype) {
+  return active_table().windows->kernels[static_cast<int>(dtype)];
 }
 
 }  // namespace kernels

@@ -14,6 +14,7 @@ as in `scipy.fft`. In what an operator is made of (``c`` of `circulant`) they ar
 from .convolution import circulant, convolution, shift, toeplitz
 from .fourier import dft, hartley, idft, rdft
 from .hadamard import haar, hadamard
+from .nonuniform import nudft
 from .polynomials import chebyshev_to_legendre, legendre_to_chebyshev
 from .trigonometric import dct, dst
 
@@ -29,6 +30,7 @@ __all__ = [
     "hartley",
     "idft",
     "legendre_to_chebyshev",
+    "nudft",
     "rdft",
     "shift",
     "toeplitz",
