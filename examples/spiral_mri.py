@@ -23,8 +23,8 @@ rng = np.random.default_rng(0)
 y, x = np.meshgrid(np.linspace(-1, 1, n), np.linspace(-1, 1, n), indexing="ij")
 image = np.zeros((n, n))
 for value, row, column, height, width in (
-    (1.0, 0, 0, 0.9, 0.7), (-0.6, 0, 0, 0.8, 0.6), (0.4, -0.3, 0, 0.2, 0.3), (0.5, 0.3, 0.2, 0.1, 0.1),
-    (-0.2, 0.3, -0.25, 0.25, 0.1),
+    (1.0, 0, 0, 0.9, 0.7), (-0.6, 0, 0, 0.8, 0.6), (0.4, -0.3, 0, 0.2, 0.3),
+    (0.5, 0.3, 0.2, 0.1, 0.1), (-0.2, 0.3, -0.25, 0.25, 0.1),
 ):  # fmt: skip
     image += value * (((y - row) / height) ** 2 + ((x - column) / width) ** 2 < 1)
 
