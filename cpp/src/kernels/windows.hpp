@@ -97,13 +97,13 @@ struct TileWindows {
     if constexpr (dimensions == 1) {
       row(at, T(1));
     } else {
-      T second[widest_window];
+      T second[W * V::lanes];
       store_window<T, W>(coefficients, degree, own_offsets[dimensions - 2], second);
       at += (own_cells[dimensions - 2] - origin[1]) * pitch[1];
       if constexpr (dimensions == 2) {
         for (int64_t j = 0; j < width; ++j) row(at + j * pitch[1], second[j]);
       } else {
-        T first[widest_window];
+        T first[W * V::lanes];
         store_window<T, W>(coefficients, degree, own_offsets[0], first);
         at += (own_cells[0] - origin[0]) * pitch[0];
         for (int64_t i = 0; i < width; ++i, at += pitch[0]) {

@@ -24,7 +24,7 @@ from ..operators import (
 )
 from .fourier import COMPLEX, butterfly_dft, sparse
 from .nonuniform_report import NonuniformReport, sampled
-from .window import WAVES, Window, expected_width, narrowest
+from .window import WAVES, WIDEST, Window, enlargement, expected_width, narrowest
 
 _Array = np.ndarray[Any, Any]
 _LARGEST_GRID = 2**31 - 1
@@ -366,12 +366,15 @@ def _rounding(dtype: np.dtype[Any], cells: int, amplification: float) -> float:
     return _ROUNDING * eps * math.sqrt(math.log2(cells)) * amplification
 
 
-def _chosen_grid(modes: Sequence[int], points: int, tol: float) -> tuple[tuple[int, ...], Window]:
+def _chosen_grid(
+    modes: Sequence[int], points: int, tol: float, eps: float
+) -> tuple[tuple[int, ...], Window]:
     """Cells of the grid in each dimension, and the window: the cheapest pair found."""
     best = math.inf
     for factor in _OVERSAMPLING:
         width = expected_width(tol, 0.5 / factor)
-        if width == 16 and factor < max(_OVERSAMPLING[:-1]):
+        enlarged = enlargement(width, 0.5 / factor) ** len(modes)
+        if factor < 2 and (width == WIDEST or 8 * eps * enlarged > tol):
             continue
         grid = tuple(fast_length(max(factor * n, 2 * width + 2)) for n in modes)
         band = max(n / (2 * cells) for n, cells in zip(modes, grid, strict=True))
@@ -427,7 +430,7 @@ def _type_2(
 ) -> NonuniformFourier:
     """The transform of type 2 and sign -1, each dimension's window off by at most `share`."""
     dimensions = len(modes)
-    grid, window = _chosen_grid(modes, len(angles), share)
+    grid, window = _chosen_grid(modes, len(angles), share, float(np.finfo(dtype).eps))
     _check_size(grid, f"modes {modes}")
     transforms = {cells: butterfly_dft(cells, dtype) for cells in set(grid)}
     scales = []

@@ -76,6 +76,17 @@ def kaiser_bessel_transform(waves: Any, width: int, shape: float) -> _Array:
     return values
 
 
+@lru_cache(maxsize=1)
+def _powers() -> _Array:
+    """Row k: the coefficients of Chebyshev's polynomial of degree k."""
+    powers = np.zeros((_MOST_TERMS, _MOST_TERMS))
+    powers[0, 0] = powers[1, 1] = 1
+    for k in range(2, _MOST_TERMS):
+        powers[k, 1:] = 2 * powers[k - 1, :-1]
+        powers[k] -= powers[k - 2]
+    return powers
+
+
 def _polynomials(width: int, shape: float, degree: int) -> _Array:
     """The polynomials that meet the window at Chebyshev's points between any two cells."""
     nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
@@ -84,9 +95,7 @@ def _polynomials(width: int, shape: float, degree: int) -> _Array:
     # Sums over Chebyshev's points are integrals: no system has to be solved.
     series = 2 / (degree + 1) * chebyshev.chebvander(nodes, degree).T @ values
     series[0] /= 2
-    powers = np.zeros((degree + 1, degree + 1))
-    for k in range(degree + 1):
-        powers[k, : k + 1] = chebyshev.cheb2poly(np.eye(degree + 1)[k])[: k + 1]
+    powers = _powers()[: degree + 1, : degree + 1]
     return np.ascontiguousarray((powers.T @ series)[::-1])
 
 
@@ -129,7 +138,7 @@ def window_of(width: int, band: float, waves: int = WAVES) -> Window:
         tried.append((*_errors(exact, shape, band, waves), shape))
     best, goal, shape = min(tried)
     # As few terms as cost no more than a tenth of the error.
-    for degree in range(2, _MOST_TERMS):
+    for degree in range(max(2, width // 2), _MOST_TERMS):
         coefficients = _polynomials(width, shape, degree)
         weights = np.polyval(coefficients[:, None, :], (2 * places - 1)[:, None])
         mean, largest = _errors(weights, shape, band, waves)
@@ -137,6 +146,12 @@ def window_of(width: int, band: float, waves: int = WAVES) -> Window:
             break
     coefficients.setflags(write=False)
     return Window(width, shape, coefficients, mean, largest)
+
+
+def enlargement(width: int, band: float) -> float:
+    """What rounding is enlarged by at most: phi^ at 0 over phi^ at the end of the band."""
+    shape = math.pi * width * (1 - band)
+    return math.exp(shape - math.sqrt(max(shape**2 - (math.pi * width * band) ** 2, 0)))
 
 
 def expected_width(tol: float, band: float) -> int:
