@@ -114,6 +114,13 @@ def test_points_anywhere_are_wrapped():
     )
 
 
+def test_the_bound_holds_for_points_on_cells():
+    x = np.random.default_rng(0).choice([np.pi, -np.pi, 0.0, np.nextafter(np.pi, 0)], 60)
+    for digits in np.linspace(1, 9, 25):
+        F = nudft(1, x, 46, tol=10**-digits)
+        assert relative(F.toarray(), exact(1, x, (46,))) <= 10**-digits
+
+
 def test_repeated_points_one_point_and_none():
     x = np.array([0.5, 0.5, 0.5, -2.0])
     assert relative(nudft(1, x, 8, tol=1e-9).toarray(), exact(1, x, (8,))) <= 1e-9

@@ -100,24 +100,28 @@ def _polynomials(width: int, shape: float, degree: int) -> _Array:
 
 
 def _places() -> _Array:
-    places: _Array = (np.arange(_PLACES) + 0.5) / _PLACES
+    # With both ends: at 0 the window reaches one cell more than at 1.
+    places: _Array = np.linspace(0, 1, _PLACES)
     return places
 
 
 def _errors(weights: _Array, shape: float, band: float, waves_used: int) -> tuple[float, float]:
     """Errors of a window whose weights at all `_places` are given: mean and largest.
 
-    The mean is the trapezoidal rule's, which is that of ``2 waves_used`` modes, one more negative
-    than positive, and no less than that of more modes or of an odd number of them.
+    Between two waves the error may be larger than at both (phi^ has zeros): for each wave the
+    largest error up to it is taken. The mean is the trapezoidal rule's, which is that of ``2
+    waves_used`` modes, one more negative than positive, and no less than that of more modes or of
+    an odd number of them.
     """
     width = weights.shape[1]
-    waves = band * np.linspace(0, 1, waves_used + 1)
+    finer = -(-2 * WAVES // waves_used)
+    waves = band * np.linspace(0, 1, finer * waves_used + 1)
     places = _places()
     at_cells = np.exp(2j * np.pi * np.outer(waves, np.arange(width) - width / 2)) @ weights.T
     factors = at_cells * np.exp(2j * np.pi * np.outer(waves, places))
     factors /= kaiser_bessel_transform(waves, width, shape)[:, None]
     # The error is a few waves of z with one turn from 0 to 1: so many places miss none of it.
-    away = np.abs(factors - 1) ** 2
+    away = np.maximum.accumulate(np.abs(factors - 1) ** 2, axis=0)[::finer]
     share = np.full(waves_used + 1, 1 / waves_used)
     share[[0, -1]] /= 2
     return math.sqrt((share @ away).max()), math.sqrt(away.max())
