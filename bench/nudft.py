@@ -1,12 +1,13 @@
 """nudft: products against planned FINUFFT and ducc0, at equal measured error.
 
 python bench/nudft.py [--quick] [--threads N] [--dims D ...] [--batches B ...] [--tols T ...]
-                      [--kinds K ...] [--most ENTRIES] [--json PATH]
+                      [--kinds K ...] [--most ENTRIES] [--cpu] [--json PATH]
 
 Points are random and in double precision, as many as modes. Each library is asked for the loosest
 of some tolerances with which its result is as close to direct sums as was wanted. All take the same
 arrays: one vector after the other, as FINUFFT and ducc0 do. Set-up is the time from points to a
-plan, papilio's with its first product. Ratios below 1 say that papilio is faster.
+plan, papilio's with its first product. Ratios below 1 say that papilio is faster. On a machine that
+others use, too, --cpu tells more: with one thread, CPU seconds instead of those of the clock.
 """
 
 from __future__ import annotations
@@ -136,8 +137,27 @@ def planned(name: str, wanted: float, exact: Any, places: Any, *arguments: Any) 
     return None
 
 
+def in_cpu_seconds(calls: dict[str, Call], seconds: float, rounds: int) -> dict[str, list[float]]:
+    """As `interleaved`, of the CPU time of this process."""
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start, count = time.process_time(), 0
+            while (spent := time.process_time() - start) < seconds / rounds / len(calls):
+                call()
+                count += 1
+            samples[name].append(spent / count)
+    return samples
+
+
 def run_case(
-    modes: tuple[int, ...], kind: int, tol: float, batch: int, threads: int, seconds: float
+    modes: tuple[int, ...],
+    kind: int,
+    tol: float,
+    batch: int,
+    threads: int,
+    seconds: float,
+    measure: Callable[..., dict[str, list[float]]],
 ) -> dict[str, Any]:
     """One row: all libraries at one size."""
     import numpy as np
@@ -157,7 +177,7 @@ def run_case(
         if made is not None:
             calls[name], asked, error, setup = made
             result |= {f"{name}_asked": asked, f"{name}_error": error, f"{name}_setup": setup}
-    times = interleaved(calls, seconds, 9)
+    times = measure(calls, seconds, 9)
     for name, samples in times.items():
         result[f"{name}_seconds"] = sorted(samples)[len(samples) // 2]
     others = [name for name in times if name != "papilio"]
@@ -197,12 +217,14 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 8, 32])
     parser.add_argument("--tols", type=float, nargs="*", default=[1e-3, 1e-6, 1e-9])
     parser.add_argument("--most", type=int, default=1 << 24, help="entries of a batch")
+    parser.add_argument("--cpu", action="store_true", help="CPU seconds (one thread only)")
     args = parser.parse_args()
+    measure = in_cpu_seconds if args.cpu else interleaved
     threads = args.threads or len(os.sched_getaffinity(0))
     from papilio.config import set_num_threads
 
     set_num_threads(threads)
-    info = machine()
+    info = machine() | {"clock": "CPU seconds" if args.cpu else "wall"}
     print_machine(info)
     results = []
     for dimensions in args.dims:
@@ -214,7 +236,7 @@ def main() -> None:
                         continue
                     for kind in args.kinds:
                         seconds = 0.1 if args.quick else 0.6
-                        r = run_case(modes, kind, tol, batch, threads, seconds)
+                        r = run_case(modes, kind, tol, batch, threads, seconds, measure)
                         results.append(r)
                         print_table([HEADING, row_of(r)] if len(results) == 1 else [row_of(r)])
                         write_json(args.json, info, results)

@@ -116,6 +116,14 @@ struct TileWindows {
   }
 };
 
+/// Values lie in the order in which the points were given: the line of a later one is asked for.
+template <class Element>
+PAPILIO_INLINE void ask_for_value(const Element* values, const int32_t* order, int64_t point,
+                                  int64_t last) {
+  constexpr int64_t ahead = 16;
+  if (point + ahead < last) __builtin_prefetch(values + order[point + ahead]);
+}
+
 template <class A, int N, int W, int dimensions>
 void interpolate_of(const WindowArguments& work, int64_t begin) {
   typedef typename A::V V;
@@ -126,6 +134,7 @@ void interpolate_of(const WindowArguments& work, int64_t begin) {
   const int64_t last = work.last;
   for (int64_t point = work.first; point < last; ++point) {
     V weights[N], sum[N];
+    ask_for_value(values, order, point, last);
     windows.last_window(point, weights);
     PAPILIO_UNROLL
     for (int v = 0; v < N; ++v) sum[v] = {typename V::native{}};
@@ -157,6 +166,7 @@ void spread_of(const WindowArguments& work, int64_t begin) {
   const int64_t last = work.last;
   for (int64_t point = work.first; point < last; ++point) {
     V row_of[N];
+    ask_for_value(values, order, point, last);
     windows.last_window(point, row_of);
     const V value = A::broadcast(values + order[point]);
     PAPILIO_UNROLL

@@ -397,9 +397,8 @@ def _cost(modes: Sequence[int], grid: Sequence[int], points: int, width: int) ->
         cost += _CELL_TIME * rows * cells * math.log2(cells)
     padded = 2 * math.ceil(width / 2)
     rows = width ** (len(grid) - 1)
-    return float(cost) + points * (
-        _POINT_TIME + _WINDOW_TIME * len(grid) + _WEIGHT_TIME * rows * padded
-    )
+    of_point = _POINT_TIME + _WINDOW_TIME * len(grid) + _WEIGHT_TIME * rows * padded
+    return float(cost + points * of_point)
 
 
 def _check_size(grid: Sequence[int], why: str) -> None:
