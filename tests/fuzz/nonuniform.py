@@ -43,7 +43,7 @@ class Nonuniform(Case):
     """A transform of any type, sizes, places of the points, tolerance, dtype, order and sign."""
 
     family: ClassVar[str] = "non-uniform transforms"
-    quick: ClassVar[int] = 30
+    quick: ClassVar[int] = 12
 
     kind: int
     modes: tuple[int, ...]

@@ -182,7 +182,11 @@ class Passage {
     const Index lanes_bytes = 2 * composition_.widest_ * kernels_.lanes * element_;
     // Where each vector is contiguous, long ones are better off alone.
     const bool contiguous = layout_.in_stride == 1 && layout_.out_stride == 1;
-    const Index most = contiguous ? Index{4} << 20 : Index{256} << 20;
+    Index most = contiguous ? Index{4} << 20 : Index{256} << 20;
+    // Grids are gone through in the order of points: outside of the caches a vector alone is faster
+    // (16,384 modes, 8 rows: 4.5 against 7.7 ms).
+    const auto& steps = composition_.steps_;
+    if (std::any_of(steps.begin(), steps.end(), grid_of)) most = (contiguous ? 1 : 4) * l2_bytes();
     return 2 * inner_.size >= kernels_.lanes && lanes_bytes <= most;
   }
 
