@@ -54,6 +54,8 @@ OPERATORS = {
     "chirp": lambda: T.czt(12, 9),
     "long chirp": lambda: T.czt(80, 70, np.exp(-0.01j)),
     "of arrays": lambda: T.dft((3, 4)),
+    "non-uniform": lambda: T.nudft(2, np.linspace(-3, 3, 13), 12, tol=1e-3),
+    "non-uniform, type 3": lambda: T.nudft(3, np.arange(5.0), frequencies=np.arange(7.0), tol=0.1),
     "Section": lambda: pp.Section(random_butterfly("float64"), (7, 9)),
     "complex Section": lambda: pp.Section(T.dft(12), (11, 5)).T,
     "whole Section": lambda: pp.Section(random_butterfly("float64"), (12, 12)),

@@ -1,4 +1,5 @@
 #include <memory>
+#include <tuple>
 
 #include "operator.hpp"
 #include "papilio/composition.hpp"
@@ -7,7 +8,46 @@ namespace papilio {
 
 namespace {
 
-/// (start, columns, values, number of columns) of a sparse matrix, or (operator, side, copies).
+typedef py::array_t<double, py::array::c_style | py::array::forcecast> Doubles;
+
+/// Points on a grid and their windows, as Python holds them.
+struct PointsHolder {
+  std::shared_ptr<const GridPoints> points;
+
+  PointsHolder(const py::dtype& dtype, GridShape shape, const Doubles& coefficients,
+               const Doubles& angles) {
+    if (coefficients.ndim() != 2 || angles.ndim() != 2 ||
+        angles.shape(1) != static_cast<py::ssize_t>(shape.size()))
+      throw py::value_error(
+          "coefficients and angles must be matrices, angles with one column per dimension");
+    const DType real = dtype_of(dtype, "values");
+    const WithoutLock released;
+    points = std::make_shared<GridPoints>(real, std::move(shape), coefficients.shape(1),
+                                          coefficients.shape(0) - 1, coefficients.data(),
+                                          angles.shape(0), angles.data());
+  }
+};
+
+/// (transform, scales of the modes, how many of them are negative, whether those come first).
+typedef std::tuple<py::object, Doubles, Index, bool> GridTuple;
+
+/// The axes of a grid.
+struct GridHolder {
+  std::vector<py::object> operators;
+  std::vector<GridAxis> axes;
+
+  explicit GridHolder(const std::vector<GridTuple>& given) {
+    for (const auto& [transform, scales, negative, centered] : given) {
+      operators.push_back(transform);
+      axes.push_back({&transform.cast<Operator&>().planner(),
+                      std::vector<double>(scales.data(), scales.data() + scales.size()), negative,
+                      centered});
+    }
+  }
+};
+
+/// (start, columns, values, number of columns) of a sparse matrix, (operator, side, copies), (grid
+/// of points, 1 to transpose + 2 for complex numbers, copies) or (axes of a grid, side, copies).
 typedef std::vector<py::tuple> Steps;
 
 /// The steps of a composition, and the operators that they belong to.
@@ -48,8 +88,17 @@ class CompositionProduct : public Product {
         const int side = step[1].cast<int>();
         const Index copies = step[2].cast<Index>();
         if (copies < 1) throw py::value_error("copies must be positive");
-        steps.push_back(Multiplication{&step[0].cast<Operator&>().planner(), (side & 1) != 0,
-                                       (side & 2) != 0, copies});
+        if (py::isinstance<PointsHolder>(step[0]))
+          steps.push_back(OnGrid{
+              interpolation(step[0].cast<PointsHolder&>().points, (side & 1) != 0, (side & 2) != 0),
+              copies});
+        else if (py::isinstance<GridHolder>(step[0]))
+          steps.push_back(OnGrid{
+              grid_transform(step[0].cast<GridHolder&>().axes, (side & 1) != 0, (side & 2) != 0),
+              copies});
+        else
+          steps.push_back(Multiplication{&step[0].cast<Operator&>().planner(), (side & 1) != 0,
+                                         (side & 2) != 0, copies});
       } else {
         throw py::value_error("a step must have three or four entries");
       }
@@ -78,6 +127,9 @@ class CompositionProduct : public Product {
 }  // namespace
 
 void register_composition(py::module_& module) {
+  py::class_<PointsHolder>(module, "GridPoints")
+      .def(py::init<const py::dtype&, GridShape, const Doubles&, const Doubles&>());
+  py::class_<GridHolder>(module, "Grid").def(py::init<const std::vector<GridTuple>&>());
   py::class_<CompositionProduct>(module, "Composition")
       .def(py::init<const py::dtype&, bool, bool, const Steps&>())
       .def("multiplier",

@@ -39,7 +39,22 @@ class Operator:
     def apply(self, x: NDArray[Any], out: NDArray[Any], axis: int, side: int, /) -> None: ...
 
 _SparseStep = tuple[NDArray[Any], NDArray[Any], NDArray[Any], int]
-_ButterflyStep = tuple[Operator, int, int]
+_ButterflyStep = tuple[Operator | GridPoints | Grid, int, int]
+
+class GridPoints:
+    def __init__(
+        self,
+        dtype: np.dtype[Any],
+        shape: Sequence[int],
+        coefficients: NDArray[np.float64],
+        angles: NDArray[np.float64],
+        /,
+    ) -> None: ...
+
+class Grid:
+    def __init__(
+        self, axes: Sequence[tuple[Operator, NDArray[np.float64], int, bool]], /
+    ) -> None: ...
 
 class Composition:
     def __init__(

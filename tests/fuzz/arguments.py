@@ -415,6 +415,20 @@ FUNCTIONS: dict[str, Function] = {
     ),
 }  # fmt: skip
 FUNCTIONS |= {
+    "transforms.nudft": Function(
+        T.nudft,
+        given(
+            kind=2,
+            points=[0.1, 0.4, 0.7],
+            modes=4,
+            frequencies=None,
+            tol=0.1,
+            sign=1,
+            mode_order="fft",
+            dtype="complex64",
+        ),
+        {"kind": "frequencies"},
+    ),
     "nudft": Function(
         K.nudft,
         given(kind=2, points=[0.1, 0.4, 0.7], modes=4, frequencies=None, sign=1),

@@ -28,6 +28,7 @@ MODULES: tuple[str, ...] = (
     "recoveries",
     "compressions",
     "accuracy",
+    "nonuniform",
     "arguments",
     "arrays",
     "backend",

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "papilio/apply.hpp"
+#include "papilio/grids.hpp"
 
 namespace papilio {
 
@@ -59,7 +60,18 @@ struct Multiplication {
   Index scalars(Index rows) const { return rows * copies * (is_complex() ? 2 : 1); }
 };
 
-typedef std::variant<SparseMatrix, Multiplication> Step;
+/// `copies` of a step on a grid side by side.
+struct OnGrid {
+  std::shared_ptr<const GridStep> step;
+  Index copies;
+
+  bool is_complex() const { return step->is_complex(); }
+  /// Rows of real numbers: a complex one counts twice.
+  Index rows() const { return step->rows() * copies * (is_complex() ? 2 : 1); }
+  Index cols() const { return step->cols() * copies * (is_complex() ? 2 : 1); }
+};
+
+typedef std::variant<SparseMatrix, Multiplication, OnGrid> Step;
 
 /// A product of steps. All steps act on real numbers: complex vectors are pairs (real part,
 /// imaginary part) to sparse matrices. Safe for many threads.
@@ -90,7 +102,7 @@ class Composition {
 
  private:
   friend class Passage;
-  typedef std::vector<std::shared_ptr<const Plan>> Plans;  // null for sparse matrices
+  typedef std::vector<std::shared_ptr<const Plan>> Plans;  // null for all but butterflies
 
   DType real_, complex_;
   bool complex_input_, complex_output_;

@@ -100,7 +100,7 @@ class ChainWalker {
 
   explicit ChainWalker(const ChainSide& side)
       : side_(side),
-        kernels_(kernels::active_chain_table().kernels[std::is_same<T, double>::value ? 0 : 1]),
+        kernels_(kernels::chain_kernels_for(!std::is_same<T, double>::value)),
         marks_(static_cast<std::size_t>(side.cols()), 0) {
     for (const ChainLink& link : side.links) levels_.push_back(lines(link.cols));
     for (auto& line : spare_) line = lines(side.widest);

@@ -42,8 +42,5 @@ struct ChainTable {
   ChainKernels kernels[2];
 };
 
-/// That of the instruction set in use (dispatch.hpp).
-const ChainTable& active_chain_table();
-
 }  // namespace kernels
 }  // namespace papilio

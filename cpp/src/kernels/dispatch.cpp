@@ -5,7 +5,6 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "kernels/chain_kernels.hpp"
 #include "papilio/config.hpp"
 
 #if defined(__x86_64__)
@@ -22,7 +21,8 @@ namespace kernels {
   const Kernels& complex64_kernels_##name();  \
   const Kernels& complex128_kernels_##name(); \
   const BlockTable& block_table_##name();     \
-  const ChainTable& chain_table_##name();
+  const ChainTable& chain_table_##name();     \
+  const WindowTable& window_table_##name();
 PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
 
@@ -54,21 +54,17 @@ bool cpu_has(const char* isa) {
          !std::strcmp(isa, "emulated512");
 }
 
-struct Usable {
-  Table table;
-  const ChainTable* chains;
-};
-
-const std::vector<Usable>& usable_tables() {
-  static const std::vector<Usable> tables = [] {
-    std::vector<Usable> found;
-#define PAPILIO_ISA_ROW(name)                                                      \
-  if (cpu_has(#name))                                                              \
-    found.push_back({{#name,                                                       \
-                      {&float32_kernels_##name(), &float64_kernels_##name(),       \
-                       &complex64_kernels_##name(), &complex128_kernels_##name()}, \
-                      &block_table_##name()},                                      \
-                     &chain_table_##name()});
+const std::vector<Table>& usable_tables() {
+  static const std::vector<Table> tables = [] {
+    std::vector<Table> found;
+#define PAPILIO_ISA_ROW(name)                                                     \
+  if (cpu_has(#name))                                                             \
+    found.push_back({#name,                                                       \
+                     {&float32_kernels_##name(), &float64_kernels_##name(),       \
+                      &complex64_kernels_##name(), &complex128_kernels_##name()}, \
+                     &block_table_##name(),                                       \
+                     &chain_table_##name(),                                       \
+                     &window_table_##name()});
     PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
     return found;
@@ -76,28 +72,24 @@ const std::vector<Usable>& usable_tables() {
   return tables;
 }
 
-Usable choose() {
+Table choose() {
   const char* wanted = std::getenv("PAPILIO_ISA");
   if (!wanted || !*wanted) return usable_tables().back();
   std::string usable;
-  for (const Usable& found : usable_tables()) {
-    if (!std::strcmp(found.table.isa, wanted)) return found;
-    usable += (usable.empty() ? "" : ", ") + std::string(found.table.isa);
+  for (const Table& found : usable_tables()) {
+    if (!std::strcmp(found.isa, wanted)) return found;
+    usable += (usable.empty() ? "" : ", ") + std::string(found.isa);
   }
   throw std::invalid_argument(std::string("PAPILIO_ISA is '") + wanted +
                               "', but this build on this CPU runs: " + usable);
 }
 
-const Usable& active() {
-  static const Usable chosen = choose();
-  return chosen;
-}
-
 }  // namespace
 
-const Table& active_table() { return active().table; }
-
-const ChainTable& active_chain_table() { return *active().chains; }
+const Table& active_table() {
+  static const Table chosen = choose();
+  return chosen;
+}
 
 }  // namespace kernels
 
@@ -105,7 +97,7 @@ std::string active_isa() { return kernels::active_table().isa; }
 
 std::vector<std::string> available_isas() {
   std::vector<std::string> names;
-  for (const kernels::Usable& found : kernels::usable_tables()) names.emplace_back(found.table.isa);
+  for (const kernels::Table& found : kernels::usable_tables()) names.emplace_back(found.isa);
   return names;
 }
 

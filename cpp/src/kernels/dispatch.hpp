@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "kernels/block_kernels.hpp"
+#include "kernels/chain_kernels.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/window_kernels.hpp"
 #include "papilio/dtype.hpp"
 #include "papilio/pattern.hpp"
 
@@ -17,6 +19,8 @@ struct Table {
   const char* isa;
   const Kernels* kernels[4];
   const BlockTable* blocks;
+  const ChainTable* chains;
+  const WindowTable* windows;
 };
 
 /// The table in use, chosen at the first call. Throws std::invalid_argument if PAPILIO_ISA names
@@ -28,6 +32,12 @@ inline const Kernels& kernels_for(DType dtype) {
 }
 inline const BlockKernels& block_kernels_for(DType dtype) {
   return active_table().blocks->kernels[static_cast<int>(dtype)];
+}
+inline const ChainKernels& chain_kernels_for(bool is_complex) {
+  return active_table().chains->kernels[is_complex ? 1 : 0];
+}
+inline const WindowKernels& window_kernels_for(DType dtype) {
+  return active_table().windows->kernels[static_cast<int>(dtype)];
 }
 
 }  // namespace kernels

@@ -6,6 +6,10 @@
 #include <utility>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace papilio {
 
 /// Aligned memory that grows.
@@ -15,8 +19,12 @@ class Workspace {
   void* reserve(std::size_t bytes) {
     if (bytes > size_) {
       release();
-      memory_ = ::operator new(bytes, alignment);
+      memory_ = ::operator new(bytes, alignment_of(bytes));
       size_ = bytes;
+#if defined(__linux__)
+      // Large ones aren't kept: small pages would cost more than some passes over them.
+      if (bytes >= 2 * huge_page) madvise(memory_, bytes, MADV_HUGEPAGE);
+#endif
     }
     return memory_;
   }
@@ -33,10 +41,14 @@ class Workspace {
   ~Workspace() { release(); }
 
  private:
-  static constexpr std::align_val_t alignment{64};
+  static constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+  static std::align_val_t alignment_of(std::size_t bytes) {
+    return std::align_val_t{bytes >= 2 * huge_page ? huge_page : 64};
+  }
 
   void release() {
-    if (memory_) ::operator delete(memory_, alignment);
+    if (memory_) ::operator delete(memory_, alignment_of(size_));
     memory_ = nullptr;
     size_ = 0;
   }

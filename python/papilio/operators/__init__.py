@@ -7,7 +7,8 @@ from ._butterfly import Butterfly, butterfly_of
 from ._combine import block_diag, hstack, vstack
 from ._composition import Composition, no_inverse
 from ._dims import shaped
-from ._files import load, replacing
+from ._files import load, loadable, replacing
+from ._grids import GridFourier, Interpolation
 from ._kronecker import along_axes, kron
 from ._lowering import complex_rows, real_part
 from ._parts import Pairs, Part, Sparse
@@ -24,6 +25,8 @@ __all__ = [
     "Candidate",
     "Composition",
     "FactorChange",
+    "GridFourier",
+    "Interpolation",
     "Operator",
     "Pairs",
     "Part",
@@ -41,6 +44,7 @@ __all__ = [
     "hstack",
     "kron",
     "load",
+    "loadable",
     "no_inverse",
     "plan",
     "real_part",

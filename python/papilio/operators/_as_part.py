@@ -15,12 +15,13 @@ from .._util.dtypes import plain_array, promoted
 from ._base import Operator
 from ._butterfly import Butterfly, butterfly_of
 from ._foreign import Foreign
+from ._grids import GridFourier, Interpolation
 from ._parts import Pairs, Sparse
 
 
 def as_part(given: Any, name: str) -> Any:
     """An operator, matrix or diagonal as a part of a composition, copied where it is an array."""
-    if isinstance(given, Operator | Sparse | Pairs):
+    if isinstance(given, Operator | Sparse | Pairs | Interpolation | GridFourier):
         return given
     if scipy.sparse.issparse(given):
         return Sparse.copy_of(given, name)

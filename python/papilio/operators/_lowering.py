@@ -12,6 +12,7 @@ from .. import _core
 from ._compiled import Compiled
 
 _Matrix: Any = scipy.sparse.csr_array
+_Core = _core.Operator | _core.GridPoints | _core.Grid
 
 
 def lower(parts: Sequence[Any], dtype: np.dtype[Any]) -> Compiled:
@@ -69,8 +70,8 @@ class Steps:
     def __init__(self) -> None:
         self.made: list[Any] = []
 
-    def run(self, core: _core.Operator, side: int, copies: int) -> None:
-        """A product with a butterfly."""
+    def run(self, core: _Core, side: int, copies: int) -> None:
+        """A product with a butterfly, or a step on a grid."""
         self.made.append((core, side, copies))
 
     def on_both_parts(self, part: Any, copies: int) -> None:

@@ -16,6 +16,7 @@ from .chirp import czt, zoom_fft
 from .convolution import circulant, circulant_pinv, convolution, shift, toeplitz
 from .fourier import dft, hartley, idft, irdft, rdft
 from .hadamard import haar, hadamard
+from .nonuniform import nudft
 from .polynomials import chebyshev_to_legendre, legendre_to_chebyshev
 from .toeplitz_solver import ToeplitzSolution, solve_toeplitz
 from .trigonometric import dct, dst
@@ -38,6 +39,7 @@ __all__ = [
     "idft",
     "irdft",
     "legendre_to_chebyshev",
+    "nudft",
     "rdft",
     "shift",
     "solve_toeplitz",
