@@ -1,7 +1,10 @@
 """Fast transforms against scipy.fft, ducc0, FFTW, MKL and fast Hadamard codes that are installed.
 
-    python bench/transforms.py [--quick] [--only dft|hadamard|others|accuracy|backend] [--json PATH]
+    python bench/transforms.py [--quick] [--json PATH]
+        [--only targets|dft|hadamard|others|accuracy|backend]
 
+targets: the complex transforms that kernels are made for, each against the fastest peer: batches of
+    64 and 256 in both layouts, vectors; with the geometric mean and the largest ratio of each kind.
 dft: complex transforms of batches of 256 in both layouts and of single vectors, powers of two and
     composite lengths.
 hadamard: the same for float32 Hadamard transforms, also in place as the peers work.
@@ -19,6 +22,7 @@ process.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -133,6 +137,46 @@ def dft(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
         threads,
         0.25,
     )
+
+
+def targets(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
+    import papilio as pp
+
+    sizes = [256, 1000] if quick else [256, 1024, 4096, 16384, 48, 360, 1000, 1536, 3000, 10080]
+    lengths = [1024] if quick else [2**k for k in range(8, 23, 2)]
+    for dtype in ("complex128", "complex64"):
+        for kind, cases in {
+            "batches": [(n, batch, dtype) for n in sizes for batch in (64, 256)],
+            "vectors": [(n, 1, dtype) for n in lengths],
+        }.items():
+            mine: list[dict[str, Any]] = []
+            batches(
+                mine,
+                pp.transforms.dft,
+                transform_peers.FFTS,
+                ("scipy.fft",),
+                cases,
+                threads,
+                0.1 if quick else 0.2,
+            )
+            ratios = to_fastest(mine)
+            mean = math.exp(sum(math.log(ratio) for ratio in ratios.values()) / len(ratios))
+            worst = max(ratios, key=lambda work: ratios[work])
+            print(
+                f"{kind}, {dtype}, {threads} thread(s): {mean:.3f} x the fastest peer in the "
+                f"geometric mean, at most {ratios[worst]:.2f} ({worst})"
+            )
+            results.extend(mine)
+
+
+def to_fastest(results: list[dict[str, Any]]) -> dict[str, float]:
+    """Our time over that of the fastest peer, for each work."""
+    ratios = {}
+    for work in dict.fromkeys(r["work"] for r in results):
+        seconds = {r["what"]: r["seconds"] for r in results if r["work"] == work}
+        peers = [time for name, time in seconds.items() if name not in OURS]
+        ratios[work] = seconds["papilio"] / min(peers)
+    return ratios
 
 
 def hadamard(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
@@ -278,8 +322,14 @@ def by_mpmath(x: Any) -> Any:
 def main() -> None:
     start_fair()
     parser = options(__doc__)
-    sections = {"dft": dft, "hadamard": hadamard, "others": others, "accuracy": accuracy}
-    sections["backend"] = backend
+    sections = {
+        "targets": targets,
+        "dft": dft,
+        "hadamard": hadamard,
+        "others": others,
+        "accuracy": accuracy,
+        "backend": backend,
+    }
     parser.add_argument("--only", choices=tuple(sections))
     arguments = parser.parse_args()
     import numpy as np

@@ -283,3 +283,21 @@ def test_the_same_bits_for_any_number_of_threads_and_rows(threads, dtype):
         for other in results[1:]:
             for first, second in zip(results[0], other, strict=True):
                 assert first.tobytes() == second.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("b, c", [(16, 64), (33, 40), (9, 300)])
+def test_blocks_whose_rows_lie_far_apart(b, c, dtype):
+    # Their panels are gathered: whole vectors of the batch, one vector, the rest of a row.
+    rng = np.random.default_rng(b)
+    d = 40
+    values = random_array(rng, (1, b, c, d), np.dtype(dtype))
+    F = pp.Butterfly([values])
+    for batch in (1, 5, 61):
+        x = random_array(rng, (c * d, batch), np.dtype(dtype))
+        blocks = np.einsum("jkl,klm->jlm", values[0], x.reshape(c, d, batch), dtype=complex)
+        expected = blocks.reshape(b * d, batch)
+        if np.dtype(dtype).kind == "f":
+            expected = expected.real
+        for actual in (F @ x, F.apply(np.ascontiguousarray(x.T), axis=1).T):
+            assert_close(actual, expected.astype(actual.dtype), c**0.5)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import papilio as pp
+from papilio import _core
 from reference import dense_factor
 from strategies import DTYPES, TOLERANCE, dtypes, laid_out, random_array
 
@@ -238,3 +239,47 @@ def test_lanes_along_two_blocks_stay_within_the_vector(n):
         F = pp.Butterfly(factors)
         x = rng.standard_normal(n) + 1j * rng.standard_normal(n)
         assert np.abs(F @ x - dense(F) @ x).max() < 1e-13 * n
+
+
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize("n", [72, 136, 360, 1000])
+def test_blocks_that_the_lanes_do_not_divide(n, dtype, threads):
+    # The permuted first stage, or the transpose's last one, repeats blocks in its last vectors.
+    assert "permuted and transposed in registers" in str(pp.transforms.dft(1000, dtype).plan())
+    rng = np.random.default_rng(n)
+    F, D = pp.transforms.dft(n, dtype), np.fft.fft(np.eye(n), axis=0)
+    for operator, matrix in ((F, D), (F.H, D.conj()), (F.conj(), D.conj()), (F.T, D)):
+        force_all(operator, 1, "rows", 16, 1)
+        force_all(operator, 4, "rows", 16, 3)
+        for shape in ((n,), (4, n)):
+            x = random_array(rng, shape, dtype)
+            expected = x @ matrix.T
+            for count in (1, 2):
+                threads(count)
+                actual = operator.apply(x, axis=-1)
+                bound = TOLERANCE[np.dtype(dtype)] * np.abs(expected).max()
+                assert np.abs(actual - expected).max() <= bound
+            assert np.array_equal(operator.apply(x.copy(), axis=-1), actual)
+            operator.apply(x, out=x, axis=-1)
+            assert np.array_equal(x, actual)
+
+
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize("batch", [1, 3, 9, 17])
+def test_scaled_and_conjugated_ends_of_every_width(batch, dtype):
+    # Whole vectors and the rest of a row, scaled, swapped, past the caches and into split tiles.
+    rng = np.random.default_rng(batch)
+    for n in (4, 8, 12, 40, 56, 64):
+        D = np.fft.fft(np.eye(n), axis=0)
+        for inverse in (False, True):
+            F = (pp.transforms.idft if inverse else pp.transforms.dft)(n, dtype, norm="ortho")
+            M = (D.conj() if inverse else D) / np.sqrt(n)
+            x = random_array(rng, (n, batch), dtype)
+            _core.set_thresholds(0, 1)
+            try:
+                for operator, matrix in ((F, M), (F.conj(), M.conj()), (F.T, M)):
+                    expected = matrix @ x
+                    bound = TOLERANCE[np.dtype(dtype)] * np.abs(expected).max()
+                    assert np.abs(operator @ x - expected).max() <= bound
+            finally:
+                _core.set_thresholds(0, 0)

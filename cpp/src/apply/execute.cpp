@@ -20,11 +20,14 @@ void set_large_bytes(Index bytes) {
 
 Splits splits_of(const Plan& plan) {
   const Program& program = *plan.program;
-  const auto splits = [&](const Stage& stage) {
-    return stage.kind == Stage::Kind::column_butterflies && !stage.real &&
-           holds_complex(program.dtype);
-  };
-  return {splits(program.stages.front()), splits(program.stages.back())};
+  // What goes in split comes out split: the kernels have an order of lanes of their own for what
+  // they interleave.
+  const bool all =
+      std::all_of(program.stages.begin(), program.stages.end(), [&](const Stage& stage) {
+        return stage.kind == Stage::Kind::column_butterflies && !stage.real &&
+               holds_complex(program.dtype);
+      });
+  return {all, all};
 }
 
 BatchClass classify(const Layout& layout) {

@@ -183,7 +183,7 @@ std::vector<Piece> divide(const Chain& chain,
 
 std::vector<Index> order_blocks(const std::vector<Index>& gather, Index lanes) {
   const Index count = static_cast<Index>(gather.size()) / permuted_radix;
-  if (gather.empty() || static_cast<Index>(gather.size()) % permuted_radix || count % lanes)
+  if (gather.empty() || static_cast<Index>(gather.size()) % permuted_radix || count < lanes)
     return {};
   const auto row = [&](Index block, Index k) {
     return gather[static_cast<std::size_t>(block * permuted_radix + k)];
@@ -191,6 +191,12 @@ std::vector<Index> order_blocks(const std::vector<Index>& gather, Index lanes) {
   std::vector<Index> blocks(static_cast<std::size_t>(count));
   std::iota(blocks.begin(), blocks.end(), Index{0});
   std::sort(blocks.begin(), blocks.end(), [&](Index x, Index y) { return row(x, 0) < row(y, 0); });
+  // The last run is whole too: it repeats some blocks of the one before.
+  if (const Index rest = count % lanes) {
+    const std::vector<Index> last(blocks.end() - lanes, blocks.end());
+    blocks.resize(static_cast<std::size_t>(count - rest));
+    blocks.insert(blocks.end(), last.begin(), last.end());
+  }
   for (std::size_t n = 0; n < blocks.size(); n += static_cast<std::size_t>(lanes))
     for (Index lane = 1; lane < lanes; ++lane)
       for (Index k = 0; k < permuted_radix; ++k)

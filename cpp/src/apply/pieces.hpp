@@ -26,7 +26,8 @@ std::vector<Piece> divide(const Chain& chain,
 
 /// For d = 1 and radix 8: the numbers of the blocks in such an order that each run of `lanes`
 /// blocks reads neighbours: gather[blocks[n + lane] * 8 + k] = gather[blocks[n] * 8 + k] + lane.
-/// Empty if there is no such order. `gather` is the inverse of the column permutation.
+/// The last run repeats blocks of the one before where `lanes` doesn't divide their number. Empty
+/// if there is no such order. `gather` is the inverse of the column permutation.
 std::vector<Index> order_blocks(const std::vector<Index>& gather, Index lanes);
 
 }  // namespace papilio

@@ -102,7 +102,9 @@ Stage butterfly_stage(DType dtype, const Piece& piece, bool transpose) {
 
 /// How many blocks i of a stage share SIMD vectors of so many lanes (of real numbers).
 Index unit_of(const Stage& stage, DType dtype, Index real_lanes) {
-  if (stage.kind == Stage::Kind::permuted_butterflies) return real_lanes;
+  // A last run of blocks that repeats some of the one before is of one thread with it.
+  if (stage.kind == Stage::Kind::permuted_butterflies)
+    return stage.pattern().a % real_lanes == 0 ? real_lanes : stage.pattern().a;
   const bool in_two_vectors = holds_complex(dtype) && !stage.real;
   if (stage.kind == Stage::Kind::row_butterflies && in_two_vectors)
     return std::max(real_lanes / stage.pattern().d, Index{1});
@@ -114,9 +116,11 @@ Index unit_of(const Stage& stage, DType dtype, Index real_lanes) {
 void join_butterflies(Program& program, Index lanes) {
   auto& stages = program.stages;
   const auto splits = [&](const Stage& stage) {
+    const Pattern& p = stage.pattern();
     return !stage.real && holds_complex(program.dtype) &&
            (stage.kind == Stage::Kind::column_butterflies ||
-            (stage.kind == Stage::Kind::row_butterflies && stage.pattern().d % lanes == 0));
+            (stage.kind == Stage::Kind::permuted_butterflies && p.b % lanes == 0) ||
+            (stage.kind == Stage::Kind::row_butterflies && p.d % lanes == 0));
   };
   for (std::size_t n = 1; n < stages.size(); ++n)
     stages[n - 1].butterflies.out_split = stages[n].butterflies.in_split =

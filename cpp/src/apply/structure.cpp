@@ -239,16 +239,26 @@ std::shared_ptr<const void> pack_twiddles(DType dtype, const Structure& s, bool 
   });
 }
 
+/// The lane of a number in the kernels' vectors: ComplexLanes::lane_of.
+static Index lane_of(Index number, Index lanes, Index together) {
+  const Index n = number % (lanes / 2);
+  return n / together * 2 * together + n % together + number / (lanes / 2) * together;
+}
+
 std::shared_ptr<const void> pack_twiddle_lanes(DType dtype, const Structure& s, bool conjugate,
                                                Index lanes) {
   const Index parts = holds_complex(dtype) ? 2 : 1, ks = s.pattern.c - 1, d = s.pattern.d;
   const Index repeats = d < lanes && s.tied_a ? lanes / d : 1;
   return with_scalar(dtype, [&](auto tag) -> std::shared_ptr<const void> {
     const auto packed = allocate<decltype(tag)>(static_cast<Index>(s.t.size()) * parts * repeats);
+    constexpr Index together = 16 / (2 * sizeof tag);
+    const auto place = [&](Index number) {
+      return parts == 2 ? lane_of(number, lanes, together) : number;
+    };
     for_twiddles(dtype, s, conjugate, [&](Index i, Index k, Index l, Index part, double x) {
       for (Index repeat = 0; repeat < repeats; ++repeat) {
         const Index at = (i + repeat) * d + l;
-        packed.get()[((at / lanes * ks + k) * parts + part) * lanes + at % lanes] =
+        packed.get()[((at / lanes * ks + k) * parts + part) * lanes + place(at % lanes)] =
             static_cast<decltype(tag)>(x);
       }
     });

@@ -39,7 +39,8 @@ std::optional<Structure> compose(const Structure& left, const Structure& right, 
 std::shared_ptr<const void> pack_twiddles(DType dtype, const Structure& structure, bool conjugate);
 
 /// For lanes along l: [i][l / lanes][k - 1][part][lanes], lanes those of a real SIMD vector; for d
-/// below, lanes run through lanes / d blocks: [i * d / lanes][k - 1][part][lanes].
+/// below, lanes run through lanes / d blocks: [i * d / lanes][k - 1][part][lanes]. Complex numbers
+/// are in the order of ComplexLanes (kernels/number_lanes.hpp).
 std::shared_ptr<const void> pack_twiddle_lanes(DType dtype, const Structure& structure,
                                                bool conjugate, Index lanes);
 

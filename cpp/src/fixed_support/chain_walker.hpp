@@ -8,6 +8,7 @@
 
 #include "factorize/norms.hpp"
 #include "fixed_support/chain_reach.hpp"
+#include "kernels/dispatch.hpp"
 
 namespace papilio {
 

@@ -162,14 +162,39 @@ PAPILIO_APART void row_dots(const StageArguments& stage, const typename A::eleme
   all_dots<A, Axis::rows, J, U>(stage, w, in, out, part, next);
 }
 
+/// Copies c x U SIMD vectors, `k` and `u` elements apart, to memory of their own. Rows far apart
+/// compete for the same cache sets, and are read again for all outputs.
+template <class A, int U>
+PAPILIO_APART void gather(const typename A::element* from, int64_t k_step, int64_t u_step,
+                          int64_t c, int64_t part, typename A::element* to) {
+  for (int64_t k = 0; k < c; ++k, from += k_step) {
+    PAPILIO_UNROLL
+    for (int u = 0; u < U; ++u, to += A::lanes)
+      store<A>(to, take_input<A>(from + u * u_step, part));
+  }
+}
+
+template <int U>
+struct Vectors {
+  static constexpr int count = U;
+};
+
 template <class A, Axis axis>
 void rectangles(const StageArguments& given) {
   typedef typename A::element element;
   const StageArguments stage = given;
   // 16 vectors of sums, or 8 where there are 16 registers; one SIMD vector needs more outputs.
   constexpr int J = 4, U = registers / (8 * A::parts);
+  constexpr int64_t most = 256;  // rows of a gathered panel
+  alignas(64) element memory[most * U * A::lanes];
   Prefetcher prefetcher(stage.prefetch);
   const int64_t in_row = axis == Axis::columns ? stage.in_row : 1;
+  // Rows that reach over as much as the nearest cache, or one vector alone.
+  constexpr int64_t nearest = (32 << 10) / sizeof(element);
+  const bool gathers =
+      stage.c <= most && stage.b > 2 * J &&
+      (axis == Axis::columns ? stage.c * stage.d * in_row >= nearest
+                             : axis == Axis::rows && stage.count == 1 && stage.d > A::lanes);
   const int64_t out_row = axis == Axis::columns ? stage.out_row : 1;
   const int64_t l_step = axis == Axis::columns ? 1 : axis == Axis::rows ? A::lanes : stage.d;
   for (int64_t i = stage.i0; i < stage.i1; ++i)
@@ -185,36 +210,33 @@ void rectangles(const StageArguments& given) {
       element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * out_row;
       const int64_t part =
           axis == Axis::rows && stage.l1 - l < A::lanes ? stage.l1 - l : int64_t{0};
-      if constexpr (axis == Axis::rows) {
-        // Rows far apart compete for the same cache sets. For one vector they are gathered, once
-        // for all outputs.
-        constexpr int64_t most = 256;
-        if (stage.count == 1 && stage.c <= most && stage.d > A::lanes && stage.b > 2 * J) {
-          alignas(64) element gathered[most * A::lanes];
-          for (int64_t k = 0; k < stage.c; ++k)
-            store<A>(gathered + k * A::lanes, take_input<A>(in + k * stage.d, part));
-          row_dots<A, 2 * J, 1>(stage, w, Panel<A>{gathered, A::lanes, 0}, out, part, next);
-          prefetcher.step();
-          continue;
-        }
-      }
       const Panel<A> panel{in, stage.d * in_row, stage.in_step};
-      const auto at = [&](int64_t u) { return Panel<A>{in + u * panel.u, panel.k, panel.u}; };
+      const auto at = [&](int64_t u, auto some) __attribute__((always_inline)) {
+        constexpr int width = decltype(some)::count;
+        const element* const from = in + u * panel.u;
+        if (!gathers) return Panel<A>{from, panel.k, panel.u};
+        gather<A, width>(from, panel.k, panel.u, stage.c, part, memory);
+        return Panel<A>{memory, width * A::lanes, A::lanes};
+      };
       int64_t u = 0;
       if constexpr (axis == Axis::rows) {
         if (U > 1)
           for (; u + U <= stage.count; u += U)
-            row_dots<A, J, U>(stage, w, at(u), out + u * stage.out_step, part, 0);
+            row_dots<A, J, U>(stage, w, at(u, Vectors<U>{}), out + u * stage.out_step, part, 0);
         for (; u < stage.count; ++u)
-          row_dots<A, 2 * J, 1>(stage, w, at(u), out + u * stage.out_step, part, next);
+          row_dots<A, 2 * J, 1>(stage, w, at(u, Vectors<1>{}), out + u * stage.out_step, part,
+                                next);
       } else {
         if (U > 1)
           for (; u + U <= stage.count; u += U)
-            all_dots<A, axis, J, U>(stage, w, at(u), out + u * stage.out_step, part, 0);
+            all_dots<A, axis, J, U>(stage, w, at(u, Vectors<U>{}), out + u * stage.out_step, part,
+                                    0);
         for (; u < stage.count; ++u)
-          all_dots<A, axis, 2 * J, 1>(stage, w, at(u), out + u * stage.out_step, part, next);
+          all_dots<A, axis, 2 * J, 1>(stage, w, at(u, Vectors<1>{}), out + u * stage.out_step, part,
+                                      next);
         if (stage.tail)
-          all_dots<A, axis, 2 * J, 1>(stage, w, at(u), out + u * stage.out_step, stage.tail, 0);
+          all_dots<A, axis, 2 * J, 1>(stage, w, Panel<A>{in + u * panel.u, panel.k, panel.u},
+                                      out + u * stage.out_step, stage.tail, 0);
       }
       prefetcher.step();
     }

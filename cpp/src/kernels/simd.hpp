@@ -43,6 +43,13 @@
 #define PAPILIO_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+// For loops that aren't worth the code of every step.
+#if defined(__clang__)
+#define PAPILIO_ROLLED _Pragma("nounroll")
+#else
+#define PAPILIO_ROLLED _Pragma("GCC unroll 1")
+#endif
+
 // The name of a function that carries the instruction set's.
 #define PAPILIO_JOIN_OF(x, y) x##y
 #define PAPILIO_JOIN(x, y) PAPILIO_JOIN_OF(x, y)

@@ -2,7 +2,6 @@
 // complex numbers.
 #pragma once
 
-#include "kernels/butterflies.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/simd.hpp"
 
@@ -112,17 +111,25 @@ void sparse_vector(const SparseArguments& work) {
   with_length(work.length, [&](auto k) { sparse_vector_of<T, decltype(k)::value>(work); });
 }
 
-/// Parts the interleaved complex numbers of a tile, in place, or joins them again.
+/// Parts the interleaved complex numbers of a tile, in place, or joins them again: in their own
+/// order, since real rows may be mixed with them.
 template <class T, bool join>
 void part_tile(const TileArguments& work, void* tile) {
-  typedef ComplexLanes<T> X;
+  typedef batch<T> V;
+  constexpr int lanes = V::lanes;
   for (int64_t row = 0; row < work.rows; ++row) {
     T* at = static_cast<T*>(tile) + row * work.pitch;
-    for (int64_t group = 0; group < work.groups; ++group, at += 2 * X::lanes) {
-      if constexpr (join)
-        X::load(at).store_interleaved(at, at + X::lanes);
-      else
-        X::load_interleaved(at, at + X::lanes).store(at);
+    for (int64_t group = 0; group < work.groups; ++group, at += 2 * lanes) {
+      const V first = V::load(at), second = V::load(at + lanes);
+      if constexpr (join) {
+        permute(first, second, [](int n) { return n / 2 + n % 2 * lanes; }).store(at);
+        permute(first, second, [](int n) {
+          return lanes / 2 + n / 2 + n % 2 * lanes;
+        }).store(at + lanes);
+      } else {
+        permute(first, second, [](int n) { return 2 * n; }).store(at);
+        permute(first, second, [](int n) { return 2 * n + 1; }).store(at + lanes);
+      }
     }
   }
 }

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .. import _core
-from .._chains.support_masks import Sets, as_supports, sets_of
+from .._chains.support_masks import Sets, sets_of
 from .._util.checks import positive_int
 from .._util.plotting import new_axes
 from ._peeled import Peeled, lines_of, peel

@@ -1,0 +1,118 @@
+// Butterflies with lanes along the batch.
+#pragma once
+
+#include "kernels/butterfly.hpp"
+#include "kernels/kernels.hpp"
+#include "kernels/prefetcher.hpp"
+
+namespace papilio {
+namespace kernels {
+namespace {
+
+/// `count` SIMD vectors of one block, rows of which are at `from` and `to`; w is null for no
+/// twiddles.
+template <class X, class Matrix, int R>
+PAPILIO_APART void butterfly_block(const Ends<X>& given, const typename X::scalar* const* from,
+                                   typename X::scalar* const* to, const typename X::scalar* w,
+                                   bool transposed, int64_t count, bool stream) {
+  typedef typename X::scalar T;
+  constexpr int64_t P = X::parts, L = X::lanes;
+  const Ends<X> ends = given;
+  const T* in[R];
+  T* out[R];
+  X twiddles[R] = {}, slow[R];
+  PAPILIO_UNROLL
+  for (int k = 0; k < R; ++k) {
+    in[k] = from[k];
+    out[k] = to[k];
+    if (w && k > 0) twiddles[k] = X::broadcast(w + (k - 1) * P);
+  }
+  const auto twiddle = [&](int k) __attribute__((always_inline)) { return twiddles[k]; };
+  for (int64_t at = 0; at < count * P * L; at += P * L) {
+    const auto read = [&](int first, auto& x) __attribute__((always_inline)) {
+      ends.load(x, [&](int k) __attribute__((always_inline)) { return in[first + k] + at; }, L);
+    };
+    const auto write = [&](int j, X x, int k, X y) __attribute__((always_inline)) {
+      if (ends.is_plain()) {
+        ends.store(x, out[j] + at, L);
+        if (k >= 0) ends.store(y, out[k] + at, L);
+      } else {
+        slow[j] = x;
+        if (k >= 0) slow[k] = y;
+      }
+    };
+    butterfly<X, Matrix, R>(transposed, w, twiddle, read, write);
+    if (!ends.is_plain())
+      ends.finish(
+          slow, [&](int k) __attribute__((always_inline)) { return to[k] + at; }, L, stream);
+  }
+}
+
+/// The numbers after the last whole SIMD vector of a block's rows, in whole vectors of their own.
+template <class X, class Matrix, int R>
+PAPILIO_APART void butterfly_tail(const Ends<X>& ends, const typename X::scalar* const* from,
+                                  typename X::scalar* const* to, const typename X::scalar* w,
+                                  const StageArguments& stage) {
+  typedef typename X::scalar T;
+  constexpr int64_t P = X::parts, step = P * X::lanes;
+  const int64_t at = stage.count * step, count = stage.tail * P;
+  const Butterflies& how = stage.butterflies;
+  T numbers[R * step] = {};
+  const T* in[R];
+  T* out[R];
+  PAPILIO_ROLLED
+  for (int k = 0; k < R; ++k) {
+    T* const own = numbers + k * step;
+    // Rows of a split tile have room for whole vectors.
+    if (!how.in_split) memcpy(own, from[k] + at, static_cast<size_t>(count) * sizeof(T));
+    in[k] = how.in_split ? from[k] + at : own;
+    out[k] = how.out_split ? to[k] + at : own;
+  }
+  butterfly_block<X, Matrix, R>(ends, in, out, w, how.transposed, 1, false);
+  if (how.out_split) return;
+  PAPILIO_ROLLED
+  for (int k = 0; k < R; ++k) memcpy(to[k] + at, out[k], static_cast<size_t>(count) * sizeof(T));
+}
+
+/// Where the rows first, first + d, ... are, or those that an index names in their place.
+template <int R, class T>
+PAPILIO_INLINE void find_rows(T* from, const int64_t* index, int64_t first, int64_t d,
+                              int64_t pitch, T* (&rows)[R]) {
+  if (index) {
+    PAPILIO_UNROLL
+    for (int k = 0; k < R; ++k) rows[k] = from + index[first + k * d] * pitch;
+    return;
+  }
+  T* row = from + first * pitch;
+  PAPILIO_UNROLL
+  for (int k = 0; k < R; ++k, row += d * pitch) rows[k] = row;
+}
+
+/// Lanes along the batch.
+template <class X, class Matrix, int R>
+void butterfly_columns(const StageArguments& given) {
+  typedef typename X::scalar T;
+  constexpr int64_t P = X::parts;
+  const StageArguments stage = given;
+  const Ends<X> ends(stage);
+  Prefetcher prefetcher(stage.prefetch);
+  for (int64_t i = stage.i0; i < stage.i1; ++i)
+    for (int64_t l = stage.l0; l < stage.l1; ++l) {
+      const T* in[R];
+      T* out[R];
+      find_rows<R>(static_cast<const T*>(stage.in), stage.in_index, (i * R) * stage.d + l, stage.d,
+                   stage.in_row * P, in);
+      find_rows<R>(static_cast<T*>(stage.out), stage.out_index, (i * R) * stage.d + l, stage.d,
+                   stage.out_row * P, out);
+      const T* w = static_cast<const T*>(stage.weights);
+      if (w) w += i * stage.weight_i + l * stage.weight_l;
+      butterfly_block<X, Matrix, R>(ends, in, out, w, stage.butterflies.transposed, stage.count,
+                                    stage.stream);
+      if (stage.tail) butterfly_tail<X, Matrix, R>(ends, in, out, w, stage);
+      prefetcher.step();
+    }
+}
+
+}  // namespace
+}  // namespace kernels
+}  // namespace papilio

@@ -1,0 +1,163 @@
+// The first stage of a permuted chain, or the last one of its transpose, with lanes along vectors.
+#pragma once
+
+#include "kernels/butterfly.hpp"
+#include "kernels/kernels.hpp"
+#include "kernels/prefetcher.hpp"
+
+namespace papilio {
+namespace kernels {
+namespace {
+
+/// Lanes of one number k of several blocks, to vectors of neighbouring k of one block, or back: the
+/// numbers k from `first` on, as many as a vector of complex numbers (or of one part of them) has.
+/// `at(lane)` is where the block of this lane lies.
+template <class T, int R, bool split, class At>
+struct Blocks {
+  typedef ComplexLanes<T> X;
+  typedef typename X::V V;
+  static constexpr int L = X::lanes, H = L / 2;
+  At at;
+
+  PAPILIO_INLINE void write(const X (&x)[R]) const {
+    if constexpr (split) {
+      PAPILIO_UNROLL
+      for (int k = 0; k < R; k += L) {
+        V re[L], im[L];
+        PAPILIO_UNROLL
+        for (int n = 0; n < L; ++n) re[n] = x[k + X::number_at(n)].re;
+        Transpose<Real<T>, H>::run(re);
+        PAPILIO_UNROLL
+        for (int n = 0; n < L; ++n) re[n].store(at(X::number_at(n)) + 2 * k);
+        PAPILIO_UNROLL
+        for (int n = 0; n < L; ++n) im[n] = x[k + X::number_at(n)].im;
+        Transpose<Real<T>, H>::run(im);
+        PAPILIO_UNROLL
+        for (int n = 0; n < L; ++n) im[n].store(at(X::number_at(n)) + 2 * k + L);
+      }
+    } else {
+      PAPILIO_UNROLL
+      for (int half = 0; half < 2; ++half) {
+        PAPILIO_UNROLL
+        for (int k = 0; k < R; k += H) {
+          V z[H];
+          PAPILIO_UNROLL
+          for (int n = 0; n < H; ++n) z[n] = half ? x[k + n].second() : x[k + n].first();
+          Transpose<Complex<T>, H / 2>::run(z);
+          PAPILIO_UNROLL
+          for (int n = 0; n < H; ++n) z[n].store(at(half * H + n) + 2 * k);
+        }
+      }
+    }
+  }
+
+  PAPILIO_INLINE void read(X (&x)[R]) const {
+    if constexpr (split) {
+      PAPILIO_UNROLL
+      for (int k = 0; k < R; k += L) {
+        V re[L], im[L];
+        PAPILIO_UNROLL
+        for (int n = 0; n < L; ++n) re[n] = V::load(at(X::number_at(n)) + 2 * k);
+        Transpose<Real<T>, H>::run(re);
+        PAPILIO_UNROLL
+        for (int n = 0; n < L; ++n) im[n] = V::load(at(X::number_at(n)) + 2 * k + L);
+        Transpose<Real<T>, H>::run(im);
+        PAPILIO_UNROLL
+        for (int n = 0; n < L; ++n) x[k + X::number_at(n)] = {re[n], im[n]};
+      }
+    } else {
+      V y[2][R];
+      PAPILIO_UNROLL
+      for (int half = 0; half < 2; ++half) {
+        PAPILIO_UNROLL
+        for (int k = 0; k < R; k += H) {
+          V z[H];
+          PAPILIO_UNROLL
+          for (int n = 0; n < H; ++n) z[n] = V::load(at(half * H + n) + 2 * k);
+          Transpose<Complex<T>, H / 2>::run(z);
+          PAPILIO_UNROLL
+          for (int n = 0; n < H; ++n) y[half][k + n] = z[n];
+        }
+      }
+      PAPILIO_UNROLL
+      for (int k = 0; k < R; ++k) x[k] = X::parted(y[0][k], y[1][k]);
+    }
+  }
+};
+
+/// The first stage (d = 1, no twiddles) of a chain whose permutation makes lanes of neighbouring
+/// inputs: block numbers come in runs of `lanes` (in_blocks), row k of which are neighbours from
+/// in_index[block * R + k] on. The transposition in registers leaves each block contiguous, split
+/// (`split`) as the next stage wants it or interleaved. Or transposed, the last stage: blocks are
+/// read and neighbours written.
+template <class T, int R, bool last, bool split>
+void butterfly_permuted(const StageArguments& given) {
+  typedef ComplexLanes<T> X;
+  constexpr int64_t L = X::lanes;
+  const StageArguments stage = given;
+  const Butterflies how = stage.butterflies;
+  const typename X::V scale = X::V::broadcast(static_cast<T>(how.scale));
+  const int64_t* const index = last ? stage.out_index : stage.in_index;
+  Prefetcher prefetcher(stage.prefetch);
+  for (int64_t v = 0; v < stage.count; ++v) {
+    const T* in = static_cast<const T*>(stage.in) + v * stage.in_step * 2;
+    T* out = static_cast<T*>(stage.out) + v * stage.out_step * 2;
+    for (int64_t i = stage.i0; i < stage.i1; i += L) {
+      const int64_t* blocks = how.blocks + i;
+      const int64_t* base = index + blocks[0] * R;
+      X y[R];
+      const auto read_block = [&](int lane) __attribute__((always_inline)) {
+        return in + 2 * R * blocks[lane];
+      };
+      if (last) Blocks<T, R, split, decltype(read_block)>{read_block}.read(y);
+      const auto read = [&](int first, auto& x) __attribute__((always_inline)) {
+        constexpr int some = sizeof x / sizeof x[0];
+        PAPILIO_UNROLL
+        for (int k = 0; k < some; ++k)
+          x[k] = last ? y[first + k]
+                      : X::load_interleaved(in + 2 * base[first + k], in + 2 * base[first + k] + L);
+        if (how.swap) {
+          PAPILIO_UNROLL
+          for (int k = 0; k < some; ++k) x[k] = x[k].swapped();
+        }
+      };
+      const auto write = [&](int j, X x, int k, X z) __attribute__((always_inline)) {
+        y[j] = x;
+        y[k] = z;
+      };
+      const auto none = [](int) __attribute__((always_inline)) { return X{}; };
+      butterfly<X, Fourier, R>(how.transposed, false, none, read, write);
+      if (how.scale != 1) {
+        PAPILIO_UNROLL
+        for (int k = 0; k < R; ++k) y[k] = y[k].scaled(scale);
+      }
+      if (how.swap) {
+        PAPILIO_UNROLL
+        for (int k = 0; k < R; ++k) y[k] = y[k].swapped();
+      }
+      if (last) {
+        PAPILIO_UNROLL
+        for (int k = 0; k < R; ++k)
+          y[k].store_interleaved(out + 2 * base[k], out + 2 * base[k] + L);
+      } else {
+        const auto write_block = [&](int lane) __attribute__((always_inline)) {
+          return out + 2 * R * blocks[lane];
+        };
+        Blocks<T, R, split, decltype(write_block)>{write_block}.write(y);
+      }
+      prefetcher.step();
+    }
+  }
+}
+
+template <class T, int R, bool last>
+void butterfly_permuted_held(const StageArguments& stage) {
+  if constexpr (R % ComplexLanes<T>::lanes == 0)
+    if (last ? stage.butterflies.in_split : stage.butterflies.out_split)
+      return butterfly_permuted<T, R, last, true>(stage);
+  butterfly_permuted<T, R, last, false>(stage);
+}
+
+}  // namespace
+}  // namespace kernels
+}  // namespace papilio
