@@ -95,12 +95,12 @@ double truncate(Partial<T>& left, Partial<T>& right, const Allowance& allowed, I
   for (std::size_t k = width; k-- > 0;) tails[k] = tails[k + 1] + energies[k];
   Index rank = 1, full = static_cast<Index>(width);
   if (max_rank > 0) full = std::min(full, max_rank);
-  while (rank < full && tails[static_cast<std::size_t>(rank)] > allowed.wanted) ++rank;
+  while (rank < full && tails[static_cast<std::size_t>(rank)] > allowed.measured) ++rank;
   // What was measured can be off by rounding; what was discarded counts.
   for (;; ++rank) {
     auto both = resized(left, right, inner, rank);
     const double discarded = cut(left, right, both.first, both.second, rank, cost);
-    if (discarded > allowed.negligible && rank < full) continue;
+    if (discarded > allowed.discarded && rank < full) continue;
     tails[static_cast<std::size_t>(rank)] = discarded;
     left = std::move(both.first);
     right = std::move(both.second);

@@ -12,10 +12,10 @@ namespace papilio {
 template <class T>
 void shrink_ranks(std::vector<Partial<T>>& factors);
 
-/// What a truncation may discard, squared: no more than `wanted`, and what is below `negligible`
-/// (which isn't less) needs no further rank.
+/// What a truncation may discard, squared: by what is measured before it, and by what it then does
+/// discard; for rounding, the latter may be more.
 struct Allowance {
-  double wanted, negligible;
+  double measured, discarded;
 };
 
 /// Truncates the blocks of `left`, the centre, to the smallest rank (up to max_rank, unless that is
