@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from .. import _core
 from .._chains.architecture import Architecture
@@ -330,7 +329,7 @@ def _simpler(
     if abs(scale) > 1e-6 * largest:
         units = result / scale
         if b == c and b > 1:
-            matrix, units = _structured(units, tol)
+            matrix, units = _core.structured(np.ascontiguousarray(units), tol)
         rounded = _rounded(units, b * d)
         near = (np.abs(units - rounded) <= tol) & (rounded != 0)
         units = np.where(near, rounded, units)
@@ -353,25 +352,6 @@ def _near_power_of_two(x: float, tol: float) -> float:
         return x
     power = math.copysign(2.0 ** round(math.log2(abs(x))), x)
     return power if abs(x / power - 1) <= tol else x
-
-
-def _structured(units: _Array, tol: float) -> tuple[str | None, _Array]:
-    """The name of the matrix and ``matrix[j, k] t[i, k, l]`` (or t[i, j, l]), if that is close."""
-    b = units.shape[1]
-    j, k = np.ogrid[:b, :b]
-    matrices = {}
-    if b & (b - 1) == 0:
-        matrices["hadamard"] = scipy.linalg.hadamard(b, dtype=float)
-    if units.dtype.kind == "c":
-        fourier = roots_of_unity(b, j * k)
-        matrices |= {"fourier": fourier, "conjugate fourier": fourier.conj()}
-    for name, matrix in matrices.items():
-        quotients = units * matrix.conj()[None, :, :, None]
-        for axis in (1, 2):
-            product = matrix[None, :, :, None] * quotients.mean(axis=axis, keepdims=True)
-            if (np.abs(product - units) <= tol * np.abs(units)).all():
-                return name, product
-    return None, units
 
 
 def _rounded(units: _Array, order: int) -> _Array:
