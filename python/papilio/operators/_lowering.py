@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from .. import _core
-from ._compiled import Compiled
+from ._compiled import Compiled, Side
 
 _Matrix: Any = scipy.sparse.csr_array
 
@@ -33,7 +33,8 @@ def lower(parts: Sequence[Any], dtype: np.dtype[Any]) -> Compiled:
         [_arrays(step, dtype) if scipy.sparse.issparse(step) else step for step in steps.made],
     )
     dtypes = dtype, complex_dtype
-    return Compiled(compiled, 0, parts[0].shape[0], dtypes[takes_complex], dtypes[is_complex])
+    takes, gives = dtypes[takes_complex], dtypes[is_complex]
+    return Compiled(compiled, Side.OWN, parts[0].shape[0], takes, gives)
 
 
 def _takes_complex(parts: Sequence[Any]) -> bool:
@@ -53,7 +54,7 @@ class Steps:
     def __init__(self) -> None:
         self.made: list[Any] = []
 
-    def run(self, core: _core.Operator, side: int, copies: int) -> None:
+    def run(self, core: _core.Operator, side: Side, copies: int) -> None:
         """A product with a butterfly."""
         self.made.append((core, side, copies))
 
