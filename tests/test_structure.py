@@ -283,3 +283,48 @@ def test_scaled_and_conjugated_ends_of_every_width(batch, dtype):
                     assert np.abs(operator @ x - expected).max() <= bound
             finally:
                 _core.set_thresholds(0, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@pytest.mark.parametrize("b", [2, 3, 4, 8, 12])
+def test_the_core_finds_constant_matrices_in_natural_order(b, dtype):
+    rng = np.random.default_rng(b)
+    fourier = np.exp(-2j * np.pi * (np.multiply.outer(np.arange(b), np.arange(b)) % b) / b)
+    matrices = {"fourier": fourier, "conjugate fourier": fourier.conj()}
+    if b in (2, 4, 8):
+        matrices = {"hadamard": scipy.linalg.hadamard(b), **matrices}
+    if dtype is np.float64:
+        matrices = {name: matrix for name, matrix in matrices.items() if name == "hadamard"}
+    for name, matrix in matrices.items():
+        wanted = "hadamard" if b == 2 else name
+        for shape in ((3, 1, b, 2), (3, b, 1, 2)):
+            twiddles = random_array(rng, shape, np.dtype(dtype)) * 10.0 ** rng.integers(-9, 9)
+            values = (matrix[None, :, :, None] * twiddles).astype(dtype)
+            noise = 1 + 1e-9 * rng.uniform(-1, 1, values.shape)
+            found, product = _core.structured(values * noise, 1e-8)
+            assert found == wanted
+            np.testing.assert_allclose(product, values, rtol=3e-9)
+            twiddle = product[:, :1] if shape[1] == 1 else product[:, :, :1]
+            exact = np.round(matrix) if wanted == "hadamard" else matrix
+            np.testing.assert_allclose(product, exact[None, :, :, None] * twiddle, rtol=2e-15)
+            values[1, b - 1, b - 1, 1] *= 1 + 1e-6
+            found, same = _core.structured(values, 1e-8)
+            assert found is None
+            np.testing.assert_array_equal(same, values)
+
+
+def test_quarter_turns_of_what_the_core_finds_are_exact():
+    values = np.exp(-2j * np.pi * np.multiply.outer(np.arange(8), np.arange(8)) / 8)
+    found, product = _core.structured(values[None, :, :, None].copy(), 1e-12)
+    assert found == "fourier"
+    quarters = np.array([1, -1j, -1, 1j] * 2)
+    np.testing.assert_array_equal(product[0, 2, :, 0], quarters * product[0, 0, :, 0])
+
+
+def test_the_core_refuses_values_that_are_no_square_blocks():
+    with pytest.raises(ValueError, match="square blocks"):
+        _core.structured(np.zeros((1, 2, 3, 1)), 0.1)
+    with pytest.raises(ValueError, match="C-contiguous"):
+        _core.structured(np.zeros((2, 2, 2, 2)).transpose(3, 2, 1, 0), 0.1)
+    with pytest.raises((ValueError, TypeError), match="float64 or complex128"):
+        _core.structured(np.zeros((1, 2, 2, 1), np.float32), 0.1)

@@ -15,8 +15,7 @@ typedef std::tuple<Index, std::string, std::string> BatchTuple;
 /// (lanes, radix, tile).
 typedef std::tuple<std::string, Index, Index> ChoiceTuple;
 
-/// A chain of factors, the arrays that hold its values, and the planner of its products. `side`: 1
-/// transposes, 2 conjugates.
+/// A chain of factors, the arrays that hold its values, and the planner of its products.
 class Operator : public Product {
  public:
   Operator(const std::vector<PatternTuple>& patterns, const std::vector<py::array>& values,
@@ -31,13 +30,13 @@ class Operator : public Product {
   void force(bool transpose, const BatchTuple& batch, const ChoiceTuple& choice);
 
  private:
-  End input(int side) const override { return {planner_.chain().dtype, rows(!(side & 1))}; }
-  End output(int side) const override { return {planner_.chain().dtype, rows(side & 1)}; }
+  End input(Side side) const override { return {planner_.chain().dtype, rows(!side.transposed)}; }
+  End output(Side side) const override { return {planner_.chain().dtype, rows(side.transposed)}; }
   Index rows(bool transpose) const {
     return transpose ? planner_.chain().cols() : planner_.chain().rows();
   }
-  void run(const Layout& layout, int side, const void* in, void* out) override;
-  void execute(const Layout& layout, int side, const void* in, void* out) override;
+  void run(const Layout& layout, Side side, const void* in, void* out) override;
+  void execute(const Layout& layout, Side side, const void* in, void* out) override;
 
   Chain to_chain(const std::vector<PatternTuple>& patterns, const py::object& row_permutation,
                  const py::object& column_permutation);

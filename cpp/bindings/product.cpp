@@ -78,7 +78,7 @@ bool Product::takes(const py::dtype& x) const {
   return kind == 'c' && pairs && (size == 8 || (size == 16 && wide));
 }
 
-py::object Product::multiply(const py::handle& x, int side, bool rows) {
+py::object Product::multiply(const py::handle& x, Side side, bool rows) {
   if (!is_ndarray(x)) return py::none();
   auto array = py::reinterpret_borrow<py::array>(x);
   const Index axes = array.ndim(), length = input(side).rows, height = output(side).rows;
@@ -114,11 +114,11 @@ py::object Product::multiply(const py::handle& x, int side, bool rows) {
   return std::move(out);
 }
 
-py::object Product::multiplier(const py::object& self, Product* target, int side, bool rows) {
+py::object Product::multiplier(const py::object& self, Product* target, Side side, bool rows) {
   struct Bound {
     py::object owner;
     Product* target;
-    int side;
+    Side side;
     bool rows;
   };
   static PyMethodDef definition{
@@ -147,7 +147,7 @@ py::object Product::multiplier(const py::object& self, Product* target, int side
 }
 
 bool Product::multiply_into(const py::handle& x, const py::handle& out,
-                            const py::handle& axis_object, int side) {
+                            const py::handle& axis_object, Side side) {
   if (!is_ndarray(x) || !is_ndarray(out) || !PyLong_CheckExact(axis_object.ptr())) return false;
   const auto from = py::reinterpret_borrow<py::array>(x);
   auto to = py::reinterpret_borrow<py::array>(out);
@@ -187,7 +187,7 @@ bool Product::multiply_into(const py::handle& x, const py::handle& out,
   return true;
 }
 
-void Product::apply(const py::array& x, py::array& out, int axis, int side) {
+void Product::apply(const py::array& x, py::array& out, int axis, Side side) {
   if (dtype_of(x, "x") != input(side).dtype || dtype_of(out, "out") != output(side).dtype)
     throw py::type_error("x and out must have the operator's dtype");
   if (x.ndim() != out.ndim() || axis < 0 || axis >= x.ndim())

@@ -61,10 +61,10 @@ class CompositionProduct : public Product {
   }
 
  private:
-  End input(int) const override { return {composition_.input(), composition_.cols()}; }
-  End output(int) const override { return {composition_.output(), composition_.rows()}; }
+  End input(Side) const override { return {composition_.input(), composition_.cols()}; }
+  End output(Side) const override { return {composition_.output(), composition_.rows()}; }
 
-  void run(const Layout& layout, int side, const void* in, void* out) override {
+  void run(const Layout& layout, Side side, const void* in, void* out) override {
     if (!composition_.is_planned(layout)) {
       const WithoutLock while_planning;
       return execute(layout, side, in, out);
@@ -74,7 +74,7 @@ class CompositionProduct : public Product {
     released(1e-9 * vectors * composition_.nanoseconds_per_vector(),
              [&] { execute(layout, side, in, out); });
   }
-  void execute(const Layout& layout, int, const void* in, void* out) override {
+  void execute(const Layout& layout, Side, const void* in, void* out) override {
     composition_.execute(layout, in, out);
   }
 
@@ -85,20 +85,20 @@ class CompositionProduct : public Product {
         steps.push_back(to_sparse(step));
       } else if (step.size() == 3) {
         owners_.push_back(step[0]);
-        const int side = step[1].cast<int>();
+        const Side side = step[1].cast<Side>();
         const Index copies = step[2].cast<Index>();
         if (copies < 1) throw py::value_error("copies must be positive");
         if (py::isinstance<PointsHolder>(step[0]))
           steps.push_back(OnGrid{
-              interpolation(step[0].cast<PointsHolder&>().points, (side & 1) != 0, (side & 2) != 0),
+              interpolation(step[0].cast<PointsHolder&>().points, side.transposed, side.conjugated),
               copies});
         else if (py::isinstance<GridHolder>(step[0]))
           steps.push_back(OnGrid{
-              grid_transform(step[0].cast<GridHolder&>().axes, (side & 1) != 0, (side & 2) != 0),
+              grid_transform(step[0].cast<GridHolder&>().axes, side.transposed, side.conjugated),
               copies});
         else
-          steps.push_back(Multiplication{&step[0].cast<Operator&>().planner(), (side & 1) != 0,
-                                         (side & 2) != 0, copies});
+          steps.push_back(Multiplication{&step[0].cast<Operator&>().planner(), side.transposed,
+                                         side.conjugated, copies});
       } else {
         throw py::value_error("a step must have three or four entries");
       }
@@ -133,7 +133,7 @@ void register_composition(py::module_& module) {
   py::class_<CompositionProduct>(module, "Composition")
       .def(py::init<const py::dtype&, bool, bool, const Steps&>())
       .def("multiplier",
-           [](const py::object& self, int side, bool rows) {
+           [](const py::object& self, Side side, bool rows) {
              return Product::multiplier(self, self.cast<CompositionProduct*>(), side, rows);
            })
       .def("multiply_into", &CompositionProduct::multiply_into)

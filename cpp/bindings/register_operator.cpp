@@ -31,20 +31,23 @@ Operator::Operator(const std::vector<PatternTuple>& patterns, const std::vector<
   set_dtypes(values.front().dtype(), values.front().dtype());
 }
 
-void Operator::run(const Layout& layout, int side, const void* in, void* out) {
+void Operator::run(const Layout& layout, Side side, const void* in, void* out) {
   const BatchClass batch = classify(layout);
-  if (const Plan* plan = batch.is_vector() ? planner_.vector_plan(side & 1) : nullptr)
-    return released(plan->predicted, [&] { papilio::execute(*plan, layout, side & 2, in, out); });
+  if (const Plan* plan = batch.is_vector() ? planner_.vector_plan(side.transposed) : nullptr)
+    return released(plan->predicted,
+                    [&] { papilio::execute(*plan, layout, side.conjugated, in, out); });
   // Kept: another thread may force another plan meanwhile.
-  const std::shared_ptr<const Plan> plan = planner_.known_plan(side & 1, batch);
+  const std::shared_ptr<const Plan> plan = planner_.known_plan(side.transposed, batch);
   if (plan)
-    return released(plan->predicted, [&] { papilio::execute(*plan, layout, side & 2, in, out); });
+    return released(plan->predicted,
+                    [&] { papilio::execute(*plan, layout, side.conjugated, in, out); });
   const WithoutLock while_planning;
   execute(layout, side, in, out);
 }
 
-void Operator::execute(const Layout& layout, int side, const void* in, void* out) {
-  papilio::execute(*planner_.plan(side & 1, classify(layout)), layout, side & 2, in, out);
+void Operator::execute(const Layout& layout, Side side, const void* in, void* out) {
+  papilio::execute(*planner_.plan(side.transposed, classify(layout)), layout, side.conjugated, in,
+                   out);
 }
 
 py::tuple Operator::plan(bool transpose, const BatchTuple& batch) {
@@ -105,7 +108,7 @@ void register_operator(py::module_& module) {
       .def(py::init<const std::vector<PatternTuple>&, const std::vector<py::array>&,
                     const py::object&, const py::object&>())
       .def("multiplier",
-           [](const py::object& self, int side, bool rows) {
+           [](const py::object& self, Side side, bool rows) {
              return Product::multiplier(self, self.cast<Operator*>(), side, rows);
            })
       .def("multiply_into", &Operator::multiply_into)

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
+#include <type_traits>
 
 namespace papilio {
 
@@ -30,7 +32,8 @@ bool is_normal(DType dtype, double x) {
                           : size >= std::numeric_limits<double>::min() && std::isfinite(size);
 }
 
-bool is_close(Complex found, Complex wanted, double allowed) {
+template <class T>
+bool is_close(T found, T wanted, double allowed) {
   return std::abs(found - wanted) <= allowed * std::abs(wanted);
 }
 
@@ -41,21 +44,43 @@ Index bit_reversed(Index n, Index size) {
   return result;
 }
 
+/// From an angle of at most pi/4, so that parts are as exact as they can be and quarter turns
+/// exact.
 Complex root_of_unity(Index power, Index order) {
-  const double angle = -2 * M_PI * static_cast<double>(power % order) / static_cast<double>(order);
-  return std::polar(1.0, angle);
+  const Index turn = 4 * (power % order), quarter = turn / order, rest = turn % order;
+  const bool mirrored = 2 * rest > order;
+  const double angle =
+      static_cast<double>(mirrored ? order - rest : rest) * (M_PI / 2 / static_cast<double>(order));
+  const double cosine = std::cos(angle), sine = std::sin(angle);
+  const Complex first = mirrored ? Complex(sine, -cosine) : Complex(cosine, -sine);
+  switch (quarter) {
+    case 0:
+      return first;
+    case 1:
+      return {first.imag(), -first.real()};
+    case 2:
+      return -first;
+    default:
+      return {-first.imag(), first.real()};
+  }
 }
 
-/// Entry (j, k) of a matrix of this kind; `outputs` as in Structure.
-Complex entry_of(MatrixKind kind, bool outputs, Index n, Index j, Index k) {
+/// Entry (j, k) of a matrix of this kind.
+Complex entry_of(MatrixKind kind, Index n, Index j, Index k) {
   if (kind == MatrixKind::hadamard) {
     Index ones = 0;
     for (Index bits = j & k; bits; bits &= bits - 1) ++ones;
     return ones % 2 ? -1.0 : 1.0;
   }
-  const Index power = outputs ? bit_reversed(j, n) * k : j * bit_reversed(k, n);
-  const Complex root = root_of_unity(power, n);
+  const Complex root = root_of_unity(j * k, n);
   return kind == MatrixKind::fourier ? root : std::conj(root);
+}
+
+/// The same in the order of the kernels; `outputs` as in Structure.
+Complex kernel_entry(MatrixKind kind, bool outputs, Index n, Index j, Index k) {
+  if (kind == MatrixKind::hadamard) return entry_of(kind, n, j, k);
+  return outputs ? entry_of(kind, n, bit_reversed(j, n), k)
+                 : entry_of(kind, n, j, bit_reversed(k, n));
 }
 
 /// Gives the structure's matrix exactly the entries of its kind; false if that is unknown, or if
@@ -67,22 +92,46 @@ bool make_exact(Structure& s, double allowed) {
   for (Index j = 0; j < n; ++j)
     for (Index k = 0; k < n; ++k) {
       Complex& entry = s.matrix[static_cast<std::size_t>(j * n + k)];
-      const Complex wanted = entry_of(kind, s.outputs, n, j, k);
+      const Complex wanted = kernel_entry(kind, s.outputs, n, j, k);
       if (!is_close(entry, wanted, allowed)) return false;
       entry = wanted;
     }
   return true;
 }
 
+/// A factor's values as value(i, j, k, l); for twiddles of the outputs, j and k change places.
+template <class T>
+struct Entries {
+  Entries(const Factor& factor, bool outputs) : w(weights_of(factor, outputs)) {}
+  Index place(Index i, Index j, Index k, Index l) const {
+    return i * w.i + j * w.j + k * w.k + l * w.l;
+  }
+  T operator()(Index i, Index j, Index k, Index l) const {
+    return static_cast<const T*>(w.values)[place(i, j, k, l)];
+  }
+  Weights w;
+};
+
+/// Whether value(i, j, k, l) is matrix(j, k) * twiddle(i, k, l) within a part `allowed` of itself,
+/// for all i < is, j, k < n, l < ls. Calls store(i, k, l, twiddle) on the way.
+template <class Value, class Matrix, class Twiddle, class Store>
+bool is_twiddled(Index is, Index n, Index ls, Value value, Matrix matrix, Twiddle twiddle,
+                 double allowed, Store store) {
+  for (Index i = 0; i < is; ++i)
+    for (Index l = 0; l < ls; ++l)
+      for (Index k = 0; k < n; ++k) {
+        const auto t = twiddle(i, k, l);
+        for (Index j = 0; j < n; ++j)
+          if (!is_close(matrix(j, k) * t, value(i, j, k, l), allowed)) return false;
+        store(i, k, l, t);
+      }
+  return true;
+}
+
 template <class T>
 std::optional<Structure> analyse_values(const Factor& factor, bool outputs, double allowed) {
-  // For twiddles of the outputs, j and k change places.
-  const Weights w = weights_of(factor, outputs);
-  const Pattern& p = w.pattern;
-  const T* values = static_cast<const T*>(w.values);
-  const auto raw = [&](Index i, Index j, Index k, Index l) {
-    return values[i * w.i + j * w.j + k * w.k + l * w.l];
-  };
+  const Entries<T> raw(factor, outputs);
+  const Pattern& p = raw.w.pattern;
   const auto value = [&](Index i, Index j, Index k, Index l) { return Complex(raw(i, j, k, l)); };
   const Index is = factor.tied_a ? 1 : p.a, ls = factor.tied_d ? 1 : p.d;
   const Complex first = value(0, 0, 0, 0);
@@ -102,22 +151,90 @@ std::optional<Structure> analyse_values(const Factor& factor, bool outputs, doub
   if (!make_exact(found, 2 * allowed)) return std::nullopt;
   bool all_ones = true;
   std::vector<Complex> t(static_cast<std::size_t>(is * (p.c - 1) * p.d));
-  for (Index i = 0; i < is; ++i)
-    for (Index l = 0; l < ls; ++l)
-      for (Index k = 0; k < p.c; ++k) {
-        // As the kernels will have it.
-        const Complex twiddle =
-            k == 0 ? Complex(1) : Complex(raw(i, 0, k, l) / static_cast<real_of<T>>(scale));
-        for (Index j = 0; j < p.b; ++j)
-          if (!is_close(scale * at(j, k) * twiddle, value(i, j, k, l), allowed))
-            return std::nullopt;
-        if (k == 0) continue;
-        all_ones &= twiddle == 1.0;
-        Complex* to = t.data() + (i * (p.c - 1) + k - 1) * p.d + l;
-        for (Index repeat = 0; repeat < (factor.tied_d ? p.d : 1); ++repeat) to[repeat] = twiddle;
-      }
+  // As the kernels will have it.
+  const auto twiddle = [&](Index i, Index k, Index l) {
+    return k == 0 ? Complex(1) : Complex(raw(i, 0, k, l) / static_cast<real_of<T>>(scale));
+  };
+  const auto store = [&](Index i, Index k, Index l, Complex x) {
+    if (k == 0) return;
+    all_ones &= x == 1.0;
+    Complex* to = t.data() + (i * (p.c - 1) + k - 1) * p.d + l;
+    for (Index repeat = 0; repeat < (factor.tied_d ? p.d : 1); ++repeat) to[repeat] = x;
+  };
+  const auto matrix = [&](Index j, Index k) { return scale * at(j, k); };
+  if (!is_twiddled(is, p.c, ls, value, matrix, twiddle, allowed, store)) return std::nullopt;
   if (!all_ones) found.t = std::move(t);
   return found;
+}
+
+template <class T>
+T conjugate(T x) {
+  if constexpr (std::is_same<T, Complex>::value)
+    return std::conj(x);
+  else
+    return x;
+}
+
+/// All entries [j][k] of a matrix of this kind; it is symmetric.
+template <class T>
+std::vector<T> matrix_of(MatrixKind kind, Index n) {
+  std::vector<T> matrix(static_cast<std::size_t>(n * n));
+  // The second row of a Fourier matrix has all of its entries.
+  std::vector<Complex> roots;
+  if (kind != MatrixKind::hadamard)
+    for (Index m = 0; m < n; ++m) roots.push_back(entry_of(kind, n, 1, m));
+  for (Index j = 0; j < n; ++j)
+    for (Index k = 0; k < n; ++k) {
+      const Complex entry =
+          roots.empty() ? entry_of(kind, n, j, k) : roots[static_cast<std::size_t>(j * k % n)];
+      if constexpr (std::is_same<T, Complex>::value)
+        matrix[static_cast<std::size_t>(j * n + k)] = entry;
+      else
+        matrix[static_cast<std::size_t>(j * n + k)] = entry.real();
+    }
+  return matrix;
+}
+
+/// make_structured with one matrix, and twiddles on one side.
+template <class T>
+bool make_product(T* values, const Pattern& p, const std::vector<T>& entries, bool outputs,
+                  double tolerance) {
+  const Index n = p.b;
+  const Entries<T> value(Factor{p, values, false, false}, outputs);
+  const auto matrix = [&](Index j, Index k) {
+    return entries[static_cast<std::size_t>(j * n + k)];
+  };
+  std::vector<T> t(static_cast<std::size_t>(p.a * n * p.d));
+  const auto at = [&](Index i, Index k, Index l) -> T& {
+    return t[static_cast<std::size_t>((i * n + k) * p.d + l)];
+  };
+  const auto mean = [&](Index i, Index k, Index l) {
+    T sum(0);
+    for (Index j = 0; j < n; ++j) sum += value(i, j, k, l) * conjugate(matrix(j, k));
+    return sum / static_cast<double>(n);
+  };
+  const auto store = [&](Index i, Index k, Index l, T x) { at(i, k, l) = x; };
+  if (!is_twiddled(p.a, n, p.d, value, matrix, mean, tolerance, store)) return false;
+  for (Index i = 0; i < p.a; ++i)
+    for (Index j = 0; j < n; ++j)
+      for (Index k = 0; k < n; ++k)
+        for (Index l = 0; l < p.d; ++l)
+          values[value.place(i, j, k, l)] = matrix(j, k) * at(i, k, l);
+  return true;
+}
+
+template <class T>
+MatrixKind make_any_product(T* values, const Pattern& p, double tolerance) {
+  for (const MatrixKind kind :
+       {MatrixKind::hadamard, MatrixKind::fourier, MatrixKind::conjugate_fourier}) {
+    const bool exists =
+        kind == MatrixKind::hadamard ? (p.b & (p.b - 1)) == 0 : std::is_same<T, Complex>::value;
+    if (!exists) continue;
+    const std::vector<T> matrix = matrix_of<T>(kind, p.b);
+    for (const bool outputs : {false, true})
+      if (make_product(values, p, matrix, outputs, tolerance)) return kind;
+  }
+  return MatrixKind::unknown;
 }
 
 /// twiddle(i, k, l) for all k, as scalars of the dtype: the real part, then if complex the other.
@@ -148,9 +265,10 @@ MatrixKind kind_of(const Structure& s) {
     for (Index k = 0; k < n; ++k) {
       const Complex entry = s.matrix[static_cast<std::size_t>(j * n + k)];
       constexpr double close = 1e-5;  // the matrices are far from each other
-      real = real && std::abs(entry - entry_of(MatrixKind::hadamard, s.outputs, n, j, k)) < close;
+      real =
+          real && std::abs(entry - kernel_entry(MatrixKind::hadamard, s.outputs, n, j, k)) < close;
       if (!forward && !backward) continue;
-      const Complex root = entry_of(MatrixKind::fourier, s.outputs, n, j, k);
+      const Complex root = kernel_entry(MatrixKind::fourier, s.outputs, n, j, k);
       forward = forward && std::abs(entry - root) < close;
       backward = backward && std::abs(entry - std::conj(root)) < close;
     }
@@ -170,6 +288,15 @@ std::optional<Structure> analyse(DType dtype, const Factor& factor) {
     }
     return std::nullopt;
   });
+}
+
+MatrixKind make_structured(DType dtype, void* values, Index a, Index n, Index d, double tolerance) {
+  const Pattern pattern{a, n, n, d};
+  if (dtype == DType::float64)
+    return make_any_product(static_cast<double*>(values), pattern, tolerance);
+  if (dtype == DType::complex128)
+    return make_any_product(static_cast<Complex*>(values), pattern, tolerance);
+  throw std::invalid_argument("values must be float64 or complex128");
 }
 
 std::optional<Structure> compose(const Structure& left, const Structure& right, DType dtype) {

@@ -1,4 +1,4 @@
-// Structure inside factors: a constant Hadamard or Fourier matrix times diagonal twiddles.
+// The structure of factors as kernels use it.
 #pragma once
 
 #include <complex>
@@ -8,6 +8,7 @@
 
 #include "apply/weights.hpp"
 #include "papilio/apply.hpp"
+#include "papilio/structure.hpp"
 
 namespace papilio {
 
@@ -24,9 +25,8 @@ struct Structure {
   Index radix() const { return pattern.b; }
 };
 
-/// The matrices that kernels know; for radix 2 both. Powers of two have bit-reversed columns (for
-/// twiddles of the inputs) or rows.
-enum class MatrixKind { hadamard, fourier, conjugate_fourier, unknown };
+/// Fourier matrices as kernels know them: powers of two have bit-reversed columns (for twiddles of
+/// the inputs) or rows.
 MatrixKind kind_of(const Structure& structure);
 
 /// The structure of a factor to within some units in the last place, if it has one.

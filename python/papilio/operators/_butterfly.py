@@ -13,7 +13,7 @@ from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
 from ._chain_operator import ChainOperator
-from ._compiled import Compiled
+from ._compiled import Compiled, Side
 from ._dims import shaped_as
 from ._simplify import Simplification
 
@@ -96,7 +96,7 @@ class Butterfly(ChainOperator):
 
     lowers, needs_complex = True, True
     _data: _Shared
-    _side: int  # 1 for the transpose, 2 for the conjugate, 3 for both
+    _side: Side
     _compiled: Compiled
     _report: Any
     _simplification: Simplification | None
@@ -117,14 +117,14 @@ class Butterfly(ChainOperator):
     def _set(
         self,
         data: _Shared,
-        side: int = 0,
+        side: Side = Side.OWN,
         report: Any = None,
         simplification: Simplification | None = None,
     ) -> None:
         self._data, self._side = data, side
         self._report, self._simplification = report, simplification
         dtype = data.factors.dtype
-        rows, cols = data.factors.shape[::-1] if side & 1 else data.factors.shape
+        rows, cols = data.factors.shape[::-1] if Side.TRANSPOSED in side else data.factors.shape
         self._compiled = Compiled(data.operator, side, rows, dtype, dtype)
         self._multiply_plain_by(data.operator, side)
         self._set_up(dtype, (rows, cols))
@@ -133,13 +133,13 @@ class Butterfly(ChainOperator):
     def _of_factors(
         cls, factors: Factors, report: Any = None, simplification: Simplification | None = None
     ) -> Self:
-        return cls._made(_Shared.of(factors), 0, report, simplification)
+        return cls._made(_Shared.of(factors), Side.OWN, report, simplification)
 
     @classmethod
     def _made(
         cls,
         data: _Shared,
-        side: int = 0,
+        side: Side = Side.OWN,
         report: Any = None,
         simplification: Simplification | None = None,
     ) -> Self:
@@ -156,26 +156,26 @@ class Butterfly(ChainOperator):
 
         Tied axes have length 1. For a transpose they are views; for a conjugate, new arrays.
         """
-        factors = self._data.factors.T if self._side & 1 else self._data.factors
-        return factors.conj() if self._side & 2 else factors
+        factors = self._data.factors.T if Side.TRANSPOSED in self._side else self._data.factors
+        return factors.conj() if Side.CONJUGATED in self._side else factors
 
     @property
     def architecture(self) -> Architecture:
         """The patterns of the factors."""
         own = self._data.factors.architecture
-        return own.T if self._side & 1 else own
+        return own.T if Side.TRANSPOSED in self._side else own
 
     @property
     def row_permutation(self) -> NDArray[np.int64] | None:
         """Which row of the factors' product each row is; None if none is permuted."""
         own = self._data.factors
-        return own.column_permutation if self._side & 1 else own.row_permutation
+        return own.column_permutation if Side.TRANSPOSED in self._side else own.row_permutation
 
     @property
     def column_permutation(self) -> NDArray[np.int64] | None:
         """Which column of the factors' product each column is; None if none is permuted."""
         own = self._data.factors
-        return own.row_permutation if self._side & 1 else own.column_permutation
+        return own.row_permutation if Side.TRANSPOSED in self._side else own.column_permutation
 
     @property
     def nnz(self) -> int:
@@ -224,10 +224,10 @@ class Butterfly(ChainOperator):
 
     def _make_transpose(self) -> Butterfly:
         report = None if self._report is None else self._report.T
-        return self._made(self._data, self._side ^ 1, report)
+        return self._made(self._data, self._side ^ Side.TRANSPOSED, report)
 
     def _make_conj(self) -> Butterfly:
-        return self._made(self._data, self._side ^ 2, self._report)
+        return self._made(self._data, self._side ^ Side.CONJUGATED, self._report)
 
     def _make_astype(self, dtype: np.dtype[Any]) -> Butterfly:
         # Without the report: rounded values have another error than the one it certifies.
@@ -255,7 +255,7 @@ class Butterfly(ChainOperator):
         inverse = Factors(
             own.architecture, tuple(values), own.row_permutation, own.column_permutation
         )
-        made = self._made(_Shared.of(inverse), self._side ^ 1)
+        made = self._made(_Shared.of(inverse), self._side ^ Side.TRANSPOSED)
         shaped_as(made, self, swapped=True)
         return made
 
@@ -266,8 +266,8 @@ class Butterfly(ChainOperator):
             own.values,
             own.row_permutation,
             own.column_permutation,
-            bool(self._side & 1),
-            bool(self._side & 2),
+            Side.TRANSPOSED in self._side,
+            Side.CONJUGATED in self._side,
             self._report,
         )
 
@@ -302,7 +302,7 @@ def _rebuild(
     factors = Factors.restored(architecture, values, row_permutation, column_permutation)
     if not isinstance(transposed, bool) or not isinstance(conjugated, bool):
         raise ValueError("its flags are neither True nor False")
-    return Butterfly._made(_Shared.of(factors), transposed + 2 * conjugated, report)
+    return Butterfly._made(_Shared.of(factors), Side(transposed + 2 * conjugated), report)
 
 
 def _inverse_transposed(values: _Array, name: str) -> _Array:

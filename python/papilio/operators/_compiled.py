@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,17 @@ from .. import _core
 from .._util.arrays import chunks, readable_in_place
 
 _Array = np.ndarray[Any, Any]
+
+
+class Side(enum.IntFlag):
+    """Which product with an operator: of its own, of its transpose, its conjugate, or both.
+
+    Whole numbers, since the core reads them at each call.
+    """
+
+    OWN = 0
+    TRANSPOSED = 1
+    CONJUGATED = 2
 
 
 class Compiled:
@@ -24,7 +36,7 @@ class Compiled:
     def __init__(
         self,
         core: _core.Operator | _core.Composition,
-        side: int,
+        side: Side,
         rows: int,
         takes: np.dtype[Any],
         gives: np.dtype[Any],

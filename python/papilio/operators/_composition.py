@@ -13,7 +13,7 @@ from .._util.arrays import chunks
 from .._util.checks import items_of, shown
 from ._as_part import as_part
 from ._base import Operator
-from ._compiled import Compiled
+from ._compiled import Compiled, Side
 from ._lowering import lower
 from ._parts import Part, Sparse
 
@@ -177,7 +177,7 @@ class Composition(Operator):
         self._runs = tuple(runs)
         only = self._only_run()
         if only:
-            self._multiply_plain_by(only.core, 0)
+            self._multiply_plain_by(only.core, Side.OWN)
         return self._runs
 
     def _only_run(self) -> Compiled | None:
@@ -194,7 +194,7 @@ class Composition(Operator):
 
     def _write_at_once(self, x: Any, out: Any, axis: Any) -> bool:
         only = self._only_run()
-        return only is not None and only.core.multiply_into(x, out, axis, 0)
+        return only is not None and only.core.multiply_into(x, out, axis, Side.OWN)
 
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
         only = self._only_run()

@@ -11,6 +11,7 @@ import scipy.sparse
 
 from .. import _core
 from ._butterfly import Butterfly
+from ._compiled import Side
 from ._lowering import Steps, complex_rows
 from ._pickling import reduced
 
@@ -93,7 +94,7 @@ class Interpolation:
         return float(self.nnz)
 
     def lower(self, steps: Steps, is_complex: bool, copies: int) -> bool:
-        steps.run(self.core, self.transposed + 2 * is_complex, copies)
+        steps.run(self.core, Side(self.transposed + 2 * is_complex), copies)
         return is_complex
 
     def apply(self, x: _Array, *, axis: int) -> _Array:
@@ -197,7 +198,7 @@ class GridFourier:
     def lower(self, steps: Steps, is_complex: bool, copies: int) -> bool:
         if not is_complex:
             steps.multiply(complex_rows(scipy.sparse.eye_array(self.shape[1])), copies)
-        steps.run(self.core, self.transposed + 2 * self.conjugated, copies)
+        steps.run(self.core, Side(self.transposed + 2 * self.conjugated), copies)
         return True
 
     def apply(self, x: _Array, *, axis: int) -> _Array:

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from .. import _core
-from ._compiled import Compiled
+from ._compiled import Compiled, Side
 
 _Matrix: Any = scipy.sparse.csr_array
 _Core = _core.Operator | _core.GridPoints | _core.Grid
@@ -50,7 +50,7 @@ def _compiled(
         [_arrays(step, dtype) if scipy.sparse.issparse(step) else step for step in steps.made],
     )
     dtypes = dtype, np.result_type(dtype, np.complex64)
-    return Compiled(compiled, 0, rows, dtypes[takes_complex], dtypes[gives_complex])
+    return Compiled(compiled, Side.OWN, rows, dtypes[takes_complex], dtypes[gives_complex])
 
 
 def _takes_complex(parts: Sequence[Any]) -> bool:
@@ -70,7 +70,7 @@ class Steps:
     def __init__(self) -> None:
         self.made: list[Any] = []
 
-    def run(self, core: _Core, side: int, copies: int) -> None:
+    def run(self, core: _Core, side: Side, copies: int) -> None:
         """A product with a butterfly, or a step on a grid."""
         self.made.append((core, side, copies))
 

@@ -7,6 +7,7 @@ from typing import Any
 from .._util.checks import flag, one_of, positive_int
 from ._base import Operator, checked_operator
 from ._butterfly import Butterfly
+from ._compiled import Side
 from ._plan import Candidate, Plan
 
 _LAYOUTS = ("columns", "rows")
@@ -95,7 +96,7 @@ def _butterflies(F: Any) -> list[Butterfly]:
 
 
 def _planned(F: Butterfly, key: tuple[int, str, str], tune: bool) -> Plan:
-    transpose = bool(F._side & 1)
+    transpose = Side.TRANSPOSED in F._side
     compiled = F._data.operator
     candidates = compiled.tune(transpose, key) if tune else []
     text, (lanes, radix, tile), predicted = compiled.plan(transpose, key)

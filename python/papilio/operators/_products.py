@@ -58,7 +58,7 @@ class Products(LinearOperator):  # type: ignore[misc]
         """The same for vectors along the last axis."""
         return None
 
-    def _multiply_plain_by(self, core: Any, side: int) -> None:
+    def _multiply_plain_by(self, core: Any, side: Any) -> None:
         """Let builtin functions of the core be `_plain` and `_plain_rows` from now on."""
         self.__dict__.update(
             _plain=core.multiplier(side, False), _plain_rows=core.multiplier(side, True)

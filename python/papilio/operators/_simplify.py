@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from .. import _core
 from .._chains.architecture import Architecture
@@ -17,7 +16,7 @@ from .._chains.pattern import Pattern
 from .._util.checks import tolerance
 from .._util.interruptible import interruptibly
 from .._util.roots import roots_of_unity
-from ._compiled import Compiled
+from ._compiled import Compiled, Side
 
 _Array = np.ndarray[Any, Any]
 
@@ -197,6 +196,9 @@ class _Chain:
         ]
 
 
+_SIDES = (Side.OWN, Side.TRANSPOSED)
+
+
 class _Wide:
     """Products with factors in double precision."""
 
@@ -206,11 +208,11 @@ class _Wide:
             wide.patterns, wide.contiguous(), wide.row_permutation, wide.column_permutation
         )
         self._sides = [
-            Compiled(compiled, side, wide.shape[side], wide.dtype, wide.dtype) for side in (0, 1)
+            Compiled(compiled, side, wide.shape[side], wide.dtype, wide.dtype) for side in _SIDES
         ]
 
-    def times(self, x: _Array, side: int) -> _Array:
-        """The factors (or with side 1 their transposes) times x."""
+    def times(self, x: _Array, side: Side) -> _Array:
+        """The factors, or their transposes, times x."""
         return self._sides[side].product(x, 0)
 
 
@@ -236,14 +238,14 @@ class _Check:
         )
         self.probes = []
         rng = np.random.default_rng(0)
-        for side in (0, 1):
+        for side in _SIDES:
             x = rng.standard_normal((factors.shape[1 - side], 16))
             # Products near 1 neither overflow nor vanish, whatever the scale of the factors.
             x = _times_power(x, -math.frexp(_largest_part(sizes.times(np.abs(x), side)))[1])
             self.probes.append((side, x, own.times(x, side), sizes.times(np.abs(x), side)))
         if factors.shape[1] <= _EXACT:
             x = np.eye(factors.shape[1]) * _largest_part(self.probes[0][1])
-            self.measured = x, own.times(x, 0)
+            self.measured = x, own.times(x, Side.OWN)
         else:
             self.measured = self.probes[0][1], self.probes[0][2]
 
@@ -262,7 +264,7 @@ class _Check:
                 return None
         x, product = self.measured
         norm = _norm(product)
-        return _norm(G.times(x, 0) - product) / norm if norm > 0 else 0.0
+        return _norm(G.times(x, Side.OWN) - product) / norm if norm > 0 else 0.0
 
 
 # Entries from which on a single step over all of them may take a tenth of a second.
@@ -330,7 +332,7 @@ def _simpler(
     if abs(scale) > 1e-6 * largest:
         units = result / scale
         if b == c and b > 1:
-            matrix, units = _structured(units, tol)
+            matrix, units = _core.structured(np.ascontiguousarray(units), tol)
         rounded = _rounded(units, b * d)
         near = (np.abs(units - rounded) <= tol) & (rounded != 0)
         units = np.where(near, rounded, units)
@@ -353,25 +355,6 @@ def _near_power_of_two(x: float, tol: float) -> float:
         return x
     power = math.copysign(2.0 ** round(math.log2(abs(x))), x)
     return power if abs(x / power - 1) <= tol else x
-
-
-def _structured(units: _Array, tol: float) -> tuple[str | None, _Array]:
-    """The name of the matrix and ``matrix[j, k] t[i, k, l]`` (or t[i, j, l]), if that is close."""
-    b = units.shape[1]
-    j, k = np.ogrid[:b, :b]
-    matrices = {}
-    if b & (b - 1) == 0:
-        matrices["hadamard"] = scipy.linalg.hadamard(b, dtype=float)
-    if units.dtype.kind == "c":
-        fourier = roots_of_unity(b, j * k)
-        matrices |= {"fourier": fourier, "conjugate fourier": fourier.conj()}
-    for name, matrix in matrices.items():
-        quotients = units * matrix.conj()[None, :, :, None]
-        for axis in (1, 2):
-            product = matrix[None, :, :, None] * quotients.mean(axis=axis, keepdims=True)
-            if (np.abs(product - units) <= tol * np.abs(units)).all():
-                return name, product
-    return None, units
 
 
 def _rounded(units: _Array, order: int) -> _Array:

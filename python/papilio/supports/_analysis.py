@@ -14,7 +14,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from .. import _core
-from .._chains.support_masks import Sets, sets_of
+from .._chains.support_masks import Sets, as_supports, sets_of
 from .._util.checks import positive_int
 from .._util.plotting import new_axes
 from ._peeled import Peeled, lines_of, peel
@@ -258,7 +258,9 @@ class SupportReport:
             )
         )
         masks = scipy.sparse.csr_array(left.T), right
-        return repair(self, masks, goal, most, analyze_supports)
+        return repair(
+            self, masks, goal, most, lambda left, right: analyze(*as_supports(left, right))
+        )
 
     @property
     def landscape(self) -> str:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from .._chains.architecture import Architecture
 from .._chains.support_masks import Support, as_support, as_supports
-from ._analysis import SupportReport, Witness, analyze
+from ._analysis import SupportReport, analyze
 from ._graph import Contraction, factor_on, reach, restricted, route
+from ._witness import Witness
 
 _Lift = Callable[[Any, Any], list[Any] | None]
 
