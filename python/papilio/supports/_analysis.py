@@ -17,6 +17,7 @@ from .. import _core
 from .._chains.support_masks import Sets, as_supports, sets_of
 from .._util.checks import positive_int
 from .._util.plotting import new_axes
+from ._drawing import Drawing, mark_ones, mark_peeled
 from ._peeled import Peeled, lines_of, peel
 from ._repair import Goal, Repair, repair
 from ._witness import Elimination, Witness, make_elimination, make_witness
@@ -304,46 +305,15 @@ class SupportReport:
         '16 classes, disjoint'
         """
         classes = positive_int(classes, "classes")
-        ax = new_axes(ax)
-        from matplotlib import colormaps
-
-        height, width = (min(size, 512) for size in self.shape)
-        light = np.ones((height, width, 3))
-        colours = colormaps["tab20"]
-        chosen = np.sort(np.argsort(-self.rows * self.columns, kind="stable")[:classes])
-        rows_of, cols_of = self._types()
-        for n, p in enumerate(chosen):
-            rows = np.unique(np.flatnonzero(rows_of(p)) * height // self.shape[0])
-            cols = np.unique(np.flatnonzero(cols_of(p)) * width // self.shape[1])
-            colour = np.array(colours(n % 20)[:3])
-            light[np.ix_(rows, cols)] *= (1 + colour) / 2 if self.complete[p] else colour
-        ax.imshow(
-            light,
-            interpolation="nearest",
-            extent=(0, self.shape[1], self.shape[0], 0),
-            aspect="auto" if max(self.shape) > 4 * min(self.shape) else "equal",
-        )
+        drawn = Drawing(self.shape, self._classes, self.rows * self.columns, self.complete)
+        ax = drawn.draw(new_axes(ax), classes)
         for peeled in self._peeled.values():
             if peeled.disjoint:
-                for n in peeled.order:
-                    region = peeled.regions[n]
-                    rows, cols = (np.median(lines) + 0.5 for lines in (region.rows, region.cols))
-                    ax.plot(cols, rows, "x", color="black", markersize=4)
+                mark_peeled(ax, peeled)
         if self.tractable is False and self.witness is not None:
-            rows, cols = self.witness.limit.nonzero()
-            ax.plot(cols + 0.5, rows + 0.5, "o", color="black", markersize=5)
+            mark_ones(ax, self.witness.limit)
         ax.set(title=f"{len(self.sizes)} classes, {self.kind}", xlabel="column", ylabel="row")
         return ax
-
-    def _types(self) -> tuple[Any, Any]:
-        """Functions of a class: which rows, which columns its rectangle has."""
-        row_type, col_type = self._classes.row_type(), self._classes.col_type()
-        row_start, row_index = self._classes.class_row_types()
-        col_start, col_index = self._classes.class_col_types()
-        return (
-            lambda p: np.isin(row_type, row_index[row_start[p] : row_start[p + 1]]),
-            lambda p: np.isin(col_type, col_index[col_start[p] : col_start[p + 1]]),
-        )
 
     def __str__(self) -> str:
         kinds = ", ".join(

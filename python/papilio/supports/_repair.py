@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse
 
 from .._util.checks import one_of, positive_int
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ._analysis import SupportReport
-
 Goal = Literal["minimizer", "tractable"]
+# SupportReport itself makes repairs.
+_Report = Any
 _Entry = tuple[str, int, int]  # "left" or "right", row, column
 # Without a witness, entries of a component are tried one by one, so many at most.
 _CANDIDATES = 256
@@ -52,15 +50,15 @@ class Repair:
     added: tuple[_Entry, ...]
     removed: tuple[_Entry, ...]
     reached: bool
-    report: SupportReport
+    report: _Report
 
 
 def repair(
-    report: SupportReport,
+    report: _Report,
     masks: tuple[Any, Any],
     goal: Goal,
     most: int,
-    analyze: Callable[[Any, Any], SupportReport],
+    analyze: Callable[[Any, Any], _Report],
 ) -> Repair:
     """Greedy: the change, among those next to the witness, after which least is left to mend."""
     one_of(goal, "goal", ("minimizer", "tractable"))
@@ -68,7 +66,7 @@ def repair(
     sides = {"left": masks[0].tolil(), "right": masks[1].tolil()}
     changed: list[_Entry] = []
     while not _reached(report, goal) and len(changed) < most:
-        best: tuple[Any, _Entry, SupportReport] | None = None
+        best: tuple[Any, _Entry, _Report] | None = None
         for entry in _candidates(report, sides):
             if entry in changed:
                 continue
@@ -97,11 +95,11 @@ def repair(
     )
 
 
-def _reached(report: SupportReport, goal: Goal) -> bool:
+def _reached(report: _Report, goal: Goal) -> bool:
     return report.tractable if goal == "tractable" else report.has_minimizer is True
 
 
-def _score(report: SupportReport, goal: Goal) -> tuple[int, int, int]:
+def _score(report: _Report, goal: Goal) -> tuple[int, int, int]:
     """0 first if the goal is reached; then how much is open."""
     is_open = report.component_kinds == "open"
     rest = int(report.sizes[is_open[report.component_of]].sum())
@@ -115,7 +113,7 @@ def _toggle(sides: dict[str, Any], entry: _Entry) -> None:
     sides[side][row, column] = not sides[side][row, column]
 
 
-def _candidates(report: SupportReport, sides: dict[str, Any]) -> list[_Entry]:
+def _candidates(report: _Report, sides: dict[str, Any]) -> list[_Entry]:
     """Entries of the witness's rows, inner indices and columns; else of open components."""
     witness = report.witness
     if witness is not None:
