@@ -114,36 +114,71 @@ py::object Product::multiply(const py::handle& x, Side side, bool rows) {
   return std::move(out);
 }
 
-py::object Product::multiplier(const py::object& self, Product* target, Side side, bool rows) {
-  struct Bound {
-    py::object owner;
-    Product* target;
-    Side side;
-    bool rows;
-  };
-  static PyMethodDef definition{
-      "multiply",
-      [](PyObject* capsule, PyObject* x) -> PyObject* {
-        const auto* bound = static_cast<const Bound*>(PyCapsule_GetPointer(capsule, nullptr));
-        try {
-          return bound->target->multiply(x, bound->side, bound->rows).release().ptr();
-        } catch (py::error_already_set& error) {
-          error.restore();
-        } catch (const std::bad_alloc&) {
-          PyErr_NoMemory();
-        } catch (const std::exception& error) {
-          PyErr_SetString(PyExc_RuntimeError, error.what());
-        }
-        return nullptr;
-      },
-      METH_O, "F x for plain arrays, None for all else."};
-  auto bound = std::make_unique<Bound>(Bound{self, target, side, rows});
+namespace {
+
+/// What a builtin function made by bound_function has.
+struct Bound {
+  py::object owner;
+  Product* target;
+  Side side;
+  bool rows;
+};
+
+/// Calls call(bound); what it throws becomes Python's exception.
+template <class Call>
+PyObject* calling(PyObject* capsule, const Call& call) {
+  try {
+    return call(*static_cast<const Bound*>(PyCapsule_GetPointer(capsule, nullptr)));
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+py::object bound_function(PyMethodDef& definition, Bound what) {
+  auto bound = std::make_unique<Bound>(std::move(what));
   const py::capsule capsule(bound.get(), [](void* data) { delete static_cast<Bound*>(data); });
   bound.release();
   py::object function =
       py::reinterpret_steal<py::object>(PyCFunction_New(&definition, capsule.ptr()));
   if (!function) throw py::error_already_set();
   return function;
+}
+
+PyObject* call_multiply(PyObject* capsule, PyObject* x) {
+  return calling(capsule, [&](const Bound& bound) {
+    return bound.target->multiply(x, bound.side, bound.rows).release().ptr();
+  });
+}
+
+PyObject* call_multiply_into(PyObject* capsule, PyObject* const* given, Py_ssize_t count) {
+  if (count != 3) {
+    PyErr_SetString(PyExc_TypeError, "expected x, out and axis");
+    return nullptr;
+  }
+  return calling(capsule, [&](const Bound& bound) {
+    return PyBool_FromLong(bound.target->multiply_into(given[0], given[1], given[2], bound.side));
+  });
+}
+
+}  // namespace
+
+py::object Product::multiplier(const py::object& self, Product* target, Side side, bool rows) {
+  static PyMethodDef definition{"multiply", call_multiply, METH_O,
+                                "F x for plain arrays, None for all else."};
+  return bound_function(definition, {self, target, side, rows});
+}
+
+py::object Product::writer(const py::object& self, Product* target, Side side) {
+  static PyMethodDef definition{
+      "multiply_into",
+      reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_multiply_into)),
+      METH_FASTCALL, "out = F x along axis and True for plain arrays, False for all else."};
+  return bound_function(definition, {self, target, side, false});
 }
 
 bool Product::multiply_into(const py::handle& x, const py::handle& out,

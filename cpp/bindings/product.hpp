@@ -49,6 +49,8 @@ class Product {
   /// A builtin function of x that calls target's multiply for this side and keeps `self` alive. It
   /// takes half of the time that pybind11 needs to find its way to a method.
   static py::object multiplier(const py::object& self, Product* target, Side side, bool rows);
+  /// One of (x, out, axis) that calls multiply_into.
+  static py::object writer(const py::object& self, Product* target, Side side);
 
  protected:
   /// An end of the operator: what its input or its output consists of.

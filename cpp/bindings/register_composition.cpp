@@ -136,7 +136,10 @@ void register_composition(py::module_& module) {
            [](const py::object& self, Side side, bool rows) {
              return Product::multiplier(self, self.cast<CompositionProduct*>(), side, rows);
            })
-      .def("multiply_into", &CompositionProduct::multiply_into)
+      .def("writer",
+           [](const py::object& self, Side side) {
+             return Product::writer(self, self.cast<CompositionProduct*>(), side);
+           })
       .def("apply", &CompositionProduct::apply);
 }
 

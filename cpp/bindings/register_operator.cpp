@@ -111,7 +111,8 @@ void register_operator(py::module_& module) {
            [](const py::object& self, Side side, bool rows) {
              return Product::multiplier(self, self.cast<Operator*>(), side, rows);
            })
-      .def("multiply_into", &Operator::multiply_into)
+      .def("writer", [](const py::object& self,
+                        Side side) { return Product::writer(self, self.cast<Operator*>(), side); })
       .def("apply", &Operator::apply)
       .def("plan", &Operator::plan)
       .def("tune", &Operator::tune)

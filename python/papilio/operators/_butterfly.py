@@ -206,9 +206,6 @@ class Butterfly(ChainOperator):
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
         self._compiled.write(x, out, axis)
 
-    def _write_at_once(self, x: Any, out: Any, axis: Any) -> bool:
-        return self._data.operator.multiply_into(x, out, axis, self._side)
-
     def work(self) -> float:
         """About how many real multiply-adds a product takes."""
         # Complex ones are those of Fourier transforms, most entries of which cost additions only.

@@ -193,8 +193,7 @@ class Composition(Operator):
         return vars(self)["_plain_rows"](x) if self._only_run() else None
 
     def _write_at_once(self, x: Any, out: Any, axis: Any) -> bool:
-        only = self._only_run()
-        return only is not None and only.core.multiply_into(x, out, axis, Side.OWN)
+        return vars(self)["_write_at_once"](x, out, axis) if self._only_run() else False
 
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
         only = self._only_run()

@@ -22,7 +22,8 @@ class Products(LinearOperator):  # type: ignore[misc]
 
     A class of operators gives `_write` (the product), `_make_transpose`, `_make_conj`,
     `_make_astype`; and perhaps `_plain` and `_plain_rows`, which multiply plain arrays along the
-    first and the last axis at once and return None for what they leave to Python.
+    first and the last axis at once and return None for what they leave to Python, and
+    `_write_at_once`, which does so into an array that is there.
     """
 
     clinear = True  # linear over the complex numbers, in PyLops' word; else over the real ones only
@@ -59,9 +60,11 @@ class Products(LinearOperator):  # type: ignore[misc]
         return None
 
     def _multiply_plain_by(self, core: Any, side: Any) -> None:
-        """Let builtin functions of the core be `_plain` and `_plain_rows` from now on."""
+        """Let builtin functions of the core be `_plain`, `_plain_rows` and `_write_at_once`."""
         self.__dict__.update(
-            _plain=core.multiplier(side, False), _plain_rows=core.multiplier(side, True)
+            _plain=core.multiplier(side, False),
+            _plain_rows=core.multiplier(side, True),
+            _write_at_once=core.writer(side),
         )
 
     def _set_up(self, dtype: np.dtype[Any], shape: tuple[int, int]) -> None:

@@ -95,7 +95,7 @@ class RealLinear(Operator):
         return vars(self)["_plain_rows"](x) if self._compiled() else None
 
     def _write_at_once(self, x: Any, out: Any, axis: Any) -> bool:
-        return self._compiled().core.multiply_into(x, out, axis, 0)
+        return vars(self)["_write_at_once"](x, out, axis) if self._compiled() else False
 
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
         self._compiled().write(x, out, axis)
