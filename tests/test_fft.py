@@ -197,7 +197,8 @@ def test_scipys_tests_pass_through_the_backend():
         files += ["tests/test_real_transforms.py", "tests/test_multithreading.py"]
         files += ["tests/test_helper.py", "tests/test_fftlog.py"]
         files += ["_pocketfft/tests/test_basic.py", "_pocketfft/tests/test_real_transforms.py"]
-    chosen = [] if everything else ["-k", "not multiprocess and not identity and not order"]
+    quick = ["-k", "not multiprocess and not identity and not order"]
+    chosen = ["-n", "auto"] if everything else quick
     failed, passed = failures_of_scipys_tests(*scipys_tests(*files), *chosen)
     assert failed <= set(ACCEPTED)
     assert passed > (4000 if everything else 100)

@@ -71,7 +71,7 @@ def test_norm_of_chains_that_are_not_chainable(architecture, seed):
     assert F.norm() == pytest.approx(float(np.linalg.norm(dense(F).astype(float))), rel=1e-11)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(chainable(max_rank=2), dtypes, st.integers(0, 2**32 - 1))
 def test_sums_of_butterflies_are_butterflies_and_round_back(architecture, dtype, seed):
     rng = np.random.default_rng(seed)
