@@ -228,3 +228,17 @@ def test_the_core_refuses_components_that_do_not_exist():
             report._classes.closedness(number, 1.0, False)
         with pytest.raises(ValueError, match="component"):
             report._classes.peel(number, 1.0)
+
+
+@pytest.mark.parametrize("power", [-140, -120, 100])
+def test_the_scale_of_single_precision_data_may_leave_its_range(power):
+    # Found by the generator of supports: a component that peels, complex64 near 2^-140.
+    left = np.array([[1, 0, 1, 1, 1, 0]] * 2 + [[0, 1, 0, 0, 0, 1]] + [[1, 0, 1, 1, 1, 0]] * 2)
+    right = np.ones((6, 8))
+    right[[0, 4]] = [1, 0, 1, 1, 1, 1, 0, 0]
+    right[5] = [0, 1, 0, 0, 0, 0, 1, 1]
+    rng = np.random.default_rng(1)
+    A = np.ldexp(rng.standard_normal((5, 8)), power).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(pp.fixed_support(A, left, right, seed=0).error)

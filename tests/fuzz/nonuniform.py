@@ -108,7 +108,9 @@ class Nonuniform(Case):
         away = relative(F.toarray(), A)
         assert away <= tol, f"the matrix is off by {away:.2e}, asked for {tol:.2e}"
         eps = float(np.finfo(self.dtype).eps)
-        assert F.dottest(batch=2, seed=self.seed) <= 300 * eps, "the adjoint isn't one"
+        # Entry by entry: next to one product, which may cancel, rounding has no bound.
+        adjoint = relative(F.H.toarray(), F.toarray().conj().T)
+        assert adjoint <= 300 * eps, f"the adjoint is off by {adjoint:.2e}"
         x = rng.standard_normal((F.shape[1], self.batch))
         given = Guarded(x.shape, self.dtype, self.layout)
         given.array[...] = x + 1j * x[::-1]

@@ -166,7 +166,9 @@ def _rest_of(
     rest: _Array = target.block(peeled.rows, peeled.cols)
     owners = {region.owner for region in peeled.regions if region.owner >= 0}
     inner = np.flatnonzero(np.isin(report.class_of, list(owners)))
-    X, Y = X[peeled.rows][:, inner], Y[inner][:, peeled.cols]
+    # In double precision, as the block: in single precision the scale itself may be infinite.
+    X = X[peeled.rows][:, inner].astype(rest.dtype)
+    Y = Y[inner][:, peeled.cols].astype(rest.dtype)
     rest = rest - (X @ Y).toarray() * target.scale
     complete = report.complete[report.class_of[inner]]
     lines = (left[peeled.rows][:, inner[complete]], right[inner[complete]][:, peeled.cols])
