@@ -1,5 +1,6 @@
 import os
 import pathlib
+import signal
 import sys
 
 # Processes that share the cores: a pool of BLAS threads in each would only get in the way.
@@ -10,6 +11,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import papilio as pp
+
+# Shells start commands in the background with interrupts ignored, which children inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The helpers beside the tests (reference, strategies) are plain modules.
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
