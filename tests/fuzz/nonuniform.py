@@ -108,9 +108,11 @@ class Nonuniform(Case):
         away = relative(F.toarray(), A)
         assert away <= tol, f"the matrix is off by {away:.2e}, asked for {tol:.2e}"
         eps = float(np.finfo(self.dtype).eps)
-        # Entry by entry: next to one product, which may cancel, rounding has no bound.
+        # Entry by entry: next to one product, which may cancel, rounding has no bound. Both are off
+        # by the rounding that the report tells, and by sums of some terms where that is small.
         adjoint = relative(F.H.toarray(), F.toarray().conj().T)
-        assert adjoint <= 300 * eps, f"the adjoint is off by {adjoint:.2e}"
+        allowed = 2 * F.report.rounding + 16 * eps
+        assert adjoint <= allowed, f"the adjoint is off by {adjoint:.2e}, allowed {allowed:.2e}"
         x = rng.standard_normal((F.shape[1], self.batch))
         given = Guarded(x.shape, self.dtype, self.layout)
         given.array[...] = x + 1j * x[::-1]

@@ -34,3 +34,7 @@ auto visit(DType dtype, Visitor&& visitor) {
 }
 
 }  // namespace papilio
+
+/// use(T) for each of the four types: explicit instantiations of templates.
+#define PAPILIO_FOR_ELEMENT_TYPES(use) \
+  use(float) use(double) use(std::complex<float>) use(std::complex<double>)

@@ -85,10 +85,7 @@ double BlockSvd<T>::residual(const Panel& panel, const T* u, Panel r, T* out, In
   template void BlockSvd<T>::cross(const Panel&, const Panel&, T*);             \
   template void BlockSvd<T>::project(const Panel&, const T*, Index, T*, Index); \
   template double BlockSvd<T>::residual(const Panel&, const T*, Panel, T*, Index);
-PAPILIO_INSTANTIATE(float)
-PAPILIO_INSTANTIATE(double)
-PAPILIO_INSTANTIATE(std::complex<float>)
-PAPILIO_INSTANTIATE(std::complex<double>)
+PAPILIO_FOR_ELEMENT_TYPES(PAPILIO_INSTANTIATE)
 #undef PAPILIO_INSTANTIATE
 
 }  // namespace papilio

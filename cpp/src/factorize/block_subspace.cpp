@@ -220,10 +220,7 @@ bool BlockSvd<T>::subspace_by_iteration(const Panel& panel, Index rank) {
   template Index BlockSvd<T>::append(const T*, Index);               \
   template void BlockSvd<T>::subspace_by_gram(Panel, Index, double); \
   template bool BlockSvd<T>::subspace_by_iteration(const Panel&, Index);
-PAPILIO_INSTANTIATE(float)
-PAPILIO_INSTANTIATE(double)
-PAPILIO_INSTANTIATE(std::complex<float>)
-PAPILIO_INSTANTIATE(std::complex<double>)
+PAPILIO_FOR_ELEMENT_TYPES(PAPILIO_INSTANTIATE)
 #undef PAPILIO_INSTANTIATE
 
 }  // namespace papilio

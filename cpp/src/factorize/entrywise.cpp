@@ -93,10 +93,7 @@ double squared_error(Matrix<T>& matrix, const std::vector<Partial<T>>& factors, 
   template double squared_norm_outside(Matrix<T>&, const Pattern&); \
   template double copy_matrix(Matrix<T>&, Partial<T>&);             \
   template double squared_error(Matrix<T>&, const std::vector<Partial<T>>&, const Tick&);
-PAPILIO_INSTANTIATE(float)
-PAPILIO_INSTANTIATE(double)
-PAPILIO_INSTANTIATE(std::complex<float>)
-PAPILIO_INSTANTIATE(std::complex<double>)
+PAPILIO_FOR_ELEMENT_TYPES(PAPILIO_INSTANTIATE)
 #undef PAPILIO_INSTANTIATE
 
 }  // namespace papilio

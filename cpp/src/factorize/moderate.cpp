@@ -194,10 +194,7 @@ int make_moderate(std::vector<Partial<T>>& factors) {
   template bool is_finite(const Partial<T>&); \
   template int make_moderate(Partial<T>&);    \
   template int make_moderate(std::vector<Partial<T>>&);
-PAPILIO_INSTANTIATE(float)
-PAPILIO_INSTANTIATE(double)
-PAPILIO_INSTANTIATE(std::complex<float>)
-PAPILIO_INSTANTIATE(std::complex<double>)
+PAPILIO_FOR_ELEMENT_TYPES(PAPILIO_INSTANTIATE)
 #undef PAPILIO_INSTANTIATE
 
 }  // namespace papilio

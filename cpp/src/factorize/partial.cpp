@@ -273,10 +273,7 @@ void balance(std::vector<Partial<T>>& factors) {
   template Index pass_right(Partial<T>&, Partial<T>&, const Tick&); \
   template Index pass_left(Partial<T>&, Partial<T>&, const Tick&);  \
   template void balance(std::vector<Partial<T>>&);
-PAPILIO_INSTANTIATE(float)
-PAPILIO_INSTANTIATE(double)
-PAPILIO_INSTANTIATE(std::complex<float>)
-PAPILIO_INSTANTIATE(std::complex<double>)
+PAPILIO_FOR_ELEMENT_TYPES(PAPILIO_INSTANTIATE)
 #undef PAPILIO_INSTANTIATE
 
 }  // namespace papilio

@@ -111,10 +111,7 @@ double truncate(Partial<T>& left, Partial<T>& right, const Allowance& allowed, I
 #define PAPILIO_INSTANTIATE(T)                          \
   template void shrink_ranks(std::vector<Partial<T>>&); \
   template double truncate(Partial<T>&, Partial<T>&, const Allowance&, Index, std::vector<double>&);
-PAPILIO_INSTANTIATE(float)
-PAPILIO_INSTANTIATE(double)
-PAPILIO_INSTANTIATE(std::complex<float>)
-PAPILIO_INSTANTIATE(std::complex<double>)
+PAPILIO_FOR_ELEMENT_TYPES(PAPILIO_INSTANTIATE)
 #undef PAPILIO_INSTANTIATE
 
 }  // namespace papilio

@@ -9,8 +9,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 /// Some sums side by side, so that the additions don't wait for each other; their order is fixed.
 constexpr Index lanes = 8;
 

@@ -8,8 +8,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 /// A block to be approximated: positions within the rows and columns of a class.
 struct Job {
   std::int32_t owner;

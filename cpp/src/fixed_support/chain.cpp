@@ -11,8 +11,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 // Panels are added up in so many groups, whatever the number of threads: each has sums of its own.
 constexpr Index most_groups = 16;
 // Nanoseconds that a multiply-add of all lanes of a panel takes.

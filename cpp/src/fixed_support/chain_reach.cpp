@@ -10,8 +10,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 /// Finds what panels reach; one object per thread.
 class Explorer {
  public:

@@ -8,6 +8,7 @@
 
 #include "factorize/norms.hpp"
 #include "fixed_support/chain_reach.hpp"
+#include "fixed_support/index_sets.hpp"
 #include "kernels/dispatch.hpp"
 
 namespace papilio {
@@ -153,7 +154,6 @@ class ChainWalker {
   /// For the places at this level that the panel reaches.
   kernels::ChainSets sets(const IndexSets& places, const T* values, Index level) const;
 
-  static std::size_t at(Index n) { return static_cast<std::size_t>(n); }
   static std::unique_ptr<Line[]> lines(Index count) {
     return std::unique_ptr<Line[]>(new Line[at(count)]);
   }

@@ -4,8 +4,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 /// Disjoint sets of classes.
 class UnionFind {
  public:

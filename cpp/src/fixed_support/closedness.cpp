@@ -9,8 +9,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 // Words of bits that are looked at: a second has some billions.
 constexpr double closed_budget = 1e9, open_budget = 2e8, peel_budget = 2e8;
 // Components with more cells, or bits of classes, aren't peeled: tens of megabytes.

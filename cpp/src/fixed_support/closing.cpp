@@ -4,8 +4,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 /// The classes of which a region was merged.
 void list_classes(const Peeling& peeling, std::int32_t region, std::vector<std::int32_t>& classes) {
   const Region& r = peeling.regions[at(region)];

@@ -11,6 +11,9 @@
 
 namespace papilio {
 
+/// An index of the standard containers.
+inline std::size_t at(Index n) { return static_cast<std::size_t>(n); }
+
 /// Polls for interruption each time that some hundred thousand steps of work were done.
 class Pulse {
  public:

@@ -6,7 +6,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
 std::int32_t narrow(std::size_t n) { return static_cast<std::int32_t>(n); }
 
 // Sets of so many regions are tried together, where a component has no more regions than this.

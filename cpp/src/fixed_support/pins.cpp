@@ -4,8 +4,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 /// Rows and columns exchanged.
 void turn(FoundWitness& found) {
   std::swap(found.rows, found.cols);
@@ -42,6 +40,18 @@ class PinSearch {
   }
 
  private:
+  /// The lines and one more of a type, numbered on after one of the same; none if all are taken.
+  static std::optional<std::vector<GridLine>> with_another(const TypeSide& side,
+                                                           const std::vector<GridLine>& chosen,
+                                                           Index type) {
+    const bool again = !chosen.empty() && chosen.back().type == type;
+    const Index number = again ? chosen.back().number + 1 : 0;
+    if (number >= side.weight[at(type)]) return std::nullopt;
+    std::vector<GridLine> more = chosen;
+    more.push_back({type, number});
+    return more;
+  }
+
   void choose_cols(std::size_t from, const Bits& clear, std::vector<GridLine> chosen) {
     const Bits own = clear & grid_.rows.of_class[at(owner_)];
     if (found_ || !budget_.spend(4 * clear.words()) || grid_.rows.weight_of(own) < rank_) return;
@@ -50,12 +60,8 @@ class PinSearch {
       return;
     }
     for (std::size_t n = from; n < cols_.size(); ++n) {
-      const bool again = !chosen.empty() && chosen.back().type == cols_[n];
-      const Index number = again ? chosen.back().number + 1 : 0;
-      if (number >= grid_.cols.weight[at(cols_[n])]) continue;
-      std::vector<GridLine> more = chosen;
-      more.push_back({cols_[n], number});
-      choose_cols(n, clear & clear_[n], std::move(more));
+      std::optional<std::vector<GridLine>> more = with_another(grid_.cols, chosen, cols_[n]);
+      if (more) choose_cols(n, clear & clear_[n], std::move(*more));
     }
   }
 
@@ -67,12 +73,8 @@ class PinSearch {
       return;
     }
     for (std::size_t n = from; n < own.size(); ++n) {
-      const bool again = !chosen.empty() && chosen.back().type == own[n];
-      const Index number = again ? chosen.back().number + 1 : 0;
-      if (number >= grid_.rows.weight[at(own[n])]) continue;
-      std::vector<GridLine> more = chosen;
-      more.push_back({own[n], number});
-      choose_rows(own, n, clear, cols, std::move(more));
+      std::optional<std::vector<GridLine>> more = with_another(grid_.rows, chosen, own[n]);
+      if (more) choose_rows(own, n, clear, cols, std::move(*more));
     }
   }
 

@@ -4,8 +4,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 constexpr Index nodes_of_a_pair = 5'000;
 
 /// The search for two disjoint sets of classes: rows I and the columns that all of them have in

@@ -4,8 +4,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 // Nodes of the search for one set of classes of rank 2 or more.
 constexpr Index nodes_of_a_group = 20'000;
 // Of pairs of row types that are compared, where hundreds of them reach the same classes.

@@ -8,8 +8,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 TypeSide side_of(const IndexSets& classes_in, const std::vector<Index>& weight,
                  const std::vector<std::int32_t>& types, const std::vector<std::int32_t>& local,
                  Index classes) {

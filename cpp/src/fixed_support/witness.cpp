@@ -4,8 +4,6 @@ namespace papilio {
 
 namespace {
 
-std::size_t at(Index n) { return static_cast<std::size_t>(n); }
-
 /// Rows (or columns) of each type of the analysis.
 std::vector<std::int32_t> lines_of(const std::vector<GridLine>& lines, const TypeSide& side,
                                    const std::vector<std::int32_t>& type_of) {

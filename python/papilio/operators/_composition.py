@@ -184,16 +184,8 @@ class Composition(Operator):
         runs = self._compiled_runs()
         return runs[0] if len(runs) == 1 and isinstance(runs[0], Compiled) else None
 
-    # At first; what is compiled takes their place.
-
-    def _plain(self, x: Any) -> _Array | None:
-        return vars(self)["_plain"](x) if self._only_run() else None
-
-    def _plain_rows(self, x: Any) -> _Array | None:
-        return vars(self)["_plain_rows"](x) if self._only_run() else None
-
-    def _write_at_once(self, x: Any, out: Any, axis: Any) -> bool:
-        return vars(self)["_write_at_once"](x, out, axis) if self._only_run() else False
+    def _compiles(self) -> bool:
+        return self._only_run() is not None
 
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
         only = self._only_run()

@@ -21,9 +21,8 @@ class Products(LinearOperator):  # type: ignore[misc]
     """Products with arrays of any numeric dtype, any strides, from both sides.
 
     A class of operators gives `_write` (the product), `_make_transpose`, `_make_conj`,
-    `_make_astype`; and perhaps `_plain` and `_plain_rows`, which multiply plain arrays along the
-    first and the last axis at once and return None for what they leave to Python, and
-    `_write_at_once`, which does so into an array that is there.
+    `_make_astype`. What the core multiplies as a whole calls `_multiply_plain_by`, at once or when
+    `_compiles` asks for it; plain arrays then go there without a way through Python.
     """
 
     clinear = True  # linear over the complex numbers, in PyLops' word; else over the real ones only
@@ -51,13 +50,18 @@ class Products(LinearOperator):  # type: ignore[misc]
             )
         return domain
 
+    def _compiles(self) -> bool:
+        """Whether builtin functions multiply from now on (`_multiply_plain_by`): asked before that,
+        by operators that are compiled at their first product."""
+        return False
+
     def _plain(self, x: Any) -> _Array | None:
         """F x for a plain vector or vectors along the first axis; None for what isn't plain."""
-        return None
+        return vars(self)["_plain"](x) if self._compiles() else None
 
     def _plain_rows(self, x: Any) -> _Array | None:
         """The same for vectors along the last axis."""
-        return None
+        return vars(self)["_plain_rows"](x) if self._compiles() else None
 
     def _multiply_plain_by(self, core: Any, side: Any) -> None:
         """Let builtin functions of the core be `_plain`, `_plain_rows` and `_write_at_once`."""
@@ -77,7 +81,7 @@ class Products(LinearOperator):  # type: ignore[misc]
 
     def _write_at_once(self, x: Any, out: Any, axis: Any) -> bool:
         """The same for arrays that the core takes as they are; else nothing is done, False."""
-        return False
+        return vars(self)["_write_at_once"](x, out, axis) if self._compiles() else False
 
     def _make_transpose(self) -> Self:
         raise NotImplementedError

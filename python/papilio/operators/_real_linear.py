@@ -10,7 +10,7 @@ import scipy.sparse
 
 from .._util.checks import shown
 from ._base import Operator
-from ._compiled import Compiled
+from ._compiled import Compiled, Side
 from ._composition import Composition
 from ._dims import shaped_as
 from ._lowering import lower_on_pairs
@@ -85,17 +85,12 @@ class RealLinear(Operator):
             self._product = lower_on_pairs(
                 self.on_pairs.parts, self.on_pairs.dtype, self.takes_complex
             )
-            self._multiply_plain_by(self._product.core, 0)
+            self._multiply_plain_by(self._product.core, Side.OWN)
         return self._product
 
-    def _plain(self, x: Any) -> _Array | None:
-        return vars(self)["_plain"](x) if self._compiled() else None
-
-    def _plain_rows(self, x: Any) -> _Array | None:
-        return vars(self)["_plain_rows"](x) if self._compiled() else None
-
-    def _write_at_once(self, x: Any, out: Any, axis: Any) -> bool:
-        return vars(self)["_write_at_once"](x, out, axis) if self._compiled() else False
+    def _compiles(self) -> bool:
+        self._compiled()
+        return True
 
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
         self._compiled().write(x, out, axis)

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse
 
 from .._chains.architecture import Architecture
-from .._util.checks import length, whole_number
+from .._util.checks import generator, length, whole_number
 
 __all__ = [
     "banded",
@@ -50,6 +50,17 @@ def _chain(architecture: Architecture) -> Supports:
     return tuple(pattern.support() for pattern in architecture)
 
 
+def _blocks(n: int, block: int) -> Any:
+    """A block diagonal matrix of ones."""
+    return np.kron(np.eye(n // block), np.ones((block, block)))
+
+
+def _beside_low_rank(n: int, rank: int, right: Any) -> Supports:
+    """Two factors: a dense one of this rank, and the identity times `right`, added up."""
+    left = np.hstack([np.ones((n, rank)), np.eye(n)])
+    return _mask(left), _mask(np.vstack([np.ones((rank, n)), right]))
+
+
 def low_rank(n: int, rank: int) -> Supports:
     """Return dense factors of n x rank and rank x n.
 
@@ -77,9 +88,7 @@ def monarch(n: int, block: int) -> Supports:
     >>> [mask.nnz for mask in pp.supports.zoo.monarch(16, 4)]
     [64, 64]
     """
-    n = length(n, "n")
-    block = _divisor(block, "block", n)
-    return _chain(Architecture.monarch((n, n), n // block, n // block))
+    return block_tensor_train(n, block, 1)
 
 
 def block_tensor_train(n: int, block: int, rank: int) -> Supports:
@@ -177,8 +186,7 @@ def pixelfly(n: int, block: int, rank: int) -> Supports:
         raise ValueError(f"n / block is {count}, expected a power of two")
     differ = np.arange(count)[:, None] ^ np.arange(count)
     flat = np.kron(differ & (differ - 1) == 0, np.ones((block, block), bool))
-    left = np.hstack([np.ones((n, rank)), np.eye(n)])
-    return _mask(left), _mask(np.vstack([np.ones((rank, n)), flat]))
+    return _beside_low_rank(n, rank, flat)
 
 
 def group_and_shuffle(n: int, block: int) -> Supports:
@@ -197,7 +205,7 @@ def group_and_shuffle(n: int, block: int) -> Supports:
     """
     n = length(n, "n")
     block = _divisor(block, "block", n)
-    blocks = np.kron(np.eye(n // block), np.ones((block, block)))
+    blocks = _blocks(n, block)
     shuffle = np.arange(n).reshape(n // block, block).T.ravel()
     return _mask(blocks), _mask(blocks[shuffle])
 
@@ -213,9 +221,7 @@ def low_rank_plus_diagonal(n: int, rank: int, block: int = 1) -> Supports:
     """
     n, rank = length(n, "n"), length(rank, "rank")
     block = _divisor(block, "block", n)
-    blocks = np.kron(np.eye(n // block), np.ones((block, block)))
-    left = np.hstack([np.ones((n, rank)), np.eye(n)])
-    return _mask(left), _mask(np.vstack([np.ones((rank, n)), blocks]))
+    return _beside_low_rank(n, rank, _blocks(n, block))
 
 
 def lu(n: int, width: int | None = None) -> Supports:
@@ -259,7 +265,7 @@ def two_of_four(n: int, factors: int = 2, seed: int | np.random.Generator = 0) -
     n = length(n, "n")
     if n % 4:
         raise ValueError(f"n is {n}, expected a multiple of 4")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     masks = []
     for _ in range(length(factors, "factors")):
         order = rng.random((n, n // 4, 4)).argsort(axis=2)

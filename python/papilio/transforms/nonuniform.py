@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.fft
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
@@ -514,7 +513,7 @@ def _normal(F: NonuniformFourier, weights: _Array) -> Composition:
     for axis, (n, cells) in enumerate(zip(modes, sizes, strict=True)):
         embedded[(slice(None),) * axis + (cells - n,)] = 0  # no two modes are n apart
     # Weights are real: so is the spectrum, but for errors.
-    spectrum = scipy.fft.fftn(embedded).real / math.prod(sizes)
+    spectrum = np.fft.fftn(embedded).real / math.prod(sizes)
     transforms = {cells: butterfly_dft(cells, F.dtype) for cells in set(sizes)}
     around = GridFourier(
         [transforms[cells] for cells in sizes], [np.ones(n) for n in modes], grid.centered
