@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _core
 from .._util.checks import items_of, length, shown
+from . import drawing
 from .pattern import Pattern
 
 
@@ -156,6 +157,40 @@ class Chain(Sequence[Pattern]):
     def T(self) -> Self:
         """The transposed product's chain. It is rarely chainable."""
         return type(self)(p.T for p in reversed(self._patterns))
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw the patterns side by side, as `Pattern.plot` does.
+
+        Parameters
+        ----------
+        axes : sequence of matplotlib Axes, optional
+            One for each pattern; a new figure otherwise.
+
+        Returns
+        -------
+        list of matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+        ValueError
+            If `axes` are another number.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> axes = pp.Architecture.square_dyadic(16).plot()  # doctest: +SKIP
+        """
+        return drawing.plot_chain(self._patterns, axes)
+
+    def _repr_html_(self) -> str:
+        (rows, columns), count = self.shape, len(self)
+        factors = "1 factor" if count == 1 else f"{count} factors"
+        facts = f"{rows} x {columns}, {factors}, {self.nnz} entries"
+        return drawing.chain_html(
+            self._patterns, f"{facts} ({self.nnz / rows / columns:.3g} of dense)"
+        )
 
     @overload
     def __getitem__(self, index: int) -> Pattern: ...

@@ -10,6 +10,7 @@ import scipy.sparse
 
 from .. import _core
 from .._util.checks import positive_int, shown
+from . import drawing
 
 _LARGEST = 2**63 - 1
 
@@ -205,6 +206,36 @@ class Pattern:
         return scipy.sparse.csr_array(
             (np.ones(self.nnz, dtype=bool), columns, starts), shape=self.shape
         )
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the support: which entries of the factor may be non-zero.
+
+        Of patterns with more than 512 rows or columns, the picture has a cell for several
+        entries, which is marked where one of evenly spread entries lies in it.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> ax = pp.Pattern(2, 2, 2, 4).plot()  # doctest: +SKIP
+        """
+        return drawing.plot_pattern(self._sizes, ax)
+
+    def _repr_html_(self) -> str:
+        return drawing.pattern_html(self._sizes, repr(self))
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._sizes)

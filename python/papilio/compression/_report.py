@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
+from .._util.plotting import new_axes
 from ._scheme import Scheme
 
 
@@ -86,6 +88,39 @@ class CompressionReport:
     def reached(self) -> bool:
         """Whether the error is at most `tol`, with the probability `confidence`."""
         return self.error_bound <= self.tol
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the rank at each split.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> x = (np.arange(512) + 0.5) / 512
+        >>> F = pp.compress(pp.kernels.nudft(x), (512, 512), 1e-3)  # doctest: +SKIP
+        >>> ax = F.report.plot()  # doctest: +SKIP
+        """
+        ax = new_axes(ax)
+        splits = range(1, len(self.ranks) + 1)
+        ax.bar(splits, self.ranks)
+        ax.set_xticks(splits)
+        ax.set(xlabel="split", ylabel="rank", title=f"error at most {self.error_bound:.1e}")
+        ax.grid(True, axis="y", alpha=0.3)
+        return ax
 
     def __str__(self) -> str:
         rows, columns = self.shape

@@ -15,6 +15,7 @@ from .._chains.architecture import Architecture
 from .._chains.index_orders import bit_reversal
 from .._util.checks import power_of_two, tolerance, whole_number
 from .._util.dtypes import as_array
+from .._util.plotting import new_axes
 from .._util.progress import Progress, reporter, share_of
 from ..operators import Report
 from ._factorize import factorize
@@ -75,6 +76,41 @@ class Recovery:
     tol: float
     starts: int
     seconds: float
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw what the cut at each split discarded, and the tolerance.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> noise = np.random.default_rng(0).standard_normal((16, 16))
+        >>> ax = pp.permutations.recover(noise).plot()  # doctest: +SKIP
+        """
+        ax = new_axes(ax)
+        floor = float(np.finfo(float).tiny)
+        splits = range(1, len(self.split_errors) + 1)
+        ax.semilogy(splits, [max(error, floor) for error in self.split_errors], "o-", label="split")
+        ax.axhline(max(self.relative_error, floor), color="black", label="error")
+        ax.axhline(max(self.tol, floor), color="red", linestyle=":", label="tolerance")
+        ax.set(xlabel="split", ylabel="discarded, relative to the norm")
+        ax.grid(True, alpha=0.3)
+        ax.legend()
+        return ax
 
     def __str__(self) -> str:
         n = len(self.row_permutation)

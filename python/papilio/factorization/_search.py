@@ -13,6 +13,7 @@ import numpy as np
 
 from .._chains.architecture import Architecture
 from .._util import checks
+from .._util.plotting import new_axes
 from .._util.progress import Progress, reporter
 from ..operators import Butterfly
 from ._factorize import factorize
@@ -73,6 +74,40 @@ class ArchitectureSearch:
     @property
     def architecture(self) -> Architecture:
         return self.butterfly.architecture
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw non-zeros and error of all that was tried; the winner is marked.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> search = pp.best_architecture(pp.transforms.dct(16).toarray(), 1e-2)
+        >>> ax = search.plot()  # doctest: +SKIP
+        """
+        ax = new_axes(ax)
+        floor = float(np.finfo(float).tiny)
+        tried = [(trial.nnz, max(trial.relative_error, floor)) for trial in self.trials]
+        ax.loglog(*zip(*tried, strict=True), "o", label="tried")
+        error = max(self.butterfly.report.relative_error, floor)
+        ax.loglog(self.butterfly.nnz, error, "*", markersize=14, label="best")
+        ax.set(xlabel="non-zeros", ylabel="relative error")
+        ax.grid(True, alpha=0.3)
+        ax.legend()
+        return ax
 
     def __str__(self) -> str:
         rows, cols = self.butterfly.shape

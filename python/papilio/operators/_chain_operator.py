@@ -6,11 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 
+from .._chains.drawing import chain_html
 from .._chains.factors import Factors
 from .._util.checks import whole_number
 from .._util.dtypes import as_array, is_scalar, promoted
 from ._base import Operator
 from ._dims import shaped_as
+from ._drawing import Picture, factor_pictures
 from ._report import Report
 from ._rounding import frobenius_norm, orthonormalized, round_ranks
 from ._simplify import Simplification, simplify
@@ -180,6 +182,12 @@ class ChainOperator(Operator):
         """
         factors = orthonormalized(self.factors, whole_number(centre, "centre"))
         return shaped_as(self._of_factors(factors), self)
+
+    def _pictures(self) -> list[Picture]:
+        return [*factor_pictures(self), *super()._pictures()]
+
+    def _repr_html_(self) -> str:
+        return chain_html(self.factors.architecture, repr(self))
 
     def norm(self, ord: Any = "fro") -> float:
         """Return a norm of the matrix; see `Operator.norm`.

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from .._util.plotting import new_axes
 from ..operators import Report
 from ._analysis import SupportReport
 from ._target import Target
@@ -102,6 +103,39 @@ class FixedSupportResult:
     def Y(self) -> Any:
         """The rightmost factor."""
         return self.factors[-1]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the best error over time, and the lower bound.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> R = pp.fixed_support(np.eye(3), np.ones((3, 1)), np.ones((1, 3)))
+        >>> ax = R.plot()  # doctest: +SKIP
+        """
+        ax = new_axes(ax)
+        seconds, errors = np.reshape(self.history, (-1, 2)).T
+        ax.plot([*seconds, self.seconds], [*errors, self.error], "o-", label="best error")
+        ax.axhline(self.lower_bound, color="black", linestyle="--", label="lower bound")
+        ax.set(xlabel="seconds", ylabel="error", title=self.method)
+        ax.grid(True, alpha=0.3)
+        ax.legend()
+        return ax
 
     def __str__(self) -> str:
         sizes = " x ".join(str(size) for size in [f.shape[0] for f in self.factors])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from .._util.plotting import new_axes
 from ..operators import Operator
 
 _Array = np.ndarray[Any, Any]
@@ -60,6 +61,44 @@ class NonuniformReport:
     def reached(self) -> bool:
         """Whether the error is at most `tol`."""
         return self.error_bound <= self.tol
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the parts of the error, its estimate, and what was asked for.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> F = pp.transforms.nudft(2, np.linspace(0, 6, 50), 32)
+        >>> ax = F.report.plot()  # doctest: +SKIP
+        """
+        ax = new_axes(ax)
+        parts = {
+            "estimate": self.relative_error,
+            "bound": self.error_bound,
+            "window": self.window_bound,
+            "rounding": self.rounding,
+        }
+        ax.bar(list(parts), list(parts.values()))
+        ax.axhline(self.tol, color="red", linestyle=":", label="tolerance")
+        ax.set_yscale("log")
+        ax.set(ylabel="relative error")
+        ax.legend()
+        return ax
 
     def __str__(self) -> str:
         return "\n".join(

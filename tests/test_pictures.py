@@ -1,0 +1,120 @@
+"""Pictures: what they show is where the entries are; reports draw what they say."""
+
+import re
+
+import numpy as np
+import pytest
+
+import papilio as pp
+from papilio._chains import drawing
+from papilio._util.drawing import cells_of
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize(
+    "sizes", [(1, 1, 1, 1), (2, 2, 2, 4), (3, 1, 2, 1), (1, 4, 3, 2), (5, 2, 3, 7), (1, 30, 1, 1)]
+)
+@pytest.mark.parametrize("most", [5, 16, 256])
+def test_cells_hold_the_largest_magnitude_of_a_factor(sizes, most):
+    p = pp.Pattern(*sizes)
+    values = np.random.default_rng(0).standard_normal(sizes)
+    dense = np.full(p.shape, -1.0)
+    i, j, k, l = np.indices(sizes)
+    _, b, c, d = sizes
+    dense[(i * b + j) * d + l, (i * c + k) * d + l] = np.abs(values)
+    shape = cells_of(p.shape, most)
+    wanted = np.full(shape, -1.0)
+    rows, columns = np.indices(p.shape)
+    at = rows * shape[0] // p.shape[0], columns * shape[1] // p.shape[1]
+    np.maximum.at(wanted, at, dense)
+    assert max(shape) == min(most, max(p.shape))
+    found = drawing.magnitudes(sizes, shape, values)
+    np.testing.assert_array_equal(np.nan_to_num(found, nan=-1.0), wanted)
+
+
+def test_pictures_of_huge_patterns_cost_nothing():
+    p = pp.Pattern(1 << 15, 2, 2, 1 << 15)
+    marked = ~np.isnan(drawing.magnitudes(tuple(p), (32, 32)))
+    np.testing.assert_array_equal(marked, np.eye(32, dtype=bool))
+    assert pp.Architecture.square_dyadic(1 << 30)._repr_html_().count("<svg") == 12
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        pp.Pattern(2, 2, 2, 4),
+        pp.Architecture.monarch((12, 20), 3, 4),
+        pp.Butterfly([np.ones((1, 3, 2, 1))]),
+        pp.transforms.hadamard(8),
+    ],
+    ids=repr,
+)
+def test_notebooks_get_the_words_and_a_picture_of_each_factor(shown):
+    text = shown._repr_html_()
+    patterns = [shown] if isinstance(shown, pp.Pattern) else getattr(shown, "architecture", shown)
+    assert text.count("<svg") == (1 if isinstance(shown, pp.Pattern) else len(patterns))
+    assert not re.search(r"<(?!/?(svg|path|span|br|small|code|div))", text), text
+
+
+def test_cells_of_a_pattern_are_drawn_where_they_are():
+    text = pp.Pattern(2, 1, 1, 1)._repr_html_()
+    assert 'viewBox="0 0 2 2"' in text
+    assert "M0 0h1v1h-1zM1 1h1v1h-1z" in text
+
+
+def test_plot_of_patterns_chains_and_operators():
+    ax = pp.Pattern(2, 2, 2, 4).plot()
+    image = ax.images[0].get_array()
+    np.testing.assert_array_equal(~image.mask, pp.Pattern(2, 2, 2, 4).support().toarray())
+    assert len(pp.Architecture.square_dyadic(16).plot()) == 4
+    F = pp.transforms.dft(16)
+    axes = F.plot()
+    assert len(axes) == len(F.factors) + 1
+    np.testing.assert_allclose(axes[-1].images[0].get_array(), np.abs(F.toarray()))
+    G = 2 * F @ pp.transforms.hadamard(16) - F[::-1]
+    (ax,) = G.plot()
+    np.testing.assert_allclose(ax.images[0].get_array(), np.abs(G.toarray()))
+    with pytest.raises(ValueError, match="axes has 1 entries, expected 2"):
+        pp.Architecture.square_dyadic(4).plot([ax])
+    own = pyplot.subplots(1, 2)[1]
+    assert pp.Architecture.square_dyadic(4).plot(own)[1] is own[1]
+
+
+def test_large_matrices_are_shown_by_some_of_their_entries():
+    F = pp.transforms.hadamard(1024)
+    ax = F.plot()[-1]
+    assert ax.images[0].get_array().shape == (256, 256)
+    assert ax.get_xlim() == (0, 1024)
+
+
+def _reports():
+    x = np.linspace(0, 6, 50)
+    A = np.random.default_rng(0).standard_normal((16, 16))
+    yield pp.factorize(A, pp.Architecture.square_dyadic(16), tol=0.5).report
+    yield pp.best_architecture(pp.transforms.dct(16).toarray(), 1e-2)
+    yield pp.permutations.recover(A)
+    yield pp.transforms.nudft(2, x, 32).report
+    far = np.linspace(0, 1, 256)
+    yield pp.compress(np.exp(-np.abs(np.subtract.outer(far, far))), tol=1e-2).report
+    yield pp.fixed_support(A[:3, :3], np.ones((3, 1)), np.ones((1, 3)))
+    yield pp.fixed_support(A[:3, :3], np.tri(3), np.tri(3).T, seed=0)
+    yield pp.analyze_supports(np.tri(3), np.tri(3).T)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_report_draws_itself():
+    for report in _reports():
+        ax = report.plot()
+        ax.figure.canvas.draw()
+        assert ax.lines or ax.patches or ax.images, report
+        own = pyplot.subplots()[1]
+        assert report.plot(own) is own
