@@ -1,7 +1,11 @@
 """Sphinx configuration: ``python -m sphinx -W docs docs/_build``."""
 
+import pathlib
+import sys
+
 import papilio
 
+sys.path.append(str(pathlib.Path(__file__).parent / "_ext"))
 project = "papilio"
 author = "The papilio developers"
 release = version = papilio.__version__
@@ -10,12 +14,13 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "mathml",
 ]
 myst_enable_extensions = ["dollarmath", "amsmath"]
 autodoc_typehints = "none"  # numpydoc's sections say them in words
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 default_role = "code"
-html_theme = "alabaster"
-exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"papilio {release}"
+exclude_patterns = ["_build", "_ext"]

@@ -94,7 +94,7 @@ def draw(
 ) -> Any:
     """Draw a grid of magnitudes on axes that count rows and columns of the matrix."""
     rows, columns = size
-    options = {"cmap": "viridis", "interpolation": "nearest", **options}
+    options = {"cmap": "viridis_r", "interpolation": "nearest", **options}
     drawn = ax.imshow(cells, extent=(0, columns, rows, 0), aspect="equal", **options)
     ax.set_title(title, fontsize="small")
     ax.tick_params(labelsize="x-small")
