@@ -110,8 +110,8 @@ class CompressionReport:
         --------
         >>> import numpy as np
         >>> import papilio as pp
-        >>> x = (np.arange(512) + 0.5) / 512
-        >>> F = pp.compress(pp.kernels.nudft(x), (512, 512), 1e-3)  # doctest: +SKIP
+        >>> x = np.linspace(-3, 3, 512)
+        >>> F = pp.compress(pp.kernels.nudft(2, x, 512), tol=1e-2)
         >>> ax = F.report.plot()  # doctest: +SKIP
         """
         ax = new_axes(ax)
