@@ -146,3 +146,45 @@ def test_help_shows_examples_and_architectures():
     assert "python -m papilio apply F.npz x.npy -o y.npy" in run("--help").stdout
     assert "monarch:P,Q" in run("factorize", "--help").stdout
     assert run().returncode == 2
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"papilio {pp.__version__}\n"
+
+
+def test_compress_plan_and_plot(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    x = np.linspace(0, 1, 256)
+    A = np.exp(-np.abs(np.subtract.outer(x, x)))
+    np.save("A.npy", A)
+    assert main(["compress", "A.npy", "--tol", "1e-4", "-o", "F.npz", "--report"]) == 0
+    assert "reached" in capsys.readouterr().out
+    F = pp.load("F.npz")
+    assert np.linalg.norm(F.toarray() - A) <= 1e-4 * np.linalg.norm(A)
+    assert main(["plan", "F.npz", "--batch", "64", "--rows"]) == 0
+    assert capsys.readouterr().out == f"{F.plan(64, layout='rows')}\n"
+    pytest.importorskip("matplotlib").use("Agg")
+    for name, start in (("F.png", b"\x89PNG"), ("F.pdf", b"%PDF"), ("F.svg", b"<?xml")):
+        assert main(["plot", "F.npz", "-o", name]) == 0
+        assert (tmp_path / name).read_bytes().startswith(start)
+    assert main(["plot", "F.npz", "-o", "F.jpeg"]) == 1
+    assert "F.jpeg" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "A.npy", "F.npz", "F.pdf", "F.png", "F.svg",
+    ]  # fmt: skip
+
+
+def test_an_input_is_replaced_only_when_told_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pp.transforms.hadamard(8).save("F.npz")
+    x = np.arange(8.0)
+    np.save("x.npy", x)
+    command = ["apply", "F.npz", "x.npy", "-o", "x.npy"]
+    assert main(command) == 1
+    assert "expected another file than the input, or --force" in capsys.readouterr().err
+    np.testing.assert_array_equal(np.load("x.npy"), x)
+    assert main([*command, "--force"]) == 0
+    np.testing.assert_array_equal(np.load("x.npy"), scipy.linalg.hadamard(8) @ x)

@@ -1,19 +1,20 @@
-"""The command line: demo, info, factorize, apply."""
+"""The command line: demo, info, factorize, compress, apply, plan, plot."""
 
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 
+from . import _core
 from ._chains.architecture import Architecture
+from ._util.npy_files import check_output, read_array
+from .compression import compress
 from .config import show_config
 from .factorization import Order, Permutation, factorize
 from .operators import load, replacing
@@ -23,9 +24,13 @@ examples:
   python -m papilio demo
   python -m papilio factorize A.npy --architecture square_dyadic -o F.npz --report
   python -m papilio factorize A.npy --architecture monarch:32,32 -o F.npz
+  python -m papilio compress A.npy --tol 1e-6 -o F.npz --report
   python -m papilio apply F.npz x.npy -o y.npy
+  python -m papilio plan F.npz --batch 64
+  python -m papilio plot F.npz -o F.png
 """
 
+_PICTURES = ("png", "pdf", "svg")
 _ARCHITECTURES = """\
 architectures:
   square_dyadic            factors of 2 x 2 blocks; the size must be a power of two
@@ -69,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"papilio {_core.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
     def command(name: str, run: Callable[[Any], None], text: str, epilog: str = "") -> Any:
@@ -82,6 +88,10 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
+    def output(sub: Any, what: str) -> None:
+        sub.add_argument("-o", "--output", required=True, metavar=what, help="where it goes")
+        sub.add_argument("--force", action="store_true", help="the output may replace an input")
+
     demo = command("demo", _demo, "factorize Hadamard and DFT matrices and time the results")
     demo.add_argument("--size", type=int, default=1024, help="a power of two (default: 1024)")
     demo.add_argument("--directory", help="keep the matrices there (default: a temporary one)")
@@ -93,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     fact.add_argument("matrix", metavar="A.npy", help="the matrix, as numpy.save writes it")
     fact.add_argument("--architecture", required=True, metavar="NAME", help="see below")
-    fact.add_argument("-o", "--output", required=True, metavar="F.npz", help="where it goes")
+    output(fact, "F.npz")
     fact.add_argument(
         "--order",
         default="auto",
@@ -113,14 +123,33 @@ def _parser() -> argparse.ArgumentParser:
     fact.add_argument("--report", action="store_true", help="print error, bound and certificate")
     fact.add_argument("--no-progress", action="store_true", help="no progress bar")
 
+    comp = command("compress", _compress, "compress a dense matrix whose entries are smooth")
+    comp.add_argument("matrix", metavar="A.npy", help="the matrix, as numpy.save writes it")
+    comp.add_argument("--tol", type=float, default=1e-6, help="relative error (default: 1e-6)")
+    comp.add_argument("--max-rank", type=int, default=256, help="no rank above (default: 256)")
+    comp.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
+    output(comp, "F.npz")
+    comp.add_argument("--report", action="store_true", help="print ranks, error and its bound")
+    comp.add_argument("--no-progress", action="store_true", help="no progress bar")
+
     apply = command("apply", _apply, "multiply by a saved butterfly")
     apply.add_argument("operator", metavar="F.npz", help="a butterfly that papilio saved")
     apply.add_argument("vectors", metavar="x.npy", help="a vector, or vectors along --axis")
-    apply.add_argument("-o", "--output", required=True, metavar="y.npy", help="where it goes")
+    output(apply, "y.npy")
     apply.add_argument("--axis", type=int, default=0, help="of the vectors (default: 0)")
     apply.add_argument(
         "--op", choices=["none", "transpose", "adjoint"], default="none", help="of the operator"
     )
+
+    plan = command("plan", _plan, "say how a saved operator multiplies")
+    plan.add_argument("operator", metavar="F.npz", help="an operator that papilio saved")
+    plan.add_argument("--batch", type=int, default=1, help="vectors at once (default: 1)")
+    plan.add_argument("--rows", action="store_true", help="vectors are rows, not columns")
+    plan.add_argument("--tune", action="store_true", help="measure all plans, take the fastest")
+
+    plot = command("plot", _plot, "draw the factors of a saved operator (needs Matplotlib)")
+    plot.add_argument("operator", metavar="F.npz", help="an operator that papilio saved")
+    output(plot, "F.png")
     return parser
 
 
@@ -166,54 +195,10 @@ def _int(text: str, argument: str) -> int:
         ) from None
 
 
-def _read(path: str) -> np.ndarray[Any, Any]:
-    with open(path, "rb") as file:
-        start = file.read(len(npy.MAGIC_PREFIX))
-        if start[:4] == b"PK\x03\x04":
-            raise ValueError(f"{path} holds several arrays, expected one (.npy)")
-        if start != npy.MAGIC_PREFIX:
-            raise ValueError(f"{path} is not an array that numpy.save wrote: it starts otherwise")
-        file.seek(0)
-        try:
-            _check_size(file)
-            array: np.ndarray[Any, Any] = npy.read_array(file, allow_pickle=False)
-        except MemoryError:
-            raise
-        except Exception as error:  # what NumPy's header parser raises has no limits
-            raise ValueError(f"{path} is not an array that numpy.save wrote: {error}") from None
-    return array
-
-
-def _check_size(file: IO[bytes]) -> None:
-    """That the file is as long as its header says, before memory is taken."""
-    version = npy.read_magic(file)
-    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read_header(file)
-    held = os.fstat(file.fileno()).st_size - file.tell()
-    if not dtype.hasobject and math.prod(shape) * dtype.itemsize > held:
-        raise ValueError(f"its header tells of shape {shape}, {dtype}, but it has {held} bytes")
-    file.seek(0)
-
-
-def _check_output(path: str, *inputs: str | None) -> None:
-    """That a result can go there and destroys no input, before any work is done."""
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise ValueError(f"--output is {path!r}, expected a path in a folder that exists")
-    if os.path.isdir(path):
-        raise ValueError(f"--output is {path!r}, expected a path of a file, not of a folder")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"--output is {path!r}, but nothing may be written in its folder")
-    for given in inputs:
-        both = given is not None and os.path.exists(given) and os.path.exists(path)
-        if both and os.path.samefile(str(given), path):
-            raise ValueError(f"--output is {path!r}, expected another file than the input")
-
-
 def _permutation(text: str | None) -> Permutation:
     if text is None or text in {"bit_reversal", "search"}:
         return text
-    return _read(text)
+    return read_array(text)
 
 
 def _order(text: str) -> Order:
@@ -224,8 +209,8 @@ def _order(text: str) -> Order:
 
 def _factorize(options: argparse.Namespace) -> None:
     permutations = (options.row_permutation, options.column_permutation)
-    _check_output(options.output, options.matrix, *permutations)
-    matrix = _read(options.matrix)
+    check_output(options.output, options.matrix, *permutations, force=options.force)
+    matrix = read_array(options.matrix)
     butterfly = factorize(
         matrix,
         parse_architecture(options.architecture, matrix.shape),
@@ -243,6 +228,21 @@ def _factorize(options: argparse.Namespace) -> None:
         print(butterfly.report)
 
 
+def _compress(options: argparse.Namespace) -> None:
+    check_output(options.output, options.matrix, force=options.force)
+    operator = compress(
+        read_array(options.matrix),
+        tol=options.tol,
+        max_rank=options.max_rank,
+        seed=options.seed,
+        progress=not options.no_progress and _has_tqdm(),
+    )
+    operator.save(options.output)
+    print(f"{options.output}: {operator!r}")
+    if options.report:
+        print(operator.report)
+
+
 def _has_tqdm() -> bool:
     from importlib.util import find_spec
 
@@ -250,15 +250,33 @@ def _has_tqdm() -> bool:
 
 
 def _apply(options: argparse.Namespace) -> None:
-    _check_output(options.output, options.operator, options.vectors)
+    check_output(options.output, options.operator, options.vectors, force=options.force)
     butterfly = load(options.operator)
     if options.op != "none":
         butterfly = butterfly.T if options.op == "transpose" else butterfly.H
-    vectors = _read(options.vectors)
+    vectors = read_array(options.vectors)
     result = butterfly.apply(vectors, axis=options.axis)
     with replacing(options.output) as file:
         np.save(file, result, allow_pickle=False)
     print(f"{options.output}: shape {result.shape}, {result.dtype}")
+
+
+def _plan(options: argparse.Namespace) -> None:
+    layout = "rows" if options.rows else "columns"
+    print(load(options.operator).plan(options.batch, layout=layout, tune=options.tune))
+
+
+def _plot(options: argparse.Namespace) -> None:
+    check_output(options.output, options.operator, force=options.force)
+    kind = os.path.splitext(options.output)[1].lstrip(".").lower()
+    if kind not in _PICTURES:
+        raise ValueError(
+            f"--output is {options.output!r}, expected a name that ends in {_PICTURES}"
+        )
+    figure = load(options.operator).plot()[0].figure
+    with replacing(options.output) as file:
+        figure.savefig(file, format=kind, dpi=150)
+    print(f"{options.output}: {len(figure.axes)} pictures")
 
 
 def _demo(options: argparse.Namespace) -> None:
