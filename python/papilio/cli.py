@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from . import _core
 from ._chains.architecture import Architecture
 from ._util.npy_files import check_output, read_array
+from ._util.plotting import close
 from .compression import compress
-from .config import show_config
+from .config import config, show_config
 from .factorization import Order, Permutation, factorize
 from .operators import load, replacing
 
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"papilio {_core.__version__}")
+    parser.add_argument("--version", action="version", version=f"papilio {config()['papilio']}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
     def command(name: str, run: Callable[[Any], None], text: str, epilog: str = "") -> Any:
@@ -274,8 +274,11 @@ def _plot(options: argparse.Namespace) -> None:
             f"--output is {options.output!r}, expected a name that ends in {_PICTURES}"
         )
     figure = load(options.operator).plot()[0].figure
-    with replacing(options.output) as file:
-        figure.savefig(file, format=kind, dpi=150)
+    try:
+        with replacing(options.output) as file:
+            figure.savefig(file, format=kind, dpi=150)
+    finally:
+        close(figure)
     print(f"{options.output}: {len(figure.axes)} pictures")
 
 

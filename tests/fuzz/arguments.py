@@ -562,6 +562,9 @@ def contents() -> dict[str, bytes]:
     return kept
 
 
+_MADE = ("out.npz", "out.npy", "out.svg")
+
+
 @dataclasses.dataclass(frozen=True)
 class Command(Case):
     """A command line: done, or one line on stderr and nothing written."""
@@ -575,31 +578,42 @@ class Command(Case):
         def one(*choices: Any) -> str:
             return str(rng.choice([str(choice) for choice in choices]))
 
-        if rng.random() < 0.5:
-            arguments = ["factorize", one(*FILES, *["A.npy"] * 9)]
+        # Drawing takes a hundred times as long as the others.
+        commands = ["factorize", "apply", "compress", "plan"] * 10 + ["plot"]
+        command = str(rng.choice(commands))
+        matrix, saved = one(*FILES, *["A.npy"] * 9), one(*FILES, *["F.npz"] * 9)
+        arguments = [command, matrix if command in ("factorize", "compress") else saved]
+        options: list[str] = []
+        if command == "factorize":
             arguments += ["--architecture", one(*WORDS, *["square_dyadic"] * 9)]
-            arguments += ["-o", one(*OUTPUTS, *["out.npz"] * 9), "--no-progress"]
-            for option in ("--order", "--tol", "--max-rank"):
-                if rng.random() < 0.2:
-                    arguments += [f"{option}={one(*WORDS)}"]
+            options = ["--order", "--tol", "--max-rank"]
             for option in ("--row-permutation", "--column-permutation"):
                 if rng.random() < 0.2:
                     arguments += [f"{option}={one(*WORDS, *FILES)}"]
-            arguments += ["--report"] * (rng.random() < 0.2)
-        else:
-            arguments = ["apply", one(*FILES, *["F.npz"] * 9), one(*FILES, *["x.npy"] * 9)]
-            arguments += ["-o", one(*OUTPUTS, *["out.npy"] * 9)]
-            if rng.random() < 0.3:
-                arguments += [f"--axis={one(*WORDS)}"]
-            if rng.random() < 0.3:
-                arguments += [f"--op={one(*WORDS)}"]
+        elif command == "compress":
+            options = ["--tol", "--max-rank", "--seed"]
+        elif command == "apply":
+            arguments += [one(*FILES, *["x.npy"] * 9)]
+            options = ["--axis", "--op"]
+        elif command == "plan":
+            options = ["--batch"]
+            arguments += ["--rows"] * (rng.random() < 0.2)
+        for option in options:
+            if rng.random() < 0.25:
+                arguments += [f"{option}={one(*WORDS)}"]
+        if command in ("factorize", "compress"):
+            arguments += ["--no-progress"] + ["--report"] * (rng.random() < 0.2)
+        if command != "plan":
+            usual = {"apply": "out.npy", "plot": "out.svg"}.get(command, "out.npz")
+            arguments += ["-o", one(*OUTPUTS, *[usual] * 9)]
+            arguments += ["--force"] * (rng.random() < 0.1)
         if rng.random() < 0.1:
             arguments.pop(int(rng.integers(len(arguments))))
         return cls(tuple(arguments))
 
     def check(self) -> None:
         with contextlib.chdir(folder()):
-            for name in ("out.npz", "out.npy"):
+            for name in _MADE:
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(name)
             before = contents()
@@ -625,9 +639,10 @@ class Command(Case):
         else:
             assert status in (0, 2, 3), f"status {status}"
         made = set(after) - set(before)
-        assert made <= {"out.npz", "out.npy"}, f"left {made}"
+        assert made <= set(_MADE), f"left {made}"
         assert not made or status == 0, f"status {status}, but {made} is there"
         inputs = [name for name in changed if name in self.arguments[1:3]]
+        inputs = [] if "--force" in self.arguments else inputs
         assert not changed or (status == 0 and not inputs), f"changed {changed}, status {status}"
 
 

@@ -33,3 +33,8 @@ def row_of_axes(count: int, axes: Any) -> list[Any]:
     if len(given) != count:
         raise ValueError(f"axes has {len(given)} entries, expected {count}: one for each picture")
     return given
+
+
+def close(figure: Any) -> None:
+    """Forget a figure that was drawn: pyplot keeps all that it made."""
+    _pyplot().close(figure)
