@@ -1,11 +1,14 @@
 """Plans: every way to run a product gives the product, on any number of threads."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import papilio as pp
+from papilio import _core
 from reference import dense
 from strategies import (
     DTYPES,
@@ -160,6 +163,57 @@ def test_plans_tell_what_they_do():
     assert "within SIMD vectors" in str(general.plan())
     assert F.plan(64).predicted < F.plan(4096).predicted
     assert "measured" in repr(F.plan(3, layout="rows", tune=True))
+
+
+def along(F, X, lanes):
+    """F @ X with a layout that suits these lanes."""
+    return F @ X if lanes == "columns" else F.apply(np.ascontiguousarray(X.T), axis=1).T
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("n", [6, 30, 48, 144, 336])
+def test_a_three_and_the_level_next_to_it_are_one_stage(n, dtype):
+    rng = np.random.default_rng(n)
+    X = random_array(rng, (n, 21), np.complex128).astype(dtype)
+    matrix = np.fft.fft(np.eye(n))
+    allowed = 20 * np.finfo(dtype).eps * np.abs(X).max() * n
+    for F, expected in (
+        (pp.transforms.dft(n, dtype), matrix),
+        (pp.transforms.idft(n, dtype), matrix.conj() / n),
+    ):
+        for lanes in ("columns", "rows"):
+            for transposed in (F, F.T, F.conj(), F.H):
+                force(transposed, 16, (lanes, lanes), lanes, 8, 4)
+                if dtype is np.complex128 and n in ((6, 30) if lanes == "columns" else (144, 336)):
+                    assert "radix 6" in str(transposed.plan(21, layout=lanes))
+                result = along(transposed, X, lanes)
+                wanted = expected if transposed in (F, F.T) else expected.conj()
+                assert np.abs(result - wanted @ X).max() <= allowed
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_twiddles_that_axes_repeat_are_read_once(threads, dtype):
+    rng = np.random.default_rng(9)
+    for shape in [(64, 32), (12, 16), (16, 3, 16), (8, 5)]:
+        F = pp.transforms.dft(shape, dtype)
+        X = random_array(rng, (int(np.prod(shape)), 9), np.complex128).astype(dtype)
+        expected = np.fft.fftn(X.reshape(*shape, 9), axes=range(len(shape))).reshape(X.shape)
+        allowed = 20 * np.finfo(dtype).eps * np.abs(expected).max()
+        for lanes in ("columns", "rows"):
+            force(F, 9, (lanes, lanes), lanes, 8, 4)
+            assert np.abs(along(F, X, lanes) - expected).max() <= allowed
+        alone = F @ X[:, 0]
+        assert np.abs(alone - expected[:, 0]).max() <= allowed
+        threads(3)
+        _core.set_thresholds(1, 0)
+        try:
+            assert np.array_equal(F @ X[:, 0], alone)
+        finally:
+            _core.set_thresholds(0, 0)
+            threads(1)
+    # 63 of 64 twiddles of each of the first axis' levels are repetitions.
+    weights = re.search(r"weights: (\S+) KiB", str(pp.transforms.dft((64, 64), dtype).plan()))
+    assert float(weights[1]) < 16
 
 
 @pytest.mark.parametrize(

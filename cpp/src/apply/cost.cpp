@@ -8,6 +8,7 @@
 #endif
 
 #include "apply/program.hpp"
+#include "apply/stage_kind.hpp"
 #include "kernels/dispatch.hpp"
 
 namespace papilio {
@@ -117,42 +118,7 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   double time = call_cost;
   for (const Stage& stage : program.stages) {
     const Pattern& p = stage.pattern();
-    double products = 0, blocks = 0, exchanges = 0;  // for one SIMD vector or one of the batch
-    switch (stage.kind) {
-      case Stage::Kind::columns:
-        products = static_cast<double>(p.nnz());
-        blocks = static_cast<double>(p.a * p.d);
-        break;
-      case Stage::Kind::rows:
-        products = static_cast<double>(p.a * p.b * p.c * ceil_of(p.d, simd));
-        blocks = static_cast<double>(p.a * ceil_of(p.d, simd));
-        break;
-      case Stage::Kind::outputs:
-        products = static_cast<double>(p.a * ceil_of(p.b * p.d, simd) * p.c);
-        exchanges = static_cast<double>(p.a * p.c * (p.d == 1 ? 0 : 2));
-        blocks = static_cast<double>(p.a);
-        break;
-      case Stage::Kind::within:
-        for (const kernels::WithinStage& within : stage.within) {
-          products += static_cast<double>(p.rows() / simd * within.c);
-          exchanges += static_cast<double>(p.rows() / simd * (within.c - 1));
-        }
-        break;
-      case Stage::Kind::column_butterflies:
-      case Stage::Kind::row_butterflies:
-      case Stage::Kind::within_butterflies:
-      case Stage::Kind::permuted_butterflies: {
-        // An addition for each level of each number, and half of the twiddle's product.
-        const double numbers = static_cast<double>(columns ? p.rows() : ceil_of(p.rows(), simd));
-        products = numbers * (std::log2(static_cast<double>(p.b)) / (stage.real ? 1 : parts) +
-                              (stage.weights.values ? 1 : 0));
-        blocks = numbers / static_cast<double>(p.b);
-        if (stage.kind == Stage::Kind::within_butterflies)
-          exchanges = numbers * std::log2(static_cast<double>(simd));
-        if (stage.kind == Stage::Kind::permuted_butterflies) exchanges = 2 * numbers;
-        break;
-      }
-    }
+    const auto [products, exchanges, blocks] = descriptor(stage.kind).effort(stage, simd, parts);
     const bool shared = !columns && width > 1 && !stage.has_butterflies();
     const double rate = peak * (shared ? shared_efficiency : efficiency);
     const double moved = static_cast<double>(p.rows() + p.cols()) * element *

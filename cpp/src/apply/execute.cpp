@@ -52,16 +52,20 @@ void execute(const Plan& plan, const Layout& layout, bool conjugate, const void*
   for (const BatchAxis& axis : layout.batch)
     if (axis.size == 0) return;
   const Program& program = *plan.program;
-  std::vector<BatchAxis> batch = coalesce(layout.batch);
-  // Lanes along the batch need its smallest strides; vectors that share weights, a long axis.
-  const auto inner_axis = program.lanes == Lanes::columns
-                              ? batch.end() - 1
-                              : std::max_element(batch.begin(), batch.end(),
-                                                 [](const BatchAxis& x, const BatchAxis& y) {
-                                                   return x.size < y.size;
-                                                 });
-  const BatchAxis inner = *inner_axis;
-  batch.erase(inner_axis);
+  std::vector<BatchAxis> batch;
+  BatchAxis inner{1, 0, 0};
+  if (!layout.batch.empty()) {
+    batch = coalesce(layout.batch);
+    // Lanes along the batch need its smallest strides; vectors that share weights, a long axis.
+    const auto inner_axis = program.lanes == Lanes::columns
+                                ? batch.end() - 1
+                                : std::max_element(batch.begin(), batch.end(),
+                                                   [](const BatchAxis& x, const BatchAxis& y) {
+                                                     return x.size < y.size;
+                                                   });
+    inner = *inner_axis;
+    batch.erase(inner_axis);
+  }
   const Work work{plan,
                   program,
                   kernels::kernels_for(program.dtype),

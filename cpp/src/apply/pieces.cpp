@@ -47,6 +47,7 @@ class Divider {
       }
       begin = end;
     }
+    merge_threes();
     return std::move(pieces_);
   }
 
@@ -86,6 +87,22 @@ class Divider {
     if (kind == Stage::Kind::permuted_butterflies && (real || !product->t.empty())) return false;
     pieces_.push_back({first, last, std::move(product), kind, real});
     return true;
+  }
+
+  /// Makes one stage of radix 6 of each of radix 3 and the single level next to it.
+  void merge_threes() {
+    if (radix_ < permuted_radix) return;
+    for (std::size_t n = 0; n + 1 < pieces_.size(); ++n) {
+      Piece &left = pieces_[n], &right = pieces_[n + 1];
+      const bool mergeable = left.structure && right.structure && left.kind == right.kind &&
+                             left.structure->radix() == 3 && right.structure->radix() == 2 &&
+                             (columns_ || fits_rows(right.structure->pattern, false));
+      if (!mergeable) continue;
+      std::optional<Structure> product = compose(*left.structure, *right.structure, chain_.dtype);
+      if (!product || !is_supported(*product)) continue;
+      left = {left.first, right.last, std::move(product), left.kind, false};
+      pieces_.erase(pieces_.begin() + static_cast<std::ptrdiff_t>(n) + 1);
+    }
   }
 
   /// How many of `most` levels a stage may have whose last factor is s. Lines that are a multiple

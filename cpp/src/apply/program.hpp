@@ -33,12 +33,17 @@ struct Stage {
   std::vector<std::shared_ptr<const void>> owners;
   kernels::Butterflies butterflies;  // for kinds with butterflies
   bool real;                         // a complex stage run by the kernels of real numbers
+  // What every product tells the stage's kernel (null for Kind::within) alike: set by ready().
+  kernels::StageArguments arguments;
+  kernels::StageKernel kernel;
   /// So many blocks i share SIMD vectors: whoever divides the stage, for spans, threads or kernels,
   /// does so at multiples of it, of which there is a whole number.
   Index unit;
 
   const Pattern& pattern() const { return weights.pattern; }
   bool has_butterflies() const { return kind >= Kind::column_butterflies; }
+  /// Whether its output may be where its input is, with lanes along vectors.
+  bool is_in_place() const { return in_registers || kind == Kind::within; }
   Index units() const { return pattern().a / unit; }
 };
 
@@ -46,6 +51,13 @@ struct Stage {
 /// stage or for one of the stages within SIMD vectors that make a run.
 struct Unpacked {
   std::size_t stage, within, first, last;
+};
+
+/// Which of two buffers each stage of a program writes; buffers change where a stage doesn't work
+/// in place.
+struct BufferRoute {
+  std::vector<unsigned char> target;
+  bool two_buffers;
 };
 
 /// gather[t] is the row of the input that becomes row t of the first stage's input; row i of the
@@ -62,6 +74,10 @@ struct Program {
   double weight_bytes;  // once they are packed
   std::vector<Unpacked> unpacked;
   std::vector<Index> permuted_blocks;  // for Stage::Kind::permuted_butterflies
+  // For lanes along vectors, set by ready(): where stages write if the first one reads a buffer,
+  // and if it reads the input.
+  Index pitch;  // see row_pitch
+  BufferRoute routes[2];
 };
 
 /// Stages [first, last) that work on `parts` parts of the rows one after the other, so that a part
@@ -84,6 +100,10 @@ struct Span {
     }
   }
 };
+
+/// Sets what products would otherwise work out again and again. For a program whose weights are
+/// where they will be.
+void ready(Program& program);
 
 /// The spans of a program whose rows have so many bytes in a tile.
 std::vector<Span> spans_of(const Program& program, Index row_bytes);

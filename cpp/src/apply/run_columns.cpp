@@ -154,10 +154,7 @@ class ColumnSteps {
     work.prefetch =
         part_of(part_of(tile.next, n, program_.stages.size(), 1), static_cast<std::size_t>(part),
                 static_cast<std::size_t>(parts), (work.i1 - work.i0) * stage.pattern().d);
-    if (stage.has_butterflies())
-      work_.kernels_of(stage).butterflies.columns(work);
-    else
-      work_.kernels.columns(work);
+    stage.kernel(work);
   }
 
   const Work& work_;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "apply/stage_kind.hpp"
 #include "apply/work.hpp"
 #include "parallel/workspace.hpp"
 
@@ -15,9 +16,7 @@ using kernels::StageArguments;
 /// of l that start at whole SIMD vectors.
 void take_share(StageArguments& work, const Stage& stage, Index lanes, Index share, Index shares) {
   const Pattern& p = stage.pattern();
-  const bool along_l =
-      stage.kind == Stage::Kind::rows || stage.kind == Stage::Kind::row_butterflies;
-  if (stage.units() >= shares || !along_l) {
+  if (stage.units() >= shares || !descriptor(stage.kind).divides_l) {
     work.i0 = stage.units() * share / shares * stage.unit;
     work.i1 = stage.units() * (share + 1) / shares * stage.unit;
   } else {
@@ -41,31 +40,21 @@ class RowSteps {
  public:
   explicit RowSteps(const Work& work)
       : work_(work),
-        pitch_(row_pitch(work.program)),
+        pitch_(work.program.pitch),
         gathers_(is_permuted(work.program.stages.front()) &&
                  !work.program.stages.front().butterflies.transposed),
         scatters_(is_permuted(work.program.stages.back()) &&
                   work.program.stages.back().butterflies.transposed),
         read_(work.in_stride == 1 && (gathers_ || work.program.gather.empty()) &&
-              !work.needs_copy(works_in_place(work.program.stages.front()))),
-        write_(work.out_stride == 1 && (scatters_ || work.program.scatter.empty())) {
-    // Buffers change after a stage that doesn't work in place.
-    const auto& stages = work.program.stages;
-    int buffer = 0;
-    target_.reserve(stages.size());
-    for (std::size_t n = 0; n < stages.size(); ++n) {
-      if (!works_in_place(stages[n]) && !(n == 0 && read_)) {
-        buffer = 1 - buffer;
-        two_buffers_ = true;
-      }
-      target_.push_back(buffer);
-    }
+              !work.needs_copy(work.program.stages.front().is_in_place())),
+        write_(work.out_stride == 1 && (scatters_ || work.program.scatter.empty())),
+        route_(work.program.routes[read_]) {
     // A long vector between stages takes less of the caches where its result will be, and so does
     // any that is there already.
     const Index bytes = work.program.output_rows * work.element;
     const bool worth_it =
-        work.in_place() ? works_in_place(stages.front()) : bytes >= l2_bytes() / 4;
-    in_output_ = read_ && write_ && !two_buffers_ && worth_it &&
+        work.in_place() ? work.program.stages.front().is_in_place() : bytes >= l2_bytes() / 4;
+    in_output_ = read_ && write_ && !route_.two_buffers && worth_it &&
                  work.program.widest == work.program.output_rows;
   }
 
@@ -73,7 +62,7 @@ class RowSteps {
   std::size_t buffer_bytes(Index vectors) const {
     return static_cast<std::size_t>(vectors * pitch_ * work_.element);
   }
-  bool two_buffers() const { return two_buffers_; }
+  bool two_buffers() const { return route_.two_buffers; }
 
   void run(const RowTile& tile, Index step, Index share, Index shares) const {
     const Program& program = work_.program;
@@ -91,7 +80,7 @@ class RowSteps {
         work_.kernels.unpack(
             {tile.vectors, program.output_rows, work_.inner.out_stride, work_.out_stride, pitch_,
              nullptr, scatters_ ? nullptr : index_or_null(program.scatter), false},
-            tile.buffers[target_.back()], tile.to);
+            tile.buffers[route_.target.back()], tile.to);
       return;
     }
     const Span& span = (*work_.plan.spans)[n];
@@ -106,9 +95,6 @@ class RowSteps {
   static bool is_permuted(const Stage& stage) {
     return stage.kind == Stage::Kind::permuted_butterflies;
   }
-  static bool works_in_place(const Stage& stage) {
-    return stage.in_registers || stage.kind == Stage::Kind::within;
-  }
 
   /// A stage, or one of the parts or shares that it is divided into. A part is one of blocks i.
   void run_stage(const RowTile& tile, std::size_t n, Index share, Index shares, bool part) const {
@@ -120,8 +106,8 @@ class RowSteps {
     const bool from_output = !direct_in && in_output_, to_output = direct_out || in_output_;
     const void* in = direct_in     ? tile.from
                      : from_output ? tile.to
-                                   : tile.buffers[n == 0 ? 0 : target_[n - 1]];
-    void* out = to_output ? tile.to : tile.buffers[target_[n]];
+                                   : tile.buffers[n == 0 ? 0 : route_.target[n - 1]];
+    void* out = to_output ? tile.to : tile.buffers[route_.target[n]];
     const Index in_step = direct_in     ? work_.inner.in_stride
                           : from_output ? work_.inner.out_stride
                                         : pitch_;
@@ -156,23 +142,15 @@ class RowSteps {
       take_part(work, stage, share, shares);
     else if (shares > 1)
       take_share(work, stage, simd, share, shares);
-    const Prefetch lines = part_of(part_of(tile.next, n, count, 1), static_cast<std::size_t>(share),
-                                   static_cast<std::size_t>(shares), 1);
-    const auto asking_for = [&](Index blocks) { return part_of(lines, 0, 1, blocks); };
-    const Index blocks_i = work.i1 - work.i0;
-    if (stage.kind == Stage::Kind::outputs) {
-      work.prefetch = asking_for(blocks_i);
-      return work_.kernels.outputs(work);
-    }
-    work.prefetch = asking_for(is_permuted(stage) ? blocks_i / simd
-                                                  : blocks_i / stage.unit *
-                                                        ((work.l1 - work.l0 + simd - 1) / simd));
-    if (stage.kind == Stage::Kind::rows) return work_.kernels.rows(work);
-    const kernels::ButterflyKernels& kernels = work_.kernels_of(stage).butterflies;
+    if (tile.next.lines)
+      work.prefetch =
+          part_of(part_of(part_of(tile.next, n, count, 1), static_cast<std::size_t>(share),
+                          static_cast<std::size_t>(shares), 1),
+                  0, 1, steps_of(stage, work, simd));
     if (is_permuted(stage)) {
+      work.butterflies.blocks = index_or_null(program.permuted_blocks);
       work.in_index = index_or_null(program.gather);
       work.out_index = index_or_null(program.scatter_from);
-      return kernels.permuted(work);
     }
     if (stage.real) {
       // Real and imaginary parts are neighbours along l.
@@ -182,13 +160,21 @@ class RowSteps {
       work.in_step *= 2;
       work.out_step *= 2;
     }
-    stage.kind == Stage::Kind::within_butterflies ? kernels.within(work) : kernels.rows(work);
+    stage.kernel(work);
+  }
+
+  /// How often the stage's kernel asks for lines of what comes next.
+  static Index steps_of(const Stage& stage, const StageArguments& work, Index simd) {
+    const Index blocks = work.i1 - work.i0;
+    if (stage.kind == Stage::Kind::outputs) return blocks;
+    if (is_permuted(stage)) return blocks / simd;
+    return blocks / stage.unit * ((work.l1 - work.l0 + simd - 1) / simd);
   }
 
   const Work& work_;
   Index pitch_;
-  bool gathers_, scatters_, read_, write_, two_buffers_ = false, in_output_;
-  std::vector<int> target_;  // the buffer that each stage writes, where it writes one
+  bool gathers_, scatters_, read_, write_, in_output_;
+  const BufferRoute& route_;
 };
 
 }  // namespace
@@ -215,6 +201,13 @@ void run_rows(const Work& work) {
     char* memory = static_cast<char*>(workspace.reserve(memory_bytes));
     for (Index task = 0; task < tasks; ++task) {
       const RowTile tile = make_tile(task, memory);
+      if (sharing == 1) {
+        for (Index step = 0; step < steps.steps(); ++step) {
+          work.poll();
+          steps.run(tile, step, 0, 1);
+        }
+        continue;
+      }
       parallel_phases(sharing, steps.steps(), sharing, [&](Index step, Index share) {
         work.poll();
         steps.run(tile, step, share, sharing);

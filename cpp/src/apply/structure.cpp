@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 #include <type_traits>
 
@@ -37,7 +38,9 @@ bool is_close(T found, T wanted, double allowed) {
   return std::abs(found - wanted) <= allowed * std::abs(wanted);
 }
 
-Index bit_reversed(Index n, Index size) {
+/// The number at place n of the order that a kernel for this radix wants.
+Index number_at(Index n, Index size) {
+  if (size == 6) return n / 2 + n % 2 * 3;
   if (size & (size - 1)) return n;
   Index result = 0;
   for (Index bit = 1; bit < size; bit *= 2, n /= 2) result = 2 * result + n % 2;
@@ -79,8 +82,7 @@ Complex entry_of(MatrixKind kind, Index n, Index j, Index k) {
 /// The same in the order of the kernels; `outputs` as in Structure.
 Complex kernel_entry(MatrixKind kind, bool outputs, Index n, Index j, Index k) {
   if (kind == MatrixKind::hadamard) return entry_of(kind, n, j, k);
-  return outputs ? entry_of(kind, n, bit_reversed(j, n), k)
-                 : entry_of(kind, n, j, bit_reversed(k, n));
+  return outputs ? entry_of(kind, n, number_at(j, n), k) : entry_of(kind, n, j, number_at(k, n));
 }
 
 /// Gives the structure's matrix exactly the entries of its kind; false if that is unknown, or if
@@ -353,6 +355,27 @@ std::optional<Structure> compose(const Structure& left, const Structure& right, 
       }
   if (!std::all_of(t.begin(), t.end(), is_one)) product.t = std::move(t);
   return product;
+}
+
+Index shared_run(const Structure& s) {
+  const Index d = s.pattern.d;
+  Index run = d;
+  for (std::size_t n = 0; n < s.t.size() && run > 1; ++n)
+    if (const Index l = static_cast<Index>(n) % d; l > 0 && s.t[n] != s.t[n - 1])
+      run = std::gcd(run, l);
+  return run;
+}
+
+Structure without_repeats(const Structure& s, Index run, Index copies) {
+  Structure kept = s;
+  const Index d = s.pattern.d / run * copies;
+  kept.pattern.d = d;
+  kept.t.resize(s.t.size() / static_cast<std::size_t>(run) * static_cast<std::size_t>(copies));
+  for (std::size_t n = 0; n < kept.t.size(); ++n) {
+    const Index at = static_cast<Index>(n);
+    kept.t[n] = s.t[static_cast<std::size_t>(at / d * s.pattern.d + at % d / copies * run)];
+  }
+  return kept;
 }
 
 std::shared_ptr<const void> pack_twiddles(DType dtype, const Structure& s, bool conjugate) {

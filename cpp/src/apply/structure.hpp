@@ -26,7 +26,7 @@ struct Structure {
 };
 
 /// Fourier matrices as kernels know them: powers of two have bit-reversed columns (for twiddles of
-/// the inputs) or rows.
+/// the inputs) or rows, and order 6 those of order 3 times order 2.
 MatrixKind kind_of(const Structure& structure);
 
 /// The structure of a factor to within some units in the last place, if it has one.
@@ -34,6 +34,12 @@ std::optional<Structure> analyse(DType dtype, const Factor& factor);
 
 /// The structure of the product of two neighbours with twiddles of the inputs, if it has one.
 std::optional<Structure> compose(const Structure& left, const Structure& right, DType dtype);
+
+/// How many neighbouring l have the same twiddles, at least 1: transforms over axes repeat them.
+Index shared_run(const Structure& structure);
+
+/// The structure with `copies` twiddles in place of each `run` equal ones.
+Structure without_repeats(const Structure& structure, Index run, Index copies);
 
 /// Twiddles for lanes along the batch: [i][l][k - 1], complex ones as pairs.
 std::shared_ptr<const void> pack_twiddles(DType dtype, const Structure& structure, bool conjugate);

@@ -65,34 +65,12 @@ struct Work {
     return {in + in_offset * element, out + out_offset * element};
   }
 
+  /// What a stage's kernel is told, but for where it reads and writes.
   kernels::StageArguments arguments(const Stage& stage) const {
-    const Weights& w = stage.weights;
-    const Pattern& p = w.pattern;
-    kernels::StageArguments work{};
-    work.b = p.b;
-    work.c = p.c;
-    work.d = p.d;
-    work.weights = w.values;
-    work.weight_i = w.i;
-    work.weight_j = w.j;
-    work.weight_k = w.k;
-    work.weight_l = w.l;
-    work.same_l = stage.same_l;
+    kernels::StageArguments work = stage.arguments;
     work.conjugate = conjugate;
-    work.i1 = p.a;
-    work.l1 = p.d;
-    work.in_row = work.out_row = 1;
-    work.butterflies = stage.butterflies;
     work.butterflies.swap ^= conjugate;
-    work.butterflies.blocks = index_or_null(program.permuted_blocks);
     return work;
-  }
-
-  /// The kernels that run a stage: those of real numbers where a complex stage is a real one.
-  const kernels::Kernels& kernels_of(const Stage& stage) const {
-    if (!stage.real) return kernels;
-    return kernels::kernels_for(program.dtype == DType::complex64 ? DType::float32
-                                                                  : DType::float64);
   }
 };
 
@@ -103,7 +81,8 @@ struct Tiles {
   /// All tiles but the first start at column `first` + a multiple of `unit`, and there are enough
   /// of them for all threads that the work is worth.
   Tiles(const Work& work, Index first, Index unit) {
-    columns = work.inner.size;
+    columns = width = first_width = count = work.inner.size;
+    if (columns == 1) return;
     width = std::min((work.plan.choice.tile + unit - 1) / unit * unit, columns);
     first_width = std::min(first > 0 ? first + width : width, columns);
     const Index units = (columns + unit - 1) / unit;

@@ -55,6 +55,8 @@ void fourier_columns(const StageArguments& stage) {
       return butterfly_columns<X, Fourier, 4>(stage);
     case 5:
       return butterfly_columns<X, Fourier, 5>(stage);
+    case 6:
+      return butterfly_columns<X, Fourier, 6>(stage);
     case 7:
       return butterfly_columns<X, Fourier, 7>(stage);
     default:
@@ -74,6 +76,8 @@ void fourier_rows(const StageArguments& stage) {
       return butterfly_rows<X, Fourier, 4>(stage);
     case 5:
       return butterfly_rows<X, Fourier, 5>(stage);
+    case 6:
+      return butterfly_rows<X, Fourier, 6>(stage);
     case 7:
       return butterfly_rows<X, Fourier, 7>(stage);
     default:

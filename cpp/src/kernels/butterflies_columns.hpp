@@ -105,7 +105,7 @@ void butterfly_columns(const StageArguments& given) {
       find_rows<R>(static_cast<T*>(stage.out), stage.out_index, (i * R) * stage.d + l, stage.d,
                    stage.out_row * P, out);
       const T* w = static_cast<const T*>(stage.weights);
-      if (w) w += i * stage.weight_i + l * stage.weight_l;
+      if (w) w += i * stage.weight_i + l / stage.butterflies.run * stage.weight_l;
       butterfly_block<X, Matrix, R>(ends, in, out, w, stage.butterflies.transposed, stage.count,
                                     stage.stream);
       if (stage.tail) butterfly_tail<X, Matrix, R>(ends, in, out, w, stage);

@@ -96,6 +96,8 @@ void butterfly_permuted(const StageArguments& given) {
   constexpr int64_t L = X::lanes;
   const StageArguments stage = given;
   const Butterflies how = stage.butterflies;
+  // Split numbers lie swapped between stages that both are.
+  const bool swap_in = how.swap && !(split && last), swap_out = how.swap && !(split && !last);
   const typename X::V scale = X::V::broadcast(static_cast<T>(how.scale));
   const int64_t* const index = last ? stage.out_index : stage.in_index;
   Prefetcher prefetcher(stage.prefetch);
@@ -116,7 +118,7 @@ void butterfly_permuted(const StageArguments& given) {
         for (int k = 0; k < some; ++k)
           x[k] = last ? y[first + k]
                       : X::load_interleaved(in + 2 * base[first + k], in + 2 * base[first + k] + L);
-        if (how.swap) {
+        if (swap_in) {
           PAPILIO_UNROLL
           for (int k = 0; k < some; ++k) x[k] = x[k].swapped();
         }
@@ -131,7 +133,7 @@ void butterfly_permuted(const StageArguments& given) {
         PAPILIO_UNROLL
         for (int k = 0; k < R; ++k) y[k] = y[k].scaled(scale);
       }
-      if (how.swap) {
+      if (swap_out) {
         PAPILIO_UNROLL
         for (int k = 0; k < R; ++k) y[k] = y[k].swapped();
       }

@@ -10,25 +10,27 @@ namespace kernels {
 namespace {
 
 /// Lanes along l, one vector of the batch after the other: d is a multiple of the lanes or, for
-/// interleaved complex numbers, half of them; then lanes run along two blocks.
+/// interleaved complex numbers, half of them; then lanes run along two blocks. Any stage.
 template <class X, class Matrix, int R>
-void butterfly_rows(const StageArguments& given) {
+void butterfly_rows_of_any_kind(const StageArguments& given) {
   typedef typename X::scalar T;
   constexpr int64_t P = X::parts, L = X::lanes;
   const StageArguments stage = given;
   const bool transposed = stage.butterflies.transposed, twiddled = stage.weights;
-  const Ends<X> ends(stage);
+  const Ends<X> ends(stage, false);
   const int64_t blocks = stage.d < L ? L / stage.d : 1, row = stage.d * P;
   // From the first to the second half of the lanes' numbers, in scalars.
   const int64_t half = blocks > 1 ? R * stage.d * P : L * P / 2;
+  const int64_t run = stage.butterflies.run > L ? stage.butterflies.run : L;
   Prefetcher prefetcher(stage.prefetch);
   for (int64_t v = 0; v < stage.count; ++v)
     for (int64_t i = stage.i0; i < stage.i1; i += blocks) {
       const int64_t start = (i * R * stage.d + stage.l0) * P;
       const T* in = static_cast<const T*>(stage.in) + v * stage.in_step * P + start;
       T* out = static_cast<T*>(stage.out) + v * stage.out_step * P + start;
-      const T* w =
-          static_cast<const T*>(stage.weights) + i * stage.weight_i + stage.l0 / L * stage.weight_l;
+      const T* w = static_cast<const T*>(stage.weights) + i * stage.weight_i +
+                   stage.l0 / run * stage.weight_l;
+      int64_t left_of_run = run - stage.l0 % run;
       X slow[R];
       for (int64_t l = stage.l0; l < stage.l1; l += L) {
         const auto twiddle = [&](int k) __attribute__((always_inline)) {
@@ -56,9 +58,99 @@ void butterfly_rows(const StageArguments& given) {
         prefetcher.step();
         in += L * P;
         out += L * P;
-        w += stage.weight_l;
+        left_of_run -= L;
+        if (left_of_run <= 0) {
+          w += stage.weight_l;
+          left_of_run = run;
+        }
       }
     }
+}
+
+/// `count` SIMD vectors of split numbers with twiddles of the inputs: a loop in which nothing is
+/// asked, in a function of its own, so that all its addresses are in registers.
+template <class X, class Matrix, int R, bool out_split>
+PAPILIO_APART void butterflies_of_split(const typename X::scalar* in, typename X::scalar* out,
+                                        const typename X::scalar* w, int64_t row, int64_t count,
+                                        int64_t step, int64_t w_step, Prefetcher& prefetcher) {
+  typedef typename X::scalar T;
+  constexpr int64_t L = X::lanes;
+  for (; count > 0; --count, in += step, out += step, w += w_step) {
+    const auto twiddle = [&](int k) __attribute__((always_inline)) {
+      return X::load(w + (k - 1) * 2 * L, w + (k - 1) * 2 * L + L);
+    };
+    const auto read = [&](int first, auto& x) __attribute__((always_inline)) {
+      constexpr int some = sizeof x / sizeof x[0];
+      PAPILIO_UNROLL
+      for (int k = 0; k < some; ++k) {
+        const T* from = in + (first + k) * row;
+        x[k] = X::load(from, from + L);
+      }
+    };
+    const auto put = [&](int j, X x) __attribute__((always_inline)) {
+      T* to = out + j * row;
+      if constexpr (out_split)
+        x.store(to, to + L);
+      else
+        x.store_interleaved(to, to + L);
+    };
+    const auto write = [&](int j, X x, int k, X y) __attribute__((always_inline)) {
+      put(j, x);
+      if (k >= 0) put(k, y);
+    };
+    butterfly<X, Matrix, R>(false, true, twiddle, read, write);
+    prefetcher.step();
+  }
+}
+
+/// The stages that most of a product's time goes into: what comes in is split, what goes out is
+/// split or left as it is. Numbers are conjugated by their neighbours, which leave and take them
+/// with parts swapped.
+template <class X, class Matrix, int R, bool out_split>
+void butterfly_rows_of_split(const StageArguments& given) {
+  typedef typename X::scalar T;
+  constexpr int64_t L = X::lanes;
+  const StageArguments stage = given;
+  const int64_t row = stage.d * 2, blocks = stage.i1 - stage.i0, run = stage.butterflies.run;
+  const T* in = static_cast<const T*>(stage.in) + stage.i0 * R * row;
+  T* out = static_cast<T*>(stage.out) + stage.i0 * R * row;
+  const T* w = static_cast<const T*>(stage.weights) + stage.i0 * stage.weight_i;
+  Prefetcher prefetcher(stage.prefetch);
+  // Vectors of all blocks where each has one, else those of a row, or those that share twiddles.
+  const auto work = [&](int64_t i, int64_t l, int64_t l_w, int64_t count, int64_t step,
+                        int64_t w_step) {
+    butterflies_of_split<X, Matrix, R, out_split>(
+        in + i * R * row + l * 2, out + i * R * row + l * 2,
+        w + i * stage.weight_i + l_w * stage.weight_l, row, count, step, w_step, prefetcher);
+  };
+  for (int64_t v = 0; v < stage.count; ++v, in += stage.in_step * 2, out += stage.out_step * 2) {
+    if (stage.l1 - stage.l0 <= L) {
+      work(0, stage.l0, stage.l0 / (run > L ? run : L), blocks, R * row, stage.weight_i);
+      continue;
+    }
+    for (int64_t i = 0; i < blocks; ++i) {
+      if (run <= L) {
+        work(i, stage.l0, stage.l0 / L, (stage.l1 - stage.l0 + L - 1) / L, 2 * L, stage.weight_l);
+        continue;
+      }
+      for (int64_t l = stage.l0, end; l < stage.l1; l = end) {
+        end = l / run * run + run < stage.l1 ? l / run * run + run : stage.l1;
+        work(i, l, l / run, (end - l + L - 1) / L, 2 * L, 0);
+      }
+    }
+  }
+}
+
+template <class X, class Matrix, int R>
+void butterfly_rows(const StageArguments& stage) {
+  if constexpr (X::parts == 2) {
+    const Butterflies& how = stage.butterflies;
+    if (how.in_split && stage.weights && !how.transposed && how.scale == 1 &&
+        (how.out_split || !how.swap))
+      return how.out_split ? butterfly_rows_of_split<X, Matrix, R, true>(stage)
+                           : butterfly_rows_of_split<X, Matrix, R, false>(stage);
+  }
+  butterfly_rows_of_any_kind<X, Matrix, R>(stage);
 }
 
 }  // namespace

@@ -10,20 +10,20 @@ namespace kernels {
 namespace {
 
 /// How a stage's input and output hold their numbers. Split ones are swapped by where they are read
-/// and written.
+/// and written, or lie swapped between stages that both are (`swaps_split` is false).
 template <class X>
 class Ends {
  public:
   typedef typename X::scalar T;
 
-  explicit Ends(const StageArguments& stage)
+  explicit Ends(const StageArguments& stage, bool swaps_split = true)
       : in_split_(stage.butterflies.in_split),
         out_split_(stage.butterflies.out_split),
         swap_(stage.butterflies.swap),
         scaled_(stage.butterflies.scale != 1),
         plain_(!scaled_ && (out_split_ || !(swap_ || stage.stream))),
-        re_in_(swap_ && in_split_ ? X::lanes : 0),
-        re_out_(swap_ && out_split_ ? X::lanes : 0),
+        re_in_(swaps_split && swap_ && in_split_ ? X::lanes : 0),
+        re_out_(swaps_split && swap_ && out_split_ ? X::lanes : 0),
         scale_(X::V::broadcast(static_cast<T>(stage.butterflies.scale))) {}
 
   /// The numbers at(0), at(1), ...; `half` scalars after them is their second half.

@@ -42,14 +42,16 @@ struct Hadamard {
 };
 
 /// The Fourier matrix of order R, exp(-2 pi i j k / R): for powers of two with its columns in
-/// bit-reversed order, or transposed with its rows so. `take(first, x)` reads the numbers from
-/// number `first` on, `put(j, x, k, y)` writes two (one for k = -1): order 8 is put together of two
-/// of order 4, so that 16 registers hold what is at work.
+/// bit-reversed order, or transposed with its rows so; order 6 likewise, see six(). `take(first,
+/// x)` reads the numbers from number `first` on, `put(j, x, k, y)` writes two (one for k = -1):
+/// order 8 is put together of two of order 4, so that 16 registers hold what is at work.
 struct Fourier {
   template <int R, class X, class Take, class Put>
   PAPILIO_INLINE static void run(bool transposed, Take take, Put put) {
     if constexpr (R % 2 == 1) {
       odd<R, X>(take, put);
+    } else if constexpr (R == 6) {
+      transposed ? six<X, true>(take, put) : six<X, false>(take, put);
     } else if constexpr (R == 8) {
       transposed ? fold_eight<X>(take, put) : unfold_eight<X>(take, put);
     } else {
@@ -139,6 +141,34 @@ struct Fourier {
     const X c = high[1] + high[3], d = high[1] - high[3];
     put(4, a + c, 5, a - c);
     put(6, plus_turned(b, d), 7, minus_turned(b, d));
+  }
+
+  /// Order 3 times order 2: coprime, so that sums and differences of numbers n and n + 3 are
+  /// followed by two matrices of order 3 without twiddles between (Good, Thomas). Number f + 3 k is
+  /// at place 2 f + k of the inputs, or of the outputs if transposed.
+  template <class X, bool transposed, class Take, class Put>
+  PAPILIO_INLINE static void six(Take take, Put put) {
+    X x[6];
+    take(0, x);
+    // Numbers 0 and 3, 2 and 5, 4 and 1.
+    constexpr int three = transposed ? 3 : 1, two = transposed ? 2 : 4;
+    constexpr int four = transposed ? 4 : 3, one = transposed ? 1 : 2;
+    const X sums[3] = {x[0] + x[three], x[two] + x[5], x[four] + x[one]};
+    const X differences[3] = {x[0] - x[three], x[two] - x[5], x[four] - x[one]};
+    half_of_six(sums, 0, transposed ? 3 : 4, transposed ? 4 : 2, put);
+    half_of_six(differences, transposed ? 1 : 3, transposed ? 2 : 1, 5, put);
+  }
+  template <class X, class Put>
+  PAPILIO_INLINE static void half_of_six(const X (&x)[3], int first, int second, int third,
+                                         Put put) {
+    const auto take = [&](int, X(&to)[3]) __attribute__((always_inline)) {
+      PAPILIO_UNROLL
+      for (int k = 0; k < 3; ++k) to[k] = x[k];
+    };
+    const auto put_at = [&](int, X y, int k, X z) __attribute__((always_inline)) {
+      k < 0 ? put(first, y, -1, z) : put(second, y, third, z);
+    };
+    odd<3, X>(take, put_at);
   }
 
   /// Sums and differences of x[m] and x[R - m] make half of the products.

@@ -19,14 +19,17 @@ struct Prefetch {
 
 /// A stage of the form "constant matrix times diagonal twiddles"; b = c is its radix. The constant
 /// matrix is the Hadamard matrix (real types) or the Fourier matrix with bit-reversed columns
-/// (complex types). `weights`, null if all are 1, are the twiddles of k = 1, 2, ...: for columns
-/// the scalars of one l together, for rows SIMD vectors of them (of real parts, of imaginary ones).
-/// Strides of weights count scalars here. Lanes are those of a real SIMD vector.
+/// (complex types; that of order 6 has column f + 3 k at 2 f + k). `weights`, null if all are 1,
+/// are the twiddles of k = 1, 2, ...: for columns the scalars of one l together, for rows SIMD
+/// vectors of them (of real parts, of imaginary ones). Strides of weights count scalars here. Lanes
+/// are those of a real SIMD vector.
 struct Butterflies {
   bool transposed;           // transposed matrix, twiddles of the outputs
   bool swap;                 // conjugated matrix and twiddles
   bool in_split, out_split;  // complex: real and imaginary parts of the tile lie apart
   double scale;              // of the outputs
+  int64_t run;               // so many neighbouring l share their twiddles: a multiple of the lanes
+                             // for rows; 1: none do
   const int64_t* blocks;     // permuted: the block numbers in the order of their work
 };
 
@@ -134,7 +137,7 @@ typedef void (*PackKernel)(const CopyArguments&, const void* matrix, void* tile)
 typedef void (*UnpackKernel)(const CopyArguments&, const void* tile, void* matrix);
 
 /// Kernels of stages with Butterflies, each for some patterns:
-///   columns, rows: radix 2, 4, ..., `radix`, complex also 3, 5, 7; rows: see butterfly_rows.
+///   columns, rows: radix 2, 4, ..., `radix`, complex also 3, 5, 6, 7; rows: see butterfly_rows.
 ///   within: real, b * d = 1, 2, 4, 8 or (radix 16) 16 SIMD vectors, d < lanes.
 ///   permuted: complex, radix 8, d = 1, no twiddles; the first stage, or transposed the last one.
 struct ButterflyKernels {

@@ -71,11 +71,9 @@ struct batch {
   native v;
 
   PAPILIO_INLINE static batch load(const T* from) {
-    batch result;
-    memcpy(&result.v, from, sizeof(native));
-    return result;
+    return {*reinterpret_cast<const in_memory*>(from)};
   }
-  PAPILIO_INLINE void store(T* to) const { memcpy(to, &v, sizeof(native)); }
+  PAPILIO_INLINE void store(T* to) const { *reinterpret_cast<in_memory*>(to) = v; }
 
   /// The first count < lanes scalars; the others are 0, and their memory isn't touched.
   PAPILIO_INLINE static batch load_part(const T* from, int64_t count) {
@@ -113,6 +111,11 @@ struct batch {
   }
 
  private:
+  // Of any alignment and under any type. With memcpy in its place GCC sends what is loaded through
+  // the stack in long loops.
+  typedef T in_memory
+      __attribute__((vector_size(PAPILIO_VECTOR_BYTES), aligned(alignof(T)), may_alias));
+
 #if PAPILIO_X86_BITS == 512
   PAPILIO_INLINE static __mmask16 words(int64_t count) {
     return static_cast<__mmask16>((1u << (count * (sizeof(T) / 4))) - 1);

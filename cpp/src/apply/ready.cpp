@@ -1,0 +1,61 @@
+// What products have in common, worked out once.
+#include "apply/program.hpp"
+#include "apply/stage_kind.hpp"
+#include "kernels/dispatch.hpp"
+
+namespace papilio {
+
+namespace {
+
+/// The kernel that runs a stage, of real numbers where a complex stage is a real one.
+kernels::StageKernel kernel_of(const Stage& stage, DType dtype) {
+  if (stage.real) dtype = dtype == DType::complex64 ? DType::float32 : DType::float64;
+  return descriptor(stage.kind).kernel(kernels::kernels_for(dtype));
+}
+
+kernels::StageArguments arguments_of(const Stage& stage) {
+  const Weights& w = stage.weights;
+  const Pattern& p = w.pattern;
+  kernels::StageArguments work{};
+  work.b = p.b;
+  work.c = p.c;
+  work.d = p.d;
+  work.weights = w.values;
+  work.weight_i = w.i;
+  work.weight_j = w.j;
+  work.weight_k = w.k;
+  work.weight_l = w.l;
+  work.same_l = stage.same_l;
+  work.i1 = p.a;
+  work.l1 = p.d;
+  work.in_row = work.out_row = 1;
+  work.butterflies = stage.butterflies;
+  return work;
+}
+
+BufferRoute route_of(const Program& program, bool reads_input) {
+  BufferRoute route{{}, false};
+  unsigned char buffer = 0;
+  for (std::size_t n = 0; n < program.stages.size(); ++n) {
+    if (!program.stages[n].is_in_place() && !(n == 0 && reads_input)) {
+      buffer = 1 - buffer;
+      route.two_buffers = true;
+    }
+    route.target.push_back(buffer);
+  }
+  return route;
+}
+
+}  // namespace
+
+void ready(Program& program) {
+  for (Stage& stage : program.stages) {
+    stage.arguments = arguments_of(stage);
+    stage.kernel = kernel_of(stage, program.dtype);
+  }
+  program.pitch = row_pitch(program);
+  for (const bool reads_input : {false, true})
+    program.routes[reads_input] = route_of(program, reads_input);
+}
+
+}  // namespace papilio
