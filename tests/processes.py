@@ -1,9 +1,12 @@
 """Programs in processes of their own: their memory, speed, or environment is what is tested."""
 
 import os
+import pathlib
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -44,3 +47,25 @@ def printed_number(program):
     )
     assert result.returncode == 0, result.stderr
     return float(result.stdout)
+
+
+def waits_after_interrupts(program, delays):
+    """Interrupt a Python program, which prints "go" and, when it is interrupted, its process time.
+
+    Returns how long it went on each time, in seconds of its own: those of the clock depend on who
+    else has the processors.
+    """
+    waits = []
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    ) as child:  # fmt: skip
+        for delay in delays:
+            assert child.stdout.readline() == "go\n", child.stderr.read()
+            time.sleep(delay)
+            stat = pathlib.Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+            before = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+            child.send_signal(signal.SIGINT)
+            waits.append(float(child.stdout.readline()) - before)
+        assert child.wait(60) == 0
+    return waits

@@ -247,6 +247,10 @@ def test_axes_that_do_not_fit_are_named():
     ):
         with pytest.raises(ValueError, match=message):
             F.apply(X, axes=axes)
+    for axis in (0, 1):
+        message = rf"axis is {axis} and axes is \(0, 1\), expected at most one of them"
+        with pytest.raises(ValueError, match=message):
+            F.apply(X, axis=axis, axes=(0, 1))
     with pytest.raises(TypeError, match="out has dtype float64"):
         F.apply(X, np.empty((4, 6, 3)), axes=(0, 1))
     with pytest.raises(ValueError, match="out has shape"):

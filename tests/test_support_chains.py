@@ -2,11 +2,6 @@
 
 import itertools
 import os
-import pathlib
-import signal
-import subprocess
-import sys
-import time
 from functools import reduce
 
 import numpy as np
@@ -15,7 +10,7 @@ import scipy.sparse
 
 import papilio as pp
 from papilio import _core
-from processes import at_full_speed
+from processes import at_full_speed, waits_after_interrupts
 from strategies import random_array
 
 
@@ -334,18 +329,5 @@ for _ in range(2):
     except KeyboardInterrupt:
         print(time.process_time(), flush=True)
 """
-    waits = []
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-    ) as child:  # fmt: skip
-        for delay in (0.5, 1.5):
-            assert child.stdout.readline() == "go\n", child.stderr.read()
-            time.sleep(delay)
-            # Its own time: that of the clock depends on who else has the processors.
-            stat = pathlib.Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
-            before = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
-            child.send_signal(signal.SIGINT)
-            waits.append(float(child.stdout.readline()) - before)
-        assert child.wait(60) == 0
+    waits = waits_after_interrupts(program, (0.5, 1.5))
     assert max(waits) < 0.1, waits

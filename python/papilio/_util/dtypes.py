@@ -14,6 +14,7 @@ from .checks import shown
 
 _Array = np.ndarray[Any, Any]
 _MOST_AXES = 64  # that an ndarray may have
+_OTHER_ORDERS = 1.5  # of rounding: other kernels add in another order
 
 SUPPORTED = tuple(np.dtype(kind) for kind in ("float32", "float64", "complex64", "complex128"))
 
@@ -69,6 +70,15 @@ def safe_norm(array: np.ndarray[Any, Any]) -> float:
     scaled = [np.ldexp(part, -exponent) for part in (parts.real, parts.imag)]
     with np.errstate(over="ignore"):  # a norm above the largest number is infinite
         return float(np.ldexp(math.hypot(*(float(np.linalg.norm(x)) for x in scaled)), exponent))
+
+
+def rounding_from_single(dtype: np.dtype[Any], away: float) -> float:
+    """What rounding takes from products in this dtype, relative to them, where the same products in
+    single precision are `away` from those in double: it scales with the unit roundoff.
+    """
+    # A product and a sum round at least, in whatever order the largest term comes.
+    units = max(1.0, _OTHER_ORDERS * away / float(np.finfo(np.float32).eps))
+    return float(np.finfo(dtype).eps) * units
 
 
 def plain_array(values: Any, name: str) -> _Array:

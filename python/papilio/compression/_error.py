@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .._chains.architecture import Architecture
+from .._util.dtypes import rounding_from_single
 from ..operators import butterfly_of
 from ._clustering import Indices, bounds
 from ._entries import BLOCK_BYTES, Entries
@@ -34,7 +35,6 @@ _NORMED_BYTES = 1 << 30  # of factors whose norm is not computed
 _ROWS, _FEWEST_ROWS = 24, 4  # that rounding is measured on,
 _VECTORS = 16, 4  # with so many vectors, or so many for factors of more values
 _READ = 1 << 23  # than this, of which no more are read
-_ROUNDING = 1.5  # other kernels add in another order
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,6 @@ def rounding_of(chain: Chain, weights: _Array, rng: np.random.Generator) -> floa
     """
     total = float(weights.sum())
     dtype = chain.factors.dtype
-    roundoff = float(np.finfo(dtype).eps)
     if total == 0:
         return 0.0
     width = chain.factors.architecture.shape[1]
@@ -135,9 +134,7 @@ def rounding_of(chain: Chain, weights: _Array, rng: np.random.Generator) -> floa
         size = float((np.abs(exact) ** 2).sum())
         relatives.append(float((np.abs(found - exact) ** 2).sum()) / size if size > 0 else 0.0)
         read += count
-    away = math.sqrt(sum(relatives) / len(relatives)) / float(np.finfo(np.float32).eps)
-    # A product and a sum round at least, in whatever order the largest term comes.
-    return roundoff * max(1.0, _ROUNDING * away)
+    return rounding_from_single(dtype, math.sqrt(sum(relatives) / len(relatives)))
 
 
 def together(away: float, rounding: float, weights: _Array) -> float:

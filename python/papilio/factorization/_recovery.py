@@ -328,9 +328,7 @@ class _Search:
         chosen = [(everything, 1.0), *single[:1], (everything, 0.5), *single[1:]]
         for k, (pairs, normalization) in enumerate(chosen):
             self.starts += 1
-            found = _alternate(
-                values, _core.bisect_columns(values, pairs, normalization), negligible
-            )
+            found = _alternate(values, pairs, normalization, negligible)
             # Two starts that end at the same best error: others are unlikely to do better.
             agreed = best is not None and abs(found[0] - best[0]) <= 1e-9 * best[0]
             if best is None or found[0] < best[0]:
@@ -393,8 +391,12 @@ def _as_sets(halves: Halves) -> Halves:
     return np.sort(halves.reshape(len(halves), 2, -1), axis=2)
 
 
-def _alternate(values: Values, halves: Halves, negligible: float) -> tuple[float, Pairs, Halves]:
-    """Pairs for these halves, halves for these pairs, and so on while the error falls."""
+def _alternate(
+    values: Values, pairs: Pairs, normalization: float, negligible: float
+) -> tuple[float, Pairs, Halves]:
+    """Halves for these pairs, pairs for these halves, and so on while the error falls."""
+    bisected = pairs
+    halves = by_spectrum = _core.bisect_columns(values, pairs, normalization)
     best: tuple[float, Pairs, Halves] | None = None
     while True:
         cost = _core.pair_costs(values, halves)
@@ -403,4 +405,9 @@ def _alternate(values: Values, halves: Halves, negligible: float) -> tuple[float
         if best is not None and error >= best[0] * (1 - 1e-9) - negligible:
             return best
         best = error, pairs, halves
-        halves = _reassign(values, pairs, _core.bisect_columns(values, pairs, 1.0))
+        if error * (1 - 1e-9) <= negligible:  # no error is smaller by that
+            return best
+        if normalization != 1 or not np.array_equal(pairs, bisected):
+            by_spectrum = _core.bisect_columns(values, pairs, 1.0)
+            bisected, normalization = pairs, 1.0
+        halves = _reassign(values, pairs, by_spectrum)

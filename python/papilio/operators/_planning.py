@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._util.checks import flag, one_of, positive_int
 from ._base import Operator, checked_operator
@@ -12,6 +12,22 @@ from ._plan import Candidate, Plan
 
 _LAYOUTS = ("columns", "rows")
 _LARGEST_BATCH = 2**40  # vectors; products of it with sizes fit in the core's 64 bits
+
+
+class Batch(NamedTuple):
+    """What the core plans for: how many vectors, and what is contiguous in x and in the product."""
+
+    vectors: int
+    given: str
+    product: str
+
+
+class Choice(NamedTuple):
+    """What a plan of the core is made of."""
+
+    lanes: str
+    radix: int
+    tile: int
 
 
 def plan(F: Operator, batch: int = 1, *, layout: str = "columns", tune: bool = False) -> Plan:
@@ -69,8 +85,8 @@ def plan_of(F: Any, batch: Any, layout: Any, tune: Any) -> Plan:
     if batch == 1:
         layout = "rows"  # one vector is contiguous in itself
     if isinstance(F, Butterfly):
-        return _planned(F, (batch, layout, layout), tune)
-    plans = [(part, _planned(part, (batch, layout, layout), tune)) for part in _butterflies(F)]
+        return _planned(F, Batch(batch, layout, layout), tune)
+    plans = [(part, _planned(part, Batch(batch, layout, layout), tune)) for part in _butterflies(F)]
     lines = [f"{F!r}, batch of {batch}: its butterflies, one after the other"]
     for part, its in plans:
         lines.append(f"{part!r}")
@@ -95,16 +111,17 @@ def _butterflies(F: Any) -> list[Butterfly]:
     return [b for part in (parts or inner) if part is not None for b in _butterflies(part)]
 
 
-def _planned(F: Butterfly, key: tuple[int, str, str], tune: bool) -> Plan:
+def _planned(F: Butterfly, batch: Batch, tune: bool) -> Plan:
     transpose = Side.TRANSPOSED in F._side
     compiled = F._data.operator
-    candidates = compiled.tune(transpose, key) if tune else []
-    text, (lanes, radix, tile), predicted = compiled.plan(transpose, key)
+    candidates = compiled.tune(transpose, batch) if tune else []
+    text, found, predicted = compiled.plan(transpose, batch)
+    choice = Choice(*found)
     return Plan(
-        lanes,
-        radix,
-        tile,
+        choice.lanes,
+        choice.radix,
+        choice.tile,
         predicted,
-        tuple(Candidate(*choice, guess, seconds) for choice, guess, seconds in candidates),
+        tuple(Candidate(*other, guess, seconds) for other, guess, seconds in candidates),
         text,
     )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
 from .._util.arrays import result_of, with_axes
-from .._util.checks import axis_number
+from .._util.checks import axis_number, shown
 from .._util.dtypes import as_array, converted, is_scalar, promoted
 from ._dims import Dims, apply_along, shaped_as
 
@@ -116,7 +116,7 @@ class Products(LinearOperator):  # type: ignore[misc]
     # ------------------------------------------------------------------ products with arrays
 
     def apply(
-        self, x: ArrayLike, out: _Array | None = None, axis: int = 0, *, axes: Any = None
+        self, x: ArrayLike, out: _Array | None = None, axis: int | None = None, *, axes: Any = None
     ) -> _Array:
         """Multiply every vector along an axis of x.
 
@@ -147,7 +147,7 @@ class Products(LinearOperator):  # type: ignore[misc]
         ------
         ValueError
             For a wrong length, axis, shape of out, a read-only out or one that overlaps x in
-            another way than being x.
+            another way than being x; for both `axis` and `axes`.
         TypeError
             For a dtype that isn't numeric, or an out of another dtype than the result's.
 
@@ -166,7 +166,13 @@ class Products(LinearOperator):  # type: ignore[misc]
         (3, 4, 6)
         """
         if axes is not None:
+            if axis is not None:
+                raise ValueError(
+                    f"axis is {shown(axis)} and axes is {shown(axes)}, expected at most one of them"
+                )
             return apply_along(self, x, out, axes)
+        if axis is None:
+            axis = 0
         if out is None:
             if type(axis) is int and axis in (0, -1):
                 product = self._plain_rows(x) if axis else self._plain(x)

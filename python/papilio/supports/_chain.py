@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.optimize
+import scipy
 import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from .._util.dtypes import rounding_from_single
 from .._util.plotting import new_axes
 from ..operators import Operator
 
 _Array = np.ndarray[Any, Any]
 _ROWS, _VECTORS = 32, 4  # of direct sums
 _MOST_ENTRIES = 1 << 24  # that direct sums are made of
-_ROUNDING = 1.5  # other kernels add in another order
 
 
 @dataclass(frozen=True)
@@ -168,15 +168,14 @@ _PI_REST = 2 * np.longdouble(1.2246467991473532e-16)  # 2 pi less the double nex
 
 def _rounding(F: Operator, rng: np.random.Generator) -> float:
     """Root mean square of the rounding of products, relative to them."""
-    eps = float(np.finfo(F.dtype).eps)
     if 0 in F.shape:
-        return eps
+        return rounding_from_single(F.dtype, 0.0)
     single = F.astype(np.complex64) if F.dtype == np.complex64 else _single(F)
     x = rng.standard_normal((F.shape[1], 2)).astype(np.float32).view(np.complex64)[:, 0]
     found, exact = single @ x, single.astype(np.complex128) @ x.astype(np.complex128)
     size = float(np.linalg.norm(exact))
     away = float(np.linalg.norm(found - exact)) / size if size > 0 else 0.0
-    return eps * max(1.0, _ROUNDING * away / float(np.finfo(np.float32).eps))
+    return rounding_from_single(F.dtype, away)
 
 
 def _single(F: Operator) -> Any:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.fft
+import scipy
 import scipy.sparse
 from numpy.typing import DTypeLike
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy
 from numpy.polynomial import chebyshev
 
 _Array = np.ndarray[Any, Any]
