@@ -33,10 +33,13 @@ struct WitnessTerm {
 
 /// A matrix that products come arbitrarily close to and never reach.
 struct OpenWitness {
-  enum class Rule : std::uint8_t { triangular, tangent } rule;
-  std::vector<std::int32_t> first, second;  // classes: T5's and one of the others, or both of T7
-  std::vector<std::int32_t> rows, cols;     // where; of T5 the corner comes first
-  bool by_columns;                          // T7 with rows and columns exchanged
+  enum class Rule : std::uint8_t { triangular, tangent, pattern } rule;
+  /// Classes: T5's and one of the others, both of T7, or all that T11 uses.
+  std::vector<std::int32_t> first, second;
+  /// Where. Of T5 the corner comes first; of T11 one row and column for each one of the limit, and
+  /// the last ones where epsilon stands.
+  std::vector<std::int32_t> rows, cols;
+  bool by_columns;  // T7 with rows and columns exchanged
   /// T9: what was fixed before, class by class: its rows and columns.
   std::vector<std::int32_t> pins;
   std::vector<std::vector<std::int32_t>> pin_rows, pin_cols;

@@ -11,6 +11,8 @@ namespace {
 
 // Words of bits that are looked at: a second has some billions.
 constexpr double closed_budget = 1e9, open_budget = 2e8, peel_budget = 2e8;
+// Cells that T11 looks at, at a few nanoseconds each.
+constexpr double pattern_budget = 2e8;
 // Components with more cells, or bits of classes, aren't peeled: tens of megabytes.
 constexpr double most_cells = 4e6, most_bits = 2e8;
 // A grid with more types of rows or columns is searched for witnesses in parts (T0).
@@ -165,6 +167,7 @@ Closedness ClosednessSearch::decide(std::int32_t component, double effort, bool 
   state_->types_of(component, rows, cols);
   const bool whole = rows.size() <= at(whole_grid) && cols.size() <= at(whole_grid);
   SearchBudget budget{effort * open_budget, {}};
+  bool cut_short = false;
   if (state_->fits(component, rows, cols)) {
     const TypeGrid grid = state_->kernel(component, rows, cols);
     ClosedProof proof = prove_closed(grid, effort * closed_budget);
@@ -176,11 +179,17 @@ Closedness ClosednessSearch::decide(std::int32_t component, double effort, bool 
           for (std::int32_t& p : set) p = grid.number[at(p)];
       if (!both) return out;
     }
-    if (whole) state_->search(grid, deepest, budget, out);
+    if (whole && !state_->search(grid, deepest, budget, out)) {
+      SearchBudget cells{effort * pattern_budget, {}};
+      if (const auto found = find_pattern(grid, cells))
+        out.found.push_back(make_witness(*found, grid, state_->analysis));
+      cut_short = cells.over();
+    }
   }
   if (!whole) state_->search_parts(component, budget, out);
   if (!out.found.empty()) out.answer = Closedness::Answer::open;
-  out.exhausted = out.answer == Closedness::Answer::unknown && (budget.over() || !whole);
+  out.exhausted =
+      out.answer == Closedness::Answer::unknown && (budget.over() || cut_short || !whole);
   return out;
 }
 
@@ -192,6 +201,12 @@ PeeledComponent ClosednessSearch::peel(std::int32_t component, double effort) co
   const TypeGrid grid = state_->grid(component, rows, cols);
   Peeling peeling(grid, effort * peel_budget, false);
   peeling.run();
+  if (!peeling.is_disjoint()) {
+    Peeling merged(grid, effort * peel_budget, false);
+    merged.merge_all();
+    if (!merged.steps.empty()) merged.run();
+    if (merged.is_disjoint()) peeling = std::move(merged);
+  }
   const auto types = [](const Bits& set, const TypeSide& side) {
     std::vector<std::int32_t> result;
     set.each([&](Index n) { result.push_back(side.type[at(n)]); });

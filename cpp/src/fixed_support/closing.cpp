@@ -100,8 +100,9 @@ std::vector<std::int32_t> find_pair(Peeling& peeling, const std::vector<std::int
 
 }  // namespace
 
-ClosedProof prove_closed(const TypeGrid& grid, double budget) {
-  Peeling peeling(grid, budget, true);
+namespace {
+
+ClosedProof try_proof(Peeling& peeling) {
   ClosedProof proof{false, {}};
   const auto out = [&](ClosedStep::Rule rule, const std::vector<std::int32_t>& regions) {
     proof.steps.push_back(describe(peeling, rule, regions));
@@ -126,6 +127,22 @@ ClosedProof prove_closed(const TypeGrid& grid, double budget) {
     proof.proved = peeling.alive().empty();
     if (proof.proved || peeling.exhausted() || (!changed && pair.empty())) return proof;
   }
+}
+
+}  // namespace
+
+ClosedProof prove_closed(const TypeGrid& grid, double budget) {
+  ClosedProof proof{false, {}};
+  for (const bool merged_first : {false, true}) {
+    Peeling peeling(grid, budget, true);
+    if (merged_first) {
+      peeling.merge_all();
+      if (peeling.steps.empty()) break;  // the same again
+    }
+    proof = try_proof(peeling);
+    if (proof.proved) break;
+  }
+  return proof;
 }
 
 }  // namespace papilio

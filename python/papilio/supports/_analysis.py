@@ -211,7 +211,7 @@ class SupportReport:
         """
         lines = [self.existence]
         if self.witness is not None:
-            rule = "T5" if self.witness.rule == "triangular" else "T7"
+            rule = {"triangular": "T5", "tangent": "T7", "pattern": "T11"}[self.witness.rule]
             rule = f"T9, {rule}" if self.witness.pins else rule
             lines += [
                 f"{rule} of docs/supports.md: {self.witness.reason}",

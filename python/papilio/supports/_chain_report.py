@@ -41,7 +41,7 @@ class ChainWitness:
     >>> import papilio as pp
     >>> L = np.tril(np.ones((2, 2)))
     >>> witness = pp.analyze_supports([L, np.eye(2), L.T]).witness
-    >>> witness.target().toarray()
+    >>> witness.limit.toarray()
     array([[0., 1.],
            [1., 0.]])
     """
@@ -52,14 +52,15 @@ class ChainWitness:
     _pair: Witness = field(repr=False)
     _lift: _Lift = field(repr=False)
 
-    def target(self) -> Any:
-        """Return the matrix without a best approximation, as a `scipy.sparse.csr_array`."""
-        part = scipy.sparse.coo_array(self._pair.target())
+    @property
+    def limit(self) -> Any:
+        """The matrix without a best approximation, as a `scipy.sparse.csr_array`."""
+        part = scipy.sparse.coo_array(self._pair.limit)
         places = self.rows[part.row], self.columns[part.col]
         return scipy.sparse.csr_array((part.data, places), shape=self.shape)
 
     def approximation(self, epsilon: float) -> tuple[Any, ...]:
-        """Return factors in the supports whose product is `epsilon` from `target`.
+        """Return factors in the supports whose product is `epsilon` from `limit`.
 
         Examples
         --------

@@ -162,7 +162,7 @@ class NetworkReport:
         ValueError
             If `has_minimizer` isn't False, or more than ten million points are needed.
         """
-        target = scipy.sparse.csr_array(self._witness().target())
+        target = scipy.sparse.csr_array(self._witness().limit)
         rows, cols = np.unique(target.nonzero()[0]), np.unique(target.nonzero()[1])
         count = len(cols) * self._patterns(rows, cols) + 1
         if count > _POINTS:
