@@ -62,7 +62,10 @@ py::tuple to_python(const PeeledComponent& peeled) {
   py::list regions;
   for (const PeeledRegion& r : peeled.regions)
     regions.append(py::make_tuple(r.rank, r.row_types, r.col_types, r.owner, r.outer, r.inner));
-  return py::make_tuple(regions, peeled.order, peeled.left, peeled.disjoint, peeled.full);
+  py::list order;
+  for (const PeeledStep& step : peeled.order)
+    order.append(py::make_tuple(name_of(step.rule), step.regions));
+  return py::make_tuple(regions, order, peeled.left, peeled.disjoint, peeled.full);
 }
 
 }  // namespace papilio

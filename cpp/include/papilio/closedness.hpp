@@ -62,13 +62,19 @@ struct PeeledRegion {
   std::int32_t outer, inner;  // these
 };
 
+/// Regions that reach together all that is left of them: one, or several line by line.
+struct PeeledStep {
+  ClosedStep::Rule rule;  // covered, filled_rows or filled_columns
+  std::vector<std::int32_t> regions;
+};
+
 /// A component after peeling and merging, with the lines as they are (no kernel).
 struct PeeledComponent {
   std::vector<PeeledRegion> regions;
-  std::vector<std::int32_t> order;  // what was peeled, one after another
-  std::vector<std::int32_t> left;   // what wasn't
-  bool disjoint;                    // these are rectangles without common entries
-  bool full;                        // none of their entries is peeled
+  std::vector<PeeledStep> order;   // what was peeled, one after another
+  std::vector<std::int32_t> left;  // what wasn't
+  bool disjoint;                   // these are rectangles without common entries
+  bool full;                       // none of their entries is peeled
 };
 
 /// Decides components of an analysis one by one; it must outlive the search.
@@ -81,7 +87,8 @@ class ClosednessSearch {
   /// a witness even where the set is proved closed (for tests: then steps and found have both).
   Closedness decide(std::int32_t component, double effort, bool both) const;
 
-  /// T2 (a) and T6' as often as they apply. A component that is too large comes back as it is.
+  /// T2 (a) and T6' as often as they apply, and (b) and (c) if disjoint rectangles are left then. A
+  /// component that is too large comes back as it is.
   PeeledComponent peel(std::int32_t component, double effort) const;
 
  private:

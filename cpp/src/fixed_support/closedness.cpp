@@ -59,6 +59,24 @@ std::vector<std::int32_t> join(const IndexSets& sets, IndexSpan which, Index cou
   return result;
 }
 
+/// With as little as leaves disjoint rectangles: fillings solve systems of equations. If nothing
+/// does, without fillings.
+Peeling peeled(const TypeGrid& grid, double budget) {
+  Peeling plain(grid, budget, false);
+  plain.run();
+  if (plain.is_disjoint()) return plain;
+  for (const bool fill : {false, true})
+    for (const bool merged_first : {false, true}) {
+      if (!fill && !merged_first) continue;
+      Peeling other(grid, budget, fill);
+      if (merged_first) other.merge_all();
+      if (merged_first && other.steps.empty()) continue;
+      other.run();
+      if (other.is_disjoint()) return other;
+    }
+  return plain;
+}
+
 /// Adds up to `most` of a set, evenly spread, until there are `limit`.
 void add_spread(IndexSpan set, Index most, Index limit, std::vector<std::int32_t>& to) {
   const Index count = std::min(most, set.size());
@@ -199,14 +217,7 @@ PeeledComponent ClosednessSearch::peel(std::int32_t component, double effort) co
   state_->types_of(component, rows, cols);
   if (!state_->fits(component, rows, cols)) return out;
   const TypeGrid grid = state_->grid(component, rows, cols);
-  Peeling peeling(grid, effort * peel_budget, false);
-  peeling.run();
-  if (!peeling.is_disjoint()) {
-    Peeling merged(grid, effort * peel_budget, false);
-    merged.merge_all();
-    if (!merged.steps.empty()) merged.run();
-    if (merged.is_disjoint()) peeling = std::move(merged);
-  }
+  const Peeling peeling = peeled(grid, effort * peel_budget);
   const auto types = [](const Bits& set, const TypeSide& side) {
     std::vector<std::int32_t> result;
     set.each([&](Index n) { result.push_back(side.type[at(n)]); });
@@ -217,7 +228,8 @@ PeeledComponent ClosednessSearch::peel(std::int32_t component, double effort) co
         {region.rank, types(region.rows, grid.rows), types(region.cols, grid.cols),
          region.owner < 0 ? -1 : grid.number[at(region.owner)], region.outer, region.inner});
   for (const PeelStep& step : peeling.steps)
-    if (step.rule == PeelStep::Rule::covered) out.order.push_back(step.regions[0]);
+    if (step.rule != PeelStep::Rule::merged)
+      out.order.push_back({rule_of(step.rule), step.regions});
   out.left = peeling.alive();
   out.full = std::all_of(out.left.begin(), out.left.end(),
                          [&](std::int32_t n) { return peeling.is_full(peeling.regions[at(n)]); });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,7 @@ class Drawing:
 
 def mark_peeled(ax: Any, peeled: Any) -> None:
     """A cross in the middle of each region that was peeled."""
-    for n in peeled.order:
+    for n in itertools.chain.from_iterable(step.regions for step in peeled.order):
         region = peeled.regions[n]
         rows, cols = (np.median(lines) + 0.5 for lines in (region.rows, region.cols))
         ax.plot(cols, rows, "x", color="black", markersize=4)
