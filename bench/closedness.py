@@ -1,6 +1,7 @@
 """What the rules of docs/supports.md decide: random supports, all with two inner indices.
 
 python bench/closedness.py [--table 1500] [--both 1000000] [--pairs] [--optimal 10000]
+                           [--checked 100000] [--seed 0]
 
 Prints one line for each part; `bench/results/closedness.txt` keeps them.
 """
@@ -8,6 +9,7 @@ Prints one line for each part; `bench/results/closedness.txt` keeps them.
 from __future__ import annotations
 
 import argparse
+import collections
 import itertools
 from typing import Any
 
@@ -34,12 +36,12 @@ def sets(mask: Any) -> tuple[Any, Any]:
     return starts, np.nonzero(mask)[1].astype(np.int32)
 
 
-def decide(left: Any, right: Any) -> tuple[bool, bool, bool]:
+def decide(left: Any, right: Any, effort: float = 1.0) -> tuple[bool, bool, bool]:
     """Whether closed is proved, not closed is proved, and both for one component."""
     core = _core.SupportClasses(left.shape[0], right.shape[1], *sets(left.T), *sets(right))
     closed, opened, conflict = True, False, False
     for number in range(len(core.kinds())):
-        answer, steps, witness, _ = core.closedness(number, 1.0, True)
+        answer, steps, witness, _ = core.closedness(number, effort, True)
         own = answer is True or bool(steps)
         closed &= own
         opened |= witness is not None
@@ -65,24 +67,83 @@ def table(count: int) -> None:
         )
 
 
-def both(count: int) -> None:
-    """Shapes and densities of all kinds, with equal columns so that classes have members."""
-    rng = np.random.default_rng(0)
+# Of the searches in `both`, next to those of the analysis: tenths of a millisecond each.
+EFFORT = 0.001
+
+
+def of_all_kinds(rng: Any) -> tuple[Any, Any]:
+    """Shapes and densities of the table and around it, with equal columns for larger classes."""
+    if rng.random() < 0.5:
+        shape, density, _ = TABLE[rng.integers(len(TABLE))]
+    else:
+        shape, density = tuple(rng.integers(2, 8, 3)), rng.choice([0.3, 0.5, 0.7, 0.85])
+    left, right = random_supports(shape, density, rng)
+    if rng.random() < 0.3:
+        again = rng.integers(0, shape[1], shape[1])
+        left, right = left[:, again], right[again]
+    return left, right
+
+
+def both(count: int, seed: int) -> None:
+    """Both kinds of rules on each component, whatever the other one says."""
+    rng = np.random.default_rng((0, seed))
     total = np.zeros(3, int)
-    for _ in range(count):
-        m, k, n = rng.integers(1, 8, 3)
-        density = rng.choice([0.3, 0.5, 0.7, 0.85])
-        left, right = random_supports((m, k, n), density, rng)
-        again = rng.integers(0, k, k)
-        if rng.random() < 0.4:
-            left, right = left[:, again], right[again]
-        total += decide(left, right)
-    closed, opened, conflict = total
-    print(
-        f"{count} random supports up to 7 x 7 x 7: closed {closed}, not closed {opened}, "
-        f"undecided {count - closed - opened + conflict}, both {conflict}",
-        flush=True,
-    )
+    for n in range(1, count + 1):
+        total += decide(*of_all_kinds(rng), EFFORT)
+        if n % 50_000 == 0 or n == count:
+            closed, opened, conflict = total
+            print(
+                f"{n} random supports up to 7 x 7 x 7 (seed {seed}): closed {closed}, not closed "
+                f"{opened}, undecided {n - closed - opened + conflict}, both {conflict}",
+                flush=True,
+            )
+
+
+def checked(count: int, seed: int) -> None:
+    """Each witness in numbers; the same answers for other orders and for the transpose."""
+    rng = np.random.default_rng((1, seed))
+    witnesses: collections.Counter[str] = collections.Counter()
+    cut = unlike = 0
+    for n in range(1, count + 1):
+        left, right = of_all_kinds(rng)
+        if not (left.any() and right.any()):
+            continue
+        report = pp.analyze_supports(left, right)
+        rows, inner, cols = (rng.permutation(size) for size in (*left.shape, right.shape[1]))
+        others = (
+            pp.analyze_supports(left[rows][:, inner], right[inner][:, cols]),
+            pp.analyze_supports(right.T, left.T),
+        )
+        same = all(
+            (other.has_minimizer, other.tractable) == (report.has_minimizer, report.tractable)
+            for other in others
+        )
+        if not same:
+            is_cut = any("cut short" in r.explain() for r in (report, *others))
+            cut, unlike = cut + is_cut, unlike + (not is_cut)
+            print("  not the same:", left.astype(int).tolist(), right.astype(int).tolist())
+        for other in (report, others[0]):
+            if other.witness is not None:
+                witnesses[other.witness.rule] += 1
+        if report.witness is not None:
+            check_witness(report.witness, left, right)
+        if n % 10_000 == 0 or n == count:
+            print(
+                f"{n} random supports (seed {seed}): {unlike} answers differ for other orders or "
+                f"the transpose ({cut} more where a search was cut short); witnesses, all within "
+                f"their supports and at distance epsilon: {dict(witnesses)}",
+                flush=True,
+            )
+
+
+def check_witness(witness: Any, left: Any, right: Any) -> None:
+    limit = witness.limit.toarray()
+    for epsilon in (0.5, 2.0**-20):
+        X, Y = (factor.toarray() for factor in witness.approximation(epsilon))
+        assert not X[~left].any(), (left, right)
+        assert not Y[~right].any(), (left, right)
+        # Powers of two: sums of few of them are exact.
+        assert abs(np.linalg.norm(X @ Y - limit) - epsilon) <= 1e-12 * epsilon, (left, right)
 
 
 def closed_of_two(left: Any, right: Any) -> bool:
@@ -134,9 +195,9 @@ def local_best(A: Any, left: Any, right: Any, restarts: int, rng: Any) -> float:
     return float(np.sqrt(((A - X @ Y) ** 2).sum((1, 2)).min()))
 
 
-def optimal(count: int, restarts: int) -> None:
+def optimal(count: int, restarts: int, seed: int) -> None:
     """What is claimed to be optimal, against many local solutions, on tiny cases that peel."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng((5, seed))
     seen = worse = drawn = 0
     largest = 0.0
     while seen < count:
@@ -173,6 +234,8 @@ def main() -> None:
     parser.add_argument("--both", type=int, default=0, metavar="N")
     parser.add_argument("--pairs", action="store_true")
     parser.add_argument("--optimal", type=int, default=0, metavar="N")
+    parser.add_argument("--checked", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--restarts", type=int, default=200)
     args = parser.parse_args()
     if args.pairs:
@@ -180,9 +243,11 @@ def main() -> None:
     if args.table:
         table(args.table)
     if args.optimal:
-        optimal(args.optimal, args.restarts)
+        optimal(args.optimal, args.restarts, args.seed)
     if args.both:
-        both(args.both)
+        both(args.both, args.seed)
+    if args.checked:
+        checked(args.checked, args.seed)
 
 
 if __name__ == "__main__":

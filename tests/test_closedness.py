@@ -8,6 +8,7 @@ import pytest
 import scipy.optimize
 
 import papilio as pp
+from papilio.supports._stairs import Stairs
 
 
 def stairs(heights, widths, ranks):
@@ -70,7 +71,7 @@ ONES = np.ones((8, 8))
         (classes((range(2), (0, 1), 1), (range(2), (1, 2), 1)), False, False),
         (classes((range(4), range(4), 2), (range(4), range(2, 6), 2)), False, False),
         (classes((range(3), range(4), 2), (range(3), range(2, 6), 2)), False, False),
-        (classes((range(6), range(3), 2), (range(6), range(1, 4), 2)), True, False),
+        (classes((range(6), range(3), 2), (range(6), range(1, 4), 2)), True, True),  # filled rows
         # Low rank plus diagonal.
         ((np.hstack([ONES[:, :2], np.eye(8)]), np.vstack([ONES[:2], np.eye(8)])), False, False),
     ],
@@ -123,6 +124,55 @@ def test_stairs_have_the_ranks_of_their_theorem():
             assert np.linalg.matrix_rank(block) <= size
 
 
+def test_stairs_bound_the_distance_of_every_product():
+    """Not hidden by what else bounds the error: the products come back as they are."""
+    heights, widths, ranks = (3, 2, 4), (2, 3, 3), (1, 1, 1)
+    left, right = stairs(heights, widths, ranks)
+    rows = tuple(np.split(np.arange(9), np.cumsum(heights)[:-1]))
+    cols = tuple(np.split(np.arange(8), np.cumsum(widths)[:-1]))
+    form = Stairs(rows, cols, ranks)
+    rng = np.random.default_rng(1)
+    for size in (0.0, 1e-3, 1.0, 30.0):
+        Z = (left * rng.standard_normal(left.shape)) @ (right * rng.standard_normal(right.shape))
+        noise = size * rng.standard_normal(Z.shape)
+        A = Z + noise
+        inside = left.astype(int) @ right.astype(int) > 0
+        bound = form.bound(
+            lambda r, c, A=A: A[np.ix_(r, c)],
+            lambda block, rank: np.linalg.norm(np.linalg.svd(block)[1][rank:]),
+        )
+        assert bound <= np.linalg.norm(noise[inside]) + 1e-12
+        result = pp.fixed_support(A, left, right, restarts=2)
+        whole = np.hypot(bound, np.linalg.norm(A[~inside]))
+        assert whole <= result.error * (1 + 1e-12) + 1e-12
+        assert result.lower_bound >= whole * (1 - 1e-12)
+        # Theorem 4 alone sees only blocks of one class.
+        assert size == 0 or bound > np.linalg.norm(noise) / 100
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_fills_lines_is_solved_exactly(seed):
+    """T2 (b) and (c): supports that need them, real and complex."""
+    rng = np.random.default_rng(seed)
+    while True:
+        m, k, n = rng.integers(2, 7, 3)
+        left, right = rng.random((m, k)) < 0.7, rng.random((k, n)) < 0.7
+        if not (left.any() and right.any()):
+            continue
+        report = pp.analyze_supports(left, right)
+        steps = [step.rule for p in report._peeled.values() if p.disjoint for step in p.order]
+        if set(steps) - {"covered"}:
+            break
+    A = rng.standard_normal((m, n)) + (1j * rng.standard_normal((m, n)) if seed % 2 else 0)
+    result = pp.fixed_support(A, left, right)
+    assert report.kind == "peeled"
+    assert result.optimal
+    assert result.error - result.lower_bound <= 1e-9 * np.linalg.norm(A)
+    assert np.linalg.norm(A - result.X @ result.Y) == pytest.approx(result.error)
+    assert not result.X.toarray()[~left].any()
+    assert not result.Y.toarray()[~right].any()
+
+
 def test_cross_nested_factors_stay_bounded():
     masks = stairs((3, 2, 4), (2, 3, 3), (1, 1, 1))
     rng = np.random.default_rng(0)
@@ -161,7 +211,7 @@ def distance(A, left, right, rng, starts):
 def test_limits_are_approached_by_growing_factors_only():
     rng = np.random.default_rng(0)
     rules = set()
-    while len(rules) < 3:
+    while len(rules) < 4:
         left, right = rng.random((4, 3)) < 0.6, rng.random((3, 4)) < 0.6
         if not (left.any() and right.any()):
             continue
@@ -181,7 +231,9 @@ def test_limits_are_approached_by_growing_factors_only():
 
 
 def test_bidiagonal_times_bidiagonal_of_one_side_is_not_closed():
-    """T10 of docs/supports.md: its factors, and that no product is the limit."""
+    """T10 of docs/supports.md: its factors, and that the analysis finds such a limit."""
+    side = band(5, 1, 0)
+    assert pp.analyze_supports(side, side).has_minimizer is False
     limit = np.zeros((5, 5))
     limit[[1, 2, 3, 4], [1, 0, 3, 2]] = 1
     for epsilon in (0.1, 1e-3):
@@ -194,6 +246,103 @@ def test_bidiagonal_times_bidiagonal_of_one_side_is_not_closed():
         assert not np.triu(Y, 1).any()
         assert not np.tril(Y, -2).any()
         assert np.linalg.norm(X @ Y - limit) == pytest.approx(epsilon)
+
+
+def band(n, below, above):
+    return np.tril(np.triu(np.ones((n, n), bool), -below), above)
+
+
+def circulant(n):
+    return sum(np.roll(np.eye(n, dtype=bool), shift, 1) for shift in range(3)) > 0
+
+
+def zeros_fit(limit, left, right):
+    """T11 of docs/supports.md, all at once: whether zeros of factors exist that fit the limit's.
+
+    Row by row of X for all zeros of Y: a row fits if no sum is one product where it should vanish,
+    nor none where it shouldn't.
+    """
+    places = np.argwhere(right)
+    choices = [
+        np.array(list(itertools.product(*((0, 1) if m else (0,) for m in mask)))) for mask in left
+    ]
+    for zeros in range(2 ** len(places)):
+        Y = np.zeros(right.shape, int)
+        used = np.array([zeros >> n & 1 for n in range(len(places))], bool)
+        Y[tuple(places[used].T)] = 1
+        sums = [choice @ Y for choice in choices]
+        if all(
+            np.where(row, s >= 1, s != 1).all(1).any()
+            for row, s in zip(limit != 0, sums, strict=True)
+        ):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("masks", "ones"),
+    [
+        ((band(5, 1, 0), band(5, 1, 0)), 4),
+        ((band(8, 1, 0), band(8, 1, 0)), 4),
+        ((band(4, 1, 1), band(4, 1, 1)), 5),
+        ((band(5, 1, 1), band(5, 1, 1)), 6),
+        ((circulant(5), circulant(5)), 5),
+    ],
+)
+def test_bands_have_witnesses_by_their_zeros(masks, ones):
+    left, right = masks
+    rng = np.random.default_rng(3)
+    orders = [rng.permutation(len(left)) for _ in range(3)]
+    for X, Y in (
+        (left, right),
+        (left[orders[0]][:, orders[1]], right[orders[1]][:, orders[2]]),
+        (right.T, left.T),
+    ):
+        report = pp.analyze_supports(X, Y)
+        witness = report.witness
+        assert (witness.rule, witness.limit.nnz) == ("pattern", ones)
+        assert_approached(witness, X, Y)
+        assert "no zeros of factors fit" in report.explain()
+
+
+def assert_approached(witness, left, right):
+    for epsilon in (0.5, 1e-3):
+        X, Y = witness.approximation(epsilon)
+        assert not X.toarray()[~left].any()
+        assert not Y.toarray()[~right].any()
+        error = (X @ Y - witness.limit).toarray()
+        assert np.linalg.norm(error) == pytest.approx(epsilon)
+
+
+def test_zeros_of_limits_fit_no_factors():
+    """Against all zeros of factors; those of the approximation fit."""
+    assert not zeros_fit(np.eye(2)[::-1], *(m for m in (band(2, 1, 0), band(2, 0, 1))))
+    rng = np.random.default_rng(11)
+    found = 0
+    while found < 3:
+        left, right = rng.random((4, 3)) < 0.6, rng.random((3, 4)) < 0.6
+        witness = pp.analyze_supports(left, right).witness
+        if witness is None or witness.rule != "pattern":
+            continue
+        found += 1
+        assert_approached(witness, left, right)
+        X, Y = witness.approximation(0.5)
+        assert zeros_fit((X @ Y).toarray(), left, right)
+        assert not zeros_fit(witness.limit.toarray(), left, right)
+
+
+def test_pairs_merge_before_anything_is_peeled():
+    """The class with rows 0, 1, 2 has holes after the single row is peeled."""
+    left = [[1, 1, 0], [1, 0, 0], [1, 1, 1], [0, 0, 0]]
+    right = [[1, 0, 1, 0], [1, 0, 1, 0], [0, 1, 1, 0]]
+    report = pp.analyze_supports(left, right)
+    assert report.tractable
+    A = np.random.default_rng(0).standard_normal((4, 4))
+    result = pp.fixed_support(A, left, right)
+    mask = np.array(left) @ np.array(right) > 0
+    assert result.optimal
+    assert result.error == pytest.approx(np.linalg.norm(A[~mask]))
+    assert np.linalg.norm(A - result.X @ result.Y) == pytest.approx(result.error)
 
 
 def test_large_components_are_decided_in_parts_or_left_undecided():

@@ -193,3 +193,47 @@ def test_masks_of_pruned_modules_and_sparse_ones_are_read():
 def test_wrong_networks_are_refused(arguments, error, words):
     with pytest.raises(error, match=words):
         pp.analyze_network(*arguments)
+
+
+def test_reports_of_chains_and_networks_are_drawn_and_explained():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    L = np.tril(np.ones((4, 4)))
+    dense = np.ones((3, 4))
+    chains = {
+        "pair": ([L, np.eye(4), L.T], 2),
+        "of a split": ([L, np.kron(np.eye(2), np.ones((2, 2))), np.eye(4) + np.eye(4, k=1)], None),
+        "chainable": (list(pp.Architecture.square_dyadic(8)), 0),
+    }
+    for masks, ones in chains.values():
+        report = pp.analyze_supports(masks)
+        ax = report.plot()
+        assert ax.get_title().startswith(f"{len(masks)} supports, ")
+        dots = [line for line in ax.lines if line.get_marker() == "o"]
+        if report.witness is not None:
+            assert len(dots) == 1
+            rows, cols = report.witness.limit.nonzero()
+            assert dots[0].get_xdata().tolist() == (cols + 0.5).tolist()
+            assert dots[0].get_ydata().tolist() == (rows + 0.5).tolist()
+            assert "report.witness.approximation" in report.explain()
+        else:
+            assert not dots
+        assert ones is None or bool(dots) == (ones > 0)
+        pyplot.close(ax.figure)
+    network = pp.analyze_network([L.T, L])
+    ax = network.plot()
+    red = ax.collections[1::2]
+    used = network.weights(0.5).weights
+    assert [len(lines.get_segments()) for lines in red] == [np.count_nonzero(w) for w in used]
+    assert [len(lines.get_segments()) for lines in ax.collections[::2]] == [10, 10]
+    assert "report.dataset()" in network.explain()
+    assert "T5 of docs/supports.md" in network.explain()
+    pyplot.close(ax.figure)
+    ax = pp.analyze_network([dense, dense.T]).plot(edges=5)
+    assert [len(lines.get_segments()) for lines in ax.collections] == [5, 0, 5, 0]
+    assert ax.get_title() == "4 -> 3 -> 4, relu, optimum: unknown"
+    pyplot.close(ax.figure)
+    with pytest.raises(ValueError, match="edges is 0"):
+        network.plot(edges=0)

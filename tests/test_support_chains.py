@@ -194,7 +194,7 @@ def test_witnesses_of_chains_are_approached_within_the_supports(name):
     assert report.has_minimizer is False
     assert not report.tractable
     assert "minimizer    not for some" in str(report)
-    target = report.witness.target().toarray()
+    target = report.witness.limit.toarray()
     assert target.shape == (masks[0].shape[0], masks[-1].shape[1])
     sizes = []
     for epsilon in (1e-1, 1e-3, 1e-5):

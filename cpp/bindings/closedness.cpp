@@ -21,6 +21,17 @@ const char* name_of(ClosedStep::Rule rule) {
   }
 }
 
+const char* name_of(OpenWitness::Rule rule) {
+  switch (rule) {
+    case OpenWitness::Rule::triangular:
+      return "triangular";
+    case OpenWitness::Rule::tangent:
+      return "tangent";
+    default:
+      return "pattern";
+  }
+}
+
 py::list to_list(const std::vector<WitnessTerm>& terms) {
   py::list list;
   for (const WitnessTerm& t : terms)
@@ -29,9 +40,8 @@ py::list to_list(const std::vector<WitnessTerm>& terms) {
 }
 
 py::tuple to_tuple(const OpenWitness& w) {
-  const char* rule = w.rule == OpenWitness::Rule::triangular ? "triangular" : "tangent";
-  return py::make_tuple(rule, w.first, w.second, w.rows, w.cols, w.by_columns, w.pins, w.pin_rows,
-                        w.pin_cols, to_list(w.x), to_list(w.y), to_list(w.limit));
+  return py::make_tuple(name_of(w.rule), w.first, w.second, w.rows, w.cols, w.by_columns, w.pins,
+                        w.pin_rows, w.pin_cols, to_list(w.x), to_list(w.y), to_list(w.limit));
 }
 
 }  // namespace
@@ -52,7 +62,10 @@ py::tuple to_python(const PeeledComponent& peeled) {
   py::list regions;
   for (const PeeledRegion& r : peeled.regions)
     regions.append(py::make_tuple(r.rank, r.row_types, r.col_types, r.owner, r.outer, r.inner));
-  return py::make_tuple(regions, peeled.order, peeled.left, peeled.disjoint, peeled.full);
+  py::list order;
+  for (const PeeledStep& step : peeled.order)
+    order.append(py::make_tuple(name_of(step.rule), step.regions));
+  return py::make_tuple(regions, order, peeled.left, peeled.disjoint, peeled.full);
 }
 
 }  // namespace papilio

@@ -11,7 +11,7 @@ namespace papilio {
 py::tuple to_python(const Closedness& found);
 
 /// (regions, order, left, disjoint, full); a region is (rank, row types, column types, owner,
-/// outer, inner).
+/// outer, inner), a step of the order (rule, regions).
 py::tuple to_python(const PeeledComponent& peeled);
 
 }  // namespace papilio

@@ -85,7 +85,7 @@ class ChainOfSupports(Case):
         m, n = len(masks[0]), masks[-1].shape[1]
         if report.has_minimizer is False:
             assert report.witness is not None
-            target = report.witness.target().toarray()
+            target = report.witness.limit.toarray()
             for epsilon in (1e-1, 1e-4):
                 factors = [f.toarray() for f in report.witness.approximation(epsilon)]
                 for factor, mask in zip(factors, masks, strict=True):
@@ -181,7 +181,7 @@ class Network(Case):
         except ValueError as error:  # refused, not made: then any points of the cube will do
             assert "points, expected 10000000 at most" in str(error), error
             inputs = np.random.default_rng(self.seed).uniform(-1, 1, (100, masks[-1].shape[1]))
-            targets = inputs @ report.linear.witness.target().toarray().T
+            targets = inputs @ report.linear.witness.limit.toarray().T
         assert np.abs(inputs).max() <= 1
         for epsilon in (1e-1, 1e-4):
             found = report.weights(epsilon)

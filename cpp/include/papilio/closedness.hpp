@@ -33,10 +33,13 @@ struct WitnessTerm {
 
 /// A matrix that products come arbitrarily close to and never reach.
 struct OpenWitness {
-  enum class Rule : std::uint8_t { triangular, tangent } rule;
-  std::vector<std::int32_t> first, second;  // classes: T5's and one of the others, or both of T7
-  std::vector<std::int32_t> rows, cols;     // where; of T5 the corner comes first
-  bool by_columns;                          // T7 with rows and columns exchanged
+  enum class Rule : std::uint8_t { triangular, tangent, pattern } rule;
+  /// Classes: T5's and one of the others, both of T7, or all that T11 uses.
+  std::vector<std::int32_t> first, second;
+  /// Where. Of T5 the corner comes first; of T11 one row and column for each one of the limit, and
+  /// the last ones where epsilon stands.
+  std::vector<std::int32_t> rows, cols;
+  bool by_columns;  // T7 with rows and columns exchanged
   /// T9: what was fixed before, class by class: its rows and columns.
   std::vector<std::int32_t> pins;
   std::vector<std::vector<std::int32_t>> pin_rows, pin_cols;
@@ -59,13 +62,19 @@ struct PeeledRegion {
   std::int32_t outer, inner;  // these
 };
 
+/// Regions that reach together all that is left of them: one, or several line by line.
+struct PeeledStep {
+  ClosedStep::Rule rule;  // covered, filled_rows or filled_columns
+  std::vector<std::int32_t> regions;
+};
+
 /// A component after peeling and merging, with the lines as they are (no kernel).
 struct PeeledComponent {
   std::vector<PeeledRegion> regions;
-  std::vector<std::int32_t> order;  // what was peeled, one after another
-  std::vector<std::int32_t> left;   // what wasn't
-  bool disjoint;                    // these are rectangles without common entries
-  bool full;                        // none of their entries is peeled
+  std::vector<PeeledStep> order;   // what was peeled, one after another
+  std::vector<std::int32_t> left;  // what wasn't
+  bool disjoint;                   // these are rectangles without common entries
+  bool full;                       // none of their entries is peeled
 };
 
 /// Decides components of an analysis one by one; it must outlive the search.
@@ -78,7 +87,8 @@ class ClosednessSearch {
   /// a witness even where the set is proved closed (for tests: then steps and found have both).
   Closedness decide(std::int32_t component, double effort, bool both) const;
 
-  /// T2 (a) and T6' as often as they apply. A component that is too large comes back as it is.
+  /// T2 (a) and T6' as often as they apply, and (b) and (c) if disjoint rectangles are left then. A
+  /// component that is too large comes back as it is.
   PeeledComponent peel(std::int32_t component, double effort) const;
 
  private:

@@ -11,6 +11,8 @@ namespace {
 
 // Words of bits that are looked at: a second has some billions.
 constexpr double closed_budget = 1e9, open_budget = 2e8, peel_budget = 2e8;
+// Cells that T11 looks at, at a few nanoseconds each.
+constexpr double pattern_budget = 2e8;
 // Components with more cells, or bits of classes, aren't peeled: tens of megabytes.
 constexpr double most_cells = 4e6, most_bits = 2e8;
 // A grid with more types of rows or columns is searched for witnesses in parts (T0).
@@ -55,6 +57,24 @@ std::vector<std::int32_t> join(const IndexSets& sets, IndexSpan which, Index cou
   for (Index n = 0; n < count; ++n)
     if (seen[at(n)]) result.push_back(static_cast<std::int32_t>(n));
   return result;
+}
+
+/// With as little as leaves disjoint rectangles: fillings solve systems of equations. If nothing
+/// does, without fillings.
+Peeling peeled(const TypeGrid& grid, double budget) {
+  Peeling plain(grid, budget, false);
+  plain.run();
+  if (plain.is_disjoint()) return plain;
+  for (const bool fill : {false, true})
+    for (const bool merged_first : {false, true}) {
+      if (!fill && !merged_first) continue;
+      Peeling other(grid, budget, fill);
+      if (merged_first) other.merge_all();
+      if (merged_first && other.steps.empty()) continue;
+      other.run();
+      if (other.is_disjoint()) return other;
+    }
+  return plain;
 }
 
 /// Adds up to `most` of a set, evenly spread, until there are `limit`.
@@ -165,6 +185,7 @@ Closedness ClosednessSearch::decide(std::int32_t component, double effort, bool 
   state_->types_of(component, rows, cols);
   const bool whole = rows.size() <= at(whole_grid) && cols.size() <= at(whole_grid);
   SearchBudget budget{effort * open_budget, {}};
+  bool cut_short = false;
   if (state_->fits(component, rows, cols)) {
     const TypeGrid grid = state_->kernel(component, rows, cols);
     ClosedProof proof = prove_closed(grid, effort * closed_budget);
@@ -176,11 +197,17 @@ Closedness ClosednessSearch::decide(std::int32_t component, double effort, bool 
           for (std::int32_t& p : set) p = grid.number[at(p)];
       if (!both) return out;
     }
-    if (whole) state_->search(grid, deepest, budget, out);
+    if (whole && !state_->search(grid, deepest, budget, out)) {
+      SearchBudget cells{effort * pattern_budget, {}};
+      if (const auto found = find_pattern(grid, cells))
+        out.found.push_back(make_witness(*found, grid, state_->analysis));
+      cut_short = cells.over();
+    }
   }
   if (!whole) state_->search_parts(component, budget, out);
   if (!out.found.empty()) out.answer = Closedness::Answer::open;
-  out.exhausted = out.answer == Closedness::Answer::unknown && (budget.over() || !whole);
+  out.exhausted =
+      out.answer == Closedness::Answer::unknown && (budget.over() || cut_short || !whole);
   return out;
 }
 
@@ -190,8 +217,7 @@ PeeledComponent ClosednessSearch::peel(std::int32_t component, double effort) co
   state_->types_of(component, rows, cols);
   if (!state_->fits(component, rows, cols)) return out;
   const TypeGrid grid = state_->grid(component, rows, cols);
-  Peeling peeling(grid, effort * peel_budget, false);
-  peeling.run();
+  const Peeling peeling = peeled(grid, effort * peel_budget);
   const auto types = [](const Bits& set, const TypeSide& side) {
     std::vector<std::int32_t> result;
     set.each([&](Index n) { result.push_back(side.type[at(n)]); });
@@ -202,7 +228,8 @@ PeeledComponent ClosednessSearch::peel(std::int32_t component, double effort) co
         {region.rank, types(region.rows, grid.rows), types(region.cols, grid.cols),
          region.owner < 0 ? -1 : grid.number[at(region.owner)], region.outer, region.inner});
   for (const PeelStep& step : peeling.steps)
-    if (step.rule == PeelStep::Rule::covered) out.order.push_back(step.regions[0]);
+    if (step.rule != PeelStep::Rule::merged)
+      out.order.push_back({rule_of(step.rule), step.regions});
   out.left = peeling.alive();
   out.full = std::all_of(out.left.begin(), out.left.end(),
                          [&](std::int32_t n) { return peeling.is_full(peeling.regions[at(n)]); });

@@ -29,19 +29,6 @@ ClosedStep describe(const Peeling& peeling, ClosedStep::Rule rule,
   return step;
 }
 
-ClosedStep::Rule rule_of(PeelStep::Rule rule) {
-  switch (rule) {
-    case PeelStep::Rule::covered:
-      return ClosedStep::Rule::covered;
-    case PeelStep::Rule::filled_rows:
-      return ClosedStep::Rule::filled_rows;
-    case PeelStep::Rule::filled_columns:
-      return ClosedStep::Rule::filled_columns;
-    default:
-      return ClosedStep::Rule::merged;
-  }
-}
-
 /// T3': a full rectangle that lies below, or above, all that it overlaps. -1 if there is none.
 std::int32_t find_extreme(Peeling& peeling, const std::vector<std::int32_t>& left) {
   for (std::int32_t a : left) {
@@ -98,10 +85,7 @@ std::vector<std::int32_t> find_pair(Peeling& peeling, const std::vector<std::int
   return {};
 }
 
-}  // namespace
-
-ClosedProof prove_closed(const TypeGrid& grid, double budget) {
-  Peeling peeling(grid, budget, true);
+ClosedProof try_proof(Peeling& peeling) {
   ClosedProof proof{false, {}};
   const auto out = [&](ClosedStep::Rule rule, const std::vector<std::int32_t>& regions) {
     proof.steps.push_back(describe(peeling, rule, regions));
@@ -126,6 +110,35 @@ ClosedProof prove_closed(const TypeGrid& grid, double budget) {
     proof.proved = peeling.alive().empty();
     if (proof.proved || peeling.exhausted() || (!changed && pair.empty())) return proof;
   }
+}
+
+}  // namespace
+
+ClosedStep::Rule rule_of(PeelStep::Rule rule) {
+  switch (rule) {
+    case PeelStep::Rule::covered:
+      return ClosedStep::Rule::covered;
+    case PeelStep::Rule::filled_rows:
+      return ClosedStep::Rule::filled_rows;
+    case PeelStep::Rule::filled_columns:
+      return ClosedStep::Rule::filled_columns;
+    default:
+      return ClosedStep::Rule::merged;
+  }
+}
+
+ClosedProof prove_closed(const TypeGrid& grid, double budget) {
+  ClosedProof proof{false, {}};
+  for (const bool merged_first : {false, true}) {
+    Peeling peeling(grid, budget, true);
+    if (merged_first) {
+      peeling.merge_all();
+      if (peeling.steps.empty()) break;  // the same again
+    }
+    proof = try_proof(peeling);
+    if (proof.proved) break;
+  }
+  return proof;
 }
 
 }  // namespace papilio

@@ -14,6 +14,9 @@ struct ClosedProof {
   std::vector<ClosedStep> steps;
 };
 
+/// In words of proofs.
+ClosedStep::Rule rule_of(PeelStep::Rule rule);
+
 /// `grid` is the kernel or the whole.
 ClosedProof prove_closed(const TypeGrid& grid, double budget);
 

@@ -16,7 +16,7 @@ constexpr std::size_t merged_among = 3000;
 }  // namespace
 
 Peeling::Peeling(const TypeGrid& grid, double budget, bool fill)
-    : grid_(grid),
+    : grid_(&grid),
       budget_(budget),
       fill_(fill),
       peeled_(at(grid.rows.size()), Bits(grid.cols.size())),
@@ -63,8 +63,8 @@ bool Peeling::has_few_lines(Region& region) {
     }
     return true;
   };
-  return few(region.rows, region.cols, peeled_, grid_.rows.weight) ||
-         few(region.cols, region.rows, peeled_in_col_, grid_.cols.weight);
+  return few(region.rows, region.cols, peeled_, grid_->rows.weight) ||
+         few(region.cols, region.rows, peeled_in_col_, grid_->cols.weight);
 }
 
 void Peeling::peel_quick() {
@@ -128,8 +128,8 @@ void Peeling::split(std::int32_t number) {
   bool first = true;
   while (rows.any()) {
     Region piece = whole;
-    piece.rows = Bits(grid_.rows.size());
-    piece.cols = Bits(grid_.cols.size());
+    piece.rows = Bits(grid_->rows.size());
+    piece.cols = Bits(grid_->cols.size());
     for (bool grown = true; grown;) {
       grown = false;
       rows.each([&](Index i) {
@@ -166,10 +166,10 @@ bool Peeling::is_covered(const Region& region) {
   std::vector<Index> supply;
   std::vector<Bits> edges;
   for (Index i : rows) {
-    supply.push_back(grid_.rows.weight[at(i)]);
+    supply.push_back(grid_->rows.weight[at(i)]);
     edges.push_back(left_in_row(region, i));
   }
-  Transport transport(std::move(supply), edges, grid_.cols.weight);
+  Transport transport(std::move(supply), edges, grid_->cols.weight);
   spend((region.rank + 1) * static_cast<Index>(rows.size()) * region.cols.words());
   return transport.run(region.rank) <= region.rank;
 }
@@ -186,8 +186,8 @@ bool Peeling::merge() {
       const Region &outer = regions[at(a)], &inner = regions[at(b)];
       spend(1);
       if (a == b || !inner.rows.within(outer.rows) || !inner.cols.within(outer.cols)) continue;
-      if (grid_.rows.weight_of(outer.rows - inner.rows) +
-              grid_.cols.weight_of(outer.cols - inner.cols) >
+      if (grid_->rows.weight_of(outer.rows - inner.rows) +
+              grid_->cols.weight_of(outer.cols - inner.cols) >
           outer.rank)
         continue;
       Region both{outer.rank + inner.rank, outer.rows, outer.cols, -1, a, b, true, false};
@@ -251,8 +251,8 @@ bool Peeling::try_fill(const std::vector<std::int32_t>& chosen) {
 /// T2 (b): in each row the members reach all that is left of their regions, for almost all
 /// values across.
 bool Peeling::fills(const std::vector<std::int32_t>& chosen, bool by_columns) {
-  const TypeSide& lines = by_columns ? grid_.cols : grid_.rows;
-  const TypeSide& across = by_columns ? grid_.rows : grid_.cols;
+  const TypeSide& lines = by_columns ? grid_->cols : grid_->rows;
+  const TypeSide& across = by_columns ? grid_->rows : grid_->cols;
   const std::vector<Bits>& peeled = by_columns ? peeled_in_col_ : peeled_;
   const auto own = [&](std::int32_t n) -> const Bits& {
     return by_columns ? regions[at(n)].cols : regions[at(n)].rows;

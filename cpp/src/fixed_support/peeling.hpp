@@ -32,8 +32,13 @@ class Peeling {
 
   /// Peels, merges and splits as long as something changes.
   void run();
+  /// Merges as long as something does, with nothing peeled yet: later a rectangle may have holes.
+  void merge_all() {
+    while (merge() && !exhausted()) {
+    }
+  }
 
-  const TypeGrid& grid() const { return grid_; }
+  const TypeGrid& grid() const { return *grid_; }
   std::vector<Region> regions;
   std::vector<PeelStep> steps;
 
@@ -69,7 +74,7 @@ class Peeling {
   bool try_fill(const std::vector<std::int32_t>& chosen);
   std::vector<std::vector<std::int32_t>> components() const;
 
-  const TypeGrid& grid_;
+  const TypeGrid* grid_;
   double budget_;
   bool fill_;
   std::vector<Bits> peeled_, peeled_in_col_;  // by row, by column

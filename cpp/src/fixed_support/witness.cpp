@@ -33,10 +33,17 @@ class WitnessWriter {
     out_.first = numbers(found.first);
     rows_ = lines_of(found.rows, grid.rows, analysis.row_type);
     cols_ = lines_of(found.cols, grid.cols, analysis.col_type);
-    if (found.rule == OpenWitness::Rule::triangular)
-      write_triangular();
-    else
-      write_tangent();
+    switch (found.rule) {
+      case OpenWitness::Rule::triangular:
+        write_triangular();
+        break;
+      case OpenWitness::Rule::tangent:
+        write_tangent();
+        break;
+      case OpenWitness::Rule::pattern:
+        write_pattern();
+        break;
+    }
     for (const Pin& pin : found.pins) write_pin(pin);
   }
 
@@ -153,6 +160,30 @@ class WitnessWriter {
     limit(tau, j0[0]);
     y(first[0], j0[0], -1, -1);
     y(second[0], j0[0], 1, -1);
+    out_.rows = rows_;
+    out_.cols = cols_;
+  }
+
+  void write_pattern() {
+    for (std::size_t n = 0; n + 1 < rows_.size(); ++n)
+      out_.limit.push_back({rows_[n], cols_[n], 1.0, 0});
+    const auto write = [&](const std::vector<FoundTerm>& terms, const TypeSide& side,
+                           const std::vector<std::int32_t>& type_of, const auto& put_term) {
+      std::vector<GridLine> lines;
+      for (const FoundTerm& term : terms) lines.push_back(term.line);
+      const std::vector<std::int32_t> places = lines_of(lines, side, type_of);
+      for (std::size_t n = 0; n < terms.size(); ++n)
+        put_term(places[n], analysis_.members[grid_.number[at(terms[n].owner)]][terms[n].member],
+                 terms[n].sign, terms[n].power);
+    };
+    write(found_.x, grid_.rows, analysis_.row_type,
+          [&](std::int32_t line, std::int32_t inner, double sign, int power) {
+            put(line, inner, sign, power);
+          });
+    write(found_.y, grid_.cols, analysis_.col_type,
+          [&](std::int32_t line, std::int32_t inner, double sign, int power) {
+            put_y(inner, line, sign, power);
+          });
     out_.rows = rows_;
     out_.cols = cols_;
   }

@@ -20,6 +20,7 @@ from .._util.plotting import new_axes
 from ._drawing import Drawing, mark_ones, mark_peeled
 from ._peeled import Peeled, lines_of, peel
 from ._repair import Goal, Repair, repair
+from ._stairs import Stairs
 from ._witness import Elimination, Witness, make_elimination, make_witness
 
 Kind = Literal["disjoint", "complete", "peeled", "open"]
@@ -211,7 +212,7 @@ class SupportReport:
         """
         lines = [self.existence]
         if self.witness is not None:
-            rule = "T5" if self.witness.rule == "triangular" else "T7"
+            rule = {"triangular": "T5", "tangent": "T7", "pattern": "T11"}[self.witness.rule]
             rule = f"T9, {rule}" if self.witness.pins else rule
             lines += [
                 f"{rule} of docs/supports.md: {self.witness.reason}",
@@ -389,6 +390,21 @@ class _Component:
     def _cols_of(self, types: Any) -> NDArray[np.int64]:
         found: NDArray[np.int64] = np.flatnonzero(np.isin(self.col_type, self.col_types[types]))
         return found
+
+    def stairs(self) -> Stairs | None:
+        """The component as a staircase, if it is one."""
+        if len(self.classes) > Stairs.most:
+            return None
+        return Stairs.of(
+            [
+                (
+                    self._rows_of(self._by_rows[[p]].indices),
+                    self._cols_of(self._by_cols[[p]].indices),
+                    int(self.report.sizes[number]),
+                )
+                for p, number in enumerate(self.classes)
+            ]
+        )
 
     def _within_budget(self) -> Iterator[Any]:
         """The classes, the smallest first, as long as looking at them isn't too much."""

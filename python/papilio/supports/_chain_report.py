@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from .._chains.architecture import Architecture
 from .._chains.support_masks import Support, as_support, as_supports
+from .._util.plotting import new_axes
 from ._analysis import SupportReport, analyze
+from ._drawing import draw_reach, mark_ones
 from ._graph import Contraction, factor_on, reach, restricted, route
 from ._witness import Witness
 
 _Lift = Callable[[Any, Any], list[Any] | None]
+
+_VERDICTS = {True: "always", False: "not for some matrices", None: "unknown"}
 
 # Parts of the chain, two rows and two columns each, that are looked at.
 _PARTS = 400
@@ -41,7 +45,7 @@ class ChainWitness:
     >>> import papilio as pp
     >>> L = np.tril(np.ones((2, 2)))
     >>> witness = pp.analyze_supports([L, np.eye(2), L.T]).witness
-    >>> witness.target().toarray()
+    >>> witness.limit.toarray()
     array([[0., 1.],
            [1., 0.]])
     """
@@ -52,14 +56,15 @@ class ChainWitness:
     _pair: Witness = field(repr=False)
     _lift: _Lift = field(repr=False)
 
-    def target(self) -> Any:
-        """Return the matrix without a best approximation, as a `scipy.sparse.csr_array`."""
-        part = scipy.sparse.coo_array(self._pair.target())
+    @property
+    def limit(self) -> Any:
+        """The matrix without a best approximation, as a `scipy.sparse.csr_array`."""
+        part = scipy.sparse.coo_array(self._pair.limit)
         places = self.rows[part.row], self.columns[part.col]
         return scipy.sparse.csr_array((part.data, places), shape=self.shape)
 
     def approximation(self, epsilon: float) -> tuple[Any, ...]:
-        """Return factors in the supports whose product is `epsilon` from `target`.
+        """Return factors in the supports whose product is `epsilon` from `limit`.
 
         Examples
         --------
@@ -114,6 +119,7 @@ class ChainReport:
     witness: ChainWitness | None
     pair: SupportReport | None
     seconds: float
+    _masks: tuple[Any, ...] = field(repr=False)
 
     @property
     def tractable(self) -> bool:
@@ -123,6 +129,9 @@ class ChainReport:
     def explain(self) -> str:
         """Return the verdict and its certificate in words.
 
+        Where two factors have the same products, what is known of them follows (its rows, inner
+        indices and columns are those of the two factors).
+
         Examples
         --------
         >>> import papilio as pp
@@ -130,15 +139,56 @@ class ChainReport:
         every matrix has a best approximation: the supports are those of a chainable architecture,
         whose products are the matrices with certain blocks of bounded rank
         """
-        return self.reason
+        lines = [self.reason]
+        if self.witness is not None:
+            lines.append(
+                f"limit: {self.witness.limit.nnz} ones; factors at distance epsilon: "
+                "report.witness.approximation(epsilon)"
+            )
+        if self.pair is not None:
+            lines.append("of the two factors: " + self.pair.explain().replace("\n", "\n  "))
+        return "\n  ".join(lines)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the entries that products reach; dots are the ones of the witness's limit.
+
+        Where two factors have the same products, the rectangles of their classes are drawn as
+        `SupportReport.plot` does. Needs matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Default: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> L = np.tril(np.ones((4, 4)))
+        >>> pp.analyze_supports([L, np.eye(4), L.T]).plot().get_title()  # doctest: +SKIP
+        '3 supports, not for some matrices'
+        """
+        ax = new_axes(ax)
+        if self.pair is not None:
+            self.pair.plot(ax)
+        else:
+            draw_reach(ax, reach(self._masks))
+            if self.witness is not None:
+                mark_ones(ax, self.witness.limit)
+        title = f"{len(self._masks)} supports, {_VERDICTS[self.has_minimizer]}"
+        ax.set(title=title, xlabel="column", ylabel="row")
+        return ax
 
     def __str__(self) -> str:
-        verdict = {True: "always", False: "not for some matrices", None: "unknown"}
         sizes = " x ".join(str(size) for size in self.sizes)
         return "\n".join(
             [
                 f"{len(self.sizes) - 1} supports, {sizes}, {self.nnz} entries",
-                f"  minimizer    {verdict[self.has_minimizer]}",
+                f"  minimizer    {_VERDICTS[self.has_minimizer]}",
                 f"  tractable    {'yes' if self.tractable else 'no'}",
                 f"  because      {self.reason}",
             ]
@@ -248,6 +298,7 @@ def analyze_chain(masks: Sequence[Any]) -> ChainReport:
         witness=witness,
         pair=pair,
         seconds=time.perf_counter() - start,
+        _masks=tuple(masks),
     )
 
 

@@ -139,7 +139,7 @@ def fixed_support(
         to_factors(csc, csr, solution),
         error=math.hypot(target.unread, residual),
         bound=solution.bound,
-        optimal=not solution.local,
+        optimal=not (solution.local or solution.inexact),
         method="local" if solution.local else "exact",
         existence=_existence(report, options.ridge),
         diverging=solution.divergence > 0,

@@ -13,9 +13,13 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from .._chains.support_masks import Support, as_support
-from .._util.checks import finite_number, one_of
+from .._util.checks import finite_number, one_of, positive_int
+from .._util.plotting import new_axes
 from ._chain_report import ChainReport, ChainWitness, analyze_chain, checked_chain
+from ._drawing import draw_layers
 from ._graph import node_starts, restricted
+
+_VERDICTS = {True: "always", False: "not for some data", None: "unknown"}
 
 Activation = Literal["relu", "identity"]
 
@@ -134,15 +138,62 @@ class NetworkReport:
         >>> print(pp.analyze_network([np.eye(3), np.ones((1, 3))]).explain())
         optimal weights exist for all data: every hidden neuron feeds one other neuron at most
         """
-        return self.reason
+        if self.has_minimizer is not False:
+            return self.reason
+        return "\n  ".join(
+            [
+                self.reason,
+                "data: report.dataset(); weights whose loss is of the order epsilon^2: "
+                "report.weights(epsilon)",
+                "without activations: " + self.linear.explain().replace("\n", "\n  "),
+            ]
+        )
+
+    def plot(self, ax: Any = None, *, edges: int = 2000) -> Any:
+        """Draw the layers from the inputs (left) to the outputs (right).
+
+        Weights that diverge for `dataset`, those of `weights`, are red; skip connections aren't
+        drawn. Needs matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Default: a new figure.
+        edges : int
+            Draw so many of each layer at the most, and the red ones.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> L = np.tril(np.ones((2, 2)))
+        >>> pp.analyze_network([L.T, L]).plot().get_title()  # doctest: +SKIP
+        '2 -> 2 -> 2, relu, optimum: not for some data'
+        """
+        edges = positive_int(edges, "edges")
+        layers = self._masks[::-1]
+        marked = [scipy.sparse.csr_array(mask.shape) for mask in layers]
+        if self.has_minimizer is False:
+            marked = [scipy.sparse.csr_array(weight) for weight in self.weights(0.5).weights]
+        ax = new_axes(ax)
+        draw_layers(ax, layers, marked, edges)
+        widths = " -> ".join(map(str, self.widths))
+        ax.set(
+            title=f"{widths}, {self.activation}, optimum: {_VERDICTS[self.has_minimizer]}",
+            xlabel="neurons of each layer",
+        )
+        return ax
 
     def __str__(self) -> str:
-        verdict = {True: "always", False: "not for some data", None: "unknown"}
         return "\n".join(
             [
                 f"network {' -> '.join(map(str, self.widths))}, {self.activation}, "
                 f"{self.nnz} weights",
-                f"  optimum      {verdict[self.has_minimizer]}",
+                f"  optimum      {_VERDICTS[self.has_minimizer]}",
                 f"  because      {self.reason}",
                 "  with ridge   always: a penalty on all weights and biases keeps them bounded",
             ]
@@ -162,7 +213,7 @@ class NetworkReport:
         ValueError
             If `has_minimizer` isn't False, or more than ten million points are needed.
         """
-        target = scipy.sparse.csr_array(self._witness().target())
+        target = scipy.sparse.csr_array(self._witness().limit)
         rows, cols = np.unique(target.nonzero()[0]), np.unique(target.nonzero()[1])
         count = len(cols) * self._patterns(rows, cols) + 1
         if count > _POINTS:

@@ -31,6 +31,9 @@ _LONG = 3e7
 # Starts of the ascent for cross-nested components, and a difference that is rounding.
 _ASCENTS = 8
 _SAME = 1e-12
+# What is left, next to a component, of entries that are filled by random systems of equations:
+# more would be a system without digits.
+_FILLED = 1e-9
 
 
 def solve_pair(
@@ -120,7 +123,9 @@ def _solve_peeled(
 ) -> float:  # fmt: skip
     """A component that is tractable after peeling. Returns the norm of what is discarded."""
     solver = _peeled_solver(PeeledSolver, target, report, number)
+    whole = float(np.linalg.norm(solver.rest))
     discarded = solver.solve()
+    solution.inexact |= solver.missed() > _FILLED * whole
     _put_peeled(solver, target, left, right, report, solution)
     return discarded
 
@@ -265,14 +270,20 @@ def _union(left: Any, right: Any, report: SupportReport, chosen: _Array) -> Any:
 
 
 def _bound(target: Target, report: SupportReport, known: float) -> float:
-    """A lower bound of the error: theorem 4 of docs/supports.md, as far as is cheap."""
+    """A lower bound of the error: theorem 4 and T4 of docs/supports.md, as far as is cheap."""
     cost, bound = 0.0, known
     for component in report._open_components():
+        own = 0.0
         for rows, cols, rank in component.rectangles():
             cost += len(rows) * len(cols) * min(len(rows), len(cols))
             if cost > _BOUND_COST:
                 break
-            bound = math.hypot(bound, _tail(target.block(rows, cols), rank))
+            own = math.hypot(own, _tail(target.block(rows, cols), rank))
+        stairs = component.stairs()
+        if stairs is not None and cost + stairs.cost() <= _BOUND_COST:
+            cost += stairs.cost()
+            own = max(own, stairs.bound(target.block, _tail))
+        bound = math.hypot(bound, own)
     inner = int(np.count_nonzero(report.class_of >= 0))
     m, n = target.shape
     if inner < min(m, n) and m * n * min(m, n) <= _BOUND_COST:

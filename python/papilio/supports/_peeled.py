@@ -37,13 +37,22 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Step:
+    """Regions that were peeled together: one that is ``"covered"``, or some that fill their rows
+    (``"filled rows"``) or columns (``"filled columns"``)."""
+
+    rule: str
+    regions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Peeled:
     """A component after peeling: regions, the order in which some were peeled, and what is left."""
 
     rows: _Array
     cols: _Array
     regions: tuple[Region, ...]
-    order: tuple[int, ...]
+    order: tuple[Step, ...]
     left: tuple[int, ...]
     disjoint: bool
     full: bool
@@ -81,7 +90,8 @@ def peel(core: _core.SupportClasses, number: int, by_type: tuple[Any, Any]) -> P
     )
     rows = np.unique(np.concatenate([r.rows for r in made] or [np.zeros(0, int)]))
     cols = np.unique(np.concatenate([r.cols for r in made] or [np.zeros(0, int)]))
-    return Peeled(rows, cols, made, tuple(order), tuple(left), disjoint, full)
+    steps = tuple(Step(rule, tuple(chosen)) for rule, chosen in order)
+    return Peeled(rows, cols, made, steps, tuple(left), disjoint, full)
 
 
 def lines_of(type_of: _Array) -> Any:
@@ -94,6 +104,13 @@ def lines_of(type_of: _Array) -> Any:
         return np.sort(np.concatenate(parts)) if parts else np.zeros(0, int)
 
     return lines
+
+
+def _gaussian(rng: np.random.Generator, shape: tuple[int, int], dtype: Any) -> _Array:
+    values: _Array = rng.standard_normal(shape)
+    if np.dtype(dtype).kind == "c":
+        values = values + 1j * rng.standard_normal(shape)
+    return values.astype(dtype)
 
 
 class PeeledSolver:
@@ -123,12 +140,53 @@ class PeeledSolver:
         self.fill()
         return discarded
 
+    def missed(self) -> float:
+        """The norm of what is left where everything can be reached: rounding."""
+        return float(np.linalg.norm(self.rest[self._turn < len(self.peeled.order)]))
+
     def fill(self) -> None:
         """The peeled regions, the last one first: each makes what is missing where it counts."""
-        for number, n in reversed(list(enumerate(self.peeled.order))):
-            block = self._block(n)
-            block[self._turns(n) != number] = 0
-            self._truncate(n, block)
+        for number, step in reversed(list(enumerate(self.peeled.order))):
+            if step.rule == "covered":
+                (n,) = step.regions
+                block = self._block(n)
+                block[self._turns(n) != number] = 0
+                self._truncate(n, block)
+            else:
+                self._fill_lines(number, step)
+
+    def _fill_lines(self, number: int, step: Step) -> None:
+        """T2 (b), (c): random values across, and each line solves a system for its own."""
+        by_columns = step.rule == "filled columns"
+        rest, turn = (a.T if by_columns else a for a in (self.rest, self._turn))
+        rng = np.random.default_rng(number)
+        turned = slice(None, None, -1 if by_columns else 1)
+        places = {n: self._places(self.peeled.regions[n])[turned] for n in step.regions}
+        wanted = np.zeros(rest.shape, bool)
+        across, own = {}, {}
+        for n, (lines, other) in places.items():
+            rank = self.peeled.regions[n].rank
+            wanted[np.ix_(lines, other)] |= turn[np.ix_(lines, other)] == number
+            across[n] = np.zeros((rank, rest.shape[1]), rest.dtype)
+            across[n][:, other] = _gaussian(rng, (rank, len(other)), rest.dtype)
+            own[n] = np.zeros((rest.shape[0], rank), rest.dtype)
+        here = np.array([np.isin(np.arange(len(rest)), lines) for lines, _ in places.values()]).T
+        keys, group = np.unique(np.hstack([here, wanted]), axis=0, return_inverse=True)
+        for g, key in enumerate(keys):
+            members = [n for n, inside in zip(places, key, strict=False) if inside]
+            columns = np.flatnonzero(key[len(places) :])
+            if not members or not len(columns):
+                continue
+            lines = np.flatnonzero(group.ravel() == g)
+            system = np.vstack([across[n][:, columns] for n in members])
+            found = np.linalg.lstsq(system.T, rest[np.ix_(lines, columns)].T, rcond=None)[0].T
+            cuts = np.cumsum([len(across[n]) for n in members])[:-1]
+            for n, part in zip(members, np.split(found, cuts, axis=1), strict=True):
+                own[n][lines] = part
+        for n, (lines, other) in places.items():
+            u, v = own[n][lines], across[n][:, other]
+            pair = (v.T, u.T) if by_columns else (u, v)
+            self.write(self.peeled.regions[n], *pair)
 
     def write(self, region: Region, u: _Array, v: _Array) -> None:
         """Let u v be what a region contributes to its rows and columns."""
@@ -197,8 +255,9 @@ class PeeledSolver:
     def _turn(self) -> _Array:
         """When each entry was peeled."""
         turn = np.full(self.rest.shape, len(self.peeled.order), np.int32)
-        for number, n in reversed(list(enumerate(self.peeled.order))):
-            turn[np.ix_(*self._places(self.peeled.regions[n]))] = number
+        for number, step in reversed(list(enumerate(self.peeled.order))):
+            for n in step.regions:
+                turn[np.ix_(*self._places(self.peeled.regions[n]))] = number
         return turn
 
     def _turns(self, n: int) -> _Array:

@@ -185,6 +185,7 @@ class PairSolution:
     divergence: float
     iterations: int
     history: list[tuple[float, float]]
+    inexact: bool = False  # a system of equations had no digits left
 
 
 def warn_diverging(growth: float) -> None:

@@ -22,16 +22,18 @@ class Witness:
 
     Attributes
     ----------
-    rule : {"triangular", "tangent"}
-        Which theorem of docs/supports.md says so: T5 or T7, after T9 if there are `pins`.
+    rule : {"triangular", "tangent", "pattern"}
+        Which theorem of docs/supports.md says so: T5 or T7, after T9 if there are `pins`, or T11.
     inner : ndarray of int
         T5: inner indices, r of them, that alone reach the lower triangle and the diagonal of
         ``limit[rows][:, columns]`` in some order. T7: those of the first set of classes.
+        T11: all that `approximation` uses.
     other : int
         T5: an inner index of another class whose rectangle contains the corner,
-        ``rows[0], columns[0]``. T7: one of the second set.
+        ``rows[0], columns[0]``. T7: one of the second set. T11: the last of `inner`.
     rows, columns : ndarray of int
-        Where; of T5 r + 1 each, and the corner comes first.
+        Where; of T5 r + 1 each, and the corner comes first. T11: the ones of `limit` one by one,
+        and last the entry that is `epsilon` in its approximation.
     shape : tuple of int
         Rows, inner indices and columns of the problem.
     pins : tuple of (ndarray, ndarray, ndarray)
@@ -73,10 +75,6 @@ class Witness:
         m, _, n = self.shape
         return _matrix(self._limit, (m, n), 1.0)
 
-    def target(self) -> Any:
-        """Return `limit`."""
-        return self.limit
-
     def approximation(self, epsilon: float) -> tuple[Any, Any]:
         """Return X and Y, as `scipy.sparse.csr_array`, whose product is `epsilon` from `limit`.
 
@@ -114,6 +112,14 @@ class Witness:
                 f"but with inner {self.other} to cancel what they do in row {self.rows[0]}, column "
                 f"{self.columns[0]}, they come as close as one likes"
             )
+        if self.rule == "pattern":
+            return (
+                f"no zeros of factors fit the zeros of the limit, with ones at "
+                f"{_entries(self.rows[:-1], self.columns[:-1])}: each leaves an entry that is one "
+                "product where it should vanish, or no product where it shouldn't; but with "
+                f"epsilon at {_entries(self.rows[-1:], self.columns[-1:])}, inner "
+                f"{_some(self.inner)} make it exactly"
+            )
         return pinned + (
             f"on rows {_some(self.rows)} and columns {_some(self.columns)} two sets of classes, "
             f"with inner {_some(self.inner)} and with inner {self.other}, each alone on some "
@@ -125,6 +131,10 @@ class Witness:
 def _some(numbers: NDArray[np.int64]) -> str:
     shown = ", ".join(str(int(n)) for n in numbers[:8])
     return shown + (f", ... ({len(numbers)})" if len(numbers) > 8 else "")
+
+
+def _entries(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> str:
+    return ", ".join(f"({int(i)}, {int(j)})" for i, j in zip(rows, columns, strict=True))
 
 
 def _matrix(terms: _Terms, shape: tuple[int, int], epsilon: float) -> Any:
@@ -151,7 +161,7 @@ def make_witness(found: Any, core: _core.SupportClasses, shape: tuple[int, int, 
     return Witness(
         rule=rule,
         inner=of(first),
-        other=int(of(second)[0]),
+        other=int(of(second if rule != "pattern" else first)[-1 if rule == "pattern" else 0]),
         rows=np.array(rows, np.int64),
         columns=np.array(cols, np.int64),
         shape=shape,

@@ -1,0 +1,207 @@
+#include "fixed_support/zero_pattern.hpp"
+
+#include "fixed_support/index_sets.hpp"
+#include "fixed_support/monomials.hpp"
+
+namespace papilio {
+
+namespace {
+
+constexpr std::size_t most_variables = 64;
+
+/// What is known of the variables.
+struct Known {
+  VariableSet on, off;  // differ from zero; are zero
+};
+
+/// The terms of a cell: those that are there for certain, and those that may be.
+struct Terms {
+  Index live = 0, open = 0;
+  VariableSet last_open = 0, all_open = 0;
+};
+
+Terms count_terms(const CellProblem::Cell& cell, const Known& known) {
+  Terms terms;
+  for (VariableSet term : cell.terms) {
+    if (term & known.off) continue;
+    if ((term & ~known.on) == 0) {
+      ++terms.live;
+    } else {
+      ++terms.open;
+      terms.last_open = term;
+      terms.all_open |= term;
+    }
+  }
+  return terms;
+}
+
+/// What one cell asks for.
+enum class Demand : std::uint8_t {
+  nothing,     // met, whatever the others are
+  impossible,  // can't be met
+  open_term,   // the last open term must be there
+  no_term,     // no open term may be there
+  choice
+};
+
+/// A sum that is zero has no term or several; another one has some.
+Demand general_demand(bool wanted, const Terms& terms) {
+  if (wanted ? terms.live >= 1 : terms.live >= 2) return Demand::nothing;
+  if (terms.open == 0) return wanted || terms.live == 1 ? Demand::impossible : Demand::nothing;
+  if (terms.open > 1) return Demand::choice;
+  return wanted || terms.live == 1 ? Demand::open_term : Demand::no_term;
+}
+
+/// Sums of one term, or of none or two that cancel.
+Demand exact_demand(bool wanted, const Terms& terms) {
+  const Index most = wanted ? 1 : 2;
+  if (terms.live > most) return Demand::impossible;
+  if (terms.live == most) return terms.open ? Demand::no_term : Demand::nothing;
+  return general_demand(wanted, terms);
+}
+
+/// Depth first over the variables that no cell decides.
+template <class Demands, class Found>
+class PatternSearch {
+ public:
+  PatternSearch(const CellProblem& problem, const CellSet& wanted, Index nodes,
+                SearchBudget& budget, CellSet& looked_at, const Demands& demand, const Found& found)
+      : problem_(problem),
+        wanted_(wanted),
+        nodes_(nodes),
+        budget_(budget),
+        looked_at_(looked_at),
+        demand_(demand),
+        found_(found) {}
+
+  /// Whether `found` accepted what some assignment makes, or the search was cut short.
+  bool run(Known known = {0, 0}) {
+    if (--nodes_ < 0 || budget_.over()) return true;
+    VariableSet choice = 0;
+    if (!settle(known, choice)) return false;
+    if (!choice) return found_(known.on);
+    const VariableSet one = choice & (~choice + 1);
+    return run({known.on | one, known.off}) || run({known.on, known.off | one});
+  }
+
+ private:
+  /// Follows what cells with one possibility demand; `choice`: variables of one that has more.
+  bool settle(Known& known, VariableSet& choice) {
+    for (bool changed = true; changed;) {
+      changed = false;
+      choice = 0;
+      budget_.spend(static_cast<Index>(problem_.cells.size()));
+      for (std::size_t c = 0; c < problem_.cells.size(); ++c) {
+        const Terms terms = count_terms(problem_.cells[c], known);
+        const auto cell = static_cast<Index>(c);
+        switch (demand_(wanted_[cell], terms)) {
+          case Demand::impossible:
+            looked_at_.set(cell);
+            return false;
+          case Demand::open_term:
+            known.on |= terms.last_open;
+            looked_at_.set(cell);
+            changed = true;
+            break;
+          case Demand::no_term:
+            if (forbid(problem_.cells[c], known)) {
+              looked_at_.set(cell);
+              changed = true;
+            }
+            if (terms.open && !choice) choice = undecided(problem_.cells[c], known);
+            break;
+          case Demand::choice:
+            choice = terms.all_open & ~known.on;
+            break;
+          case Demand::nothing:
+            break;
+        }
+      }
+    }
+    return true;
+  }
+
+  /// Terms that may not be there and have one variable on: the other one is off.
+  static bool forbid(const CellProblem::Cell& cell, Known& known) {
+    bool changed = false;
+    for (VariableSet term : cell.terms) {
+      const VariableSet rest = term & ~known.on;
+      if ((term & known.off) || !rest || rest == term) continue;
+      known.off |= rest;
+      changed = true;
+    }
+    return changed;
+  }
+
+  static VariableSet undecided(const CellProblem::Cell& cell, const Known& known) {
+    for (VariableSet term : cell.terms)
+      if (!(term & known.off) && (term & ~known.on)) return term & ~known.on;
+    return 0;
+  }
+
+  const CellProblem& problem_;
+  const CellSet& wanted_;
+  Index nodes_;
+  SearchBudget& budget_;
+  CellSet& looked_at_;
+  const Demands& demand_;
+  const Found& found_;
+};
+
+}  // namespace
+
+std::optional<CellProblem> CellProblem::of(const TypeGrid& grid) {
+  CellProblem problem;
+  const auto lines_of = [](const TypeSide& side) {
+    std::vector<GridLine> lines;
+    for (Index t = 0; t < side.size(); ++t)
+      for (Index n = 0; n < side.weight[at(t)]; ++n) lines.push_back({t, n});
+    return lines;
+  };
+  const std::vector<GridLine> rows = lines_of(grid.rows), cols = lines_of(grid.cols);
+  std::vector<std::vector<Cell>> cells(rows.size(), std::vector<Cell>(cols.size()));
+  for (Index p = 0; p < grid.classes(); ++p)
+    for (Index member = 0; member < grid.rank[at(p)]; ++member) {
+      const auto variables_of = [&](const std::vector<GridLine>& lines, const TypeSide& side,
+                                    bool left) {
+        std::vector<VariableSet> numbers(lines.size());
+        for (std::size_t n = 0; n < lines.size(); ++n) {
+          if (!side.of_class[at(p)][lines[n].type]) continue;
+          numbers[n] = VariableSet{1} << (problem.variables.size() % most_variables);
+          problem.variables.push_back({lines[n], p, member, left});
+        }
+        return numbers;
+      };
+      const auto x = variables_of(rows, grid.rows, true), y = variables_of(cols, grid.cols, false);
+      if (problem.variables.size() > most_variables) return std::nullopt;
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        for (std::size_t j = 0; j < cols.size(); ++j)
+          if (x[i] && y[j]) cells[i][j].terms.push_back(x[i] | y[j]);
+    }
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (std::size_t j = 0; j < cols.size(); ++j)
+      if (!cells[i][j].terms.empty())
+        problem.cells.push_back({rows[i], cols[j], std::move(cells[i][j].terms)});
+  return problem;
+}
+
+bool has_zero_pattern(const CellProblem& problem, const CellSet& wanted, Index nodes,
+                      CellSet& looked_at, SearchBudget& budget) {
+  const auto accept = [](VariableSet) { return true; };
+  return PatternSearch(problem, wanted, nodes, budget, looked_at, general_demand, accept).run();
+}
+
+std::optional<Monomials> solve_monomials(const CellProblem& problem, const CellSet& ones,
+                                         Index small, Index nodes, SearchBudget& budget) {
+  CellSet wanted = ones, looked_at(static_cast<Index>(problem.cells.size()));
+  wanted.set(small);
+  std::optional<Monomials> solution;
+  const auto solved = [&](VariableSet used) {
+    solution = monomials_on(problem, used, small, budget);
+    return solution.has_value();
+  };
+  PatternSearch(problem, wanted, nodes, budget, looked_at, exact_demand, solved).run();
+  return solution;
+}
+
+}  // namespace papilio
