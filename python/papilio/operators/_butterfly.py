@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -25,19 +26,20 @@ _Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, eq=False)
 class _Shared:
-    """What a butterfly and its transposes share: the factors, and the operator compiled of them."""
+    """What a butterfly and its transposes share: the factors, and the operator compiled of them at
+    the first product."""
 
     factors: Factors
-    operator: _core.Operator
     converted: dict[np.dtype[Any], _Shared] = field(default_factory=dict)
 
     @classmethod
     def of(cls, factors: Factors) -> _Shared:
-        kept = replace(factors, values=tuple(factors.contiguous()))  # read-only from now on
-        compiled = _core.Operator(
-            kept.patterns, kept.values, kept.row_permutation, kept.column_permutation
-        )
-        return cls(kept, compiled)
+        return cls(replace(factors, values=tuple(factors.contiguous())))  # read-only from now on
+
+    @cached_property
+    def operator(self) -> _core.Operator:
+        own = self.factors
+        return _core.Operator(own.patterns, own.values, own.row_permutation, own.column_permutation)
 
     def astype(self, dtype: np.dtype[Any]) -> _Shared:
         """In another dtype, made once."""
@@ -100,7 +102,7 @@ class Butterfly(ChainOperator):
     lowers, needs_complex, has_factors = True, True, True
     _data: _Shared
     _side: Side
-    _compiled: Compiled
+    _compiled: Compiled | None
     _report: Any
     _simplification: Simplification | None
     _gradients: dict[np.dtype[Any], _core.Gradients]  # shared by those with other values
@@ -130,8 +132,7 @@ class Butterfly(ChainOperator):
         self._gradients = {}
         dtype = data.factors.dtype
         rows, cols = data.factors.shape[::-1] if Side.TRANSPOSED in side else data.factors.shape
-        self._compiled = Compiled(data.operator, side, rows, dtype, dtype)
-        self._multiply_plain_by(data.operator, side)
+        self._compiled = None
         self._set_up(dtype, (rows, cols))
 
     @classmethod
@@ -208,7 +209,16 @@ class Butterfly(ChainOperator):
 
     # ------------------------------------------------------------------ products and views
 
+    def _compiles(self) -> bool:
+        core = self._data.operator
+        self._compiled = Compiled(core, self._side, self.shape[0], self.dtype, self.dtype)
+        self._multiply_plain_by(core, self._side)
+        return True
+
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
+        if self._compiled is None:
+            self._compiles()
+        assert self._compiled is not None
         self._compiled.write(x, out, axis)
 
     def _vjp(
@@ -253,34 +263,7 @@ class Butterfly(ChainOperator):
         # Without the report: rounded values have another error than the one it certifies.
         return self._made(self._data.astype(dtype), self._side)
 
-    def with_factors(self, factors: Sequence[ArrayLike]) -> Butterfly:
-        """Return the operator with other values: same architecture, permutations and dtype.
-
-        What a training step needs: its products are planned like those of this one, without
-        planning again.
-
-        Parameters
-        ----------
-        factors : sequence of array_like
-            As many arrays as `factors` has, of the same shapes. They are copied, and converted to
-            the operator's dtype.
-
-        Raises
-        ------
-        TypeError
-            For values that aren't numeric, or complex ones for a real operator.
-        ValueError
-            For another number of factors, or other shapes.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import papilio as pp
-        >>> F = pp.Butterfly([np.ones((1, 2, 2, 2)), np.ones((2, 2, 2, 1))])
-        >>> F.with_factors([0.5 * W for W in F.factors]) @ np.arange(4.0)
-        array([1.5, 1.5, 1.5, 1.5])
-        """
-        values = self.factors.replacements(factors, "factors")
+    def _with_values(self, values: list[_Array]) -> Butterfly:
         own = self._data.factors
         if Side.CONJUGATED in self._side:
             values = [array.conj() for array in values]
@@ -289,7 +272,7 @@ class Butterfly(ChainOperator):
         arrays = tuple(np.array(array, order="C", copy=True) for array in values)
         made = self._made(_Shared.of(replace(own, values=arrays)), self._side)
         made._gradients = self._gradients
-        return shaped_as(made, self)
+        return made
 
     def inv(self) -> Butterfly:
         """Return the inverse: a butterfly of the inverse blocks.
