@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -12,9 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
+from ._chain_derivatives import chain_jvp
 from ._chain_operator import ChainOperator
 from ._compiled import Compiled, Side
+from ._differentiable import Wanted
 from ._dims import shaped_as
+from ._gradients import chain_vjp, compiled_gradients
 from ._simplify import Simplification
 
 _Array = np.ndarray[Any, Any]
@@ -22,19 +26,20 @@ _Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, eq=False)
 class _Shared:
-    """What a butterfly and its transposes share: the factors, and the operator compiled of them."""
+    """What a butterfly and its transposes share: the factors, and the operator compiled of them at
+    the first product."""
 
     factors: Factors
-    operator: _core.Operator
     converted: dict[np.dtype[Any], _Shared] = field(default_factory=dict)
 
     @classmethod
     def of(cls, factors: Factors) -> _Shared:
-        kept = replace(factors, values=tuple(factors.contiguous()))  # read-only from now on
-        compiled = _core.Operator(
-            kept.patterns, kept.values, kept.row_permutation, kept.column_permutation
-        )
-        return cls(kept, compiled)
+        return cls(replace(factors, values=tuple(factors.contiguous())))  # read-only from now on
+
+    @cached_property
+    def operator(self) -> _core.Operator:
+        own = self.factors
+        return _core.Operator(own.patterns, own.values, own.row_permutation, own.column_permutation)
 
     def astype(self, dtype: np.dtype[Any]) -> _Shared:
         """In another dtype, made once."""
@@ -94,12 +99,13 @@ class Butterfly(ChainOperator):
            [4., 0., 0., 0.]])
     """
 
-    lowers, needs_complex = True, True
+    lowers, needs_complex, has_factors = True, True, True
     _data: _Shared
     _side: Side
-    _compiled: Compiled
+    _compiled: Compiled | None
     _report: Any
     _simplification: Simplification | None
+    _gradients: dict[np.dtype[Any], _core.Gradients]  # shared by those with other values
 
     def __init__(
         self,
@@ -123,10 +129,10 @@ class Butterfly(ChainOperator):
     ) -> None:
         self._data, self._side = data, side
         self._report, self._simplification = report, simplification
+        self._gradients = {}
         dtype = data.factors.dtype
         rows, cols = data.factors.shape[::-1] if Side.TRANSPOSED in side else data.factors.shape
-        self._compiled = Compiled(data.operator, side, rows, dtype, dtype)
-        self._multiply_plain_by(data.operator, side)
+        self._compiled = None
         self._set_up(dtype, (rows, cols))
 
     @classmethod
@@ -203,8 +209,35 @@ class Butterfly(ChainOperator):
 
     # ------------------------------------------------------------------ products and views
 
+    def _compiles(self) -> bool:
+        core = self._data.operator
+        self._compiled = Compiled(core, self._side, self.shape[0], self.dtype, self.dtype)
+        self._multiply_plain_by(core, self._side)
+        return True
+
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
+        if self._compiled is None:
+            self._compiles()
+        assert self._compiled is not None
         self._compiled.write(x, out, axis)
+
+    def _vjp(
+        self, x: _Array, gy: _Array, wanted: Wanted
+    ) -> tuple[_Array | None, tuple[_Array, ...] | None]:
+        if not wanted.factors:
+            return self._pulled_back(gy, wanted), None
+        own = self.factors
+        dtype = own.dtype
+        if wanted.accumulate is not None:
+            dtype = np.result_type(dtype, wanted.accumulate)
+        if dtype not in self._gradients:
+            self._gradients[dtype] = compiled_gradients(own, dtype)
+        return chain_vjp(self._gradients[dtype], dtype, own, (x, gy), wanted)
+
+    def _jvp(
+        self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str
+    ) -> tuple[_Array, _Array]:
+        return chain_jvp(self.factors, x, dx, self.factors.directions(dfactors, name), axis)
 
     def work(self) -> float:
         """About how many real multiply-adds a product takes."""
@@ -229,6 +262,17 @@ class Butterfly(ChainOperator):
     def _make_astype(self, dtype: np.dtype[Any]) -> Butterfly:
         # Without the report: rounded values have another error than the one it certifies.
         return self._made(self._data.astype(dtype), self._side)
+
+    def _with_values(self, values: list[_Array]) -> Butterfly:
+        own = self._data.factors
+        if Side.CONJUGATED in self._side:
+            values = [array.conj() for array in values]
+        if Side.TRANSPOSED in self._side:
+            values = [array.transpose(0, 2, 1, 3) for array in reversed(values)]
+        arrays = tuple(np.array(array, order="C", copy=True) for array in values)
+        made = self._made(_Shared.of(replace(own, values=arrays)), self._side)
+        made._gradients = self._gradients
+        return made
 
     def inv(self) -> Butterfly:
         """Return the inverse: a butterfly of the inverse blocks.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._chains.drawing import chain_html
 from .._chains.factors import Factors
@@ -16,6 +18,8 @@ from ._drawing import Picture, factor_pictures
 from ._report import Report
 from ._rounding import frobenius_norm, orthonormalized, round_ranks
 from ._simplify import Simplification, simplify
+
+_Array = np.ndarray[Any, Any]
 
 
 class ChainOperator(Operator):
@@ -34,6 +38,39 @@ class ChainOperator(Operator):
         simplification: Simplification | None = None,
     ) -> Self:
         raise NotImplementedError
+
+    def _with_values(self, values: list[_Array]) -> Self:
+        raise NotImplementedError
+
+    def with_factors(self, factors: Sequence[ArrayLike]) -> Self:
+        """Return the operator with other values: same architecture, permutations and dtype.
+
+        Nothing but copies of the values is made; products are compiled when they are first asked
+        for, and gradients (`vjp`) need none of that.
+
+        Parameters
+        ----------
+        factors : sequence of array_like
+            As many arrays as the operator's `factors`, of the same shapes. They are copied, and
+            converted to the operator's dtype.
+
+        Raises
+        ------
+        TypeError
+            For values that aren't numeric, or complex ones for a real operator.
+        ValueError
+            For another number of factors, or other shapes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> F = pp.Butterfly([np.ones((1, 2, 2, 2)), np.ones((2, 2, 2, 1))])
+        >>> F.with_factors([0.5 * W for W in F.factors]) @ np.arange(4.0)
+        array([1.5, 1.5, 1.5, 1.5])
+        """
+        values = self.factors.replacements(factors, "factors")
+        return shaped_as(self._with_values(values), self)
 
     def __add__(self, other: Any) -> Any:
         """Return a butterfly of summed ranks if radices and permutations agree, else the sum.
