@@ -112,7 +112,7 @@ class FactorForms(ChainOperator):
         with this architecture have, so that weight decay acts on the operator and not on how it
         is divided; gradient flow keeps ``X^H X - Y Y^H`` as it is, hence balanced factors
         balanced. All factors then have the same Frobenius norm. Each split is balanced by the
-        singular values of its blocks, forth and back, until nothing changes.
+        singular values of its blocks, one after the other, until nothing changes.
 
         Examples
         --------
