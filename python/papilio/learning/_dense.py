@@ -151,7 +151,7 @@ def _by_singular_values(x: _Array, y: _Array) -> DenseFit:
 
 
 def _below(loss: float, matrix: _Array, x: _Array) -> float:
-    """The loss of A, less what sums of n products round to."""
+    """The loss of A, less what rounding in sums and decompositions of this size may have made."""
     sizes = float(np.linalg.norm(matrix)) * float(np.linalg.norm(x))
-    rounding = len(x) * float(np.finfo(np.float64).eps) * sizes
+    rounding = 4 * sum(x.shape) * float(np.finfo(np.float64).eps) * sizes
     return max(0.0, float(np.sqrt(loss)) - rounding) ** 2
