@@ -7,9 +7,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .._chains.factors import Factors
 from ._balance import balanced
 from ._chain_operator import ChainOperator
 from ._dims import shaped_as
+from ._quantize import quantized
 from ._random import random_factors
 
 
@@ -125,3 +127,63 @@ class FactorForms(ChainOperator):
         (True, True)
         """
         return shaped_as(self._of_factors(balanced(self.factors)), self)
+
+    def quantize(self, to: Any) -> Self:
+        """Return the operator with factors rounded to few bits, jointly.
+
+        A column of a factor and the row of the next one that it meets may be scaled against each
+        other. So each column is rounded at that scale at which it keeps its direction best, its
+        neighbour takes up the rest of the scale before it is rounded itself, and only one factor
+        is rounded as it comes.
+
+        Parameters
+        ----------
+        to : int or dtype_like
+            How many significant bits each value (each part of a complex one) keeps, exponents
+            being as they are; or float16 or float32, with their range, too.
+
+        Returns
+        -------
+        Butterfly
+            In the operator's own dtype; tied values may be written out. Its `report` is a
+            `Quantization` with the error, and that of rounding each value by itself, which is
+            what is returned where it isn't larger.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what is neither a number of bits from 1 to the dtype's nor one of these dtypes, or
+            values that aren't finite.
+        OverflowError
+            If the values are too large for the dtype.
+
+        Notes
+        -----
+        If a column x becomes xh, the best row for ``x y^T`` is the rounded ``mu y`` with ``mu =
+        <xh, x> / ||xh||^2``, and the error is that of the direction of xh plus that of this
+        rounding (docs/learning_fits.md). With two factors of rank 1 blocks don't overlap, and both
+        are counted exactly for each scale that is tried. Scales are some hundred for each column,
+        the original one among them, from left to right and from right to left. Time: that of some
+        hundred roundings of all factors.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> F = pp.Butterfly.random(pp.Architecture.square_dyadic(64), seed=2)
+        >>> report = F.quantize(6).report
+        >>> report.relative_error < 0.7 * report.naive_error
+        True
+        """
+        factors, report = quantized(self.factors, to, self._distance)
+        return shaped_as(self._of_factors(factors, report), self)
+
+    def _distance(self, factors: Factors) -> float:
+        """The error of other factors, relative to this operator, in the Frobenius norm."""
+        if all(np.array_equal(x, y) for x, y in zip(self.factors, factors, strict=True)):
+            return 0.0
+        wide = np.result_type(self.dtype, np.float64)
+        own = self._of_factors(self.factors.astype(wide))
+        whole = float(own.norm())
+        rest = own - self._of_factors(factors.astype(wide))
+        error = float(rest.norm())
+        return error / whole if whole > 0 else 0.0 if error == 0 else np.inf
