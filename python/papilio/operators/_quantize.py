@@ -164,7 +164,7 @@ def _rounded_rows(x: _Array, y: _Array, rounded: _Round, final: bool) -> tuple[_
     for scale in _scales(x):
         # What a dtype can't hold is infinite, and no candidate.
         xh = _parts(rounded, x * scale[..., None])
-        held = np.isfinite(xh).all(axis=-1)
+        held = np.asarray(np.isfinite(xh).all(axis=-1))
         xh = np.where(held[..., None], xh, 0)
         own = _squares(xh)
         inner = (xh.conj() * x).sum(axis=-1)
