@@ -22,6 +22,7 @@ MODULES: tuple[str, ...] = (
     "algebra",
     "concurrency",
     "factorizations",
+    "weighted",
     "roundings",
     "supports",
     "simplifications",

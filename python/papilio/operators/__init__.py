@@ -14,6 +14,7 @@ from ._lowering import complex_rows, real_part
 from ._parts import Pairs, Part, Sparse
 from ._plan import Candidate, Plan
 from ._planning import plan
+from ._quantize import Quantization
 from ._real_linear import RealLinear
 from ._report import Report
 from ._section import Section
@@ -31,6 +32,7 @@ __all__ = [
     "Pairs",
     "Part",
     "Plan",
+    "Quantization",
     "RealLinear",
     "Report",
     "Section",

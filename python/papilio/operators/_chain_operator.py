@@ -15,7 +15,6 @@ from .._util.dtypes import as_array, is_scalar, promoted
 from ._base import Operator
 from ._dims import shaped_as
 from ._drawing import Picture, factor_pictures
-from ._report import Report
 from ._rounding import frobenius_norm, orthonormalized, round_ranks
 from ._simplify import Simplification, simplify
 
@@ -34,7 +33,7 @@ class ChainOperator(Operator):
     def _of_factors(
         cls,
         factors: Factors,
-        report: Report | None = None,
+        report: Any = None,
         simplification: Simplification | None = None,
     ) -> Self:
         raise NotImplementedError

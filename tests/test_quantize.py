@@ -1,0 +1,125 @@
+"""Factors of few bits: representable, errors as reported, never worse than rounding alone."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import papilio as pp
+from papilio import Architecture
+from reference import dense
+from strategies import chainable, dtypes, random_factors
+
+
+def round_slowly(value, bits):
+    if value == 0:
+        return 0.0
+    exponent = int(np.floor(np.log2(abs(value)))) + 1
+    return float(np.rint(value * 2.0 ** (bits - exponent)) * 2.0 ** (exponent - bits))
+
+
+def parts(values):
+    return np.concatenate([values.real.ravel(), values.imag.ravel()]).astype(float)
+
+
+def error(G, F):
+    wide = dense(F).astype(complex)
+    size = np.linalg.norm(wide)
+    return np.linalg.norm(dense(G).astype(complex) - wide) / size if size else 0.0
+
+
+@settings(max_examples=12)
+@given(
+    chainable(max_factors=3), dtypes, st.integers(1, 12), st.booleans(), st.integers(0, 2**32 - 1)
+)
+def test_few_bits_and_the_error_that_is_reported(arch, dtype, bits, transposed, seed):
+    rng = np.random.default_rng(seed)
+    F = pp.Butterfly(random_factors(rng, arch, dtype), rng.permutation(arch.shape[0]))
+    F = F.T if transposed else F
+    G = F.quantize(bits)
+    report = G.report
+    assert G.architecture == F.architecture and G.dtype == dtype and report.bits == bits
+    for values in G.factors:
+        entries = parts(values)
+        assert np.array_equal(entries, [round_slowly(entry, bits) for entry in entries])
+    naive = F.with_factors([
+        np.reshape([round_slowly(e, bits) for e in parts(v)], (2, *v.shape)).astype(v.real.dtype)
+        .astype(dtype).transpose(1, 2, 3, 4, 0) @ np.array([1, 1j if v.dtype.kind == "c" else 0],
+                                                          dtype)
+        for v in F.factors
+    ])  # fmt: skip
+    assert abs(report.naive_error - error(naive, F)) <= 1e-6 * (1 + error(naive, F))
+    assert abs(report.relative_error - error(G, F)) <= 1e-6 * (1 + error(G, F))
+    assert report.relative_error <= report.naive_error
+    assert f"{bits} bits" in str(report) and G.T.report is report
+
+
+@pytest.mark.parametrize("to", [np.float16, "float16", np.float32])
+def test_dtypes_have_their_range(to):
+    arch = Architecture.square_dyadic(16)
+    F = pp.Butterfly.random(arch, "lecun", seed=1)
+    G = F.quantize(to)
+    for values in G.factors:
+        assert np.array_equal(values.astype(to).astype(np.float64), values)
+    assert G.report.dtype == np.dtype(to).name and str(np.dtype(to)) in str(G.report)
+    assert G.report.relative_error < G.report.naive_error
+    with pytest.raises(OverflowError, match="can't hold"):
+        (F * 1e60).quantize(to)
+
+
+def test_one_pair_is_as_good_as_any_pair_of_few_bits():
+    # All columns and rows of two bits, by trying every one: 2 x 2 outer products.
+    powers = 2.0 ** np.arange(-8, 9)
+    grid = np.concatenate([[0], powers, 1.5 * powers])
+    rng = np.random.default_rng(2)
+    vectors = [np.array(v) for v in itertools.product(grid, [0, 1, 1.5]) if any(v)]
+    signed = [v * s for v in vectors for s in ([1, 1], [1, -1])]
+    for _ in range(10):
+        x, y = rng.standard_normal((2, 2))
+        A = np.outer(x, y)
+        best = np.inf
+        for v in signed:
+            mu = A.T @ v / (v @ v)
+            row = np.array([round_slowly(m, 2) for m in mu])
+            best = min(best, np.linalg.norm(A - np.outer(v, row)))
+        F = pp.Butterfly([x.reshape(1, 2, 1, 1), y.reshape(1, 1, 2, 1)])
+        found = F.quantize(2).report.relative_error * np.linalg.norm(A)
+        assert best <= found * (1 + 1e-12) and found <= 1.02 * best
+
+
+def test_deep_chains_gain_most():
+    for dtype in (np.float64, np.complex128):
+        F = pp.Butterfly.random(Architecture.square_dyadic(64), "lecun", dtype=dtype, seed=3)
+        report = F.quantize(8).report
+        assert report.relative_error < 0.3 * report.naive_error
+
+
+def test_chains_that_are_not_chainable_tied_and_exact_ones():
+    arch = Architecture([*Architecture.square_dyadic(8), *Architecture.square_dyadic(8).T])
+    report = pp.Butterfly.random(arch).quantize(5).report
+    assert report.relative_error == report.naive_error > 0
+    H = pp.transforms.hadamard(16)
+    G = H.quantize(1)
+    assert G.report.relative_error == 0 and G.nbytes == H.nbytes
+    zero = pp.Butterfly([np.zeros((1, 2, 2, 2)), np.zeros((2, 2, 2, 1))])
+    assert zero.quantize(3).report.relative_error == 0
+
+
+@pytest.mark.parametrize(
+    ("to", "kind", "message"),
+    [
+        (0, ValueError, "to is 0"),
+        (54, ValueError, "to is 54, expected at most the 53 bits"),
+        (2.5, TypeError, "to is 2.5"),
+        ("int8", TypeError, "to is 'int8'"),
+        ("many", TypeError, "to is 'many'"),
+    ],
+)
+def test_what_does_not_fit_is_named(to, kind, message):
+    F = pp.Butterfly.random(Architecture.square_dyadic(4))
+    with pytest.raises(kind, match=message):
+        F.quantize(to)
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        F.with_factors([v * np.nan for v in F.factors]).quantize(4)
