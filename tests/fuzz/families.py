@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "algebra",
     "concurrency",
     "factorizations",
+    "weighted",
     "roundings",
     "supports",
     "simplifications",

@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from .._util.progress import Progress, reporter, share_of
 from ..operators import Butterfly, Report, butterfly_of
 from ._orders import auto_order, balanced_order
 from ._source import Source
+from ._weights import Weighting
 
 Order = Literal["auto", "left_to_right", "right_to_left", "balanced"] | Sequence[int]
 Permutation = ArrayLike | Literal["bit_reversal", "search"] | None
@@ -37,6 +39,8 @@ def factorize(
     max_rank: int | None = None,
     row_permutation: Permutation = None,
     column_permutation: Permutation = None,
+    row_weights: ArrayLike | None = None,
+    column_weights: ArrayLike | None = None,
     overwrite_a: bool = False,
     progress: Progress = False,
 ) -> Butterfly:
@@ -72,6 +76,13 @@ def factorize(
         Permutations of the result (see `Butterfly`). ``"bit_reversal"`` and ``"search"``, which
         finds the best of the eight of `permutations.default_eight`, need a size that is a power
         of two.
+    row_weights, column_weights : array_like, optional
+        Weights L and R of the norm ``||L (A - F) R||`` in which F is close to A: numbers of at
+        least 0, one for each row (column) of A; or invertible blocks, ``row_weights[i * d + l]``
+        being the b x b matrix by which L multiplies the rows ``i*b*d + j*d + l``, j < b, of the
+        factors' product, (a, b, c, d) the first pattern. ``column_weights[i * d + l]`` is c x c,
+        of the last one's (a, b, c, d) and the columns ``i*c*d + k*d + l``, and multiplies from the
+        right. All figures of the report, `tol`, too, are those of the weighted norm.
     overwrite_a : bool, default False
         Allow A to be destroyed, which saves the memory of the first cut's right part where A is
         C-contiguous, without permutations, the first cut is that of the first factor, and A isn't
@@ -90,9 +101,15 @@ def factorize(
     ------
     ValueError
         For NaN or infinity in A, an architecture that isn't chainable or of another shape, a
-        wrong order, permutation, tol or max_rank, or overwrite_a with what can't be written to.
+        wrong order, permutation, tol or max_rank, or overwrite_a with what can't be written to;
+        for weights that are negative, all zero, of another shape or range, for blocks that are
+        singular or so badly conditioned that less than half of the digits would be left, and for
+        blocks with a search.
     TypeError
-        For an A that isn't numeric or an architecture that isn't one.
+        For an A that isn't numeric, an architecture that isn't one, or complex weights where real
+        ones are wanted.
+    OverflowError
+        If factors can't hold the result of dividing by the weights.
     ImportError
         For ``progress=True`` without tqdm.
 
@@ -107,6 +124,12 @@ def factorize(
     whichever is more. For square dyadic chains that is 0.75 times A (with `overwrite_a`, 0.4
     times). Ctrl-C is seen within some 20 ms; LAPACK's call for one large block then ends by itself,
     on a thread of its own.
+
+    Weights of these shapes change no architecture, so that with them everything is proved in the
+    weighted norm. With the matrix of calibration data's second moments, ``R R^H = X X^H`` in
+    blocks, ``||(A - F) R||`` is what ``||A X - F X||`` would be if its blocks weren't correlated.
+    Rows (columns) of weight 0 don't count, and F is 0 there. Factors of a weighted result aren't
+    balanced, and it takes some copies of A in double precision.
 
     References
     ----------
@@ -129,6 +152,10 @@ def factorize(
     >>> smooth = np.exp(-np.abs(x[:, None] - x - 2))
     >>> pp.factorize(smooth, [8, 8], tol=1e-6).report.ranks
     (1,)
+    >>> weights = np.where(np.arange(64) < 32, 1.0, 0.01)
+    >>> F = pp.factorize(np.cos(9 * np.outer(x, x)), [8, 8], column_weights=weights)
+    >>> F.report.relative_error < F.report.unweighted_error
+    True
     """
     start = time.perf_counter()
     source = Source(A)
@@ -155,6 +182,14 @@ def factorize(
             )
         if len(pairs) > 1:
             raise ValueError("overwrite_a is True, but a search needs A more than once")
+    weighting = Weighting.of(source, chain, row_weights, column_weights)
+    if weighting is not None:
+        if weighting.has_blocks and len(pairs) > 1:
+            raise ValueError(
+                "weights are given as blocks, but a search has to decide which rows and columns "
+                "meet in a block"
+            )
+        source = weighting.source(rows[0][1], cols[0][1])
 
     def run(pair: tuple[_Candidate, _Candidate], tell: Callable[[float], object] | None) -> Any:
         return _core.factorize(
@@ -199,7 +234,11 @@ def factorize(
         tolerance=relative,
         max_rank=max_rank,
     )
-    return butterfly_of(Factors(found_architecture, tuple(values), row[1], col[1]), report)
+    factors = Factors(found_architecture, tuple(values), row[1], col[1])
+    if weighting is not None:
+        factors = weighting.taken_off(factors)
+        report = replace(weighting.report(report, factors), seconds=time.perf_counter() - start)
+    return butterfly_of(factors, report)
 
 
 def _architecture(given: Architecture | Sequence[Any]) -> Architecture:

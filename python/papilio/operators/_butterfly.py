@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
-from ._chain_operator import ChainOperator
 from ._compiled import Compiled, Side
 from ._dims import shaped_as
+from ._factor_forms import FactorForms
 from ._simplify import Simplification
 
 _Array = np.ndarray[Any, Any]
@@ -43,7 +43,7 @@ class _Shared:
         return self.converted[dtype]
 
 
-class Butterfly(ChainOperator):
+class Butterfly(FactorForms):
     """The product of Kronecker-sparse factors, as an immutable linear operator.
 
     ``F[i, j] = K[row_permutation[i], column_permutation[j]]``, K the product of the factors from

@@ -12,6 +12,8 @@ from .. import _core
 from .._chains.architecture import Architecture
 from .._util.plotting import new_axes
 
+_TURNED = {"rows": "columns", "columns": "rows"}
+
 
 @dataclass(frozen=True)
 class Report:
@@ -50,6 +52,11 @@ class Report:
         The `tol` that was asked for.
     max_rank : int or None
         The `max_rank` that was asked for.
+    weights : str or None
+        ``"rows"``, ``"columns"`` or ``"rows and columns"`` where `factorize` was given weights L,
+        R: all errors, bounds, tails and norms here then are those of ``L (A - F) R`` and ``L A R``.
+    unweighted_error : float or None
+        ``||A - F|| / ||A||`` of a weighted result.
     """
 
     relative_error: float
@@ -66,6 +73,8 @@ class Report:
     seconds: float
     tolerance: float | None = None
     max_rank: int | None = None
+    weights: str | None = None
+    unweighted_error: float | None = None
 
     @classmethod
     def of(cls, figures: _core.Figures, architecture: Architecture, **rest: Any) -> Report:
@@ -99,6 +108,7 @@ class Report:
             shape=self.shape[::-1],
             row_permutation=self.column_permutation,
             column_permutation=self.row_permutation,
+            weights=_TURNED.get(self.weights or "", self.weights),
         )
 
     @property
@@ -155,6 +165,9 @@ class Report:
             f"  splits cut        {', '.join(map(str, self.order)) or 'none'}",
             f"  split errors      {', '.join(f'{e:.1e}' for e in self.split_errors) or 'none'}",
         ]
+        if self.weights is not None:
+            lines.insert(1, f"  norms             weighted by {self.weights}")
+            lines.append(f"  unweighted error  {self.unweighted_error:.3e}")
         if self.tolerance is not None:
             if self.reached:
                 lines.append(f"  tolerance         {self.tolerance:.1e}: met")

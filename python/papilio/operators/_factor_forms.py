@@ -1,0 +1,86 @@
+"""FactorForms: random factors, and other factors of the same operator."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ._chain_operator import ChainOperator
+from ._random import random_factors
+
+
+class FactorForms(ChainOperator):
+    """What an operator that is nothing but its factors can be made of, and made into."""
+
+    @classmethod
+    def random(
+        cls,
+        architecture: Any,
+        init: str = "orthogonal",
+        *,
+        gain: float = 1.0,
+        dtype: DTypeLike = np.float64,
+        seed: int | np.random.Generator = 0,
+    ) -> Self:
+        """Return a butterfly with random (or named) factors, scaled as learning needs it.
+
+        Parameters
+        ----------
+        architecture : Architecture
+            Need not be chainable.
+        init : str, default "orthogonal"
+            ``"orthogonal"``: Haar-distributed blocks with orthonormal rows or columns;
+            ``"lecun"``, ``"he"``, ``"linear"``: independent normal entries for an output of 1, 2
+            and 1/3 times the mean square of the input;
+            ``"identity"``, ``"hadamard"``, ``"dft"``: these matrices, unitary ones, times `gain`;
+            they need square blocks.
+        gain : float, default 1.0
+            How much longer the outputs are, root mean square. Each of L factors has the L-th root.
+        dtype : dtype_like, default float64
+            float32, float64, complex64 or complex128.
+        seed : int or numpy.random.Generator, default 0
+
+        Returns
+        -------
+        Butterfly
+            Without permutations. ``"dft"`` is the transform with its columns in the order of
+            `permutations.digit_reversal` of the radices.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what isn't an Architecture, an unknown init, a gain that isn't positive, or an
+            architecture that init doesn't fit.
+
+        Notes
+        -----
+        An output is a sum over the c inputs of its block. If the entries of factor l have
+        variance ``s_l``, then ``Var(y) = Var(x) prod_l (c_l s_l)``, and gradients, which go back
+        through the b outputs of each input, have ``Var(gx) = Var(gy) prod_l (b_l s_l)``. The
+        variance here is ``s_l = g ** (2 / L) / c_l`` with ``g`` the gain (for ``"he"`` times
+        sqrt(2), for ``"linear"`` divided by sqrt(3)), whatever the number of factors is; a
+        variance of ``1 / (3 c_l)`` in each factor, the default of many layers, shrinks signals by
+        ``3 ** -L``.
+
+        Products of many normal factors are nearly singular: the entries of 2 x 2 chains have a
+        kurtosis of ``3 ** L``. Products of square orthogonal blocks are orthogonal, all singular
+        values of the whole being `gain`. Where ``b < c``, blocks have orthonormal rows, where
+        ``b > c``, columns that are orthonormal times ``sqrt(b / c)``, so that
+        ``s_l = gain ** (2 / L) / c_l``, too.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> F = pp.Butterfly.random(pp.Architecture.square_dyadic(64), seed=1)
+        >>> x = np.ones(64)
+        >>> round(float(np.linalg.norm(F @ x)), 12)
+        8.0
+        >>> D = pp.Butterfly.random(pp.Architecture.mixed_radix([2, 3]), "dft", dtype=complex)
+        >>> columns = pp.permutations.digit_reversal([2, 3])
+        >>> bool(np.allclose(D.toarray(), np.fft.fft(np.eye(6), norm="ortho")[:, columns]))
+        True
+        """
+        return cls._of_factors(random_factors(architecture, init, gain, dtype, seed))
