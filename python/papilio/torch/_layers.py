@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from .._chains.architecture import Architecture
-from .._util.checks import flag, length, one_of, shown
+from .._util.checks import flag, length
 from ..operators import Butterfly, Section
 from . import _initial, _shapes
 from ._functional import times_last_axis
+from ._projection import project
 
 
 class ButterflyLinear(nn.Module):
@@ -33,10 +34,11 @@ class ButterflyLinear(nn.Module):
         that neighbours together can be any matrix, they become one factor.
     bias : bool, default True
         Whether there is one, started as that of `torch.nn.Linear`.
-    init : {"orthogonal", "lecun", "he", "linear", "identity", "hadamard"} or Butterfly
-        Initial factors. ``"orthogonal"`` (default): random orthonormal blocks, which keep the
-        length of vectors. ``"lecun"``, ``"he"``, ``"linear"``: normal values so that the *product*
-        multiplies variances by 1, 2 and 1/3. A Butterfly of the architecture: its values.
+    init : str or Butterfly, default "orthogonal"
+        Initial factors, by a name that `papilio.Butterfly.random` knows. ``"orthogonal"``: random
+        orthonormal blocks, which keep the length of vectors. ``"lecun"``, ``"he"``, ``"linear"``:
+        normal values so that the *product* multiplies variances by 1, 2 and 1/3. A Butterfly of
+        the architecture: its values.
     device, dtype
         Of the parameters.
 
@@ -90,7 +92,7 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         self.architecture = _shapes.architecture_for(
             architecture, self.in_features, self.out_features, rank
         )
-        self.init = _checked(init, self.architecture)
+        self.init = _initial.checked(init, self.architecture)
         self._patterns = _shapes.patterns_of(self.architecture)
         rows, columns = self.architecture.shape
         self._columns = columns
@@ -110,7 +112,7 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
 
     def reset_parameters(self) -> None:
         """Set the factors to new initial values, and the bias as `torch.nn.Linear` does."""
-        _initial.fill(self.factors, self._patterns, self.init)
+        _initial.fill(self.factors, self.architecture, self.init)
         if self.bias is not None:
             bound = 1 / math.sqrt(self.in_features)
             with torch.no_grad():
@@ -191,8 +193,6 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         >>> 0 < layer.report.relative_error < 1
         True
         """
-        from ._projection import project
-
         F, report = project(linear, architecture, params, tol, calibration)
         layer = ButterflyLinear(
             linear.in_features,
@@ -333,18 +333,3 @@ class LowRankLinear(ButterflyLinear):
         sizes = length(in_features, "in_features"), length(out_features, "out_features")
         chain = _shapes.low_rank(*sizes, rank)
         super().__init__(*sizes, chain, 1, bias, init, device, dtype)
-
-
-def _checked(init: Any, architecture: Architecture) -> str | Butterfly:
-    if not isinstance(init, Butterfly):
-        if not isinstance(init, str):
-            raise TypeError(f"init is {shown(init)}, expected a name or a Butterfly")
-        return one_of(init, "init", _initial.NAMES)
-    if init.architecture != architecture:
-        raise ValueError(
-            f"init has the architecture {init.architecture}, expected that of the layer, "
-            f"{architecture}"
-        )
-    if init.row_permutation is not None or init.column_permutation is not None:
-        raise ValueError("init has permutations, expected a Butterfly without them")
-    return init

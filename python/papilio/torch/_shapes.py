@@ -11,6 +11,7 @@ from .._util.checks import length, shown
 from ._formulas import Patterns
 
 _MOST_UNLIKE = 4  # how far the two radices of a Monarch chain may be apart before a size is padded
+_LARGEST_PRIME = 13  # of sizes whose radices the search for an architecture takes as they are
 
 Given = Architecture | str | None
 
@@ -111,3 +112,38 @@ def _halves(size: int) -> tuple[int, int]:
                 return divisor, size
             break
     return root, root * math.ceil(size / root)
+
+
+def with_small_primes(size: int) -> int:
+    """The size itself, or the next one with small radices if it has a large prime factor."""
+    rest = size
+    for prime in range(2, _LARGEST_PRIME + 1):
+        while rest % prime == 0:
+            rest //= prime
+    return size if rest == 1 else math.prod(_radices(size))
+
+
+def rotation_radices(size: int, block: int) -> tuple[int, list[int]]:
+    """How many leading coordinates are turned, in blocks of which sizes.
+
+    All of them where the size has prime factors of at most `block` or _LARGEST_PRIME only, else the
+    largest number below it that has. Primes are multiplied up to the size of a block.
+    """
+    turned = size
+    while True:
+        rest, primes = turned, []
+        for prime in range(2, max(block, _LARGEST_PRIME) + 1):
+            while rest % prime == 0:
+                rest //= prime
+                primes.append(prime)
+        if rest == 1:
+            break
+        turned -= 1
+    radices: list[int] = []
+    for prime in sorted(primes, reverse=True):
+        fitting = [n for n, radix in enumerate(radices) if radix * prime <= block]
+        if fitting:
+            radices[fitting[0]] *= prime
+        else:
+            radices.append(prime)
+    return turned, radices or [1]
