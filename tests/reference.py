@@ -98,3 +98,36 @@ def successive_projections(matrix, architecture, order):
             approximation, architecture[:split].product, architecture[split:].product
         )
     return approximation
+
+
+def chain_gradients(butterfly, x, gy):
+    """F.H gy and the gradient of each factor, for columns, of dense factors in extended precision:
+    the entries of g z^H on the support, summed where values are tied."""
+    matrices = [
+        dense_factor(tuple(p), values).astype(extended(values.dtype))
+        for p, values in zip(butterfly.architecture, butterfly.factors, strict=True)
+    ]
+    wide = np.result_type(extended(x.dtype), extended(gy.dtype))
+    z, g = np.array(x, wide), np.array(gy, wide)
+    if butterfly.column_permutation is not None:
+        z[butterfly.column_permutation] = x
+    if butterfly.row_permutation is not None:
+        g[butterfly.row_permutation] = gy
+    inputs = [z]
+    for matrix in matrices[:0:-1]:
+        inputs.append(matrix @ inputs[-1])
+    gradients = []
+    for p, values, matrix in zip(butterfly.architecture, butterfly.factors, matrices, strict=True):
+        full = g @ inputs.pop().conj().T
+        a, b, c, d = tuple(p)
+        gradient = np.zeros((a, b, c, d), full.dtype)
+        i, j, k, l = np.meshgrid(*map(np.arange, (a, b, c, d)), indexing="ij")
+        gradient[...] = full[i * b * d + j * d + l, i * c * d + k * d + l]
+        for axis in (0, 3):
+            if values.shape[axis] == 1:
+                gradient = gradient.sum(axis=axis, keepdims=True)
+        gradients.append(gradient.real if values.dtype.kind == "f" else gradient)
+        g = matrix.conj().T @ g
+    if butterfly.column_permutation is not None:
+        g = g[butterfly.column_permutation]
+    return g, gradients

@@ -184,6 +184,34 @@ class Factors(Sequence[_Array]):
         """With values in another dtype."""
         return replace(self, values=tuple(array.astype(dtype) for array in self.values))
 
+    def replacements(self, given: Any, name: str) -> list[_Array]:
+        """Arrays of the shapes and the dtype of the values, or raise naming them."""
+        arrays = [
+            as_array(values, f"{name}[{n}]")
+            for n, values in enumerate(items_of(given, name, "a sequence of arrays"))
+        ]
+        if len(arrays) != len(self):
+            raise ValueError(f"{name} has {len(arrays)} arrays, expected {len(self)}")
+        for n, (array, own) in enumerate(zip(arrays, self.values, strict=True)):
+            if array.shape != own.shape:
+                raise ValueError(f"{name}[{n}] has shape {array.shape}, expected {own.shape}")
+            if array.dtype.kind == "c" and self.dtype.kind != "c":
+                raise TypeError(f"{name}[{n}] has dtype {array.dtype}, expected a real one")
+        return [array.astype(self.dtype, copy=False) for array in arrays]
+
+    def directions(self, given: Any, name: str) -> list[_Array | None]:
+        """The same, with None where an array or all of them are missing."""
+        if given is None:
+            return [None] * len(self)
+        entries = items_of(given, name, "a sequence of arrays")
+        if len(entries) != len(self):
+            raise ValueError(f"{name} has {len(entries)} arrays, expected {len(self)}")
+        filled = [own if entry is None else entry for entry, own in zip(entries, self, strict=True)]
+        return [
+            None if entry is None else array
+            for entry, array in zip(entries, self.replacements(filled, name), strict=True)
+        ]
+
     def contiguous(self) -> list[_Array]:
         """The values as the core reads them: C-contiguous."""
         return [np.ascontiguousarray(array) for array in self.values]

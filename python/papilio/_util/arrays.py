@@ -54,7 +54,7 @@ def _check_out(out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any]
             f"out has strides {out.strides}, expected aligned non-zero multiples of {out.itemsize} "
             "that give each entry a place of its own"
         )
-    if _overlap(out, x) and not _same_memory(out, x):
+    if overlap(out, x) and not _same_memory(out, x):
         raise ValueError("out overlaps x, expected separate memory or x itself")
 
 
@@ -78,7 +78,7 @@ def _same_memory(x: _Array, y: _Array) -> bool:
     return same_place and (x.dtype, x.shape, x.strides) == (y.dtype, y.shape, y.strides)
 
 
-def _overlap(x: _Array, y: _Array) -> bool:
+def overlap(x: _Array, y: _Array) -> bool:
     if not np.may_share_memory(x, y):
         return False
     try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ._base import Operator
+from ._differentiable import Wanted
 
 _Array = np.ndarray[Any, Any]
 
@@ -61,6 +63,33 @@ class AlongAxis(Operator):
             self.operator.apply(split, out=out.reshape(shape), axis=axis + 1)
         else:
             out[...] = self.operator.apply(split, axis=axis + 1).reshape(out.shape)
+
+    @property
+    def has_factors(self) -> bool:
+        return self.operator.has_factors
+
+    def _vjp(self, x: _Array, gy: _Array, wanted: Wanted) -> tuple[_Array | None, Any]:
+        if not wanted.factors:
+            return self._pulled_back(gy, wanted), None
+        rows, cols = self.operator.shape
+        axis = wanted.axis
+        asked = replace(wanted, axis=axis + 1, x=False, out=None)
+        split = self._split(x, cols, axis), self._split(gy, rows, axis)
+        return self._pulled_back(gy, wanted), self.operator._vjp(*split, asked)[1]
+
+    def _jvp(
+        self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str
+    ) -> tuple[_Array, _Array]:
+        cols = self.operator.shape[1]
+        direction = None if dx is None else self._split(dx, cols, axis)
+        made = self.operator._jvp(self._split(x, cols, axis), direction, dfactors, axis + 1, name)
+        shape = (*x.shape[:axis], self.shape[0], *x.shape[axis + 1 :])
+        return made[0].reshape(shape), made[1].reshape(shape)
+
+    def _split(self, x: _Array, length: int, axis: int) -> _Array:
+        """Vectors as arrays of three axes, the middle one of which is the operator's."""
+        shape = (*x.shape[:axis], self.before, length, self.after, *x.shape[axis + 1 :])
+        return x.reshape(shape)
 
     def _make_transpose(self) -> AlongAxis:
         return self._around(self.operator.T)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from .._util.arrays import column_ranges, unit_columns
 from .._util.checks import generator, length, shown, whole_number
 from .._util.dtypes import is_scalar
+from ._differentiable import Differentiable
 from ._norms import norm
 from ._pickling import reduced
-from ._products import Products
 
 if TYPE_CHECKING:
     from ._plan import Plan
@@ -38,7 +38,7 @@ class Family:
     save: Callable[[Any, Any], None]
 
 
-class Operator(Products):
+class Operator(Differentiable):
     """A linear operator: `Butterfly`, `Composition`, `Section`, and what arithmetic makes of them.
 
     It is a `scipy.sparse.linalg.LinearOperator` that multiplies arrays of any number of axes from

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._util.arrays import chunks
 from ._base import Operator
+from ._differentiable import Wanted, as_entries
 
 _Array = np.ndarray[Any, Any]
 _Term = tuple[int, int, Any]  # first row, first column, operator
@@ -93,6 +94,42 @@ class Blocks(Operator):
                 else:
                     with np.errstate(invalid="ignore", over="ignore"):  # they flow as IEEE says
                         rows += product
+
+    @property
+    def has_factors(self) -> bool:
+        return any(operator.has_factors for _, _, operator in self.terms)
+
+    def _vjp(self, x: _Array, gy: _Array, wanted: Wanted) -> tuple[_Array | None, Any]:
+        if not wanted.factors or not self.has_factors:
+            return self._pulled_back(gy, wanted), None
+        inside = (slice(None),) * wanted.axis
+        gradients = []
+        for row, column, operator in self.terms:
+            m, n = operator.shape
+            of_term = x[(*inside, slice(column, column + n))]
+            cotangent = gy[(*inside, slice(row, row + m))]
+            gradients.append(operator._vjp(of_term, cotangent, wanted.without_out(x=False))[1])
+        return self._pulled_back(gy, wanted), tuple(gradients)
+
+    def _jvp(
+        self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str
+    ) -> tuple[_Array, _Array]:
+        if not self.has_factors:
+            return super()._jvp(x, dx, dfactors, axis, name)
+        inside = (slice(None),) * axis
+        entries = as_entries(dfactors, len(self.terms), name)
+        shape = (*x.shape[:axis], self.shape[0], *x.shape[axis + 1 :])
+        inputs = [x] if dx is None else [x, dx]
+        dtype = np.result_type(*(self._given(array.dtype) for array in inputs))
+        y, dy = np.zeros(shape, self._given(x.dtype)), np.zeros(shape, dtype)
+        for k, (row, column, operator) in enumerate(self.terms):
+            rows = (*inside, slice(row, row + operator.shape[0]))
+            columns = (*inside, slice(column, column + operator.shape[1]))
+            direction = None if dx is None else dx[columns]
+            made = operator._jvp(x[columns], direction, entries[k], axis, f"{name}[{k}]")
+            y[rows] += made[0]
+            dy[rows] += made[1]
+        return y, dy
 
     def _make_transpose(self) -> Blocks:
         terms = [(column, row, operator.T) for row, column, operator in self.terms]

@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
+from ._chain_derivatives import chain_jvp, chain_vjp
 from ._compiled import Compiled, Side
+from ._differentiable import Wanted
 from ._dims import shaped_as
 from ._factor_forms import FactorForms
 from ._simplify import Simplification
@@ -94,7 +96,7 @@ class Butterfly(FactorForms):
            [4., 0., 0., 0.]])
     """
 
-    lowers, needs_complex = True, True
+    lowers, needs_complex, has_factors = True, True, True
     _data: _Shared
     _side: Side
     _compiled: Compiled
@@ -206,6 +208,16 @@ class Butterfly(FactorForms):
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
         self._compiled.write(x, out, axis)
 
+    def _vjp(
+        self, x: _Array, gy: _Array, wanted: Wanted
+    ) -> tuple[_Array | None, tuple[_Array, ...] | None]:
+        return chain_vjp(self, x, gy, wanted)
+
+    def _jvp(
+        self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str
+    ) -> tuple[_Array, _Array]:
+        return chain_jvp(self.factors, x, dx, self.factors.directions(dfactors, name), axis)
+
     def work(self) -> float:
         """About how many real multiply-adds a product takes."""
         # Complex ones are those of Fourier transforms, most entries of which cost additions only.
@@ -229,6 +241,43 @@ class Butterfly(FactorForms):
     def _make_astype(self, dtype: np.dtype[Any]) -> Butterfly:
         # Without the report: rounded values have another error than the one it certifies.
         return self._made(self._data.astype(dtype), self._side)
+
+    def with_factors(self, factors: Sequence[ArrayLike]) -> Butterfly:
+        """Return the operator with other values: same architecture, permutations and dtype.
+
+        What a training step needs: its products are planned like those of this one, without
+        planning again.
+
+        Parameters
+        ----------
+        factors : sequence of array_like
+            As many arrays as `factors` has, of the same shapes. They are copied, and converted to
+            the operator's dtype.
+
+        Raises
+        ------
+        TypeError
+            For values that aren't numeric, or complex ones for a real operator.
+        ValueError
+            For another number of factors, or other shapes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> F = pp.Butterfly([np.ones((1, 2, 2, 2)), np.ones((2, 2, 2, 1))])
+        >>> F.with_factors([0.5 * W for W in F.factors]) @ np.arange(4.0)
+        array([1.5, 1.5, 1.5, 1.5])
+        """
+        values = self.factors.replacements(factors, "factors")
+        own = self._data.factors
+        if Side.CONJUGATED in self._side:
+            values = [array.conj() for array in values]
+        if Side.TRANSPOSED in self._side:
+            values = [array.transpose(0, 2, 1, 3) for array in reversed(values)]
+        arrays = tuple(np.array(array, order="C", copy=True) for array in values)
+        made = self._made(_Shared.of(replace(own, values=arrays)), self._side)
+        return shaped_as(made, self)
 
     def inv(self) -> Butterfly:
         """Return the inverse: a butterfly of the inverse blocks.

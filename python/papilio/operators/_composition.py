@@ -14,6 +14,7 @@ from .._util.checks import items_of, shown
 from ._as_part import as_part
 from ._base import Operator
 from ._compiled import Compiled, Side
+from ._differentiable import Wanted, as_entries
 from ._lowering import lower
 from ._parts import Part, Sparse
 
@@ -81,6 +82,7 @@ class Composition(Operator):
     _parts: tuple[Part, ...]
     _inverse: _Inverse | None
     _runs: tuple[Any, ...]  # the parts, left to right, once they are compiled
+    _links: tuple[tuple[Any, int], ...]  # see `_differentiated`
 
     def __init__(self, parts: Sequence[Any], inverse: _Inverse | None = None) -> None:
         made: list[Part] = []
@@ -104,7 +106,7 @@ class Composition(Operator):
         real = np.dtype(dtype.char.lower())
         self._parts = tuple(_in_precision(part, real) for part in made)
         self._inverse = inverse
-        self._runs = ()
+        self._runs, self._links = (), ()
         self.clinear = all(_is_clinear(part) for part in self._parts)
         self._set_up(dtype, (made[0].shape[0], made[-1].shape[1]))
 
@@ -201,6 +203,63 @@ class Composition(Operator):
                 value = run.product(value, axis) if compiled else run.apply(value, axis=axis)
             target[...] = value
 
+    # ------------------------------------------------------------------ derivatives
+
+    @property
+    def has_factors(self) -> bool:
+        return any(_has_factors(part) for part in self._parts)
+
+    def _differentiated(self) -> tuple[tuple[Any, int], ...]:
+        """The parts that have factors, left to right, with their numbers, and between them all that
+        is between them as one operator, with the number -1."""
+        if not self._links:
+            links: list[tuple[Any, int]] = []
+            between: list[Any] = []
+            for n, part in enumerate((*self._parts, None)):
+                if part is not None and not _has_factors(part):
+                    between.append(part)
+                    continue
+                if between:
+                    links.append((Composition(between), -1))
+                    between = []
+                if part is not None:
+                    links.append((part, n))
+            self._links = tuple(links)
+        return self._links
+
+    def _vjp(self, x: _Array, gy: _Array, wanted: Wanted) -> tuple[_Array | None, Any]:
+        if not wanted.factors or not self.has_factors:
+            return self._pulled_back(gy, wanted), None
+        links = self._differentiated()
+        inputs = [x]
+        for link, _ in reversed(links[1:]):
+            inputs.append(link.apply(inputs[-1], axis=wanted.axis))
+        gradients: list[Any] = [None] * len(self._parts)
+        g: Any = gy
+        for number, (link, n) in enumerate(links):
+            asked = wanted if number + 1 == len(links) else wanted.without_out()
+            g, gradient = link._vjp(inputs.pop(), g, asked)
+            if n >= 0:
+                gradients[n] = gradient
+            if not wanted.x and not any(m >= 0 for _, m in links[number + 1 :]):
+                break
+        return g if wanted.x else None, tuple(gradients)
+
+    def _jvp(
+        self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str
+    ) -> tuple[_Array, _Array]:
+        if not self.has_factors:
+            return super()._jvp(x, dx, dfactors, axis, name)
+        entries = as_entries(dfactors, len(self._parts), name)
+        for n, part in enumerate(self._parts):
+            if entries[n] is not None and not _has_factors(part):
+                raise ValueError(f"{name}[{n}] is given, expected None: {part!r} has no factors")
+        y, dy = x, dx
+        for link, n in reversed(self._differentiated()):
+            of_part = entries[n] if n >= 0 else None
+            y, dy = link._jvp(y, dy, of_part, axis, f"{name}[{n}]")
+        return y, np.zeros_like(y) if dy is None else dy
+
     def lower(self, steps: Any, is_complex: bool, copies: int) -> bool:
         """Add the products with all parts to the steps of another composition."""
         for part in reversed(self._parts):
@@ -240,6 +299,10 @@ class Composition(Operator):
             f"<Composition {rows}x{cols} {self.dtype}: {len(self._parts) - sparse} butterflies, "
             f"{sparse} sparse matrices>"
         )
+
+
+def _has_factors(part: Any) -> bool:
+    return bool(getattr(part, "has_factors", False))
 
 
 def _is_clinear(part: Any) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse
 
 from .._util.dtypes import promoted
+from ._differentiable import Wanted
 from ._lowering import Steps, complex_as_real, complex_rows, on_pairs
 from ._pickling import reduced
 
@@ -156,6 +158,28 @@ class Sparse:
         raise AssertionError("a sparse matrix is always lowered")
 
 
+def as_pairs(x: _Array, is_complex: bool, axis: int) -> _Array:
+    """Complex vectors along an axis as real ones of twice the length; real ones as they are, of
+    complex ones in their place the real part."""
+    if not is_complex:
+        return x.real
+    vectors = np.moveaxis(x, axis, -1)
+    vectors = vectors.astype(np.result_type(x.dtype, np.complex64), order="C", copy=False)
+    pairs: _Array = np.ascontiguousarray(vectors).view(vectors.real.dtype)
+    return np.moveaxis(pairs, -1, axis)
+
+
+def of_pairs(x: _Array, axis: int) -> _Array:
+    """Real vectors along an axis as complex ones of half the length."""
+    vectors = np.ascontiguousarray(np.moveaxis(x, axis, -1))
+    return np.moveaxis(vectors.view(np.result_type(x.dtype, np.complex64)), -1, axis)
+
+
+def _both(x: _Array) -> _Array:
+    """The parts of complex vectors, along a new first axis."""
+    return np.stack([x.real, x.imag])
+
+
 class Pairs:
     """A complex operator as a real part: entries 2 j and 2 j + 1 are real and imaginary part."""
 
@@ -228,7 +252,36 @@ class Pairs:
             both = np.empty(real.shape, np.result_type(self.dtype, np.complex64))
             both.real, both.imag = real, self.apply(x.imag, axis=axis)
             return both
-        vectors = np.moveaxis(x, axis, -1).astype(self.dtype, order="C")
-        product = self.butterfly.apply(vectors.view(np.result_type(self.dtype, "c8")), axis=-1)
-        pairs: _Array = np.ascontiguousarray(product).view(self.dtype)
-        return np.moveaxis(pairs, -1, axis)
+        product = self.butterfly.apply(of_pairs(x.astype(self.dtype, copy=False), axis), axis=axis)
+        return as_pairs(product, True, axis)
+
+    # What the derivatives of compositions ask for, of parts with factors.
+
+    @property
+    def has_factors(self) -> bool:
+        return bool(self.butterfly.has_factors)
+
+    def _vjp(self, x: _Array, gy: _Array, wanted: Wanted) -> tuple[_Array | None, Any]:
+        if x.dtype.kind == "c" or gy.dtype.kind == "c":
+            # The parts of a complex vector are two vectors.
+            asked = replace(wanted, axis=wanted.axis + 1, out=None)
+            gx, gradients = self._vjp(_both(x), _both(gy), asked)
+            gx = None if gx is None else gx[0] + 1j * gx[1]
+        else:
+            vectors = (of_pairs(z, wanted.axis) for z in (x, gy))
+            gx, gradients = self.butterfly._vjp(*vectors, wanted.without_out())
+            gx = None if gx is None else as_pairs(gx, True, wanted.axis)
+        if gx is not None and wanted.out is not None:
+            wanted.out[...] = gx
+            gx = wanted.out
+        return gx, gradients
+
+    def _jvp(
+        self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str
+    ) -> tuple[_Array, _Array]:
+        dx = np.zeros_like(x) if dx is None else dx
+        if x.dtype.kind == "c" or dx.dtype.kind == "c":
+            y, dy = self._jvp(_both(x), _both(dx), dfactors, axis + 1, name)
+            return y[0] + 1j * y[1], dy[0] + 1j * dy[1]
+        made = self.butterfly._jvp(of_pairs(x, axis), of_pairs(dx, axis), dfactors, axis, name)
+        return as_pairs(made[0], True, axis), as_pairs(made[1], True, axis)

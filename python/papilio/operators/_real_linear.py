@@ -12,9 +12,10 @@ from .._util.checks import shown
 from ._base import Operator
 from ._compiled import Compiled, Side
 from ._composition import Composition
+from ._differentiable import Wanted
 from ._dims import shaped_as
 from ._lowering import lower_on_pairs
-from ._parts import Sparse
+from ._parts import Sparse, as_pairs, of_pairs
 
 _Array = np.ndarray[Any, Any]
 
@@ -94,6 +95,31 @@ class RealLinear(Operator):
 
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
         self._compiled().write(x, out, axis)
+
+    # ------------------------------------------------------------------ derivatives
+
+    @property
+    def has_factors(self) -> bool:
+        return self.on_pairs.has_factors
+
+    def _vjp(self, x: _Array, gy: _Array, wanted: Wanted) -> tuple[_Array | None, Any]:
+        gx = self._pulled_back(gy, wanted)
+        if not wanted.factors or not self.has_factors:
+            return gx, None
+        given = as_pairs(x, self.takes_complex, wanted.axis)
+        cotangent = as_pairs(gy, not self.takes_complex, wanted.axis)
+        asked = wanted.without_out(x=False)
+        return gx, self.on_pairs._vjp(given, cotangent, asked)[1]
+
+    def _jvp(
+        self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str
+    ) -> tuple[_Array, _Array]:
+        given = as_pairs(x, self.takes_complex, axis)
+        direction = None if dx is None else as_pairs(dx, self.takes_complex, axis)
+        made = self.on_pairs._jvp(given, direction, dfactors, axis, name)
+        if self.takes_complex:
+            return made
+        return of_pairs(made[0], axis), of_pairs(made[1], axis)
 
     # ------------------------------------------------------------------ views
 

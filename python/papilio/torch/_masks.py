@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,8 @@ def analyze_network(model: nn.Module, activation: str | None = None) -> NetworkR
     if activation is not None:
         activation = one_of(activation, "activation", ("relu", "identity"))
     steps = [module for module in model.modules() if _is_step(module)]
-    layers = [
-        n for n, module in enumerate(steps) if isinstance(module, nn.Linear | ButterflyLinear)
-    ]
+    kinds = nn.Linear, ButterflyLinear
+    layers = [n for n, module in enumerate(steps) if isinstance(module, kinds)]
     if not layers:
         raise ValueError("model has no linear layers")
     if activation is None:
@@ -77,7 +77,7 @@ def _is_step(module: nn.Module) -> bool:
 
 def _activation_of(steps: list[nn.Module], layers: list[int]) -> str:
     found = set()
-    for first, second in zip(layers[:-1], layers[1:], strict=True):
+    for first, second in itertools.pairwise(layers):
         between = [m for m in steps[first + 1 : second] if not isinstance(m, _TRANSPARENT)]
         unknown = [m for m in between if not isinstance(m, nn.ReLU)]
         if unknown:

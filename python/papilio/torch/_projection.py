@@ -133,8 +133,8 @@ def _root_of_moments(inputs: _Array, architecture: Architecture) -> _Array:
     ridge = _RIDGE * float(np.mean(inputs**2))
     padded = np.zeros((len(inputs), architecture.shape[1]))
     padded[:, :columns] = inputs
-    blocks = padded.reshape(len(inputs), last.a, last.c, last.d).transpose(1, 3, 2, 0)
-    blocks = blocks.reshape(last.a * last.d, last.c, len(inputs))
+    grid = padded.reshape(len(inputs), last.a, last.c, last.d).transpose(1, 3, 2, 0)
+    blocks = grid.reshape(last.a * last.d, last.c, len(inputs))
     moments = blocks @ blocks.swapaxes(1, 2) / len(inputs) + ridge * np.eye(last.c)
     values, vectors = np.linalg.eigh(moments)
     root: _Array = (vectors * np.sqrt(values)[:, None, :]) @ vectors.swapaxes(1, 2)

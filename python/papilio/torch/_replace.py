@@ -94,8 +94,10 @@ def replace_linear(
     --------
     >>> import torch
     >>> import papilio.torch as pt
-    >>> model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
-    >>> table = pt.replace_linear(model, lambda name, layer: {"params": 0.4} if name == "0" else None)
+    >>> first, last = torch.nn.Linear(64, 32), torch.nn.Linear(32, 4)
+    >>> model = torch.nn.Sequential(first, torch.nn.ReLU(), last)
+    >>> rule = lambda name, layer: {"params": 0.4} if layer is first else None
+    >>> table = pt.replace_linear(model, rule)
     >>> type(model[0]).__name__, type(model[2]).__name__
     ('ButterflyLinear', 'Linear')
     >>> [row.name for row in table if row.replaced]

@@ -185,7 +185,7 @@ def _turns(angles: torch.Tensor) -> torch.Tensor:
 
 
 def _cayley(numbers: torch.Tensor, b: int) -> torch.Tensor:
-    """``(1 - S) (1 + S)^-1``, of shape (a, b, b, d); S is skew with `numbers` above its diagonal."""
+    """``(1 - S) (1 + S)^-1``, of shape (a, b, b, d); `numbers` stand above S's diagonal."""
     a, _, d = numbers.shape
     rows, columns = torch.triu_indices(b, b, 1, device=numbers.device)
     flat = numbers.transpose(1, 2).reshape(a * d, -1)

@@ -1,0 +1,256 @@
+"""Derivatives of products, for every operator: with respect to vectors and to factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._util.arrays import overlap, result_of
+from .._util.checks import axis_number, flag, shown
+from .._util.dtypes import as_array, promoted
+from ._products import Products
+
+_Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of the derivatives is asked for."""
+
+    axis: int
+    x: bool = True
+    factors: bool = True
+    out: _Array | None = None  # where that of x goes
+    accumulate: np.dtype[Any] | None = None
+
+    def without_out(self, *, x: bool = True) -> Self:
+        return replace(self, x=x, out=None)
+
+
+class Differentiable(Products):
+    """An operator whose products can be differentiated: `vjp` and `jvp`."""
+
+    def vjp(
+        self,
+        x: ArrayLike,
+        gy: ArrayLike,
+        *,
+        axis: int = 0,
+        need_x: bool = True,
+        need_factors: bool = True,
+        out: _Array | None = None,
+        accumulate: Any = None,
+    ) -> tuple[_Array | None, Any]:
+        """Return the gradients of a function of ``y = F x``, given the one with respect to y.
+
+        Parameters
+        ----------
+        x : array_like
+            What F multiplied: a vector, or any number of them along `axis`.
+        gy : array_like
+            The gradient with respect to ``F.apply(x, axis=axis)``, of its shape.
+        axis : int, default 0
+            The axis along which the vectors lie.
+        need_x, need_factors : bool, default True
+            What is computed; in place of the rest comes None.
+        out : ndarray, optional
+            Where the gradient with respect to x goes: of its shape and dtype, apart from x and gy.
+        accumulate : float64, optional
+            Sum the gradients of single precision factors in double precision, and return them in
+            it.
+
+        Returns
+        -------
+        gx : ndarray or None
+            ``F.H gy``, a new array or `out`. (Of real vectors that a complex operator takes, the
+            gradient is its real part.)
+        gradients : tuple or None
+            For a `Butterfly`, one array for each of its `factors` and of its shape::
+
+                gW[i, j, k, l] = sum over the vectors of gy'[i, j, l] * conj(x'[i, k, l])
+
+            x' being what the factor multiplied and gy' the gradient with respect to what it gave;
+            also summed over the axes along which its values repeat. Gradients of complex values are
+            those of the real part plus i times those of the imaginary part, as in PyTorch; of real
+            values they are real. For a composition, a section, a sum: one entry for each of its
+            parts, None for parts that have no factors.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes, an axis that x doesn't have, an out that overlaps x or gy.
+        TypeError
+            For dtypes that aren't numeric, an out of another dtype than the result's, or another
+            accumulate.
+
+        Notes
+        -----
+        What the factors multiplied is computed again, some vectors at a time: nothing but x has to
+        be kept from the product. A composition that isn't one butterfly holds what goes from one
+        part with factors to the next. The result is the same for any number of threads, bit for
+        bit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> F = pp.Butterfly([np.ones((1, 2, 2, 2)), np.ones((2, 2, 2, 1))])
+        >>> x, gy = np.arange(4.0), np.array([1.0, 0.0, 0.0, 0.0])
+        >>> gx, gradients = F.vjp(x, gy)
+        >>> gx
+        array([1., 1., 1., 1.])
+        >>> [g.shape for g in gradients], gradients[0].ravel()
+        ([(1, 2, 2, 2), (2, 2, 2, 1)], array([1., 0., 5., 0., 0., 0., 0., 0.]))
+        """
+        array, cotangent = as_array(x, "x"), as_array(gy, "gy")
+        axis = axis_number(axis, array.ndim)
+        rows, cols = self.shape
+        if array.shape[axis] != cols:
+            raise ValueError(
+                f"x has shape {array.shape}, expected length {cols} along axis {axis}: "
+                f"the operator has shape {(rows, cols)}"
+            )
+        shape = (*array.shape[:axis], rows, *array.shape[axis + 1 :])
+        if cotangent.shape != shape:
+            raise ValueError(f"gy has shape {cotangent.shape}, expected {shape}")
+        wanted = Wanted(
+            axis, flag(need_x, "need_x"), flag(need_factors, "need_factors"), out,
+            _accumulation(accumulate),
+        )  # fmt: skip
+        F, (array, cotangent) = self._in_common_precision((array, "x"), (cotangent, "gy"))
+        if wanted.out is not None:
+            F._check_gradient_out(array, cotangent, wanted)
+        return F._vjp(array, cotangent, wanted)
+
+    def jvp(
+        self, x: ArrayLike, dx: ArrayLike | None = None, dfactors: Any = None, *, axis: int = 0
+    ) -> tuple[_Array, _Array]:
+        """Return ``F x`` and its derivative in a direction.
+
+        Parameters
+        ----------
+        x : array_like
+            What F multiplies: a vector, or any number of them along `axis`.
+        dx : array_like, optional
+            The direction for x, of its shape. Default: x stays.
+        dfactors : sequence, optional
+            The direction for the factors, as `vjp` gives gradients: for a `Butterfly` one array for
+            each factor and of its shape, or None where that stays. Default: all stay.
+        axis : int, default 0
+            The axis along which the vectors lie.
+
+        Returns
+        -------
+        y, dy : ndarray
+            ``F x``, and ``F dx`` plus the sum over the factors of the products in which that factor
+            is replaced by its direction.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For wrong shapes or dtypes, or directions for an operator that has no factors.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> F = pp.Butterfly([np.ones((1, 2, 2, 2)), np.ones((2, 2, 2, 1))])
+        >>> y, dy = F.jvp(np.arange(4.0), dfactors=[0.5 * F.factors[0], None])
+        >>> y, dy
+        (array([6., 6., 6., 6.]), array([3., 3., 3., 3.]))
+        """
+        array = as_array(x, "x")
+        axis = axis_number(axis, array.ndim)
+        given = [(array, "x")]
+        if array.shape[axis] != self.shape[1]:
+            raise ValueError(
+                f"x has shape {array.shape}, expected length {self.shape[1]} along axis {axis}: "
+                f"the operator has shape {self.shape}"
+            )
+        if dx is not None:
+            direction = as_array(dx, "dx")
+            if direction.shape != array.shape:
+                raise ValueError(f"dx has shape {direction.shape}, expected {array.shape}")
+            given.append((direction, "dx"))
+        F, arrays = self._in_common_precision(*given)
+        return F._jvp(arrays[0], arrays[1] if len(arrays) > 1 else None, dfactors, axis, "dfactors")
+
+    # ------------------------------------------------------------------ what operators give
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether `vjp` has gradients to give besides those of vectors.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> pp.transforms.hadamard(4).has_factors, (pp.transforms.hadamard(4) * 2.0).has_factors
+        (True, True)
+        """
+        return False
+
+    def _vjp(self, x: _Array, gy: _Array, wanted: Wanted) -> tuple[_Array | None, Any]:
+        """`vjp` in this precision, of what was checked; x and gy may be real or complex."""
+        return self._pulled_back(gy, wanted), None
+
+    def _jvp(
+        self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str
+    ) -> tuple[_Array, _Array]:
+        """`jvp` in this precision; dfactors wasn't checked, `name` is its name in messages."""
+        if dfactors is not None:
+            raise ValueError(f"{name} is {shown(dfactors)}, expected None: {self!r} has no factors")
+        y = self.apply(x, axis=axis)
+        return y, np.zeros_like(y) if dx is None else self.apply(dx, axis=axis)
+
+    def _pulled_back(self, gy: _Array, wanted: Wanted) -> _Array | None:
+        """``F.H gy``, if it is wanted."""
+        if not wanted.x:
+            return None
+        adjoint = self._adjoint()
+        if not self.clinear and adjoint._domain().kind == "f":
+            gy = gy.real  # it gives real vectors
+        return adjoint.apply(gy, out=wanted.out, axis=wanted.axis)
+
+    def _in_common_precision(self, *given: tuple[_Array, str]) -> tuple[Self, list[_Array]]:
+        """The operator and the arrays in the precision of them all, real or complex as they are."""
+        dtypes = [promoted(array.dtype, name) for array, name in given]
+        real = np.result_type(self.dtype, *dtypes).type(0).real.dtype
+        F = self if real == self.dtype.char.lower() else self._in_precision(real)
+        of_kind = {"f": real, "c": np.result_type(real, np.complex64)}
+        return F, [
+            array.astype(of_kind[dtype.kind], copy=False)
+            for (array, _), dtype in zip(given, dtypes, strict=True)
+        ]
+
+    def _check_gradient_out(self, x: _Array, gy: _Array, wanted: Wanted) -> None:
+        if not wanted.x:
+            raise ValueError("out is given, expected None where need_x is False")
+        result_of(self.shape[::-1], np.result_type(self.dtype, gy), gy, wanted.out, wanted.axis)
+        for name, array in (("x", x), ("gy", gy)):
+            if wanted.out is not None and overlap(array, wanted.out):
+                raise ValueError(f"out overlaps {name}, expected separate memory")
+
+
+def _accumulation(dtype: Any) -> np.dtype[Any] | None:
+    if dtype is None:
+        return None
+    try:
+        if np.dtype(dtype) == np.float64:
+            return np.dtype(np.float64)
+    except Exception:  # NumPy looks for a dtype attribute, which may raise anything
+        pass
+    raise TypeError(f"accumulate is {shown(dtype)}, expected None or float64")
+
+
+def as_entries(given: Any, count: int, name: str) -> list[Any]:
+    """The entries of a nested argument: as many as there are parts; None stands for all None."""
+    if given is None:
+        return [None] * count
+    entries = list(given) if isinstance(given, list | tuple) else None
+    if entries is None or len(entries) != count:
+        what = shown(given) if entries is None else f"{len(entries)} entries"
+        raise ValueError(f"{name} is {what}, expected {count} entries: one for each part")
+    return entries
