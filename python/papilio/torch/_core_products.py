@@ -11,6 +11,7 @@ import torch
 from .. import _core
 from . import _formulas
 from ._formulas import Patterns
+from ._threads import follow
 
 DTYPES = frozenset({torch.float32, torch.float64, torch.complex64, torch.complex128})
 
@@ -28,6 +29,7 @@ def array(x: torch.Tensor) -> np.ndarray[Any, Any]:
 
 def product(x: torch.Tensor, factors: Sequence[torch.Tensor], patterns: Patterns) -> torch.Tensor:
     """F times each row of x."""
+    follow()
     operator = _operator(factors, patterns)
     a, b, _, d = patterns[0]
     y = torch.empty((x.shape[0], a * b * d), dtype=x.dtype)

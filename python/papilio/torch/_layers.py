@@ -283,7 +283,7 @@ class MonarchLinear(ButterflyLinear):
     --------
     >>> import papilio.torch as pt
     >>> pt.MonarchLinear(1024, 1024).nnz, pt.MonarchLinear(1024, 1024, blocks=8, rank=4).nnz
-    (65536, 524288)
+    (65536, 65536)
     """
 
     def __init__(

@@ -188,9 +188,12 @@ def _cayley(numbers: torch.Tensor, b: int) -> torch.Tensor:
     """``(1 - S) (1 + S)^-1``, of shape (a, b, b, d); `numbers` stand above S's diagonal."""
     a, _, d = numbers.shape
     rows, columns = torch.triu_indices(b, b, 1, device=numbers.device)
-    flat = numbers.transpose(1, 2).reshape(a * d, -1)
-    upper = flat.new_zeros(a * d, b, b).index_put((slice(None), rows, columns), flat)
-    skew = upper - upper.transpose(1, 2)
+    # Where in the list of numbers, with a zero at its end, each entry of S is.
+    place = torch.full((b, b), len(rows), device=numbers.device)
+    place[rows, columns] = place[columns, rows] = torch.arange(len(rows), device=numbers.device)
+    flat = nn.functional.pad(numbers.transpose(1, 2).reshape(a * d, -1), (0, 1))
+    full = flat[:, place.flatten()].reshape(a * d, b, b)
+    skew = torch.triu(full, 1) - torch.tril(full, -1)
     eye = torch.eye(b, dtype=numbers.dtype, device=numbers.device)
     # The two commute.
     turned = torch.linalg.solve(eye + skew, eye - skew)
