@@ -20,11 +20,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
 ]
 
-from papilio.torch import _formulas, _functions, _shapes  # noqa: E402
+from papilio._chains import any_size  # noqa: E402
+from papilio.torch import _formulas, _functions  # noqa: E402
 
 DTYPES = [torch.float32, torch.float64, torch.complex64, torch.complex128]
 CHAIN = pp.Architecture.mixed_radix([2, 3, 2], [3, 2, 2], ranks=[2, 1])
-PATTERNS = _shapes.patterns_of(CHAIN)
+PATTERNS = _formulas.patterns_of(CHAIN)
 ROADS = ("core", "formulas")
 
 
@@ -109,7 +110,7 @@ def test_gradients_of_tied_factors_are_summed():
     x = torch.randn(4, 8, dtype=torch.float64)
     y = pt.butterfly(x, [tied, tied, tied], architecture)
     factors = [tied.expand(*p) for p in architecture]
-    expected = _formulas.product(x, factors, _shapes.patterns_of(architecture))
+    expected = _formulas.product(x, factors, _formulas.patterns_of(architecture))
     cotangent = torch.randn_like(y)
     (found,) = torch.autograd.grad(y, tied, cotangent)
     close([found], torch.autograd.grad(expected, tied, cotangent), torch.float64)
@@ -188,9 +189,9 @@ def test_layers_of_any_size_are_their_dense_layers(architecture, sizes):
 
 def test_sizes_without_radices_are_padded_a_little_only():
     for size in range(2, 300):
-        rows, columns = _shapes.dyadic(size, size, 1).shape
+        rows, columns = any_size.dyadic(size, size, 1).shape
         assert size <= rows == columns <= max(size + 2, 1.15 * size)
-        rows, columns = _shapes.monarch(size, size, None, 1).shape
+        rows, columns = any_size.monarch(size, size, None, 1).shape
         assert size <= rows == columns <= size + np.sqrt(size) + 1
 
 

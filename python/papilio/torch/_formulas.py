@@ -11,7 +11,14 @@ from collections.abc import Sequence
 
 import torch
 
+from .._chains.architecture import Architecture
+
 Patterns = tuple[tuple[int, int, int, int], ...]
+
+
+def patterns_of(architecture: Architecture) -> Patterns:
+    """As the products take them."""
+    return tuple((p.a, p.b, p.c, p.d) for p in architecture)
 
 
 def times(

@@ -11,9 +11,8 @@ from .._chains.architecture import Architecture
 from .._util.checks import items_of, shown
 from ..operators import Operator
 from ._constant import apply_constant
-from ._formulas import Patterns
+from ._formulas import Patterns, patterns_of
 from ._functions import product
-from ._shapes import patterns_of
 
 
 def butterfly(

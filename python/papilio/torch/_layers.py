@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from .._chains import any_size
 from .._chains.architecture import Architecture
 from .._util.checks import flag, length
 from ..operators import Butterfly, Section
-from . import _initial, _shapes
+from . import _initial
+from ._formulas import patterns_of
 from ._functional import times_last_axis
 from ._projection import project
 
@@ -89,11 +91,11 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         self.out_features = length(out_features, "out_features")
         if architecture is None and isinstance(init, Butterfly):
             architecture = init.architecture
-        self.architecture = _shapes.architecture_for(
+        self.architecture = any_size.architecture_for(
             architecture, self.in_features, self.out_features, rank
         )
         self.init = _initial.checked(init, self.architecture)
-        self._patterns = _shapes.patterns_of(self.architecture)
+        self._patterns = patterns_of(self.architecture)
         rows, columns = self.architecture.shape
         self._columns = columns
         self._more_inputs = columns - self.in_features
@@ -298,7 +300,7 @@ class MonarchLinear(ButterflyLinear):
         dtype: Any = None,
     ) -> None:
         sizes = length(in_features, "in_features"), length(out_features, "out_features")
-        chain = _shapes.monarch(*sizes, blocks, length(rank, "rank"))
+        chain = any_size.monarch(*sizes, blocks, length(rank, "rank"))
         super().__init__(*sizes, chain, 1, bias, init, device, dtype)
 
 
@@ -331,5 +333,5 @@ class LowRankLinear(ButterflyLinear):
         dtype: Any = None,
     ) -> None:
         sizes = length(in_features, "in_features"), length(out_features, "out_features")
-        chain = _shapes.low_rank(*sizes, rank)
+        chain = any_size.low_rank(*sizes, rank)
         super().__init__(*sizes, chain, 1, bias, init, device, dtype)

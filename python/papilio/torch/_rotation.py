@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from .._chains.any_size import rotation_radices
 from .._chains.architecture import Architecture
 from .._util.checks import length, one_of, positive_int, shown, whole_number
 from ..operators import Butterfly
+from ._formulas import patterns_of
 from ._functional import times_last_axis
-from ._shapes import patterns_of, rotation_radices
 
 
 class ButterflyRotation(nn.Module):

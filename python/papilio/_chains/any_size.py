@@ -1,4 +1,4 @@
-"""Architectures for layers of any size: named ones, padded where a size has no radices."""
+"""Architectures for any size: named ones, padded where a size has no small radices."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import itertools
 import math
 from typing import Any
 
-from .._chains.architecture import Architecture
 from .._util.checks import length, shown
-from ._formulas import Patterns
+from .architecture import Architecture
 
 _MOST_UNLIKE = 4  # how far the two radices of a Monarch chain may be apart before a size is padded
 _LARGEST_PRIME = 13  # of sizes whose radices the search for an architecture takes as they are
@@ -17,14 +16,13 @@ Given = Architecture | str | None
 
 
 def architecture_for(given: Any, inputs: int, outputs: int, rank: Any) -> Architecture:
-    """The architecture that a layer's argument names, of at least `outputs` x `inputs`."""
+    """The architecture that an argument names, of at least `outputs` x `inputs`."""
     rank = length(rank, "rank")
     if isinstance(given, Architecture):
         rows, columns = given.shape
         if rows < outputs or columns < inputs:
             raise ValueError(
-                f"architecture has shape {given.shape}, expected at least {(outputs, inputs)}: "
-                "(out_features, in_features)"
+                f"architecture has shape {given.shape}, expected at least {(outputs, inputs)}"
             )
         if rank != 1:
             raise ValueError(f"rank is {rank}, but the architecture given says the ranks")
@@ -69,11 +67,6 @@ def monarch(inputs: int, outputs: int, blocks: int | None, rank: int) -> Archite
 def low_rank(inputs: int, outputs: int, rank: int) -> Architecture:
     """Two factors, of `rank` columns and rows."""
     return Architecture.low_rank((outputs, inputs), length(rank, "rank"))
-
-
-def patterns_of(architecture: Architecture) -> Patterns:
-    """As the products take them."""
-    return tuple((p.a, p.b, p.c, p.d) for p in architecture)
 
 
 def _without_redundancy(chain: Architecture) -> Architecture:
