@@ -1,5 +1,7 @@
 """Sphinx configuration: ``python -m sphinx -W docs docs/_build``."""
 
+import importlib.util
+
 import papilio
 
 project = "papilio"
@@ -19,3 +21,8 @@ numpydoc_class_members_toctree = False
 default_role = "code"
 html_theme = "alabaster"
 exclude_patterns = ["_build"]
+# The optional rooms are described where what they need is installed.
+for needed in ("torch", "sklearn"):
+    if importlib.util.find_spec(needed) is None:
+        exclude_patterns.append(f"api/{needed}.md")
+suppress_warnings = ["toc.excluded"]
