@@ -4,7 +4,7 @@ Multiply by them fast (`Butterfly`), find them in dense matrices with a certifie
 (`factorize`), and use them wherever SciPy takes a LinearOperator.
 """
 
-from . import kernels, permutations, supports, transforms
+from . import kernels, learning, permutations, supports, transforms
 from ._chains.architecture import Architecture
 from ._chains.factors import Factors
 from ._chains.pattern import Pattern
@@ -13,6 +13,7 @@ from ._legacy import find_old_names as _find_old_names
 from .compression import CompressionReport, CompressionWarning, IncompressibleError, compress
 from .config import get_num_threads, set_num_threads, show_config
 from .factorization import best_architecture, factorize
+from .learning import FitReport, fit
 from .operators import (
     Butterfly,
     Composition,
@@ -58,6 +59,7 @@ __all__ = [
     "DivergingFactorsWarning",
     "Elimination",
     "Factors",
+    "FitReport",
     "FixedSupportResult",
     "IncompressibleError",
     "NetworkReport",
@@ -78,11 +80,13 @@ __all__ = [
     "block_diag",
     "compress",
     "factorize",
+    "fit",
     "fixed_support",
     "get_num_threads",
     "hstack",
     "kernels",
     "kron",
+    "learning",
     "load",
     "permutations",
     "plan",

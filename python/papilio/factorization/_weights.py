@@ -16,6 +16,7 @@ import numpy as np
 
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
+from .._chains.scaling import scaled, shifted, spread
 from .._util.dtypes import as_array, promoted, safe_norm
 from .._util.interruptible import interruptibly
 from ..operators import Report, butterfly_of
@@ -89,7 +90,7 @@ class Weighting:
         _require_certifiable(ends, source.dtype)
         given = source.array if source.read is None else source.read(0, source.shape[0])
         _require_finite(given)
-        matrix, exponent = _scaled(given.astype(np.result_type(given.dtype, np.float64)))
+        matrix, exponent = scaled(given.astype(np.result_type(given.dtype, np.float64)))
         return cls(matrix, exponent, source.dtype, *ends)
 
     @property
@@ -124,22 +125,14 @@ class Weighting:
             )
             values[-1] = turned.transpose(0, 2, 1, 3)
         with np.errstate(over="ignore"):
-            scaled = [
-                _shifted(array, shift).astype(self.dtype)
-                for array, shift in zip(values, self._shifts(factors), strict=True)
-            ]
-        found = replace(factors, values=tuple(scaled))
+            whole = spread(replace(factors, values=tuple(values)), self.exponent)
+            found = whole.astype(self.dtype)
         if not found.is_finite():
             raise OverflowError(
                 f"factors of {self.dtype} can't hold the result: its entries, divided by the "
                 "weights, are above the largest number"
             )
         return found
-
-    def _shifts(self, factors: Factors) -> list[int]:
-        """The exponent of A as a sum, one summand for each factor."""
-        share, rest = divmod(self.exponent, len(factors))
-        return [share + (n < rest) for n in range(len(factors))]
 
     def _slack(self) -> float:
         """How far the computed L A R may be from the true one, relative to it."""
@@ -150,12 +143,8 @@ class Weighting:
 
     def report(self, report: Report, factors: Factors) -> Report:
         """The report about F from that about what was factorized."""
-        wide = factors.astype(self.matrix.dtype)
-        values = [
-            _shifted(array, -shift)
-            for array, shift in zip(wide, self._shifts(factors), strict=True)
-        ]
-        rest = self.matrix - butterfly_of(replace(wide, values=tuple(values))).toarray()
+        wide = spread(factors.astype(self.matrix.dtype), -self.exponent)
+        rest = self.matrix - butterfly_of(wide).toarray()
         orders = factors.row_permutation, factors.column_permutation
         size = safe_norm(self._times(self.matrix, *orders))
         error = safe_norm(self._times(rest, *orders))
@@ -202,13 +191,13 @@ def _end(
             raise ValueError(f"{name} has negative entries, expected numbers of at least 0")
         if not (wide > 0).any():
             raise ValueError(f"{name} is zero everywhere, expected positive numbers")
-        scaled, exponent = _scaled(wide)
-        _require_range(scaled[wide > 0], name, dtype)
-        return _End(scaled, None, exponent)
-    scaled, exponent = _scaled(wide)
+        moderate, exponent = scaled(wide)
+        _require_range(moderate[wide > 0], name, dtype)
+        return _End(moderate, None, exponent)
+    moderate, exponent = scaled(wide)
     # Rows of at most s entries of at most 1: a product is at most s times what it multiplies.
     shift = s.bit_length()
-    blocks = _shifted(scaled, -shift).reshape(a, d, s, s)
+    blocks = shifted(moderate, -shift).reshape(a, d, s, s)
     sigma = interruptibly(np.linalg.svd, blocks, compute_uv=False)
     if (sigma[..., -1] <= 0).any():
         place = int(np.argmin(sigma[..., -1].ravel()))
@@ -252,18 +241,3 @@ def _require_finite(matrix: _Array) -> None:
         row, column = np.argwhere(wrong)[0]
         value = "nan" if np.isnan(matrix[row, column]) else "inf"
         raise ValueError(f"A has {value} at row {row}, column {column}, expected finite numbers")
-
-
-def _scaled(matrix: _Array) -> tuple[_Array, int]:
-    """The matrix times a power of two so that its parts are below 1, and the exponent."""
-    size = max(abs(matrix.real).max(initial=0), abs(matrix.imag).max(initial=0))
-    exponent = int(np.frexp(size)[1])
-    return _shifted(matrix, -exponent), exponent
-
-
-def _shifted(matrix: _Array, exponent: int) -> _Array:
-    if matrix.dtype.kind == "f":
-        return np.ldexp(matrix, exponent)
-    found = np.empty_like(matrix)
-    found.real, found.imag = np.ldexp(matrix.real, exponent), np.ldexp(matrix.imag, exponent)
-    return found

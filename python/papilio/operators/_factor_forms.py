@@ -7,7 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ._balance import balanced
 from ._chain_operator import ChainOperator
+from ._dims import shaped_as
 from ._random import random_factors
 
 
@@ -84,3 +86,42 @@ class FactorForms(ChainOperator):
         True
         """
         return cls._of_factors(random_factors(architecture, init, gain, dtype, seed))
+
+    def balanced(self) -> Self:
+        """Return the same operator with balanced factors: those of the smallest norms.
+
+        Between neighbours X and Y stand blocks whose products alone matter: ``X G`` and
+        ``inv(G) Y`` give the same. In balanced factors ``X^H X = Y Y^H`` on these blocks (for
+        rank 1: columns are as long as the rows that they meet), at all splits at once.
+
+        Returns
+        -------
+        Butterfly
+            Of the same architecture; tied values are written out.
+
+        Raises
+        ------
+        ValueError
+            If neither the architecture nor its transpose is chainable, or a value isn't finite.
+        OverflowError
+            If balanced factors are above the largest number.
+
+        Notes
+        -----
+        The sum of the factors' squared norms is the smallest one that any factors of the operator
+        with this architecture have, so that weight decay acts on the operator and not on how it
+        is divided; gradient flow keeps ``X^H X - Y Y^H`` as it is, hence balanced factors
+        balanced. All factors then have the same Frobenius norm. Each split is balanced by the
+        singular values of its blocks, one after the other, until nothing changes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import papilio as pp
+        >>> F = pp.Butterfly.random(pp.Architecture.square_dyadic(16), "lecun")
+        >>> G = (F * 1000).balanced()
+        >>> norms = [np.linalg.norm(values) for values in G.factors]
+        >>> bool(np.allclose(norms, norms[0])), bool(np.allclose(G.toarray(), 1000 * F.toarray()))
+        (True, True)
+        """
+        return shaped_as(self._of_factors(balanced(self.factors)), self)

@@ -12,7 +12,7 @@ from .._util import checks
 from ._report import Report
 
 
-def _chainable_form(factors: Factors) -> tuple[Factors, bool]:
+def chainable_form(factors: Factors) -> tuple[Factors, bool]:
     """Return the chain, or its transpose and True, whichever has a chainable architecture."""
     if not factors.architecture.is_chainable and factors.architecture.T.is_chainable:
         return factors.T, True
@@ -35,7 +35,7 @@ def round_ranks(
     if max_rank is not None:
         max_rank = checks.positive_int(max_rank, "max_rank")
     limit = 0 if max_rank is None else min(max_rank, *factors.shape)  # more has no rank
-    chain, transposed = _chainable_form(factors)
+    chain, transposed = chainable_form(factors)
     patterns, values, figures = _core.round(chain.patterns, chain.contiguous(), tolerance, limit)
     found = _with_values(chain, patterns, values)
     report = Report.of(
@@ -52,7 +52,7 @@ def round_ranks(
 
 def orthonormalized(factors: Factors, centre: int) -> Factors:
     """See `ChainOperator.orthonormalize`."""
-    chain, transposed = _chainable_form(factors)
+    chain, transposed = chainable_form(factors)
     length = len(chain)
     if not -length <= centre < length:
         raise ValueError(f"centre is {centre}, expected the number of one of {length} factors")
@@ -69,5 +69,5 @@ def frobenius_norm(factors: Factors) -> float | None:
     chainable = factors.architecture.is_chainable or factors.architecture.T.is_chainable
     if not (chainable and factors.is_finite()):
         return None
-    chain, _ = _chainable_form(factors)
+    chain, _ = chainable_form(factors)
     return _core.norm(chain.patterns, chain.contiguous())

@@ -1,0 +1,273 @@
+"""fit: the butterfly that maps given inputs to given outputs best."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._chains.architecture import Architecture
+from .._chains.factors import Factors
+from .._chains.index_orders import as_permutation, bit_reversal
+from .._chains.scaling import spread
+from .._util.checks import finite_number, generator, positive_int, shown, tolerance
+from .._util.progress import Progress, reporter
+from ..factorization import factorize
+from ..operators import Butterfly, butterfly_of
+from ._dense import DenseFit, solve
+from ._descent import Descent, descend
+from ._report import FitReport
+from ._samples import Samples
+
+_Array = np.ndarray[Any, Any]
+Permutation = ArrayLike | Literal["bit_reversal", "search"] | None
+
+
+def fit(
+    X: Any,
+    Y: Any,
+    architecture: Architecture,
+    *,
+    start: str | Butterfly = "factorize",
+    ridge: float = 0.0,
+    sample_weights: ArrayLike | None = None,
+    validation: float | ArrayLike | None = None,
+    row_permutation: Permutation = None,
+    column_permutation: Permutation = None,
+    order: str | Sequence[int] = "auto",
+    tol: float = 1e-4,
+    max_iterations: int = 200,
+    seed: int | np.random.Generator = 0,
+    progress: Progress = False,
+) -> Butterfly:
+    """Find a butterfly F with ``Y ~ F X``, by least squares.
+
+    Parameters
+    ----------
+    X, Y : array_like, shapes (n, samples) and (m, samples)
+        Finite numbers; columns are samples.
+    architecture : Architecture
+        Of shape (m, n). It need not be chainable, but only then is there a lower bound.
+    start : {"factorize", "random"} or Butterfly, default "factorize"
+        What the iteration starts from: the projection of the dense solution ``Y X^+`` (in the
+        norm of the blocks of ``X X^H``), `Butterfly.random`, or a butterfly of this architecture,
+        whose permutations and tied factors the result has, too.
+    ridge : float, default 0
+        Adds ``ridge ||F||^2`` (Frobenius) to the loss.
+    sample_weights : array_like, optional
+        One number of at least 0 for each sample.
+    validation : float or array_like of int, optional
+        Samples that are held out: a fraction, drawn by `seed`, or the numbers of columns. Then the
+        result is the iterate with the smallest loss on them, and ten iterations without a
+        smaller one end the fit.
+    row_permutation, column_permutation : array_like of int, "bit_reversal" or "search", optional
+        As in `factorize`, with which ``"search"`` finds them from the dense solution.
+    order : str or sequence of int, default "auto"
+        The order of the cuts of the start, as in `factorize`.
+    tol : float, default 1e-4
+        Stop where twenty iterations lower the loss by less than this fraction (that part of it
+        which dense least squares could remove).
+    max_iterations : int, default 200
+    seed : int or numpy.random.Generator, default 0
+        Of a random start and of `validation`.
+    progress : bool or callable, default False
+        As in `factorize`.
+
+    Returns
+    -------
+    Butterfly
+        Balanced, in the common dtype of X and Y, with a `FitReport` as its report.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinity, shapes that don't fit, wrong options.
+    TypeError
+        For data that isn't numeric, or an architecture that isn't one.
+    OverflowError
+        If factors of the dtype can't hold the result.
+
+    Notes
+    -----
+    With ``G = X X^H`` and A the dense solution, the loss of any F is that of A plus
+    ``||(A - F) G^(1/2)||^2``. So the samples are replaced by n at most, and the start is at most
+    ``kappa C^2`` times as far above the dense loss as the best butterfly is, C being the constant
+    of `factorize` and kappa the condition number of G after its blocks are made the identity.
+    Iterations are those of SciPy's L-BFGS-B on exact gradients (`Butterfly.vjp`), in variables in
+    which the loss is well conditioned (docs/learning_fits.md), computed in double precision.
+
+    With fewer samples than inputs, and no ridge, the samples don't determine F outside of their
+    span; `FitReport.rank` says so, and the lower bound is that of dense least squares.
+
+    Memory: some copies of X and Y and some n x n matrices in double precision.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((64, 128))
+    >>> H = pp.transforms.hadamard(64)
+    >>> Y = H @ X + 0.1 * rng.standard_normal((64, 128))
+    >>> F = pp.fit(X, Y, pp.Architecture.square_dyadic(64))
+    >>> dense = Y @ np.linalg.pinv(X)
+    >>> bool(np.linalg.norm(F.toarray() - H) < 0.4 * np.linalg.norm(dense - H.toarray()))
+    True
+    >>> F.report.certified_ratio < 2
+    True
+    """
+    begin = time.perf_counter()
+    if not isinstance(architecture, Architecture):
+        raise TypeError(f"architecture is {shown(architecture)}, expected an Architecture")
+    penalty = finite_number(ridge, "ridge")
+    limit = positive_int(max_iterations, "max_iterations")
+    accuracy = tolerance(tol, zero=True)
+    rng = generator(seed)
+    given = Samples.of(X, Y, architecture.shape, sample_weights, validation, rng)
+    with np.errstate(over="ignore"):
+        penalty = float(np.ldexp(penalty / given.weight, -2 * given.x_exponent))
+    if not np.isfinite(penalty):
+        raise ValueError(f"ridge is {ridge}, which is too large beside X to compute with")
+    rows, columns = _orders(
+        start, architecture, given, penalty, row_permutation, column_permutation
+    )
+    samples = given.ordered(rows, columns)
+    dense = solve(samples.x, samples.y, penalty, architecture)
+    projected, bound = dense.projected(architecture, order)
+    first = _start(start, architecture, projected, samples, rng)
+    with reporter(progress, "fit") as tell:
+        state = descend(
+            first,
+            dense.inputs,
+            dense.outputs,
+            tol=accuracy,
+            max_iterations=limit,
+            watch=_watch(samples),
+            tell=tell,
+        )
+    factors = _returned(state.operator, samples, rows, columns)
+    report = _report(state, factors, samples, dense, bound, penalty)
+    report = replace(report, seconds=time.perf_counter() - begin)
+    return butterfly_of(factors, report)
+
+
+def _orders(
+    start: Any, architecture: Architecture, given: Samples, ridge: float, rows: Any, columns: Any
+) -> tuple[Any, Any]:
+    """The permutations, as arrays or None."""
+    if isinstance(start, Butterfly):
+        if rows is not None or columns is not None:
+            raise ValueError("permutations are given, but start is a Butterfly, which has its own")
+        return start.row_permutation, start.column_permutation
+    if "search" in [order for order in (rows, columns) if isinstance(order, str)]:
+        if start != "factorize":
+            raise ValueError("a search for permutations needs start='factorize'")
+        matrix = solve(given.x, given.y, ridge, architecture).matrix
+        found = factorize(matrix, architecture, row_permutation=rows, column_permutation=columns)
+        return found.row_permutation, found.column_permutation
+    m, n = architecture.shape
+    return _order(rows, m, "row_permutation"), _order(columns, n, "column_permutation")
+
+
+def _order(order: Any, size: int, name: str) -> Any:
+    if isinstance(order, str):
+        if order != "bit_reversal":
+            raise ValueError(f"{name} is {order!r}, expected an array, 'bit_reversal' or 'search'")
+        order = bit_reversal(size)
+    return None if order is None else as_permutation(order, size, name)
+
+
+def _start(
+    start: Any,
+    architecture: Architecture,
+    projected: Butterfly | None,
+    samples: Samples,
+    rng: np.random.Generator,
+) -> Butterfly:
+    """The first iterate, in double precision and without permutations."""
+    dtype = samples.x.dtype
+    if isinstance(start, Butterfly):
+        if start.architecture != architecture:
+            raise ValueError(
+                f"start has the architecture {start.architecture}, expected {architecture}"
+            )
+        factors = start.factors
+        if not factors.is_finite():
+            raise ValueError("start has values that are NaN or infinite, expected finite numbers")
+        if factors.dtype.kind == "c" and dtype.kind == "f":
+            raise TypeError(f"start has dtype {factors.dtype}, but X and Y are real")
+        own = Factors(architecture, tuple(array.astype(dtype) for array in factors))
+        return butterfly_of(spread(own, samples.x_exponent - samples.y_exponent))
+    if start == "factorize":
+        if projected is None:
+            raise ValueError(
+                "start is 'factorize', but neither the architecture nor its transpose is "
+                f"chainable: {architecture.chain_failure}; expected 'random' or a Butterfly"
+            )
+        return butterfly_of(Factors(architecture, tuple(projected.factors)))
+    if start == "random":
+        sizes = [float(np.sqrt(np.mean(abs(part) ** 2))) for part in (samples.y, samples.x)]
+        gain = sizes[0] / sizes[1] if min(sizes) > 0 else 1.0
+        return Butterfly.random(architecture, gain=gain, dtype=dtype, seed=rng)
+    raise ValueError(f"start is {shown(start)}, expected 'factorize', 'random' or a Butterfly")
+
+
+def _watch(samples: Samples) -> Any:
+    """The mean square of what is wrong on the samples held out."""
+    if samples.held is None:
+        return None
+    x, y = samples.held
+    return lambda F: float(np.linalg.norm(F @ x - y)) ** 2 / y.size
+
+
+def _returned(F: Butterfly, samples: Samples, rows: Any, columns: Any) -> Factors:
+    """The factors in the units and the dtype of the data, balanced."""
+    architecture = F.architecture
+    tied = any(tuple(p) != array.shape for p, array in zip(architecture, F.factors, strict=True))
+    if not tied and (architecture.is_chainable or architecture.T.is_chainable):
+        F = F.balanced()
+    with np.errstate(over="ignore"):
+        whole = spread(F.factors, samples.y_exponent - samples.x_exponent)
+        factors = whole.astype(samples.dtype)
+    if not factors.is_finite():
+        raise OverflowError(f"factors of {samples.dtype} can't hold the result")
+    return Factors(architecture, tuple(factors), rows, columns)
+
+
+def _report(
+    state: Descent,
+    factors: Factors,
+    samples: Samples,
+    dense: DenseFit,
+    bound: float,
+    ridge: float,
+) -> FitReport:
+    """The figures of the factors that are returned."""
+    plain = Factors(factors.architecture, tuple(factors.astype(samples.x.dtype)))
+    own = butterfly_of(spread(plain, samples.x_exponent - samples.y_exponent))
+    wrong = float(np.linalg.norm(samples.y - own @ samples.x)) ** 2
+    size = float(np.linalg.norm(samples.y)) ** 2
+    loss = wrong + (ridge * own.norm() ** 2 if ridge > 0 else 0.0)
+    unit = samples.unit()
+    held = samples.held
+    squares = 0.0 if held is None else float(np.ldexp(1.0, 2 * samples.y_exponent))
+    return FitReport(
+        loss=loss * unit,
+        dense_loss=dense.loss * unit,
+        lower_bound=bound * unit,
+        relative_error=float(np.sqrt(wrong / size)) if size > 0 else 0.0,
+        start_loss=(state.history[0] + dense.loss) * unit,
+        history=tuple((value + dense.loss) * unit for value in state.history),
+        validation_history=tuple(value * squares for value in state.watched),
+        iterations=state.iterations,
+        evaluations=state.evaluations,
+        stopped=state.stopped,
+        samples=samples.x.shape[1],
+        rank=dense.rank,
+        inputs=samples.x.shape[0],
+        seconds=0.0,
+    )
