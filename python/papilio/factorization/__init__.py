@@ -1,7 +1,6 @@
 """The butterfly closest to a dense matrix, with a certificate; architectures and permutations."""
 
 from ._factorize import Order, Permutation, factorize
-from ._projection import project, projection_error, search
 from ._recovery import Recovery, recover
 from ._search import ArchitectureSearch, Trial, best_architecture
 from ._source import Source
@@ -15,8 +14,5 @@ __all__ = [
     "Trial",
     "best_architecture",
     "factorize",
-    "project",
-    "projection_error",
     "recover",
-    "search",
 ]

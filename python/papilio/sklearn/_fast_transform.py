@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._chains.any_size import architecture_for
 from .._util.checks import finite_number, one_of, positive_int
-from ..factorization import project, projection_error
+from ..learning import project, projection_error
 from ..operators import Section
 
 _Array = np.ndarray[Any, Any]
@@ -50,9 +50,9 @@ class FastTransform(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     Notes
     -----
-    The dense map is projected onto the architecture in the norm of the samples' second moments
-    within the blocks of the last factor (`papilio.factorize` with `column_weights`): best for the
-    training samples up to a proved factor, where these blocks aren't correlated.
+    The factors are those of `papilio.fit`: the dense map projected onto the architecture, then
+    least squares of the outputs for the training samples. A small multiple of the identity is
+    added to the samples' second moments.
 
     Examples
     --------

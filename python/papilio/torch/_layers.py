@@ -170,8 +170,8 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         tol : float, optional
             Relative error that is allowed: the cheapest architecture that keeps it.
         calibration : Tensor, shape (..., in_features), optional
-            Typical inputs: the error is then that of the outputs, as far as correlations within
-            the blocks of the last factor tell.
+            Typical inputs: the error that is made small is then that of the outputs
+            (`papilio.fit`).
 
         Returns
         -------

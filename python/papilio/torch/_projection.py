@@ -10,8 +10,8 @@ import torch
 
 from .._chains.architecture import Architecture
 from .._util.checks import shown
-from ..factorization import project as nearest
-from ..factorization import projection_error, search
+from ..learning import project as nearest
+from ..learning import projection_error, search
 from ..operators import Butterfly
 
 _Array = np.ndarray[Any, Any]
@@ -30,8 +30,9 @@ class LayerReport:
         ``||W - F|| / ||W||`` in the Frobenius norm.
     output_error : float or None
         With calibration: ``||(W - F) X|| / ||W X||``, X being the calibration inputs.
-    factorization : papilio.Report or None
-        Of the factorization: its error in the norm that was asked for, and a lower bound.
+    factorization : papilio.Report or papilio.FitReport
+        Of the factorization, or with calibration of the fit: its error in the norm that was asked
+        for, and a lower bound.
     """
 
     architecture: Architecture

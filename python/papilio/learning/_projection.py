@@ -1,7 +1,7 @@
 """The butterfly closest to a matrix for a budget or a tolerance, of any size, and for given inputs.
 
 What layers and estimators ask: the matrix is padded to a size with radices, and where typical
-inputs are known, errors are those of the outputs, as far as weights of the last factor can tell.
+inputs are known, the error is that of the outputs.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 from .._chains.any_size import with_small_primes
 from .._chains.architecture import Architecture
 from .._util.checks import tolerance
+from ..factorization import best_architecture, factorize
 from ..operators import Butterfly
-from ._factorize import factorize
-from ._search import best_architecture
+from ._fit import fit
 
 _Array = np.ndarray[Any, Any]
 _RIDGE = 1e-4  # of the inputs' mean square: what no input excites counts a little
@@ -29,6 +29,20 @@ def project(
 
     `inputs`: typical ones, one in each row.
     """
+    if inputs is None or tol is not None or not inputs.any():
+        return _factorized(matrix, architecture, inputs, tol)
+    rows, columns = architecture.shape
+    known = np.zeros((len(inputs) + columns, columns))
+    known[: len(inputs), : inputs.shape[1]] = inputs
+    # With these the matrix is the dense solution, also where the inputs say nothing.
+    known[len(inputs) :] = np.sqrt(_RIDGE * np.sum(inputs**2) / inputs.shape[1]) * np.eye(columns)
+    return fit(known.T, _padded(matrix, (rows, columns)) @ known.T, architecture)
+
+
+def _factorized(
+    matrix: _Array, architecture: Architecture, inputs: _Array | None, tol: float | None
+) -> Butterfly:
+    """With inputs, the closest in the norm of their second moments within blocks."""
     weights = None if inputs is None else _root_of_moments(inputs, architecture)
     padded = _padded(matrix, architecture.shape)
     return factorize(padded, architecture, tol=tol, column_weights=weights)
@@ -52,13 +66,14 @@ def search(
         trials.sort(key=lambda trial: (trial.relative_error, trial.nnz))
     best: tuple[Any, Butterfly] | None = None
     for trial in trials[:_MOST_TRIALS]:
-        F = project(matrix, trial.architecture, inputs, relative)
+        F = _factorized(matrix, trial.architecture, inputs, relative)
         error = projection_error(matrix, F, inputs)
         key = (error, F.nnz) if relative is None else (error > relative, F.nnz, error)
         if best is None or key < best[0]:
             best = key, F
     assert best is not None
-    return best[1]
+    F = best[1]
+    return F if relative is not None else project(matrix, F.architecture, inputs)
 
 
 def projection_error(matrix: _Array, F: Butterfly, inputs: _Array | None) -> float:
