@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 from papilio._chains import any_size  # noqa: E402
-from papilio.torch import _formulas, _functions  # noqa: E402
+from papilio.torch import _formulas, _functions, _threads  # noqa: E402
 
 DTYPES = [torch.float32, torch.float64, torch.complex64, torch.complex128]
 CHAIN = pp.Architecture.mixed_radix([2, 3, 2], [3, 2, 2], ranks=[2, 1])
@@ -559,16 +559,17 @@ def test_papilio_never_imports_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_change_of_torchs_threads_is_followed(threads):
+def test_a_change_of_torchs_threads_is_followed(threads, monkeypatch):
     before = torch.get_num_threads()
-    threads(2)
+    monkeypatch.setattr(_threads, "_followed", _threads._Followed())
+    layer, x = pt.ButterflyLinear(16, 16), torch.ones(2, 16)
     try:
-        layer = pt.ButterflyLinear(16, 16)
-        torch.set_num_threads(1)
-        layer(torch.ones(2, 16))
-        assert pp.get_num_threads() == 1
-        threads(3)
-        layer(torch.ones(2, 16))
-        assert pp.get_num_threads() == 3
+        torch.set_num_threads(before + 1)
+        layer(x)
+        assert pp.get_num_threads() == before + 1
+        threads(before + 3)  # papilio's own setting has the last word
+        torch.set_num_threads(before)
+        layer(x)
+        assert pp.get_num_threads() == before + 3
     finally:
         torch.set_num_threads(before)
