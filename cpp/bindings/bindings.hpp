@@ -55,6 +55,7 @@ Factor to_factor(DType dtype, const Pattern& pattern, const py::array& values);
 void register_pattern(py::module_& module);
 void register_operator(py::module_& module);
 void register_composition(py::module_& module);
+void register_gradients(py::module_& module);
 void register_structure(py::module_& module);
 void register_factorize(py::module_& module);
 void register_pairing(py::module_& module);

@@ -104,6 +104,7 @@ PYBIND11_MODULE(_core, module) {
   papilio::register_pattern(module);
   papilio::register_operator(module);
   papilio::register_composition(module);
+  papilio::register_gradients(module);
   papilio::register_structure(module);
   papilio::register_factorize(module);
   papilio::register_pairing(module);

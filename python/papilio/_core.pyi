@@ -38,6 +38,41 @@ class Operator:
     def force(self, transpose: bool, batch: _Batch, choice: _Choice, /) -> None: ...
     def apply(self, x: NDArray[Any], out: NDArray[Any], axis: int, side: int, /) -> None: ...
 
+class Gradients:
+    """A chain of patterns whose values come with each call: nothing is planned or kept.
+
+    Arrays may have any strides that are whole elements; all are of `dtype`. Vectors lie along
+    `axis` of x, y, gy and gx, whose other axes agree. factors[s] has the shape (a, b, c, d) of
+    patterns[s], or length 1 along a or d where its values are tied. What is written to overlaps
+    nothing else.
+    """
+
+    def __init__(
+        self,
+        patterns: Sequence[_PatternTuple],
+        dtype: np.dtype[Any],
+        row_permutation: NDArray[np.int64] | None,
+        column_permutation: NDArray[np.int64] | None,
+        /,
+    ) -> None: ...
+    def multiply(
+        self, factors: Sequence[NDArray[Any]], x: NDArray[Any], y: NDArray[Any], axis: int, /
+    ) -> None:
+        """y = F x."""
+
+    def pull_back(
+        self,
+        factors: Sequence[NDArray[Any]],
+        x: NDArray[Any],
+        gy: NDArray[Any],
+        axis: int,
+        gx: NDArray[Any] | None,
+        gradients: Sequence[NDArray[Any]],
+        /,
+    ) -> None:
+        """gx = F^H gy where it isn't None, and the gradients of the factors, into arrays of their
+        shapes (tied axes summed)."""
+
 _SparseStep = tuple[NDArray[Any], NDArray[Any], NDArray[Any], int]
 _ButterflyStep = tuple[Operator | GridPoints | Grid, int, int]
 

@@ -18,6 +18,7 @@ from .runner import Failure
 #: Modules of this folder with families; each has a list FAMILIES.
 MODULES: tuple[str, ...] = (
     "products",
+    "gradients",
     "algebra",
     "concurrency",
     "factorizations",

@@ -2,7 +2,7 @@
 // object exports its table and nothing else and includes C headers only.
 #include "kernels/chain_kernels.hpp"
 
-#include "kernels/simd.hpp"
+#include "kernels/lane_sums.hpp"
 
 namespace papilio {
 namespace kernels {
@@ -109,25 +109,6 @@ void spread(const ChainSets& sets, const double* in, double* out) {
   }
 }
 
-/// Lane n of the result is the sum of the lanes of x[n].
-template <int distance>
-struct LaneSums {
-  PAPILIO_INLINE static V of(V (&x)[V::lanes]) {
-    for (int n = 0; n < distance; ++n) {
-      const V low = permute(x[n], x[n + distance],
-                            [](int s) { return s & distance ? V::lanes + (s & ~distance) : s; });
-      const V high = permute(x[n], x[n + distance],
-                             [](int s) { return s & distance ? V::lanes + s : s | distance; });
-      x[n] = low + high;
-    }
-    return LaneSums<distance / 2>::of(x);
-  }
-};
-template <>
-struct LaneSums<0> {
-  PAPILIO_INLINE static V of(V (&x)[V::lanes]) { return x[0]; }
-};
-
 /// conj(x) y, not yet summed over the lanes.
 template <bool complex>
 PAPILIO_INLINE void product(const Lines<complex>& x, const Lines<complex>& y, V& re, V& im) {
@@ -172,8 +153,8 @@ void sample(const ChainSets& sets, const double* at_place, const double* at_inde
           y.load(at_index + index[e] * static_cast<int64_t>(L::pitch) + lane);
           product<complex>(x, y, re[e], im[e]);
         }
-        const V re_sums = LaneSums<V::lanes / 2>::of(re);
-        const V im_sums = complex ? LaneSums<V::lanes / 2>::of(im) : V{};
+        const V re_sums = LaneSums<V>::of(re);
+        const V im_sums = complex ? LaneSums<V>::of(im) : V{};
         if (!complex && count == V::lanes)
           (V::load(out + k) + re_sums).store(out + k);
         else

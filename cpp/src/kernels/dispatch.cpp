@@ -15,13 +15,14 @@ namespace papilio {
 namespace kernels {
 
 // One row per instruction set that was compiled; CMake knows which.
-#define PAPILIO_ISA_ROW(name)                 \
-  const Kernels& float32_kernels_##name();    \
-  const Kernels& float64_kernels_##name();    \
-  const Kernels& complex64_kernels_##name();  \
-  const Kernels& complex128_kernels_##name(); \
-  const BlockTable& block_table_##name();     \
-  const ChainTable& chain_table_##name();     \
+#define PAPILIO_ISA_ROW(name)                   \
+  const Kernels& float32_kernels_##name();      \
+  const Kernels& float64_kernels_##name();      \
+  const Kernels& complex64_kernels_##name();    \
+  const Kernels& complex128_kernels_##name();   \
+  const BlockTable& block_table_##name();       \
+  const ChainTable& chain_table_##name();       \
+  const GradientTable& gradient_table_##name(); \
   const WindowTable& window_table_##name();
 PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
@@ -64,6 +65,7 @@ const std::vector<Table>& usable_tables() {
                       &complex64_kernels_##name(), &complex128_kernels_##name()}, \
                      &block_table_##name(),                                       \
                      &chain_table_##name(),                                       \
+                     &gradient_table_##name(),                                    \
                      &window_table_##name()});
     PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW

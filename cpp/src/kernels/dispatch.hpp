@@ -6,6 +6,7 @@
 
 #include "kernels/block_kernels.hpp"
 #include "kernels/chain_kernels.hpp"
+#include "kernels/gradient_kernels.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/window_kernels.hpp"
 #include "papilio/dtype.hpp"
@@ -20,6 +21,7 @@ struct Table {
   const Kernels* kernels[4];
   const BlockTable* blocks;
   const ChainTable* chains;
+  const GradientTable* gradients;
   const WindowTable* windows;
 };
 
@@ -35,6 +37,9 @@ inline const BlockKernels& block_kernels_for(DType dtype) {
 }
 inline const ChainKernels& chain_kernels_for(bool is_complex) {
   return active_table().chains->kernels[is_complex ? 1 : 0];
+}
+inline const GradientKernels& gradient_kernels_for(DType dtype) {
+  return active_table().gradients->kernels[static_cast<int>(dtype)];
 }
 inline const WindowKernels& window_kernels_for(DType dtype) {
   return active_table().windows->kernels[static_cast<int>(dtype)];

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
-from ._chain_derivatives import chain_jvp, chain_vjp
+from ._chain_derivatives import chain_jvp
 from ._compiled import Compiled, Side
 from ._differentiable import Wanted
 from ._dims import shaped_as
 from ._factor_forms import FactorForms
+from ._gradients import chain_vjp, compiled_gradients
 from ._simplify import Simplification
 
 _Array = np.ndarray[Any, Any]
@@ -102,6 +103,7 @@ class Butterfly(FactorForms):
     _compiled: Compiled
     _report: Any
     _simplification: Simplification | None
+    _gradients: dict[np.dtype[Any], _core.Gradients]  # shared by those with other values
 
     def __init__(
         self,
@@ -125,6 +127,7 @@ class Butterfly(FactorForms):
     ) -> None:
         self._data, self._side = data, side
         self._report, self._simplification = report, simplification
+        self._gradients = {}
         dtype = data.factors.dtype
         rows, cols = data.factors.shape[::-1] if Side.TRANSPOSED in side else data.factors.shape
         self._compiled = Compiled(data.operator, side, rows, dtype, dtype)
@@ -211,7 +214,15 @@ class Butterfly(FactorForms):
     def _vjp(
         self, x: _Array, gy: _Array, wanted: Wanted
     ) -> tuple[_Array | None, tuple[_Array, ...] | None]:
-        return chain_vjp(self, x, gy, wanted)
+        if not wanted.factors:
+            return self._pulled_back(gy, wanted), None
+        own = self.factors
+        dtype = own.dtype
+        if wanted.accumulate is not None:
+            dtype = np.result_type(dtype, wanted.accumulate)
+        if dtype not in self._gradients:
+            self._gradients[dtype] = compiled_gradients(own, dtype)
+        return chain_vjp(self._gradients[dtype], dtype, own, (x, gy), wanted)
 
     def _jvp(
         self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str
@@ -277,6 +288,7 @@ class Butterfly(FactorForms):
             values = [array.transpose(0, 2, 1, 3) for array in reversed(values)]
         arrays = tuple(np.array(array, order="C", copy=True) for array in values)
         made = self._made(_Shared.of(replace(own, values=arrays)), self._side)
+        made._gradients = self._gradients
         return shaped_as(made, self)
 
     def inv(self) -> Butterfly:

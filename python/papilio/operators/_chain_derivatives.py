@@ -1,4 +1,4 @@
-"""Derivatives of a chain by the formulas, in NumPy: batched products of the factors' blocks."""
+"""Directional derivatives of a chain, by batched products of the factors' blocks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .._chains.factors import Factors
-from ._differentiable import Wanted
 
 _Array = np.ndarray[Any, Any]
 
@@ -34,32 +33,6 @@ def chain_jvp(
     dz = np.zeros_like(z) if dz is None else dz
     y, dy = (_restored(_permuted(value, factors.row_permutation), x, axis) for value in (z, dz))
     return y, dy
-
-
-def chain_vjp(
-    F: Any, x: _Array, gy: _Array, wanted: Wanted
-) -> tuple[_Array | None, tuple[_Array, ...] | None]:
-    """`Differentiable.vjp` of a butterfly."""
-    if not wanted.factors:
-        return F._pulled_back(gy, wanted), None
-    factors: Factors = F.factors
-    inputs = [_inputs(factors, x, wanted.axis)]
-    inner = list(zip(factors.architecture, factors, strict=True))[1:]
-    for p, values in reversed(inner):
-        inputs.append(_applied(p, values, inputs[-1]))
-    g = _inputs(factors.T, gy, wanted.axis)
-    gradients = []
-    for n, (p, values) in enumerate(zip(factors.architecture, factors, strict=True)):
-        gradients.append(_gradient(p, values, inputs.pop(), g, wanted.accumulate))
-        if wanted.x or n + 1 < len(factors):
-            g = _applied(p.T, values.conj().transpose(0, 2, 1, 3), g)
-    if not wanted.x:
-        return None, tuple(gradients)
-    gx = _restored(_permuted(g, factors.column_permutation), gy, wanted.axis)
-    if wanted.out is not None:
-        wanted.out[...] = gx
-        gx = wanted.out
-    return gx, tuple(gradients)
 
 
 def _inputs(factors: Factors, x: _Array, axis: int) -> _Array:
@@ -92,19 +65,3 @@ def _applied(p: Any, values: _Array, x: _Array) -> _Array:
     """The factor times x."""
     product = values.transpose(0, 3, 1, 2) @ _blocks(x, p.a, p.c, p.d)
     return product.transpose(0, 2, 1, 3).reshape(p.shape[0], -1)
-
-
-def _gradient(
-    p: Any, values: _Array, x: _Array, g: _Array, accumulate: np.dtype[Any] | None
-) -> _Array:
-    """``sum_B g[i,j,l] conj(x[i,k,l])``, also over the tied axes."""
-    if accumulate is not None:
-        x, g = (array.astype(np.result_type(array, accumulate)) for array in (x, g))
-    dtype = values.dtype if accumulate is None else np.result_type(values, accumulate)
-    left, right = _blocks(g, p.a, p.b, p.d), _blocks(x, p.a, p.c, p.d)
-    gradient = (left @ right.conj().swapaxes(-1, -2)).transpose(0, 2, 3, 1)
-    if dtype.kind != "c":
-        gradient = gradient.real
-    tied = tuple(n for n in (0, 3) if values.shape[n] < gradient.shape[n])
-    summed: _Array = gradient.sum(axis=tied, keepdims=True) if tied else gradient
-    return np.ascontiguousarray(summed, dtype=dtype)

@@ -1,0 +1,72 @@
+"""Gradients of butterflies by the core, for arrays of any dtype and strides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from .._chains.factors import Factors
+from .._util.arrays import readable_in_place
+from ._differentiable import Wanted
+
+_Array = np.ndarray[Any, Any]
+
+
+def compiled_gradients(factors: Factors, dtype: np.dtype[Any]) -> _core.Gradients:
+    """What the core needs to know of a chain besides its values."""
+    return _core.Gradients(
+        factors.patterns, dtype, factors.row_permutation, factors.column_permutation
+    )
+
+
+def chain_vjp(
+    core: _core.Gradients,
+    dtype: np.dtype[Any],
+    factors: Factors,
+    given: tuple[_Array, _Array],
+    wanted: Wanted,
+) -> tuple[_Array | None, tuple[_Array, ...]]:
+    """`Differentiable.vjp` of a chain of factors, in the dtype of the core's chain, which is real
+    for real values: then complex vectors are two real ones."""
+    x, gy = given
+    axis = wanted.axis
+    pairs = dtype.kind == "f" and "c" in (x.dtype.kind, gy.dtype.kind)
+    own = np.result_type(dtype, np.complex64) if pairs else dtype
+    x, gy = _readable(x, own), _readable(gy, own)
+    gx = out = None
+    if wanted.x:
+        result = np.result_type(factors.dtype, given[1].dtype)
+        out = wanted.out
+        if out is None:
+            shape = (*gy.shape[:axis], factors.shape[1], *gy.shape[axis + 1 :])
+            columns_first = gy.flags.f_contiguous and not gy.flags.c_contiguous
+            out = np.empty(shape, result, order="F" if columns_first else "C")
+        gx = out if result == own else np.empty(out.shape, own)
+    gradients = tuple(np.empty(array.shape, dtype) for array in factors.values)
+    arrays = tuple(array.astype(dtype, copy=False) for array in factors.values)
+    if pairs:
+        parts = None if gx is None else _parts(gx)
+        core.pull_back(arrays, _parts(x), _parts(gy), axis, parts, gradients)
+    else:
+        core.pull_back(arrays, x, gy, axis, gx, gradients)
+    if out is not None and out is not gx:
+        assert gx is not None
+        with np.errstate(over="ignore", invalid="ignore"):  # they flow as IEEE says
+            out[...] = gx if out.dtype.kind == gx.dtype.kind else gx.real
+    return out, gradients
+
+
+def _readable(x: _Array, dtype: np.dtype[Any]) -> _Array:
+    """x in this dtype where the core can read it."""
+    if x.dtype == dtype and readable_in_place(x):
+        return x
+    return np.array(x, dtype=dtype, order="C", copy=True)
+
+
+def _parts(x: _Array) -> _Array:
+    """Complex numbers in place as two real ones, along a new last axis."""
+    real = x.real
+    step = real.itemsize
+    return np.lib.stride_tricks.as_strided(real, (*x.shape, 2), (*x.strides, step))
