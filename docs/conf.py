@@ -1,5 +1,6 @@
 """Sphinx configuration: ``python -m sphinx -W docs docs/_build``."""
 
+import importlib.util
 import pathlib
 import sys
 
@@ -24,3 +25,8 @@ default_role = "code"
 html_theme = "furo"
 html_title = f"papilio {release}"
 exclude_patterns = ["_build", "_ext"]
+# The optional rooms are described where what they need is installed.
+for needed in ("torch", "sklearn"):
+    if importlib.util.find_spec(needed) is None:
+        exclude_patterns.append(f"api/{needed}.md")
+suppress_warnings = ["toc.excluded"]

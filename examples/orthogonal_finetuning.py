@@ -1,0 +1,151 @@
+"""Orthogonal fine-tuning without n x n matrices: a rotation of few angles in front of a layer.
+
+A network learns upright digits; then it is shown digits that are turned by 90 degrees. Only small
+adapters of its hidden layer are trained: a butterfly of rotations, which keeps the lengths and
+angles of the neurons' weights, or a matrix of low rank that is added (LoRA). Afterwards the
+rotation is merged into the dense layer. Others form the n x n rotation in every step; the times of
+one step are compared.
+"""
+
+import copy
+import statistics
+import sys
+import time
+
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+import papilio.torch as pt
+
+picture = sys.argv[-1].endswith(".png")
+width, epochs, batch = (512, 20, 64) if picture else (64, 8, 128)
+
+torch.manual_seed(0)
+digits = load_digits()
+images = torch.tensor(digits.images / 16, dtype=torch.float32)
+labels = torch.tensor(digits.target)
+parts = train_test_split(images, labels, test_size=0.25, stratify=labels, random_state=0)
+train_images, test_images, train_y, test_y = parts
+
+
+def turned(images):
+    return images.rot90(1, (1, 2)).flatten(1)
+
+
+def train(model, inputs, parameters, epochs, lr):
+    optimizer = torch.optim.Adam(parameters, lr)
+    curve = []
+    for _ in range(epochs):
+        for rows in torch.randperm(len(inputs)).split(batch):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(model(inputs[rows]), train_y[rows]).backward()
+            optimizer.step()
+        curve.append(accuracy(model, turned(test_images)))
+    return curve
+
+
+@torch.no_grad()
+def accuracy(model, inputs):
+    return (model(inputs).argmax(1) == test_y).float().mean().item()
+
+
+class LowRankUpdate(torch.nn.Module):
+    """A dense layer and a product of two thin matrices, which starts as zero."""
+
+    def __init__(self, linear, rank):
+        super().__init__()
+        self.linear = linear
+        self.down = torch.nn.Parameter(torch.randn(rank, linear.in_features) / rank)
+        self.up = torch.nn.Parameter(torch.zeros(linear.out_features, rank))
+
+    def forward(self, x):
+        return self.linear(x) + (x @ self.down.T) @ self.up.T
+
+
+class DenseRotation(torch.nn.Module):
+    """The same rotation as others apply it: n x n factors, their product, and the weight turned."""
+
+    def __init__(self, rotation, linear):
+        super().__init__()
+        self.rotation, self.linear = rotation, linear
+
+    def forward(self, x):
+        Q = torch.eye(self.rotation.n)
+        for values, (a, b, _, d) in zip(
+            self.rotation.factors(), self.rotation.architecture, strict=True
+        ):
+            blocks = torch.diag_embed(values)  # (a, b, b, d, d)
+            inner = blocks.permute(0, 1, 3, 2, 4).reshape(a, b * d, b * d)
+            Q = Q @ torch.block_diag(*inner)
+        return torch.nn.functional.linear(x, self.linear.weight @ Q, self.linear.bias)
+
+
+model = torch.nn.Sequential(
+    torch.nn.Linear(64, width),
+    torch.nn.ReLU(),
+    torch.nn.Linear(width, width),
+    torch.nn.ReLU(),
+    torch.nn.Linear(width, 10),
+)
+train(model, train_images.flatten(1), model.parameters(), epochs, 1e-3 if picture else 5e-3)
+upright = accuracy(model, test_images.flatten(1))
+print(
+    f"network 64 -> {width} -> {width} -> 10: accuracy {upright:.3f}, "
+    f"of turned digits {accuracy(model, turned(test_images)):.3f}"
+)
+model.requires_grad_(False)
+
+# All adapters stand around the first two layers; the layers themselves stay.
+rotations = [pt.ButterflyRotation(64), pt.ButterflyRotation(width)]
+first, second = model[0], model[2]
+adapted = {
+    "rotations": torch.nn.Sequential(
+        rotations[0], first, model[1], rotations[1], second, *model[3:]
+    ),
+    "low rank": torch.nn.Sequential(
+        LowRankUpdate(first, 4), model[1], LowRankUpdate(second, 4), *model[3:]
+    ),
+    "everything": copy.deepcopy(model).requires_grad_(True),
+}
+rates = {"rotations": 1e-2, "low rank": 3e-3, "everything": 1e-3}
+curves = {}
+print("\ntrained on turned digits:")
+for name, tuned in adapted.items():
+    parameters = [parameter for parameter in tuned.parameters() if parameter.requires_grad]
+    curves[name] = train(tuned, turned(train_images), parameters, epochs, rates[name])
+    count = sum(parameter.numel() for parameter in parameters)
+    print(f"  {name:11} {count:8d} parameters  accuracy {curves[name][-1]:.3f}")
+
+merged = copy.deepcopy(model)
+merged[0], merged[2] = rotations[0].merge_into(first), rotations[1].merge_into(second)
+with torch.no_grad():
+    change = (merged(turned(test_images)) - adapted["rotations"](turned(test_images))).abs().max()
+print(f"merged into the dense layers: outputs differ by {change:.1e} at most")
+
+x = torch.randn(64, width)
+steps = {
+    "butterfly": torch.nn.Sequential(rotations[1], second),
+    "n x n matrices": DenseRotation(rotations[1], second),
+}
+assert torch.allclose(*(step(x) for step in steps.values()), atol=1e-4)
+times = {name: [] for name in steps}
+for _ in range(7):
+    for name, step in steps.items():
+        start = time.perf_counter()
+        step(x).sum().backward()
+        times[name].append(time.perf_counter() - start)
+print("one step of the rotated layer, batch 64:")
+for name, found in times.items():
+    print(f"  {name:15} {1e3 * statistics.median(found):9.2f} ms")
+
+if picture:
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5, 3.5))
+    for name, curve in curves.items():
+        axes.plot(range(1, epochs + 1), curve, label=name)
+    axes.set(xlabel="epochs", ylabel="accuracy", title="fine-tuned on turned digits")
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(sys.argv[-1], dpi=80)

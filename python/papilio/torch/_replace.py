@@ -1,0 +1,176 @@
+"""replace_linear: structured layers in the place of dense ones, all over a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from .._util.checks import shown
+from ._layers import ButterflyLinear
+
+_MOST_ROWS = 4096  # calibration inputs that are kept for each layer
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """One linear layer of a model, and what became of it.
+
+    Attributes
+    ----------
+    name : str
+        As in ``model.named_modules()``.
+    dense, weights : int
+        Weights before and after, without biases.
+    relative_error : float
+        Of the weight; 0 for a layer that was kept.
+    output_error : float or None
+        Of the outputs for the calibration inputs.
+    replaced : bool
+    """
+
+    name: str
+    dense: int
+    weights: int
+    relative_error: float
+    output_error: float | None
+    replaced: bool
+
+
+class ReplacementTable(tuple[Replacement, ...]):
+    """What `replace_linear` did: a tuple of `Replacement`, which prints as a table."""
+
+    def __str__(self) -> str:
+        width = max([len("layer"), *(len(row.name) for row in self)])
+        lines = [f"{'layer':{width}}      dense    weights    share    error  of outputs"]
+        for row in self:
+            outputs = "-" if row.output_error is None else f"{row.output_error:.1e}"
+            error = f"{row.relative_error:.1e}" if row.replaced else "kept"
+            lines.append(
+                f"{row.name:{width}} {row.dense:10d} {row.weights:10d} "
+                f"{row.weights / row.dense:8.1%} {error:>8} {outputs:>11}"
+            )
+        return "\n".join(lines)
+
+
+def replace_linear(
+    model: nn.Module,
+    rule: Callable[[str, nn.Linear], Mapping[str, Any] | None] | Mapping[str, Any],
+    calibration: torch.Tensor | Iterable[Any] | None = None,
+) -> ReplacementTable:
+    """Replace dense layers of a model, in place, by structured ones close to them.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Its `torch.nn.Linear` modules are looked at; it must not be one itself.
+    rule : mapping or callable
+        Arguments of `ButterflyLinear.from_linear` for all layers, such as ``{"params": 0.1}``; or a
+        function of a layer's name and the layer that returns them, or None to keep the layer.
+    calibration : Tensor or iterable, optional
+        Typical inputs of the model, or batches of them (of a batch that is a tuple or a list, such
+        as a DataLoader gives, the first entry). Each layer is then fitted to what it was given.
+
+    Returns
+    -------
+    ReplacementTable
+        One row for each linear layer. Where the best architecture is the dense one, the layer is
+        kept.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other arguments, and as `from_linear`.
+
+    Notes
+    -----
+    All layers see the inputs of the model as it was. Of each layer's inputs the first 4096 are
+    kept.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import papilio.torch as pt
+    >>> first, last = torch.nn.Linear(64, 32), torch.nn.Linear(32, 4)
+    >>> model = torch.nn.Sequential(first, torch.nn.ReLU(), last)
+    >>> rule = lambda name, layer: {"params": 0.4} if layer is first else None
+    >>> table = pt.replace_linear(model, rule)
+    >>> type(model[0]).__name__, type(model[2]).__name__
+    ('ButterflyLinear', 'Linear')
+    >>> [row.name for row in table if row.replaced]
+    ['0']
+    """
+    if not isinstance(model, nn.Module) or isinstance(model, nn.Linear):
+        raise TypeError(f"model is {shown(model)}, expected a module that has linear layers inside")
+    if not callable(rule) and not isinstance(rule, Mapping):
+        raise TypeError(f"rule is {shown(rule)}, expected a mapping or a function")
+    layers: dict[str, tuple[nn.Linear, dict[str, Any] | None]] = {}
+    for name, module in model.named_modules():
+        # Subclasses stand for more than their weight.
+        if type(module) is nn.Linear:
+            wanted = rule(name, module) if callable(rule) else rule
+            layers[name] = module, None if wanted is None else dict(wanted)
+    seen = {} if calibration is None else _inputs_of(model, layers, calibration)
+    rows, made = [], {}
+    for name, (linear, wanted) in layers.items():
+        layer = None
+        if wanted is not None:
+            layer = ButterflyLinear.from_linear(linear, **{"calibration": seen.get(name)} | wanted)
+        if layer is None or len(layer.factors) == 1:
+            rows.append(
+                Replacement(name, linear.weight.numel(), linear.weight.numel(), 0.0, None, False)
+            )
+            continue
+        made[linear] = layer
+        report = layer.report
+        rows.append(
+            Replacement(
+                name,
+                report.dense,
+                report.weights,
+                report.relative_error,
+                report.output_error,
+                True,
+            )
+        )
+    for module in list(model.modules()):
+        for key, child in module._modules.items():
+            if child in made:
+                module._modules[key] = made[child]
+    return ReplacementTable(rows)
+
+
+@torch.no_grad()
+def _inputs_of(model: nn.Module, layers: Mapping[str, Any], calibration: Any) -> dict[str, Any]:
+    """The inputs of each layer that is to be replaced, as rows."""
+    kept: dict[str, list[torch.Tensor]] = {}
+    counts: dict[str, int] = {}
+
+    def keep(name: str) -> Callable[[Any, Any], None]:
+        def hook(module: Any, args: Any) -> None:
+            rows = args[0].detach().reshape(-1, args[0].shape[-1])
+            rows = rows[: _MOST_ROWS - counts.get(name, 0)]
+            counts[name] = counts.get(name, 0) + len(rows)
+            kept.setdefault(name, []).append(rows)
+
+        return hook
+
+    hooks = [
+        linear.register_forward_pre_hook(keep(name))
+        for name, (linear, wanted) in layers.items()
+        if wanted is not None
+    ]
+    modes = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        for batch in [calibration] if isinstance(calibration, torch.Tensor) else calibration:
+            model(batch[0] if isinstance(batch, tuple | list) else batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, mode in modes.items():
+            module.training = mode
+    return {name: torch.cat(parts) for name, parts in kept.items()}

@@ -1,0 +1,575 @@
+"""papilio.torch: layers and their derivatives, by the core and by torch's own products."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import papilio as pp
+
+torch = pytest.importorskip("torch")
+pt = pytest.importorskip("papilio.torch")
+
+# Torch warns about itself: forward derivatives script something, opcheck and compile use old names.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
+]
+
+from papilio._chains import any_size  # noqa: E402
+from papilio.torch import _formulas, _functions, _threads  # noqa: E402
+
+DTYPES = [torch.float32, torch.float64, torch.complex64, torch.complex128]
+CHAIN = pp.Architecture.mixed_radix([2, 3, 2], [3, 2, 2], ranks=[2, 1])
+PATTERNS = _formulas.patterns_of(CHAIN)
+ROADS = ("core", "formulas")
+
+
+def product(road):
+    def times(x, *factors):
+        return _functions.product(x, factors, PATTERNS, use_core=road == "core")
+
+    return times
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def inputs(dtype, rows=5, needed=True):
+    x = torch.randn(rows, CHAIN.shape[1], dtype=dtype)
+    factors = [torch.randn(*p, dtype=dtype) for p in PATTERNS]
+    return [values.requires_grad_(needed) for values in (x, *factors)]
+
+
+def close(found, expected, dtype):
+    tolerance = 1e-4 if dtype in (torch.float32, torch.complex64) else 1e-11
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        assert (a - b).abs().max() <= tolerance * (1 + b.abs().max())
+
+
+# ---------------------------------------------------------------------- products, derivatives
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_are_those_of_the_butterfly(road, dtype):
+    x, *factors = inputs(dtype)
+    F = pp.Butterfly([values.detach().numpy() for values in factors])
+    expected = torch.from_numpy(F.apply(x.detach().numpy(), axis=1))
+    close([product(road)(x, *factors).detach()], [expected], dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gradients_of_the_core_are_torchs_own(dtype):
+    given = inputs(dtype)
+    found, expected = (product(road)(*given) for road in ROADS)
+    cotangent = torch.randn_like(found)
+    close(
+        torch.autograd.grad(found, given, cotangent),
+        torch.autograd.grad(expected, given, cotangent),
+        dtype,
+    )
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_first_and_second_derivatives_are_those_of_differences(road, dtype):
+    given = inputs(dtype, rows=3)
+    assert torch.autograd.gradcheck(product(road), given, check_forward_ad=True, fast_mode=True)
+    assert torch.autograd.gradgradcheck(product(road), given, fast_mode=True)
+
+
+def test_gradients_where_only_some_are_needed():
+    x, *factors = inputs(torch.float64, needed=False)
+    everything = torch.autograd.grad(
+        product("formulas")(x.requires_grad_(), *[f.requires_grad_() for f in factors]).sum(),
+        [x, *factors],
+    )
+    for needed in ([0], [2], [1, 3], [0, 1]):
+        given = [
+            values.detach().requires_grad_(n in needed) for n, values in enumerate([x, *factors])
+        ]
+        product("core")(*given).sum().backward()
+        for n, (values, expected) in enumerate(zip(given, everything, strict=True)):
+            if n in needed:
+                close([values.grad], [expected], torch.float64)
+            else:
+                assert values.grad is None
+
+
+def test_gradients_of_tied_factors_are_summed():
+    architecture = pp.Architecture.square_dyadic(8)
+    tied = torch.randn(1, 2, 2, 1, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(4, 8, dtype=torch.float64)
+    y = pt.butterfly(x, [tied, tied, tied], architecture)
+    factors = [tied.expand(*p) for p in architecture]
+    expected = _formulas.product(x, factors, _formulas.patterns_of(architecture))
+    cotangent = torch.randn_like(y)
+    (found,) = torch.autograd.grad(y, tied, cotangent)
+    close([found], torch.autograd.grad(expected, tied, cotangent), torch.float64)
+
+
+def test_operators_of_torch_library_hold_its_rules():
+    for dtype in (torch.float64, torch.complex64):
+        x, *factors = inputs(dtype)
+        numbers = [number for p in PATTERNS for number in p]
+        cotangent = torch.randn(5, CHAIN.shape[0], dtype=dtype)
+        chain, backward = torch.ops.papilio.chain, torch.ops.papilio.chain_backward
+        torch.library.opcheck(chain, (x, factors, numbers))
+        for needs in ((True, True), (True, False), (False, True)):
+            torch.library.opcheck(backward, (cotangent, x, factors, numbers, *needs))
+
+
+@pytest.mark.parametrize(
+    "transform", [torch.func.grad, torch.func.jacrev, torch.func.jacfwd, torch.func.hessian]
+)
+def test_functional_transforms(transform):
+    given = inputs(torch.float64, rows=2, needed=False)
+    everything = tuple(range(len(given)))
+
+    def through(road):
+        return transform(lambda *args: (product(road)(*args) ** 2).sum(), everything)(*given)
+
+    leaves = torch.utils._pytree.tree_leaves
+    close(leaves(through("core")), leaves(through("formulas")), torch.float64)
+
+
+def test_vmap_over_vectors_over_factors_and_over_gradients():
+    x, *factors = inputs(torch.float64, needed=False)
+    batches = torch.randn(3, 5, x.shape[1], dtype=torch.float64)
+    many = [torch.randn(3, *values.shape, dtype=torch.float64) for values in factors]
+    for dims, given in (((1, None), (batches.movedim(0, 1), factors)), ((0, 0), (batches, many))):
+        found, expected = (
+            torch.vmap(lambda x, f, road=road: product(road)(x, *f), dims)(*given) for road in ROADS
+        )
+        close([found], [expected], torch.float64)
+
+    def loss(road):
+        return lambda first, row: (product(road)(row[None], first, *factors[1:]) ** 2).sum()
+
+    found, expected = (
+        torch.vmap(torch.func.grad(loss(road)), (None, 0))(factors[0], x) for road in ROADS
+    )
+    assert found.shape == (5, *factors[0].shape)
+    close([found], [expected], torch.float64)
+
+
+def test_batched_gradients_are_right_or_refused():
+    given = inputs(torch.float64)
+    y = product("core")(*given)
+    cotangents = torch.randn(3, *y.shape, dtype=torch.float64)
+    with pytest.raises(RuntimeError):  # the vmap of torch.autograd can't call products like these
+        torch.autograd.grad(y, given, cotangents, is_grads_batched=True)
+
+
+# ---------------------------------------------------------------------- layers
+
+SIZES = [(64, 64), (64, 10), (10, 48), (97, 64), (5, 1), (1, 5), (1, 1), (61, 67)]
+
+
+@pytest.mark.parametrize("architecture", ["dyadic", "monarch"])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_layers_of_any_size_are_their_dense_layers(architecture, sizes):
+    layer = pt.ButterflyLinear(*sizes, architecture, dtype=torch.float64)
+    dense = layer.to_linear()
+    x = torch.randn(3, 2, sizes[0], dtype=torch.float64)
+    close([layer(x)], [dense(x)], torch.float64)
+    F = layer.operator()
+    assert np.allclose(F.toarray(), dense.weight.detach().numpy(), atol=1e-13)
+    padded = layer.architecture.shape != sizes[::-1]
+    assert ("padded to" in repr(layer)) == padded == isinstance(F, pp.Section)
+
+
+def test_sizes_without_radices_are_padded_a_little_only():
+    for size in range(2, 300):
+        rows, columns = any_size.dyadic(size, size, 1).shape
+        assert size <= rows == columns <= max(size + 2, 1.15 * size)
+        rows, columns = any_size.monarch(size, size, None, 1).shape
+        assert size <= rows == columns <= size + np.sqrt(size) + 1
+
+
+def test_inputs_of_any_shape():
+    layer = pt.ButterflyLinear(12, 8, dtype=torch.float64)
+    x = torch.randn(4, 12, dtype=torch.float64)
+    expected = layer(x)
+    close([layer(x[0]), layer(x[:, None])[:, 0]], [expected[0], expected], torch.float64)
+    assert layer(x[:0]).shape == (0, 8)
+    assert layer(x.reshape(2, 2, 12)[:, :0]).shape == (2, 0, 8)
+    strided = torch.randn(12, 4, dtype=torch.float64).T
+    close([layer(strided)], [layer(strided.contiguous())], torch.float64)
+    close([layer(x[:1].expand(5, 12))], [layer(x[:1].repeat(5, 1))], torch.float64)
+    layer(x[:0]).sum().backward()
+    assert all(not factor.grad.any() for factor in layer.factors)
+
+
+def test_conjugate_and_negative_views_are_read_as_what_they_mean():
+    layer = pt.ButterflyLinear(8, 8, dtype=torch.complex128)
+    x = torch.randn(3, 8, dtype=torch.complex128)
+    close([layer(x.conj())], [layer(x.conj().resolve_conj())], torch.complex128)
+    real = pt.ButterflyLinear(8, 8, dtype=torch.float64)
+    negative = x.conj().imag
+    assert negative.is_neg()
+    close([real(negative)], [real(negative.clone().resolve_neg())], torch.float64)
+
+
+def test_values_that_change_in_any_way_are_seen():
+    layer = pt.ButterflyLinear(16, 16, bias=False)
+    x = torch.randn(2, 16)
+    with torch.no_grad():
+        before = layer(x)
+        layer.factors[0].mul_(2)
+        assert torch.allclose(layer(x), 2 * before)
+        layer.factors[1].data.mul_(2)
+        assert torch.allclose(layer(x), 4 * before)
+        layer.factors[2].numpy()[...] *= 2
+        assert torch.allclose(layer(x), 8 * before)
+        layer.factors[3].data = 2 * layer.factors[3].data
+        assert torch.allclose(layer(x), 16 * before)
+
+
+def test_training_steps_go_as_with_torchs_own_products():
+    layers = [pt.MonarchLinear(12, 12, dtype=torch.float64)]
+    layers.append(copy.deepcopy(layers[0]))
+    target, x = torch.randn(20, 12, dtype=torch.float64), torch.randn(20, 12, dtype=torch.float64)
+    losses = []
+    for layer, road in zip(layers, ROADS, strict=True):
+        optimizer = torch.optim.AdamW(pt.param_groups(layer, 1e-2))
+        for _ in range(10):
+            optimizer.zero_grad()
+            y = _functions.product(x, list(layer.factors), layer._patterns, use_core=road == "core")
+            loss = (y + layer.bias - target).square().sum()
+            loss.backward()
+            optimizer.step()
+        losses.append(loss.detach())
+    close(losses[:1], losses[1:], torch.float64)
+
+
+@pytest.mark.parametrize("init", ["orthogonal", "lecun", "he", "linear"])
+@pytest.mark.parametrize("sizes", [(256, 256), (256, 64), (64, 256)], ids=str)
+def test_initial_layers_keep_the_scale_of_signals(init, sizes):
+    gain = {"he": 2.0, "linear": 1 / 3}.get(init, 1.0)
+    found = []
+    for seed in range(10):
+        torch.manual_seed(seed)
+        layer = pt.ButterflyLinear(*sizes, init=init, bias=False)
+        found.append(layer(torch.randn(50, sizes[0])).var().item())
+    assert 0.6 * gain < np.mean(found) < 1.6 * gain
+
+
+def test_initial_values_follow_torchs_seed_and_named_ones():
+    made = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        made.append(pt.ButterflyLinear(16, 16))
+    close(made[0].factors, made[1].factors, torch.float32)
+    assert not torch.equal(made[0].factors[0], pt.ButterflyLinear(16, 16).factors[0])
+    same = pt.ButterflyLinear(16, 16, init="identity", bias=False)
+    x = torch.randn(3, 16)
+    assert torch.equal(same(x), x)
+    H = pp.transforms.hadamard(16)
+    layer = pt.ButterflyLinear(16, 16, init=H, bias=False)
+    assert torch.equal(layer(torch.eye(16)), torch.from_numpy(H.toarray()).float())
+    with pytest.raises(ValueError, match="has permutations"):
+        pt.ButterflyLinear(8, 8, init=pp.transforms.dft(8), dtype=torch.complex64)
+
+
+def test_state_copies_pickles_and_functional_calls():
+    layer = pt.ButterflyLinear(97, 64)
+    x = torch.randn(3, 97)
+    assert list(layer.state_dict()) == [
+        "bias",
+        *(f"factors.{n}" for n in range(len(layer.factors))),
+    ]
+    other = pt.ButterflyLinear(97, 64)
+    other.load_state_dict(layer.state_dict())
+    copies = [other, copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))]
+    assert all(torch.equal(one(x), layer(x)) for one in copies)
+    zeros = {name: torch.zeros_like(value) for name, value in layer.named_parameters()}
+    assert not torch.func.functional_call(layer, zeros, (x,)).any()
+
+
+def test_meta_device_and_emptied_layers():
+    layer = pt.ButterflyLinear(16, 8, device="meta")
+    assert layer(torch.ones(3, 16, device="meta")).shape == (3, 8)
+    layer.to_empty(device="cpu").reset_parameters()
+    assert layer(torch.ones(3, 16)).isfinite().all()
+
+
+def test_other_dtypes_run_by_torchs_products_and_autocast_in_the_factors():
+    layer = pt.ButterflyLinear(16, 8)
+    x = torch.randn(3, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x.bfloat16())
+    assert y.dtype == torch.float32
+    assert torch.equal(y, layer(x.bfloat16().float()))
+    half = copy.deepcopy(layer).bfloat16()
+    assert torch.allclose(half(x.bfloat16()).float(), layer(x), atol=0.1)
+    half(x.bfloat16()).sum().backward()
+    assert half.factors[0].grad.dtype == torch.bfloat16
+    with pytest.raises(TypeError, match=r"x is of torch.float64, expected torch.float32"):
+        layer(x.double())
+
+
+def test_compiled_whole():
+    layer = pt.ButterflyLinear(14, 8)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    x = torch.randn(3, 14, requires_grad=True)
+    results = []
+    for run in (compiled, layer):
+        y = run(x)
+        results.append([y, *torch.autograd.grad(y.square().sum(), [x, *layer.parameters()])])
+    close(*results, torch.float32)
+
+
+def test_pruned_and_parametrized_factors():
+    from torch.nn.utils import parametrize, prune
+
+    layer = pt.ButterflyLinear(16, 16)
+    prune.l1_unstructured(layer.factors, "0", 0.5)
+    parametrize.register_parametrization(layer.factors, "1", torch.nn.Tanh())
+    x = torch.randn(3, 16)
+    close([layer(x)], [layer.to_linear()(x)], torch.float32)
+    layer(x).sum().backward()
+    assert layer.factors._parameters["0_orig"].grad is not None
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: pt.ButterflyLinear(0, 3), ValueError, "in_features is 0, expected at least 1"),
+        (lambda: pt.ButterflyLinear(4, 4, "dft"), ValueError, "architecture is 'dft', expected"),
+        (lambda: pt.ButterflyLinear(4, 4, init="best"), ValueError, "init is 'best', expected"),
+        (lambda: pt.ButterflyLinear(4, 4, init=3), TypeError, "init is 3, expected a name"),
+        (lambda: pt.ButterflyLinear(9, 9, CHAIN, rank=2), ValueError, "rank is 2, but"),
+        (lambda: pt.ButterflyLinear(13, 9, CHAIN), ValueError, "expected at least"),
+        (lambda: pt.ButterflyLinear(4, 4)(torch.ones(3)), ValueError, "x has shape"),
+        (lambda: pt.MonarchLinear(4, 9, blocks=5), ValueError, "blocks is 5, expected at most 4"),
+        (lambda: pt.butterfly(torch.ones(3), []), ValueError, "factors is empty"),
+        (lambda: pt.butterfly([1.0], [torch.ones(1, 1, 1, 1)]), TypeError, "x is"),
+        (lambda: pt.butterfly(torch.ones(2), [torch.ones(2, 2)]), ValueError, "has 2 axes"),
+        (
+            lambda: pt.butterfly(torch.ones(2), [torch.ones(1, 2, 2, 1), torch.ones(2, 1, 1, 2)]),
+            ValueError,
+            "columns but",
+        ),
+        (lambda: pt.apply(np.eye(3), torch.ones(3)), TypeError, "F is"),
+        (lambda: pt.ButterflyRotation(4, block=1), ValueError, "block is 1, expected at least 2"),
+        (lambda: pt.replace_linear(torch.nn.Linear(3, 3), {}), TypeError, "model is"),
+        (lambda: pt.param_groups([], 1.0), TypeError, "model is"),
+        (lambda: pt.analyze_network(torch.nn.ReLU()), ValueError, "no linear layers"),
+    ],
+)
+def test_wrong_arguments_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+# ---------------------------------------------------------------------- constant operators
+
+
+def test_constant_operators_have_gradients_in_x():
+    operators = [
+        pp.transforms.dct(6),
+        pp.Section(pp.transforms.hadamard(8), (5, 6)),
+        pp.transforms.dft(6),
+    ]
+    for F in operators:
+        for dtype in (torch.float64, torch.complex128):
+            x = torch.randn(2, 3, 6, dtype=dtype, requires_grad=True)
+            expected = torch.from_numpy(F.apply(x.detach().numpy(), axis=2))
+            close([pt.apply(F, x).detach()], [expected], torch.float64)
+            assert torch.autograd.gradcheck(lambda x, F=F: pt.apply(F, x), x, fast_mode=True)
+            assert torch.autograd.gradgradcheck(lambda x, F=F: pt.apply(F, x), x, fast_mode=True)
+    x = torch.randn(4, 6, dtype=torch.float64)
+    D = operators[0]
+    found = torch.func.jacrev(lambda x: pt.apply(D, x))(x[0])
+    close([found, torch.func.jacfwd(lambda x: pt.apply(D, x))(x[0])],
+          [torch.from_numpy(D.toarray())] * 2, torch.float64)  # fmt: skip
+    close([torch.vmap(lambda x: pt.apply(D, x))(x)], [pt.apply(D, x)], torch.float64)
+
+
+# ---------------------------------------------------------------------- from dense layers
+
+
+def test_layers_from_dense_ones_keep_the_budget_and_report_their_error():
+    F = pp.Butterfly.random(pp.Architecture.monarch((24, 30), 4, 5), seed=3)
+    linear = torch.nn.Linear(30, 24)
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(F.toarray()))
+    layer = pt.ButterflyLinear.from_linear(linear, F.architecture)
+    x = torch.randn(7, 30)
+    close([layer(x)], [linear(x)], torch.float32)
+    assert layer.report.relative_error < 1e-6
+    assert layer.report.weights == F.nnz
+    for params in (0.3, 0.6):
+        found = pt.ButterflyLinear.from_linear(linear, params=params)
+        assert found.nnz <= params * 720
+        rest = found.to_linear().weight - linear.weight
+        error = (rest.norm() / linear.weight.norm()).item()
+        assert error == pytest.approx(found.report.relative_error, rel=1e-4, abs=1e-6)
+    exact = pt.ButterflyLinear.from_linear(linear, tol=1e-5)
+    assert exact.report.relative_error <= 1e-5
+    assert exact.nnz < 720
+    assert "weights, error" in str(exact.report)
+
+
+def test_calibration_lowers_the_error_of_outputs():
+    rng = np.random.default_rng(0)
+    linear = torch.nn.Linear(64, 32)
+    # Neighbouring inputs go together, and some hardly vary.
+    mixing = np.exp(-abs(np.subtract.outer(np.arange(64), np.arange(64))) / 4)
+    x = torch.from_numpy(
+        (rng.standard_normal((500, 64)) @ mixing * np.linspace(0, 2, 64)).astype(np.float32)
+    )
+    chain = pp.Architecture.monarch((32, 64), 4, 8)
+    plain = pt.ButterflyLinear.from_linear(linear, chain)
+    fitted = pt.ButterflyLinear.from_linear(linear, chain, calibration=x)
+
+    def error(layer):
+        return ((layer(x) - linear(x)).norm() / (linear(x) - linear.bias).norm()).item()
+
+    assert error(fitted) < 0.9 * error(plain)
+    assert fitted.report.output_error == pytest.approx(error(fitted), rel=1e-3)
+    assert fitted.report.relative_error > plain.report.relative_error
+    searched = pt.ButterflyLinear.from_linear(linear, params=0.4, calibration=x)
+    assert searched.nnz <= 0.4 * 64 * 32
+    kept = pt.ButterflyLinear.from_linear(linear, tol=0.3, calibration=x)
+    assert kept.report.output_error <= 0.3
+
+
+def test_wrong_arguments_of_from_linear_are_named():
+    linear = torch.nn.Linear(8, 8)
+    make = pt.ButterflyLinear.from_linear
+    with pytest.raises(TypeError, match=r"linear is ReLU\(\), expected a torch.nn.Linear"):
+        make(torch.nn.ReLU())
+    with pytest.raises(ValueError, match="expected one"):
+        make(linear, params=0.1, tol=0.1)
+    with pytest.raises(ValueError, match="params is 2"):
+        make(linear, params=2)
+    with pytest.raises(ValueError, match=r"calibration has shape \(3, 5\)"):
+        make(linear, calibration=torch.ones(3, 5))
+    with pytest.raises(ValueError, match="at least"):
+        make(linear, pp.Architecture.square_dyadic(4))
+
+
+def test_layers_of_a_model_are_replaced_in_place():
+    inner = torch.nn.Linear(32, 32)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(16, 32), torch.nn.ReLU(), inner, torch.nn.Dropout(), inner,
+        torch.nn.Linear(32, 4),
+    )  # fmt: skip
+    rule = lambda name, layer: None if layer.out_features == 4 else {"params": 0.5}  # noqa: E731
+    batches = [(torch.randn(10, 16), torch.zeros(10)) for _ in range(3)]
+    table = pt.replace_linear(model, rule, calibration=batches)
+    assert [row.name for row in table] == ["0", "2", "5"]
+    assert [row.replaced for row in table] == [True, True, False]
+    assert model[2] is model[4]
+    assert isinstance(model[2], pt.ButterflyLinear)
+    assert isinstance(model[5], torch.nn.Linear)
+    assert all(row.weights <= 0.5 * row.dense and row.output_error > 0 for row in table[:2])
+    assert "kept" in str(table)
+    assert model.training
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    model(torch.randn(2, 16)).sum().backward()
+
+
+def test_groups_of_parameters():
+    model = torch.nn.Sequential(
+        pt.MonarchLinear(64, 64), torch.nn.Linear(64, 8), pt.ButterflyRotation(8)
+    )
+    groups = pt.param_groups(model, 1e-2, 0.1)
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    of = {id(p): (g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
+    assert of[id(model[0].factors[0])] == (1e-2 * 64 / (8 * 2), 0.0)
+    assert of[id(model[1].weight)] == (1e-2, 0.1)
+    assert of[id(model[0].bias)] == of[id(model[2].angles[0])] == (1e-2, 0.0)
+    torch.optim.SGD(groups)
+
+
+def test_masks_of_a_model_are_analysed():
+    from torch.nn.utils import prune
+
+    model = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(3, 3), torch.nn.ReLU(), torch.nn.Linear(3, 3)
+    )
+    assert pt.analyze_network(model).has_minimizer is not False
+    prune.custom_from_mask(model[1], "weight", torch.tril(torch.ones(3, 3)))
+    prune.custom_from_mask(model[3], "weight", torch.triu(torch.ones(3, 3)))
+    report = pt.analyze_network(model)
+    assert (report.activation, report.has_minimizer) == ("relu", False)
+    chain = torch.nn.Sequential(pt.ButterflyLinear(4, 4), pt.ButterflyLinear(4, 4))
+    report = pt.analyze_network(chain)
+    assert report.activation == "identity"
+    assert report.widths == (4,) * 5
+    with pytest.raises(ValueError, match="has a Tanh between"):
+        pt.analyze_network(torch.nn.Sequential(model[1], torch.nn.Tanh(), model[3]))
+    with pytest.raises(TypeError, match="beside ReLU"):
+        pt.analyze_network(torch.nn.Sequential(chain[0], torch.nn.ReLU(), chain[1]))
+
+
+# ---------------------------------------------------------------------- rotations
+
+
+@pytest.mark.parametrize(
+    ("n", "block", "factors"), [(16, 2, None), (12, 4, 3), (30, 5, None), (34, 2, 9), (1, 2, None)]
+)
+def test_rotations_are_orthogonal_start_at_identity_and_merge(n, block, factors):
+    turn = pt.ButterflyRotation(n, block, factors, dtype=torch.float64)
+    x = torch.randn(4, 3, n, dtype=torch.float64)
+    assert torch.allclose(turn(x), x, atol=1e-15)
+    for angles in turn.parameters():
+        torch.nn.init.normal_(angles)
+    Q = turn(torch.eye(n, dtype=torch.float64)).detach()
+    assert torch.allclose(Q @ Q.T, torch.eye(n, dtype=torch.float64), atol=1e-13)
+    assert ("stay as they are" in repr(turn)) == (n == 34)
+    for side in ("input", "output"):
+        linear = torch.nn.Linear(n, n, dtype=torch.float64)
+        merged = turn.merge_into(linear, side)
+        expected = linear(turn(x)) if side == "input" else turn(linear(x))
+        close([merged(x)], [expected], torch.float64)
+    with pytest.raises(ValueError, match="features, expected"):
+        turn.merge_into(torch.nn.Linear(n + 1, n))
+
+
+def test_rotations_learn_and_form_no_square_matrix():
+    turn = pt.ButterflyRotation(8, block=4, dtype=torch.float64)
+    x = torch.randn(3, 8, dtype=torch.float64)
+    names, values = zip(*turn.named_parameters(), strict=True)
+
+    def call(x, *values):
+        return torch.func.functional_call(turn, dict(zip(names, values, strict=True)), (x,))
+
+    given = [torch.randn_like(value, requires_grad=True) for value in values]
+    assert torch.autograd.gradcheck(call, (x, *given), fast_mode=True)
+    assert sum(p.numel() for p in pt.ButterflyRotation(1024).parameters()) == 512 * 10
+
+
+# ---------------------------------------------------------------------- around
+
+
+def test_papilio_never_imports_torch():
+    code = "import sys, papilio; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_change_of_torchs_threads_is_followed(threads, monkeypatch):
+    before = torch.get_num_threads()
+    monkeypatch.setattr(_threads, "_followed", _threads._Followed())
+    layer, x = pt.ButterflyLinear(16, 16), torch.ones(2, 16)
+    try:
+        torch.set_num_threads(before + 1)
+        layer(x)
+        assert pp.get_num_threads() == before + 1
+        threads(before + 3)  # papilio's own setting has the last word
+        torch.set_num_threads(before)
+        layer(x)
+        assert pp.get_num_threads() == before + 3
+    finally:
+        torch.set_num_threads(before)
