@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -12,6 +13,10 @@ from .dtypes import as_array
 
 _Array = np.ndarray[Any, Any]
 CHUNK_BYTES = 1 << 20  # of a batch that must be converted, at a time
+
+
+class FileMap(mmap.mmap):
+    """A map of a file that papilio opened for reading: what lies in it is as good as owned."""
 
 
 def with_axes(x: Any) -> _Array:
@@ -138,7 +143,7 @@ def owned(value: Any) -> Any:
         if inner is None:
             break
         owner = inner
-    flags, alone = array.flags, isinstance(owner, np.ndarray | bytes)
+    flags, alone = array.flags, isinstance(owner, np.ndarray | bytes | FileMap)
     if alone and flags.c_contiguous and flags.aligned and array.dtype.isnative:
         return array
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +15,8 @@ from .._chains.factors import Factors
 from ._chain_operator import ChainOperator
 from ._compiled import Compiled, Side
 from ._dims import shaped_as
+from ._origin import SHARED, Origin, found
+from ._pickling import fingerprint
 from ._simplify import Simplification
 
 _Array = np.ndarray[Any, Any]
@@ -27,6 +29,7 @@ class _Shared:
     factors: Factors
     operator: _core.Operator
     converted: dict[np.dtype[Any], _Shared] = field(default_factory=dict)
+    origin: Origin | None = None  # the file in which the values are mapped
 
     @classmethod
     def of(cls, factors: Factors) -> _Shared:
@@ -272,6 +275,31 @@ class Butterfly(ChainOperator):
     def _from_state(cls, *state: Any) -> Butterfly:
         return _rebuild(*state)
 
+    @property
+    def _origin(self) -> Origin | None:
+        return self._data.origin
+
+    def _mapped_from(self, origin: Origin) -> Butterfly:
+        """This butterfly, whose values are mapped; one that is mapped already shares its own."""
+        shared = SHARED.get(origin)
+        if shared is None:
+            shared = SHARED[origin] = replace(self._data, origin=origin)
+        return self._made(shared, self._side)
+
+    def _reference(self) -> tuple[Any, ...]:
+        """Where a mapped butterfly is found again, with a checksum."""
+        assert self._data.origin is not None
+        where = (*astuple(self._data.origin), int(self._side))
+        return (*where, fingerprint(where))
+
+    @classmethod
+    def _from_reference(cls, *reference: Any) -> Butterfly:
+        *where, checksum = reference
+        if fingerprint(tuple(where)) != checksum:
+            raise ValueError("this pickle of a mapped Butterfly is damaged: its checksum is wrong")
+        path, digest, place, side = where
+        return cls._made(found(Origin(path, digest, place)), Side(side))
+
     def __repr__(self) -> str:
         rows, cols = self.shape
         return (
@@ -279,6 +307,12 @@ class Butterfly(ChainOperator):
             f"{self.nnz} non-zeros ({100 * self.nnz / (rows * cols):.3g}% of dense), "
             f"{_bytes_text(self.nbytes)}>"
         )
+
+
+def stored_factors(F: Butterfly) -> tuple[Factors, bool, bool]:
+    """The factors as they are stored, and whether F is transposed and conjugated to them."""
+    side = F._side
+    return F._data.factors, Side.TRANSPOSED in side, Side.CONJUGATED in side
 
 
 def butterfly_of(factors: Factors, report: Any = None) -> Butterfly:
