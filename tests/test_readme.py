@@ -27,7 +27,10 @@ def test_code_blocks_run(page):
 
 
 @pytest.mark.parametrize(
-    "script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name
+    "script",
+    # Those that are distributed run under MPI, in test_mpi.py.
+    sorted(set((ROOT / "examples").glob("*.py")) - set((ROOT / "examples").glob("distributed_*"))),
+    ids=lambda path: path.name,
 )
 def test_examples_run(script):
     with contextlib.redirect_stdout(io.StringIO()) as output:

@@ -1,5 +1,6 @@
 """Run by mpiexec on some ranks: products, bytes, files and failures; raises on what is wrong."""
 
+import doctest
 import os
 import sys
 import tempfile
@@ -104,16 +105,21 @@ def bytes_sent():
 
 
 def files(folder):
-    for F in (random_butterfly("c8"), pp.Section(T.dft(64), (50, 64)).H, T.dct(512)):
-        for name, shards in (("F.npz", None), ("F.papilio", None), ("F.papilio", 4)):
-            path = os.path.join(folder, name)
-            if RANK == 0:
-                F.save(path, shards=shards)
-            COMM.Barrier()
-            D = mpi.load(path, COMM)
-            assert (D.shape, D.dtype) == (F.shape, F.dtype)
-            check(F, D, 1e-5 if F.dtype == "c8" else 1e-13)
-            COMM.Barrier()
+    cases = [
+        (random_butterfly("c8"), "F.npz", None),
+        (random_butterfly("f8"), "F.papilio", 4),
+        (pp.Section(T.dft(64), (50, 64)).H, "G.papilio", 2),
+        (T.dct(512), "H.papilio", None),
+    ]
+    paths = [os.path.join(folder, name) for _, name, _ in cases]
+    if RANK == 0:
+        for (F, _, shards), path in zip(cases, paths, strict=True):
+            F.save(path, shards=shards)
+    COMM.Barrier()
+    for (F, _, _), path in zip(cases, paths, strict=True):
+        D = mpi.load(path, COMM)
+        assert (D.shape, D.dtype) == (F.shape, F.dtype)
+        check(F, D, 1e-5 if F.dtype == "c8" else 1e-13)
     # Rank 0's alone, and a mapped one as its path.
     F = random_butterfly("f8")
     check(F, mpi.distribute(F if RANK == 0 else None, COMM), 1e-13)
@@ -158,6 +164,9 @@ def main():
     bytes_sent()
     files(folder)
     failures(folder)
+    if SIZE == 2:
+        for module in (mpi._distribute, mpi._distributed):
+            assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
     COMM.Barrier()
     if RANK == 0:
         print("all is well on", SIZE)
