@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import pathlib
 import pkgutil
@@ -15,6 +16,7 @@ MODULES = [
     for module in pkgutil.walk_packages(papilio.__path__, "papilio.")
     if module.name not in ("papilio._core", "papilio.__main__")
     and not module.name.startswith("papilio.mpi")  # whose examples run under MPI, in test_mpi.py
+    and (module.name != "papilio._dask" or importlib.util.find_spec("dask"))
 ]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

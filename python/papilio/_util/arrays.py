@@ -19,9 +19,14 @@ class FileMap(mmap.mmap):
     """A map of a file that papilio opened for reading: what lies in it is as good as owned."""
 
 
-def with_axes(x: Any) -> _Array:
+def is_dask_array(x: Any) -> bool:
+    """Whether products with it are lazy; nothing of dask is imported to find out."""
+    return any(str(kind.__module__).startswith("dask.array") for kind in type(x).__mro__)
+
+
+def with_axes(x: Any) -> Any:
     """What is multiplied by an operator, as an array of at least one axis."""
-    array = as_array(x, "x")
+    array = x if is_dask_array(x) else as_array(x, "x")
     if array.ndim == 0:
         raise ValueError("x has no axes, expected a vector or more")
     return array
