@@ -15,6 +15,7 @@ import pytest
 import scipy.sparse
 
 import papilio as pp
+from papilio.operators._pickling import fingerprint
 from strategies import random_factors
 
 T = pp.transforms
@@ -102,6 +103,14 @@ def test_files_without_checksums_are_read_where_a_map_is_asked_for(tmp_path):
     G = pp.load(tmp_path / "old.npz", mmap=True)
     assert np.array_equal(G.toarray(), F.toarray())
     assert len(pickle.dumps(G)) > F.nbytes
+    # One checksum over all of them was what held members together before.
+    for digest, reason in ((fingerprint(F._state()[:-1]), None), (1, "the digest is wrong")):
+        np.savez(tmp_path / "old.npz", **old, digest=np.array([digest]))
+        if reason is None:
+            assert np.array_equal(pp.load(tmp_path / "old.npz").toarray(), F.toarray())
+        else:
+            with pytest.raises(ValueError, match=reason):
+                pp.load(tmp_path / "old.npz")
 
 
 # ---------------------------------------------------------------------- copies
