@@ -141,7 +141,7 @@ def test_members_of_files_belong_together(tmp_path):
     np.savez(path, **members | {"row_permutatiom": np.arange(8)})
     with pytest.raises(ValueError, match="row_permutatiom"):
         pp.load(path)
-    del members["digest"]  # as papilio 0.1.0 wrote them
+    del members["checksums"]  # as papilio 0.1.0 wrote them
     np.savez(path, **members)
     assert pp.load(path).shape == (8, 8)
 

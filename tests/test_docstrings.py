@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import pathlib
 import pkgutil
@@ -14,6 +15,8 @@ MODULES = [
     module.name
     for module in pkgutil.walk_packages(papilio.__path__, "papilio.")
     if module.name not in ("papilio._core", "papilio.__main__")
+    and not module.name.startswith("papilio.mpi")  # whose examples run under MPI, in test_mpi.py
+    and (module.name != "papilio._dask" or importlib.util.find_spec("dask"))
 ]
 OPTIONAL = {"papilio.torch": "torch", "papilio.sklearn": "sklearn"}  # rooms and what they need
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -30,7 +30,10 @@ def test_code_blocks_run(page):
 
 
 @pytest.mark.parametrize(
-    "script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name
+    "script",
+    # Those that are distributed run under MPI, in test_mpi.py.
+    sorted(set((ROOT / "examples").glob("*.py")) - set((ROOT / "examples").glob("distributed_*"))),
+    ids=lambda path: path.name,
 )
 def test_examples_run(script):
     for needed in set(re.findall(r"^(?:import|from) (torch|sklearn)", script.read_text(), re.M)):

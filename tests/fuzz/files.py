@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import io
+import json
 import os
+import pathlib
 import pickle
 import pickletools
 import tempfile
@@ -103,7 +106,16 @@ class SavedFile(Case):
                 G = pp.load(path)
             except ValueError as error:
                 assert "F.npz" in str(error), f"doesn't name the file: {error}"
-                return
+                G = None
+            try:
+                mapped = pp.load(path, mmap=True)
+            except ValueError as error:
+                assert "F.npz" in str(error), f"doesn't name the file: {error}"
+            else:
+                # Single bytes of mapped values go unseen, but members that don't belong together.
+                _check_mapped(mapped, F, dense if self.damage in _MEMBERS else None)
+        if G is None:
+            return
         same = G.dtype == F.dtype and np.array_equal(G.toarray(), dense)
         assert same, f"{self.damage}: another operator, without a word"
 
@@ -140,7 +152,7 @@ def _swap(members: dict[str, Any], rng: np.random.Generator) -> None:
 
 
 def _drop(members: dict[str, Any], rng: np.random.Generator) -> None:
-    names = [name for name in members if name != "digest"]  # files of 0.1.0 had none
+    names = [name for name in members if name != "checksums"]  # files of 0.1.0 had none
     del members[str(rng.choice(names))]
 
 
@@ -188,6 +200,14 @@ def _header(members: dict[str, Any], rng: np.random.Generator) -> None:
     members[name] = stream.getvalue() + array.tobytes()
 
 
+def _check_mapped(G: Any, F: Any, dense: Any) -> None:
+    """That a mapped operator is the one that was saved, or at least multiplies as one."""
+    assert G.dtype == F.dtype and G.shape == F.shape, f"{G!r}, expected {F!r}"
+    with np.errstate(all="ignore"):
+        matrix = G.toarray()
+    assert dense is None or np.array_equal(matrix, dense), "another operator, without a word"
+
+
 _MEMBERS: dict[str, Callable[[dict[str, Any], np.random.Generator], None]] = {
     "swapped": _swap,
     "dropped": _drop,
@@ -201,8 +221,6 @@ _MEMBERS: dict[str, Callable[[dict[str, Any], np.random.Generator], None]] = {
 def _rewritten(content: bytes, damage: str, rng: np.random.Generator) -> bytes:
     with np.load(io.BytesIO(content)) as saved:
         members: dict[str, Any] = dict(saved)
-    if damage == "changed" and "digest" not in members:
-        raise Skip  # nothing can tell
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _MEMBERS[damage](members, rng)
@@ -329,4 +347,174 @@ class Pickle(Case):
         assert seen(G) == facts, f"{self.damage}: {seen(G)}, expected {facts}"
 
 
-FAMILIES = [SavedFile, Pickle]
+@functools.cache
+def original_files(name: str, shards: int | None) -> dict[str, bytes]:
+    """The files of a saved directory."""
+    F = original(name)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "F.papilio")
+        try:
+            F.save(path, shards=shards)
+        except ValueError:  # a chain that can't be divided
+            F.save(path)
+        return {file: pathlib.Path(path, file).read_bytes() for file in sorted(os.listdir(path))}
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedDirectory(Case):
+    """A saved directory with some damage to its files, or a manifest of anyone's making."""
+
+    family: ClassVar[str] = "directories"
+
+    operator: str
+    shards: int
+    damage: str
+    mapped: bool
+    places: tuple[int, ...]
+    seed: int
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        damages = ["none", "bits", "bytes", "cut", "grown", "moved", *_FILES]
+        return cls(
+            str(rng.choice([*OPERATORS, *COMPOSITIONS])),
+            int(rng.integers(1, 4)),
+            str(rng.choice(damages)),
+            bool(rng.random() < 0.5),
+            tuple(int(n) for n in rng.integers(0, 1 << 20, int(rng.integers(1, 5)))),
+            int(rng.integers(1 << 31)),
+        )
+
+    def check(self) -> None:
+        if self.shards < 1:
+            raise Skip
+        F, dense, _, _ = original(self.operator)
+        files: dict[str, Any] = dict(original_files(self.operator, self.shards))
+        rng = np.random.default_rng(self.seed)
+        if self.damage in _FILES:
+            _FILES[self.damage](files, rng)
+        elif self.damage != "none":
+            victim = str(rng.choice(list(files)))
+            files[victim] = spoiled(files[victim], self.damage, self.places, rng)
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            path = pathlib.Path(folder, "F.papilio")
+            path.mkdir()
+            for name, content in files.items():
+                (path / name).write_bytes(content)
+            try:
+                G = pp.load(path, mmap=self.mapped)
+            except ValueError as error:
+                assert "F.papilio" in str(error), f"doesn't name it: {error}"
+                assert self.damage != "none", f"a good one is refused: {error}"
+                return
+            if self.damage == "manifest":
+                with np.errstate(all="ignore"):
+                    assert (G @ np.ones(G.shape[1])).shape == (G.shape[0],)
+                return
+            seen_whole = not self.mapped or self.damage in ("none", *_FILES)
+            _check_mapped(G, F, dense if seen_whole else None)
+
+
+def _exchanged(files: dict[str, bytes], rng: np.random.Generator) -> None:
+    """Two files of different content under each other's names."""
+    names = sorted(files)
+    first, second = rng.choice(names, 2, replace=False)
+    if len(files[first]) == len(files[second]):
+        raise Skip  # nothing that isn't read tells
+    files[first], files[second] = files[second], files[first]
+
+
+def _lost(files: dict[str, bytes], rng: np.random.Generator) -> None:
+    del files[str(rng.choice(sorted(files)))]
+
+
+def _older(files: dict[str, bytes], rng: np.random.Generator) -> None:
+    """The manifest of another operator."""
+    name = str(rng.choice([*OPERATORS, *COMPOSITIONS]))
+    files["manifest.json"] = original_files(name, None)["manifest.json"]
+    if set(original_files(name, None)) == set(files):
+        raise Skip
+
+
+def _manifest(files: dict[str, bytes], rng: np.random.Generator) -> None:
+    """A manifest in which something is changed, with a digest that is right."""
+    manifest = json.loads(files["manifest.json"])
+    nodes: list[tuple[Any, Any]] = []
+
+    def collect(node: Any) -> None:
+        for key in node if isinstance(node, dict) else range(len(node)):
+            nodes.append((node, key))
+            if isinstance(node[key], dict | list):
+                collect(node[key])
+
+    collect(manifest)
+    node, key = nodes[int(rng.integers(len(nodes)))]
+    strange: list[Any] = [
+        None, -1, 0, 1, 2, 1 << 40, 1 << 62, 1 << 80, 0.5, 1e300, True, "", "../x.npy",
+        "/etc/passwd", "manifest.json", [], [1], {}, {"array": 0}, {"array": 99},
+        {"patterns": [[1, 2, 2, 1]]}, {"kind": "Composition", "state": []}, "|O", "<f8",
+        {"kind": "Sparse", "state": [None] * 4},
+    ]  # fmt: skip
+    node[key] = strange[int(rng.integers(len(strange)))]
+    content = {k: v for k, v in manifest.items() if k != "digest"}
+    words = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
+    manifest["digest"] = hashlib.blake2b(words, digest_size=16).hexdigest()
+    files["manifest.json"] = json.dumps(manifest).encode()
+
+
+_FILES: dict[str, Callable[[dict[str, bytes], np.random.Generator], None]] = {
+    "exchanged": _exchanged,
+    "lost": _lost,
+    "older": _older,
+    "manifest": _manifest,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class MappedPickle(Case):
+    """A pickle of a mapped operator with some damage, or of a file that has changed."""
+
+    family: ClassVar[str] = "mapped_pickles"
+
+    operator: str
+    directory: bool
+    damage: str
+    places: tuple[int, ...]
+    seed: int
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(
+            str(rng.choice([*OPERATORS, *COMPOSITIONS])),
+            bool(rng.random() < 0.5),
+            str(rng.choice(["none", "file", "bits", "bytes", "cut", "grown", "moved"])),
+            tuple(int(n) for n in rng.integers(0, 1 << 20, int(rng.integers(1, 3)))),
+            int(rng.integers(1 << 31)),
+        )
+
+    def check(self) -> None:
+        F, dense, _, _ = original(self.operator)
+        rng = np.random.default_rng(self.seed)
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            path = os.path.join(folder, "F.papilio" if self.directory else "F.npz")
+            F.save(path)
+            content = pickle.dumps(pp.load(path, mmap=True))
+            if self.damage == "file":
+                other = pp.transforms.hadamard(4)
+                other.save(path)
+            elif self.damage != "none":
+                content = spoiled(content, self.damage, self.places, rng)
+                if _fills_memory(content):
+                    raise Skip
+            try:
+                G = pickle.loads(content)
+            except (*OF_PICKLE, FileNotFoundError):
+                assert self.damage != "none", "a good pickle is refused"
+                return
+            if type(G) is type(F) and hasattr(G, "shape"):
+                _check_mapped(G, F, dense)
+
+
+FAMILIES = [SavedFile, Pickle, SavedDirectory, MappedPickle]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -14,9 +15,18 @@ _Array = np.ndarray[Any, Any]
 CHUNK_BYTES = 1 << 20  # of a batch that must be converted, at a time
 
 
-def with_axes(x: Any) -> _Array:
+class FileMap(mmap.mmap):
+    """A map of a file that papilio opened for reading: what lies in it is as good as owned."""
+
+
+def is_dask_array(x: Any) -> bool:
+    """Whether products with it are lazy; nothing of dask is imported to find out."""
+    return any(str(kind.__module__).startswith("dask.array") for kind in type(x).__mro__)
+
+
+def with_axes(x: Any) -> Any:
     """What is multiplied by an operator, as an array of at least one axis."""
-    array = as_array(x, "x")
+    array = x if is_dask_array(x) else as_array(x, "x")
     if array.ndim == 0:
         raise ValueError("x has no axes, expected a vector or more")
     return array
@@ -138,7 +148,7 @@ def owned(value: Any) -> Any:
         if inner is None:
             break
         owner = inner
-    flags, alone = array.flags, isinstance(owner, np.ndarray | bytes)
+    flags, alone = array.flags, isinstance(owner, np.ndarray | bytes | FileMap)
     if alone and flags.c_contiguous and flags.aligned and array.dtype.isnative:
         return array
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)

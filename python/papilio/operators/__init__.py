@@ -3,11 +3,11 @@
 from ._along_axis import AlongAxis
 from ._as_part import dense
 from ._base import Operator
-from ._butterfly import Butterfly, butterfly_of
+from ._butterfly import Butterfly, butterfly_of, stored_factors
 from ._combine import block_diag, hstack, vstack
 from ._composition import Composition, no_inverse
 from ._dims import shaped
-from ._files import load, loadable, replacing
+from ._files import load, loadable, open_parts
 from ._grids import GridFourier, Interpolation
 from ._kronecker import along_axes, kron
 from ._lowering import complex_rows, real_part
@@ -16,6 +16,7 @@ from ._plan import Candidate, Plan
 from ._planning import plan
 from ._quantize import Quantization
 from ._real_linear import RealLinear
+from ._replacing import replacing
 from ._report import Report
 from ._section import Section
 from ._simplify import FactorChange, Simplification
@@ -48,9 +49,11 @@ __all__ = [
     "load",
     "loadable",
     "no_inverse",
+    "open_parts",
     "plan",
     "real_part",
     "replacing",
     "shaped",
+    "stored_factors",
     "vstack",
 ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from .._util.dtypes import is_scalar
 from ._differentiable import Differentiable
 from ._drawing import Drawn
 from ._norms import norm
-from ._pickling import reduced
+from ._stored import Stored
 
 if TYPE_CHECKING:
     from ._plan import Plan
@@ -36,10 +35,10 @@ class Family:
     part_of_complex: Callable[[Any, int], Any]
     composition: Callable[[Any], Any]
     plan: Callable[[Any, Any, Any, Any], Any]
-    save: Callable[[Any, Any], None]
+    save: Callable[[Any, Any, Any], None]
 
 
-class Operator(Drawn, Differentiable):
+class Operator(Stored, Drawn, Differentiable):
     """A linear operator: `Butterfly`, `Composition`, `Section`, and what arithmetic makes of them.
 
     It is a `scipy.sparse.linalg.LinearOperator` that multiplies arrays of any number of axes from
@@ -290,50 +289,6 @@ class Operator(Drawn, Differentiable):
             left, right = left.real, right.real
         size = np.linalg.norm(product, axis=0) * np.linalg.norm(y, axis=0)
         return float((np.abs(left - right) / np.where(size > 0, size, 1)).max())
-
-    # ------------------------------------------------------------------ files and copies
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the operator to one ``.npz`` file, aside first and then renamed.
-
-        Parameters
-        ----------
-        path : path_like
-            Replaced if it exists. Reports aren't stored. An exact inverse that isn't the
-            operator's own is stored with it.
-
-        Raises
-        ------
-        TypeError
-            If a part is an operator of another library.
-
-        Examples
-        --------
-        >>> import os, tempfile
-        >>> import papilio as pp
-        >>> path = os.path.join(tempfile.mkdtemp(), "hadamard.npz")
-        >>> pp.transforms.hadamard(8).save(path)
-        >>> pp.load(path)
-        <Butterfly 8x8 float64: 3 factors, 48 non-zeros (75% of dense), 96 bytes>
-        """
-        self._family.save(self, path)
-
-    def _state(self) -> tuple[Any, ...]:
-        """What makes the operator, for pickles and files."""
-        raise NotImplementedError
-
-    @classmethod
-    def _from_state(cls, *state: Any) -> Self:
-        return cls(*state)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return reduced(self)
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> _Array:

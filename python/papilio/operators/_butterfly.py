@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -13,12 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
+from .._util.once import once
 from ._chain_derivatives import chain_jvp
 from ._compiled import Compiled, Side
 from ._differentiable import Wanted
 from ._dims import shaped_as
 from ._factor_forms import FactorForms
 from ._gradients import chain_vjp, compiled_gradients
+from ._origin import SHARED, Origin, found
+from ._pickling import fingerprint
 from ._simplify import Simplification
 
 _Array = np.ndarray[Any, Any]
@@ -31,13 +33,15 @@ class _Shared:
 
     factors: Factors
     converted: dict[np.dtype[Any], _Shared] = field(default_factory=dict)
+    origin: Origin | None = None  # the file in which the values are mapped
 
     @classmethod
     def of(cls, factors: Factors) -> _Shared:
         return cls(replace(factors, values=tuple(factors.contiguous())))  # read-only from now on
 
-    @cached_property
+    @once
     def operator(self) -> _core.Operator:
+        """What multiplies."""
         own = self.factors
         return _core.Operator(own.patterns, own.values, own.row_permutation, own.column_permutation)
 
@@ -316,6 +320,31 @@ class Butterfly(FactorForms):
     def _from_state(cls, *state: Any) -> Butterfly:
         return _rebuild(*state)
 
+    @property
+    def _origin(self) -> Origin | None:
+        return self._data.origin
+
+    def _mapped_from(self, origin: Origin) -> Butterfly:
+        """This butterfly, whose values are mapped; one that is mapped already shares its own."""
+        shared = SHARED.get(origin)
+        if shared is None:
+            shared = SHARED[origin] = replace(self._data, origin=origin)
+        return self._made(shared, self._side)
+
+    def _reference(self) -> tuple[Any, ...]:
+        """Where a mapped butterfly is found again, with a checksum."""
+        assert self._data.origin is not None
+        where = (*astuple(self._data.origin), int(self._side))
+        return (*where, fingerprint(where))
+
+    @classmethod
+    def _from_reference(cls, *reference: Any) -> Butterfly:
+        *where, checksum = reference
+        if fingerprint(tuple(where)) != checksum:
+            raise ValueError("this pickle of a mapped Butterfly is damaged: its checksum is wrong")
+        path, digest, place, side = where
+        return cls._made(found(Origin(path, digest, place)), Side(side))
+
     def __repr__(self) -> str:
         rows, cols = self.shape
         return (
@@ -323,6 +352,12 @@ class Butterfly(FactorForms):
             f"{self.nnz} non-zeros ({100 * self.nnz / (rows * cols):.3g}% of dense), "
             f"{_bytes_text(self.nbytes)}>"
         )
+
+
+def stored_factors(F: Butterfly) -> tuple[Factors, bool, bool]:
+    """The factors as they are stored, and whether F is transposed and conjugated to them."""
+    side = F._side
+    return F._data.factors, Side.TRANSPOSED in side, Side.CONJUGATED in side
 
 
 def butterfly_of(factors: Factors, report: Any = None) -> Butterfly:

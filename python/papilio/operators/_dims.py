@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .._util.arrays import is_dask_array
 from .._util.checks import axis_number, items_of, shown
 from .._util.dtypes import as_array
 
@@ -40,7 +41,9 @@ def restored_shapes(F: Any, dimsd: Any, dims: Any) -> Any:
 
 def apply_along(F: Any, x: Any, out: Any, axes: Any) -> _Array:
     """F of the arrays of shape F.dims that lie along these axes of x."""
-    array = as_array(x, "x")
+    if is_dask_array(x) and out is not None:
+        raise TypeError(f"out is {shown(out)}, expected None: the product of a dask array is lazy")
+    array = x if is_dask_array(x) else as_array(x, "x")
     given = items_of(axes, "axes", "whole numbers") if np.iterable(axes) else [axes]
     chosen = [axis_number(axis, array.ndim, "axes") for axis in given]
     if len(set(chosen)) < len(chosen) or len(chosen) != len(F.dims):

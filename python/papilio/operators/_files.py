@@ -1,34 +1,36 @@
-"""Operators on disk: one .npz file of plain arrays."""
+"""Operators on disk: one .npz file of plain arrays, or a directory of them."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import secrets
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any
 
 import numpy as np
-from numpy.lib import format as npy
 
 from .._chains.architecture import Architecture
 from .._chains.index_orders import as_permutation
-from .._util.checks import path_text
+from .._chains.pieces import divided_either_way
+from .._util.checks import flag, path_text, shown, whole_number
 from .._util.dtypes import SUPPORTED
 from ._along_axis import AlongAxis
+from ._archive import Archive, write_archive
 from ._base import Operator
 from ._blocks import Blocks
 from ._butterfly import Butterfly
 from ._composition import Composition, no_inverse
 from ._dims import restored_shapes
+from ._directory import Directory, Sharding, StoredArray, write_directory
 from ._grids import GridFourier, Interpolation
+from ._origin import Origin, loads
 from ._parts import Pairs, Sparse
 from ._pickling import fingerprint
 from ._real_linear import RealLinear
+from ._replacing import replacing
 from ._section import Section
 
 _Array = np.ndarray[Any, Any]
@@ -53,14 +55,28 @@ def loadable(kind: Any) -> Any:
 _VERSION = 1  # a Butterfly, as papilio 0.1 reads it
 _TREE_VERSION = 2  # what is made of several
 _MOST_FACTORS = 10_000
+SUFFIX = ".papilio"  # of a directory
+Make = Callable[[str, Any], Any]
 
 
-def save(F: Operator, path: str | os.PathLike[str]) -> None:
+def save(F: Operator, path: str | os.PathLike[str], shards: Any = None) -> None:
     """Write an operator to `path`; see `Operator.save`."""
-    plain = isinstance(F, Butterfly) and F._dims is None
-    members = _butterfly_members(F) if plain else _tree_members(F)
-    with replacing(path) as file:
-        np.savez(file, **members)
+    target = path_text(path)
+    parts = None if shards is None else whole_number(shards, "shards", 1)
+    if not target.rstrip(os.sep).endswith(SUFFIX):
+        if parts is not None:
+            raise ValueError(
+                f"shards is {parts} but path is {shown(path)}, expected one that ends in {SUFFIX}: "
+                "a directory"
+            )
+        plain = isinstance(F, Butterfly) and F._dims is None
+        members = _butterfly_members(F) if plain else _tree_members(F)
+        with replacing(target) as file:
+            write_archive(file, members)
+        return
+    encoding = _Encoding(parts)
+    tree = encoding.whole(F)
+    write_directory(target, tree, encoding.arrays, encoding.shardings)
 
 
 def _butterfly_members(F: Butterfly) -> dict[str, Any]:
@@ -75,51 +91,84 @@ def _butterfly_members(F: Butterfly) -> dict[str, Any]:
         members["row_permutation"] = rows
     if columns is not None:
         members["column_permutation"] = columns
-    # The archive has a checksum of each member; this one holds them together.
-    members["digest"] = np.array([fingerprint(tuple(state))], np.int64)
     return members
 
 
 def _tree_members(F: Operator) -> dict[str, Any]:
     """An operator that is made of others: a tree in JSON, and the arrays that it names."""
-    arrays: list[_Array] = []
-    tree = _encoded(F, arrays)
-    if F._dims is not None:
-        tree = {"shapes": [list(shape) for shape in F._dims], "operator": tree}
-    text = json.dumps(tree, separators=(",", ":")).encode()
-    members = {f"array_{n}": array for n, array in enumerate(arrays)}
+    encoding = _Encoding()
+    text = json.dumps(encoding.whole(F), separators=(",", ":")).encode()
+    members = {f"array_{n}": array for n, array in enumerate(encoding.arrays)}
     members["tree"] = np.frombuffer(text, np.uint8)
     members["papilio"] = np.array([_TREE_VERSION, 0, 0], np.int64)
-    members["digest"] = np.array([fingerprint((text, *arrays))], np.int64)
     return members
 
 
-def _encoded(value: Any, arrays: list[_Array]) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, np.ndarray):
-        arrays.append(value)
-        return {"array": len(arrays) - 1}
-    if isinstance(value, tuple | list):
-        return [_encoded(item, arrays) for item in value]
-    if isinstance(value, Architecture):
-        return {"patterns": [list(p) for p in value]}
-    if type(value) is Composition:
-        inverse = _inverse_parts(value)
-        return {
-            "kind": "Composition",
-            "state": [_encoded(value.parts, arrays), _encoded(inverse, arrays)],
-        }
-    if isinstance(value, Butterfly):
-        *state, _ = value._state()
-        return {"kind": "Butterfly", "state": _encoded(state, arrays)}
-    for name, kind in _KINDS.items():
-        if type(value) is kind:
-            return {"kind": name, "state": _encoded(value._state(), arrays)}
-    raise TypeError(
-        f"the operator has a part {value!r}, which isn't papilio's: expected butterflies, matrices "
-        "and what is made of them"
-    )
+class _Encoding:
+    """Operators as trees of plain values, with their arrays aside, for `shards` parts each."""
+
+    def __init__(self, shards: int | None = None) -> None:
+        self.arrays: list[_Array] = []
+        self.shardings: dict[int, Sharding] = {}
+        self._shards = shards
+
+    def whole(self, F: Operator) -> Any:
+        """The tree of an operator, with the shapes of arrays if it has some."""
+        tree = self._node(F)
+        if F._dims is not None:
+            tree = {"shapes": [list(shape) for shape in F._dims], "operator": tree}
+        return tree
+
+    def _node(self, value: Any) -> Any:
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        if isinstance(value, np.ndarray):
+            self.arrays.append(value)
+            return {"array": len(self.arrays) - 1}
+        if isinstance(value, tuple | list):
+            return [self._node(item) for item in value]
+        if isinstance(value, Architecture):
+            return {"patterns": [list(p) for p in value]}
+        if type(value) is Composition:
+            inverse = _inverse_parts(value)
+            return {"kind": "Composition", "state": [self._node(value.parts), self._node(inverse)]}
+        if isinstance(value, Butterfly):
+            return self._butterfly(value, value.shape)
+        if type(value) is Section:
+            shape = value.shape
+            state = [self._butterfly(value.butterfly, shape), list(shape)]
+            return {"kind": "Section", "state": state}
+        for name, kind in _KINDS.items():
+            if type(value) is kind:
+                return {"kind": name, "state": self._node(value._state())}
+        raise TypeError(
+            f"the operator has a part {value!r}, which isn't papilio's: expected butterflies, "
+            "matrices and what is made of them"
+        )
+
+    def _butterfly(self, F: Butterfly, shape: tuple[int, int]) -> Any:
+        """A butterfly, or a section of it, whose values lie in shards if some are asked for."""
+        *state, _ = F._state()
+        first = len(self.arrays)
+        node = {"kind": "Butterfly", "state": self._node(state)}
+        if self._shards is None or self._shards == 1:
+            return node
+        architecture, values, rows, columns, transposed, _ = state
+        shape = shape[::-1] if transposed else shape
+        division, flipped = divided_either_way(architecture, self._shards, rows, columns, shape)
+        cut = division.cut
+        left = range(cut.after)
+        if flipped:
+            left = range(len(values) - cut.after, len(values))
+        for n, array in enumerate(values):
+            sharding = (
+                Sharding(3, cut.row_groups, division.rows)
+                if n in left
+                else Sharding(0, cut.column_groups, division.columns)
+            )
+            if array.shape[sharding.axis] > 1:
+                self.shardings[first + n] = sharding
+        return node
 
 
 def _inverse_parts(F: Composition) -> Any:
@@ -140,46 +189,33 @@ def _kept(parts: Sequence[Any], inverse: Sequence[Any] | None) -> Composition:
     return Composition(parts, partial(_kept, inverse, parts) if inverse else no_inverse)
 
 
-def _decoded(node: Any, arrays: dict[int, _Array]) -> Any:
+def _decoded(node: Any, arrays: dict[int, Any], make: Make) -> Any:
+    """What `make` makes of a node of the tree, from the inside to the outside."""
     if node is None or isinstance(node, bool | int | float | str):
         return node
     if isinstance(node, list):
-        return tuple(_decoded(item, arrays) for item in node)
+        return tuple(_decoded(item, arrays, make) for item in node)
     if isinstance(node, dict) and set(node) == {"array"}:
         return arrays[node["array"]]
     if isinstance(node, dict) and set(node) == {"patterns"}:
         return Architecture(tuple(p) for p in node["patterns"])
     if isinstance(node, dict) and set(node) == {"kind", "state"}:
-        state = _decoded(node["state"], arrays)
-        if node["kind"] == "Composition":
-            return _kept(*state)
-        if node["kind"] == "Butterfly":
-            return Butterfly._from_state(*state, None)
-        return _KINDS[node["kind"]]._from_state(*state)
+        return make(node["kind"], _decoded(node["state"], arrays, make))
     raise ValueError("its tree has a node of no known kind")
 
 
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a new file beside `path` that takes its place at the end, unless something fails."""
-    target = path_text(path)
-    aside = f"{target}.{secrets.token_hex(4)}.part"
-    try:
-        with open(aside, "xb") as file:
-            yield file
-        os.replace(aside, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(aside)
-        raise
-
-
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], *, mmap: bool = False) -> Any:
     """Read an operator that `Operator.save` wrote. Nothing is ever unpickled.
 
     Parameters
     ----------
     path : path_like
+        A ``.npz`` file or a ``.papilio`` directory.
+    mmap : bool, default False
+        Map the values of the factors, read-only, rather than read them: the operator is there at
+        once, and its pages come from the disk when a product needs them. Other arrays
+        (permutations, sparse matrices) are read. Files that papilio before 0.2 wrote, and arrays
+        of a directory that lie in several files, are read as without.
 
     Returns
     -------
@@ -193,55 +229,116 @@ def load(path: str | os.PathLike[str]) -> Any:
     ValueError
         If the file is damaged, truncated, of another version, or not a saved operator.
 
+    Notes
+    -----
+    What is read is compared with its checksums. What is mapped isn't read, so that only its place,
+    shape and dtype are: damaged values go unseen then, until it is loaded without `mmap`.
+    Pickles and copies of a mapped butterfly are the path with the file's digest; whoever loads one
+    maps the file again, which must be the same. A mapped file may be replaced (as `save` does: the
+    map keeps the old one), but not be written to or truncated.
+
     Examples
     --------
     >>> import os, tempfile
     >>> import papilio as pp
     >>> path = os.path.join(tempfile.mkdtemp(), "dft.npz")
     >>> pp.transforms.dft(16).save(path)
-    >>> pp.load(path).shape
-    (16, 16)
+    >>> pp.load(path).shape, pp.load(path, mmap=True).shape
+    ((16, 16), (16, 16))
+    """
+    target, mapped = path_text(path), flag(mmap, "mmap")
+    with _named_errors(target):
+        if os.path.isdir(target):
+            return _read_directory(target, mapped)
+        with open(target, "rb") as file:
+            return _read(file, target, mapped)
+
+
+def open_parts(path: str | os.PathLike[str], make: Make) -> Any:
+    """What `make` makes of a saved operator's tree, with values that are maps or `StoredArray`.
+
+    `make(kind, state)` gets the name of each class and what the operator is made of, from the
+    inside to the outside; values of a directory have ``piece(axis, groups, chosen)``.
     """
     target = path_text(path)
-    with open(target, "rb") as file:
-        try:
-            return _read(file)
-        except Exception as error:  # what zipfile and NumPy's header parser raise has no limits
-            raise ValueError(
-                f"{target} is not an operator that papilio can load: {error}"
-            ) from None
+    with _named_errors(target):
+        if not os.path.isdir(target):
+            return load(target, mmap=True)
+        directory = Directory(target)
+        tree, _ = _tree_and_shapes(directory.tree)
+        arrays = {n: _lazy(stored) for n, stored in enumerate(directory.arrays)}
+        return _decoded(tree, arrays, make)
 
 
-def _read(file: IO[bytes]) -> Operator:
-    available = os.fstat(file.fileno()).st_size
-    with zipfile.ZipFile(file) as archive:
-        names: dict[str, zipfile.ZipInfo] = {}
-        for info in archive.infolist():
-            name = info.filename.removesuffix(".npy")
-            if name in names:
-                raise ValueError(f"it has two members {name}")
-            names[name] = info
+def _lazy(stored: StoredArray) -> Any:
+    return stored if len(stored.shape) == 4 else stored.read()
 
-        def member(name: str, fits: Callable[[tuple[int, ...]], bool]) -> np.ndarray[Any, Any]:
-            if name not in names:
-                raise ValueError(f"it has no member {name}")
-            if names[name].file_size > available:
-                raise ValueError(f"its member {name} claims to be larger than the file")
-            return _read_array(archive, names[name], name, fits)
 
-        header = member("papilio", lambda shape: shape == (3,))
+@contextmanager
+def _named_errors(target: str) -> Iterator[None]:
+    """Whatever is wrong with a file is a ValueError that names it."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if not os.path.exists(target):
+            raise
+        raise ValueError(f"{target} is not an operator that papilio can load: {error}") from None
+    except (PermissionError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # what zipfile and NumPy's header parser raise has no limits
+        raise ValueError(f"{target} is not an operator that papilio can load: {error}") from None
+
+
+@loads
+def _map_again(path: str) -> Any:
+    return load(path, mmap=True)
+
+
+def _read_directory(path: str, mapped: bool) -> Operator:
+    directory = Directory(path)
+    arrays = {
+        n: stored.map() if mapped and len(stored.shape) == 4 else stored.read()
+        for n, stored in enumerate(directory.arrays)
+    }
+    tree, shapes = _tree_and_shapes(directory.tree)
+    return _operator(tree, shapes, arrays, _Maker(path, directory.digest if mapped else None))
+
+
+class _Maker:
+    """Makes operators of their state; butterflies of mapped files know where they come from."""
+
+    def __init__(self, path: str, digest: str | None) -> None:
+        self._path, self._digest = os.path.abspath(path), digest
+        self._butterflies = 0
+
+    def __call__(self, kind: str, state: Any) -> Any:
+        if kind == "Composition":
+            return _kept(*state)
+        if kind != "Butterfly":
+            return _KINDS[kind]._from_state(*state)
+        made = Butterfly._from_state(*state, None)
+        place, self._butterflies = self._butterflies, self._butterflies + 1
+        if self._digest is None:
+            return made
+        return made._mapped_from(Origin(self._path, self._digest, place))
+
+
+def _read(file: IO[bytes], path: str, mapped: bool) -> Operator:
+    with zipfile.ZipFile(file) as opened:
+        archive = Archive(file, opened, mapped)
+        header = archive.array("papilio", lambda shape: shape == (3,))
         if header.dtype != np.int64:
             raise ValueError("its member papilio is not a version and two flags")
         version, transposed, conjugated = (int(entry) for entry in header)
         if version == _TREE_VERSION:
-            return _read_tree(names, member)
+            return _read_tree(archive, path)
         if version != _VERSION:
             raise ValueError(
                 f"it has format version {version}, expected {_VERSION} or {_TREE_VERSION}"
             )
         if not {transposed, conjugated} <= {0, 1}:
             raise ValueError("its flags are neither 0 nor 1")
-        patterns = member(
+        patterns = archive.array(
             "patterns",
             lambda shape: len(shape) == 2 and shape[0] <= _MOST_FACTORS and shape[1] == 4,
         )
@@ -249,7 +346,8 @@ def _read(file: IO[bytes]) -> Operator:
             raise ValueError("its member patterns is not of int64")
         architecture = Architecture(tuple(int(size) for size in row) for row in patterns)
         values = [
-            member(f"values_{n}", pattern.fits_values) for n, pattern in enumerate(architecture)
+            archive.array(f"values_{n}", pattern.fits_values)
+            for n, pattern in enumerate(architecture)
         ]
         if values[0].dtype not in SUPPORTED or {array.dtype for array in values} != {
             values[0].dtype
@@ -257,11 +355,14 @@ def _read(file: IO[bytes]) -> Operator:
             raise ValueError("its values are not all of one dtype that papilio knows")
         rows, cols = architecture.shape
         permutations = [
-            as_permutation(member(name, (size,).__eq__), size, name) if name in names else None
+            as_permutation(archive.array(name, (size,).__eq__), size, name)
+            if name in archive.names
+            else None
             for name, size in (("row_permutation", rows), ("column_permutation", cols))
         ]
-        known = {"papilio", "patterns", "digest", "row_permutation", "column_permutation"}
-        unknown = set(names) - known - {f"values_{n}" for n in range(len(values))}
+        known = {"papilio", "patterns", "digest", "checksums"}
+        known |= {"row_permutation", "column_permutation"}
+        unknown = set(archive.names) - known - {f"values_{n}" for n in range(len(values))}
         if unknown:
             raise ValueError(f"it has a member {min(unknown)!r} that no Butterfly has")
         state = (
@@ -271,59 +372,47 @@ def _read(file: IO[bytes]) -> Operator:
             bool(transposed),
             bool(conjugated),
         )
-        if "digest" in names:  # papilio 0.1.0 wrote none
-            digest = member("digest", lambda shape: shape == (1,))
-            if digest.tolist() != [fingerprint(state)]:
-                raise ValueError("its members don't belong together: the digest is wrong")
-        return Butterfly._from_state(*state, None)
+        _verify(archive, state)
+        return _Maker(path, _digest(archive))("Butterfly", state)  # type: ignore[no-any-return]
 
 
-def _read_tree(names: Any, member: Callable[[str, Any], _Array]) -> Operator:
+def _digest(archive: Archive) -> str | None:
+    return archive.digest() if archive.is_mapped else None
+
+
+def _verify(archive: Archive, content: Any) -> None:
+    """Compare what holds the members together: papilio 0.1.0 wrote nothing of the kind."""
+    archive.verify()
+    if "digest" in archive.names:
+        digest = archive.array("digest", lambda shape: shape == (1,))
+        if digest.tolist() != [fingerprint(content)]:
+            raise ValueError("its members don't belong together: the digest is wrong")
+
+
+def _read_tree(archive: Archive, path: str) -> Operator:
+    names = archive.names
     count = sum(name.startswith("array_") for name in names)
-    unknown = set(names) - {"papilio", "tree", "digest", *(f"array_{n}" for n in range(count))}
-    if unknown:
-        raise ValueError(f"it has a member {min(unknown)!r} that no operator has")
-    text = member("tree", lambda shape: len(shape) == 1).astype(np.uint8).tobytes()
-    arrays = {n: member(f"array_{n}", lambda shape: True) for n in range(count)}
-    digest = member("digest", lambda shape: shape == (1,))
-    if digest.tolist() != [fingerprint((text, *arrays.values()))]:
-        raise ValueError("its members don't belong together: the digest is wrong")
-    tree, shapes = json.loads(text), None
+    known = {"papilio", "tree", "digest", "checksums", *(f"array_{n}" for n in range(count))}
+    if set(names) - known:
+        raise ValueError(f"it has a member {min(set(names) - known)!r} that no operator has")
+    text = archive.array("tree", lambda shape: len(shape) == 1).astype(np.uint8).tobytes()
+    arrays = {n: archive.array(f"array_{n}", lambda shape: True) for n in range(count)}
+    if not {"digest", "checksums"} & set(names):
+        raise ValueError("it has no member checksums")
+    _verify(archive, (text, *arrays.values()))
+    tree, shapes = _tree_and_shapes(json.loads(text))
+    return _operator(tree, shapes, arrays, _Maker(path, _digest(archive)))
+
+
+def _tree_and_shapes(tree: Any) -> tuple[Any, Any]:
     if isinstance(tree, dict) and set(tree) == {"shapes", "operator"}:
-        tree, shapes = tree["operator"], tree["shapes"]
-    F = _decoded(tree, arrays)
+        return tree["operator"], tree["shapes"]
+    return tree, None
+
+
+def _operator(tree: Any, shapes: Any, arrays: dict[int, _Array], make: Make) -> Operator:
+    F = _decoded(tree, arrays, make)
     if not isinstance(F, Operator):
         raise ValueError("its tree isn't that of an operator")
     made: Operator = F if shapes is None else restored_shapes(F, *shapes)
     return made
-
-
-def _read_array(
-    archive: zipfile.ZipFile,
-    info: zipfile.ZipInfo,
-    name: str,
-    fits: Callable[[tuple[int, ...]], bool],
-) -> np.ndarray[Any, Any]:
-    """Read one .npy member once its header's shape fits and agrees with the member's size."""
-    if info.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"its member {name} is compressed")
-    with archive.open(info) as stream:
-        version = npy.read_magic(stream)
-        if version == (1, 0):
-            shape, fortran, dtype = npy.read_array_header_1_0(stream)
-        elif version == (2, 0):
-            shape, fortran, dtype = npy.read_array_header_2_0(stream)
-        else:
-            raise ValueError(f"its member {name} has .npy version {version}")
-        if dtype.hasobject or dtype.kind not in "fciu":
-            raise ValueError(f"its member {name} has dtype {dtype}")
-        if not fits(shape):
-            raise ValueError(f"its member {name} has the unexpected shape {shape}")
-        expected = math.prod(shape) * dtype.itemsize
-        if min(shape, default=1) < 0 or expected != info.file_size - stream.tell():
-            raise ValueError(f"its member {name} does not have the size that its header tells")
-        content = stream.read()
-        if len(content) != expected:
-            raise ValueError(f"its member {name} is truncated")
-        array = np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
-        return array.astype(dtype.newbyteorder("="), order="C")

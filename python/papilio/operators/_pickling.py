@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import secrets
 import zlib
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -21,9 +24,16 @@ _WRITTEN = (
 
 
 def reduced(operator: Any) -> tuple[Any, ...]:
-    """What ``__reduce__`` returns: the operator's `_state`, which has a checksum."""
-    state = operator._state()
-    made = restored, (type(operator), fingerprint((type(operator), *state)), *state)
+    """What ``__reduce__`` returns: the operator's `_state`, which has a checksum.
+
+    Of a butterfly that is mapped from a file it is the path, with the file's digest.
+    """
+    made: tuple[Any, tuple[Any, ...]]
+    if getattr(operator, "_origin", None) is not None:
+        made = type(operator)._from_reference, operator._reference()
+    else:
+        state = operator._state()
+        made = restored, (type(operator), fingerprint((type(operator), *state)), *state)
     shapes = getattr(operator, "_dims", None)
     return made if shapes is None else (restored_with_shapes, (*shapes, *made))
 
@@ -42,7 +52,7 @@ def restored(kind: Any, checksum: Any, *state: Any) -> Any:
     return make(*owned(state))
 
 
-def fingerprint(value: Any, start: int = 0) -> int:
+def fingerprint(value: Any) -> int:
     """A CRC-32 of all that an operator is made of.
 
     Examples
@@ -51,27 +61,52 @@ def fingerprint(value: Any, start: int = 0) -> int:
     >>> fingerprint(("a", 1)) == fingerprint(("a", 1)), fingerprint(1) == fingerprint(True)
     (True, False)
     """
+    checksum = 0
+    for words in _written(value, lambda unknown: b""):
+        checksum = zlib.crc32(words, checksum)
+    return checksum
+
+
+def token(value: Any) -> str:
+    """A digest of all that an operator is made of, for graphs of tasks that share equal ones.
+
+    What papilio doesn't know (operators of other libraries) is equal to nothing.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for words in _written(value, lambda unknown: secrets.token_bytes(16)):
+        digest.update(words)
+    return digest.hexdigest()
+
+
+def _written(value: Any, unknown: Callable[[Any], bytes]) -> Iterator[Any]:
+    """The bytes that tell a value from others, in pieces; what it doesn't know adds `unknown`."""
     if isinstance(value, np.ndarray):
-        words = zlib.crc32(f"{value.dtype.str}{value.shape}".encode(), start)
+        yield f"{value.dtype.str}{value.shape}".encode()
         flat = np.ascontiguousarray(value).reshape(-1)
-        return zlib.crc32(flat.view(np.uint8).data if flat.size else b"", words)
+        yield flat.view(np.uint8).data if flat.size else b""
+        return
     if isinstance(value, tuple | list):
-        parts = tuple(value)
+        parts: tuple[Any, ...] = tuple(value)
     elif isinstance(value, dict):
         parts = tuple(value.items())
     elif isinstance(value, partial):
         parts = (value.func, value.args, value.keywords)
     elif hasattr(value, "__qualname__"):  # a function or a class
-        return zlib.crc32(f"{value.__module__}.{value.__qualname__}".encode(), start)
+        yield f"{value.__module__}.{value.__qualname__}".encode()
+        return
+    elif getattr(value, "_origin", None) is not None:  # a mapped butterfly: its file has a digest
+        parts = value._reference()
     elif hasattr(value, "_state"):
         parts = value._state()
     elif dataclasses.is_dataclass(value):
         parts = tuple(getattr(value, field.name) for field in dataclasses.fields(value))
     else:
         # Of what papilio doesn't know, such as a user's inverse, the repr may name an address.
-        text = repr(value) if isinstance(value, _WRITTEN) else ""
-        return zlib.crc32(f"{type(value).__name__} {text}".encode(), start)
-    start = zlib.crc32(f"{type(value).__name__} {len(parts)}".encode(), start)
+        known = isinstance(value, _WRITTEN)
+        yield f"{type(value).__name__} {repr(value) if known else ''}".encode()
+        if not known:
+            yield unknown(value)
+        return
+    yield f"{type(value).__name__} {len(parts)}".encode()
     for part in parts:
-        start = fingerprint(part, start)
-    return start
+        yield from _written(part, unknown)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
-from .._util.arrays import result_of, with_axes
+from .._util.arrays import is_dask_array, result_of, with_axes
 from .._util.checks import axis_number, shown
 from .._util.dtypes import as_array, converted, is_scalar, promoted
 from ._dims import Dims, apply_along, shaped_as
@@ -123,7 +124,9 @@ class Products(LinearOperator):  # type: ignore[misc]
         Parameters
         ----------
         x : array_like
-            Any number of axes, of length ``shape[1]`` along `axis`.
+            Any number of axes, of length ``shape[1]`` along `axis`. For a dask array, with one
+            chunk along `axis`, the result is a dask array: each chunk is multiplied when it is
+            computed.
         out : ndarray, optional
             Where the result goes: of x's shape but ``shape[0]`` along `axis`, of the result's
             dtype, writable, any strides. Either it doesn't overlap x, or it is x itself (the same
@@ -180,6 +183,9 @@ class Products(LinearOperator):  # type: ignore[misc]
                     return product
         elif self._write_at_once(x, out, axis):
             return out
+        if is_dask_array(x):
+            lazy: _Array = _lazy(self, x, out, axis)
+            return lazy
         array = as_array(x, "x")
         axis = axis_number(axis, array.ndim)
         given = self._given(promoted(array.dtype, "x"))
@@ -305,3 +311,10 @@ class Products(LinearOperator):  # type: ignore[misc]
         """
         wanted = converted(self.dtype, dtype)
         return self if wanted == self.dtype else shaped_as(self._make_astype(wanted), self)
+
+
+def _lazy(F: Products, x: Any, out: Any, axis: Any) -> Any:
+    """The product with a dask array, which brings its own floor (`papilio._dask`)."""
+    if out is not None:
+        raise TypeError(f"out is {shown(out)}, expected None: the product of a dask array is lazy")
+    return import_module(".._dask", __package__).apply(F, x, axis)

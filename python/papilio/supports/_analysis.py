@@ -6,7 +6,6 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._chains.support_masks import Sets, as_supports, sets_of
 from .._util.checks import positive_int
+from .._util.once import once
 from .._util.plotting import new_axes
 from ._drawing import Drawing, mark_ones, mark_peeled
 from ._peeled import Peeled, lines_of, peel
@@ -128,7 +128,7 @@ class SupportReport:
         result: NDArray[np.bool_] = (self.component_kinds == "open")[self.component_of]
         return result
 
-    @cached_property
+    @once
     def _answers(self) -> dict[int, tuple[bool | None, Any, Any, bool]]:
         """What the core proves of each component that isn't tractable, up to a witness."""
         answers = {}
@@ -138,7 +138,7 @@ class SupportReport:
                 break
         return answers
 
-    @cached_property
+    @once
     def witness(self) -> Witness | None:
         """A matrix without a best approximation, where one was found (at the first access).
 
@@ -151,7 +151,7 @@ class SupportReport:
                 return make_witness(found, self._classes, (m, self.inner, n))
         return None
 
-    @cached_property
+    @once
     def elimination(self) -> tuple[Elimination, ...]:
         """The proof that the products are a closed set, component by component, if there is one.
 
@@ -354,7 +354,7 @@ class _Component:
     def cells(self) -> int:
         return len(self.row_types) * len(self.col_types)
 
-    @cached_property
+    @once
     def _count(self) -> NDArray[np.int32]:
         """How many classes cover each cell."""
         by_type = scipy.sparse.csr_array(self._by_rows.T)
@@ -368,12 +368,12 @@ class _Component:
         )
         return count
 
-    @cached_property
+    @once
     def _row_weights(self) -> NDArray[np.int64]:
         weights: NDArray[np.int64] = np.bincount(self.row_type + 1)[1:][self.row_types]
         return weights
 
-    @cached_property
+    @once
     def _col_weights(self) -> NDArray[np.int64]:
         weights: NDArray[np.int64] = np.bincount(self.col_type + 1)[1:][self.col_types]
         return weights

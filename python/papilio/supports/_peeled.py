@@ -6,7 +6,6 @@ docs/supports.md: theorem 5 (what is peeled costs nothing), T6' (merged), T3 (cr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._util.interruptible import interruptibly
+from .._util.once import once
 
 _Array = NDArray[Any]
 
@@ -251,7 +251,7 @@ class PeeledSolver:
         block: _Array = self.rest[np.ix_(*self._places(self.peeled.regions[n]))]
         return block
 
-    @cached_property
+    @once
     def _turn(self) -> _Array:
         """When each entry was peeled."""
         turn = np.full(self.rest.shape, len(self.peeled.order), np.int32)

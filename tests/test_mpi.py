@@ -1,0 +1,77 @@
+"""papilio.mpi on several ranks: the programs in tests/mpi, run by mpiexec."""
+
+import importlib.util
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from processes import SANITIZED
+
+HERE = pathlib.Path(__file__).parent
+EXAMPLES = HERE.parent / "examples"
+# The one that came with this Python, if there is one: its library must be that of mpi4py.
+MPIEXEC = shutil.which("mpiexec", path=str(pathlib.Path(sys.executable).parent)) or shutil.which(
+    "mpiexec"
+)
+# More ranks than cores, and root in containers, which Open MPI refuses unless it is told.
+VARIABLES = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+pytestmark = [
+    pytest.mark.skipif(
+        MPIEXEC is None or importlib.util.find_spec("mpi4py") is None,
+        reason="needs mpi4py and mpiexec",
+    ),
+    pytest.mark.skipif(SANITIZED, reason="MPI's library isn't built for the sanitizer"),
+]
+
+
+def run(ranks, program, *arguments, seconds=120):
+    """What a program prints on so many ranks, and how it ended; a hang is a failure."""
+    package = str(pathlib.Path(importlib.util.find_spec("papilio").origin).parent.parent)
+    path = os.pathsep.join([package, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    job = subprocess.Popen(
+        [MPIEXEC, "-n", str(ranks), sys.executable, str(program), *map(str, arguments)],
+        env=os.environ | VARIABLES | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = job.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(job.pid, signal.SIGKILL)
+        raise AssertionError(f"hangs on {ranks} ranks: {job.communicate()[0][-2000:]}") from None
+    return output, job.returncode
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_products_bytes_files_and_failures(tmp_path, ranks):
+    output, code = run(ranks, HERE / "mpi" / "products.py", tmp_path)
+    assert code == 0, output[-3000:]
+    assert f"all is well on {ranks}" in output
+
+
+def test_a_killed_rank_ends_the_job():
+    output, code = run(2, HERE / "mpi" / "killed.py")
+    assert "dying" in output, output[-3000:]
+    assert code != 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pylops_mpi") is None, reason="needs pylops-mpi")
+@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("distributed_*.py")), ids=lambda p: p.name)
+def test_distributed_examples_run_on_two_ranks(script):
+    output, code = run(2, script)
+    assert code == 0, output[-3000:]
+    assert "iterations" in output

@@ -1,0 +1,192 @@
+"""What each of several parts has of an operator, and that their exchange makes up the product.
+
+No MPI here: all parts are in this process, and an exchange is a list of slices.
+"""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import papilio as pp
+from papilio._chains.cuts import best_cut, cuts, most_parts
+from papilio._chains.pieces import divided
+from papilio.mpi._sharing import parts_of, share
+from papilio.mpi._stages import Exchange, transposed
+from strategies import DTYPES, TOLERANCE, random_array, random_chainable, random_factors
+
+T = pp.transforms
+
+
+def exchanged(exchanges, parts):
+    """What each part gets: of each sender the slice that is its own."""
+    count = len(parts)
+    arrived = []
+    for receiver in range(count):
+        pieces = []
+        for sender in range(count):
+            start = exchanges[sender].sent[:receiver].sum()
+            stop = start + exchanges[sender].sent[receiver]
+            assert exchanges[receiver].received[sender] == stop - start
+            pieces.append(parts[sender][start:stop])
+        arrived.append(np.concatenate(pieces))
+    for part, exchange in zip(parts, exchanges, strict=True):
+        assert len(part) == exchange.sent.sum()
+    return arrived
+
+
+def multiplied(shared, x, turn=lambda stages: stages, rows="row_owners", columns="column_owners"):
+    """The product by all parts, each from its own entries of x."""
+    count = len(shared)
+    parts = [x[getattr(own, columns) == n] for n, own in enumerate(shared)]
+    for stages in zip(*(turn(own.stages) for own in shared), strict=True):
+        if isinstance(stages[0], Exchange):
+            parts = exchanged(stages, parts)
+        else:
+            parts = [stage.apply(part) for stage, part in zip(stages, parts, strict=True)]
+    owners = getattr(shared[0], rows)
+    result = np.empty((len(owners), *x.shape[1:]), parts[0].dtype)
+    for n in range(count):
+        result[owners == n] = parts[n]
+    return result
+
+
+def check(F, count, tolerance, batch=(2,)):
+    shared = [share(parts_of(F), count, rank) for rank in range(count)]
+    for own in shared[1:]:
+        assert np.array_equal(own.row_owners, shared[0].row_owners)
+        assert np.array_equal(own.column_owners, shared[0].column_owners)
+    rng = np.random.default_rng(count)
+    x = random_array(rng, (F.shape[1], *batch), F.dtype)
+    y = random_array(rng, (F.shape[0], *batch), F.dtype)
+
+    def adjoint(stages):
+        return [stage.conj() for stage in transposed(stages)]
+
+    expected, back = F @ x, F.H @ y
+    product = multiplied(shared, x)
+    assert product.dtype == expected.dtype
+    assert np.abs(product - expected).max() <= tolerance * np.abs(expected).max()
+    product = multiplied(shared, y, adjoint, "column_owners", "row_owners")
+    assert np.abs(product - back).max() <= tolerance * np.abs(back).max()
+    return shared
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", range(1, 8))
+def test_pieces_of_any_chain_make_up_its_products(count, dtype):
+    rng = np.random.default_rng(10 * count + DTYPES.index(dtype))
+    found = 0
+    while found < 4:
+        architecture = random_chainable(rng, 5, 20000, 3)
+        if most_parts(architecture) < count or len(architecture) < 2:
+            continue
+        found += 1
+        m, n = architecture.shape
+        F = pp.Butterfly(
+            random_factors(rng, architecture, dtype),
+            rng.permutation(m) if rng.random() < 0.7 else None,
+            rng.permutation(n) if rng.random() < 0.7 else None,
+        )
+        kind = found % 3
+        if kind == 1:
+            F = F.H
+        if kind == 2:
+            F = pp.Section(F, (int(rng.integers(1, m + 1)), int(rng.integers(1, n + 1))))
+        check(F, count, TOLERANCE[np.dtype(dtype)])
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 7])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: T.dft(360),
+        lambda: T.idft(256, "complex64"),
+        lambda: T.hadamard(64),
+        lambda: T.dft(1031),
+        lambda: T.dct(512),
+        lambda: T.rdft(512),
+        lambda: T.hartley(256),
+        lambda: T.circulant(np.arange(256.0)),
+        lambda: T.czt(150, 170),
+        lambda: 2j * T.dft(64) @ T.hadamard(64).T,
+        lambda: T.dft(256)[:100, ::3],
+        lambda: pp.Butterfly(
+            T.hadamard(64).T.factors, architecture=T.hadamard(64).architecture.T
+        ).conj(),
+    ],
+)
+def test_pieces_of_transforms_make_up_their_products(make, count):
+    F = make()
+    check(F, count, 5 * TOLERANCE[F.dtype], batch=())
+
+
+def test_pieces_of_compressed_operators_are_consecutive_entries():
+    x = np.sort(np.random.default_rng(0).random(300))
+    k = np.arange(300)
+    F = pp.compress(lambda i, j: np.exp(-2j * np.pi * x[i] * k[j]), (300, 300), 1e-6)
+    for count in (2, 3):
+        shared = check(F, count, 1e-13)
+        for owners in (shared[0].row_owners, shared[0].column_owners):
+            assert (np.diff(owners) >= 0).all()
+
+
+def test_fourier_transforms_are_cyclic_on_both_sides():
+    for n, count in ((64, 4), (1000, 5), (4096, 8)):
+        own = share(parts_of(T.dft(n)), count, 0)
+        assert np.array_equal(own.row_owners, np.arange(n) % count)
+        assert np.array_equal(own.column_owners, np.arange(n) % count)
+        # A circulant matrix, F^-1 D F, needs nothing between its transforms.
+        both = share(parts_of(T.idft(n) @ T.dft(n)), count, 0)
+        assert sum(isinstance(stage, Exchange) for stage in both.stages) == 2
+
+
+def test_parts_hold_their_share_and_send_the_rest_of_the_interface():
+    rng = np.random.default_rng(0)
+    architecture = pp.Architecture.square_dyadic(256).with_ranks(3)
+    F = pp.Butterfly(random_factors(rng, architecture, np.float32))
+    for count in (1, 2, 4, 8, 16):
+        division = divided(architecture, count)
+        values = F.factors.values
+        held = [
+            division.left(n, values)[0].nbytes + division.right(n, values)[0].nbytes
+            for n in range(count)
+        ]
+        assert held == [F.nbytes // count] * count
+        sent = [division.sent(n).sum() - division.sent(n)[n] for n in range(count)]
+        assert division.cut.interface == 16 * 16 * 3
+        assert sum(sent) * count == (count - 1) * division.cut.interface
+
+
+def test_cuts_are_checked_against_the_matrices():
+    # Each cut falls apart as it says: blocks on the right, equal indices modulo on the left.
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        architecture = random_chainable(rng, 4, 3000)
+        factors = random_factors(rng, architecture, np.float64)
+        for cut in cuts(architecture):
+            chain = pp.Butterfly(factors[cut.after :])
+            right = chain.toarray().reshape(cut.column_groups, -1, cut.column_groups, chain.shape[1]
+                                            // cut.column_groups)  # fmt: skip
+            for i in range(cut.column_groups):
+                assert not right[i][:, np.arange(cut.column_groups) != i].any()
+            left = pp.Butterfly(factors[: cut.after]).toarray()
+            rows = np.arange(left.shape[0])[:, None] % cut.row_groups
+            columns = np.arange(left.shape[1]) % cut.row_groups
+            assert not left[rows != columns].any()
+
+
+@pytest.mark.parametrize("size", [16, 64])
+def test_what_cannot_be_shared_says_what_could(size):
+    F = T.hadamard(size)
+    most = int(np.sqrt(size))
+    assert most_parts(F.architecture) == most
+    best_cut(F.architecture, most)
+    with pytest.raises(ValueError, match=f"by at most {most}, but {most + 1} want a part"):
+        share(parts_of(F), most + 1, 0)
+    with pytest.raises(ValueError, match="at most 1, but 2"):
+        share(parts_of(pp.Butterfly([np.ones((1, 8, 8, 1))])), 2, 0)
+    with pytest.raises(ValueError, match="no butterfly"):
+        share(parts_of(pp.Composition([scipy.sparse.eye_array(8)])), 2, 0)
+    for other in (T.dct(18) + T.hartley(18), T.irdft(16), T.dct((4, 18))):
+        with pytest.raises(TypeError, match="can't be shared by ranks: expected butterflies"):
+            share(parts_of(other), 2, 0)
