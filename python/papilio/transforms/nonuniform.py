@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .._util.checks import length, number_of, one_of, shown, tolerance
 from .._util.dtypes import as_array, as_dtype
+from .._util.once import once
 from ..operators import (
     Composition,
     GridFourier,
@@ -87,7 +87,7 @@ class NonuniformFourier(Composition):
         found: _Array = next(part.angles for part in self._parts if isinstance(part, Interpolation))
         return found
 
-    @cached_property
+    @once
     def report(self) -> NonuniformReport:
         """How far the operator is from the transform, measured when it is first asked for."""
         inner = next(part for part in self._parts if isinstance(part, Interpolation))
