@@ -9,8 +9,10 @@ eigenvectors, in general n^2 multiply-adds. Two ways to approximate it by fewer:
   look alike on near sensors, factorized for several ranks; and once more with each frequency
   weighted as the heat kernel does, which is what a filter needs.
 
-Rotations win where few multiply-adds are allowed: they keep what is diagonal nearly so. The
-butterfly wins where the transform itself is to be right, and, weighted, in the filter.
+In the filter rotations win at each number of multiply-adds: they keep what is diagonal nearly so,
+whichever vectors they have found. To the transform itself, each eigenvector in its place, the
+butterfly comes closer from a quarter of the matrix's multiply-adds on; weighted, it is the better
+one of the two butterflies in the filter while ranks are low.
 
 python examples/graph_fourier.py [plot.png]
 """

@@ -37,11 +37,18 @@ WITHOUT = (
     "Simplification",
     "CompressionReport",
     "CompressionWarning",
+    "FitReport",
     "IncompressibleError",
 )
 PUBLIC = {name: getattr(papilio, name) for name in papilio.__all__} | {
     f"{module.__name__}.{name}": getattr(module, name)
-    for module in (papilio.transforms, papilio.permutations, papilio.kernels, papilio.supports.zoo)
+    for module in (
+        papilio.transforms,
+        papilio.permutations,
+        papilio.kernels,
+        papilio.learning,
+        papilio.supports.zoo,
+    )
     for name in module.__all__
 }
 

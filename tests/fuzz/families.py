@@ -23,6 +23,7 @@ MODULES: tuple[str, ...] = (
     "concurrency",
     "factorizations",
     "weighted",
+    "learning",
     "roundings",
     "supports",
     "simplifications",
