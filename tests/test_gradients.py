@@ -5,6 +5,7 @@ import pytest
 
 import papilio as pp
 import reference
+from papilio import _core
 from papilio.operators import AlongAxis, Pairs, RealLinear
 from papilio.operators._blocks import Blocks
 from strategies import DTYPES, random_array
@@ -457,3 +458,20 @@ def test_bad_arguments():
     gy = np.ones((16, 3), np.float32)
     with pytest.raises(ValueError, match="out overlaps gy"):
         square.vjp(np.ones_like(gy), gy, out=gy)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["dyadic", "tied", "large blocks"])
+def test_same_bits_for_any_number_of_threads(name, dtype, threads):
+    F = butterfly(name, dtype)
+    rows, cols = F.shape
+    rng = np.random.default_rng(13)
+    x, gy = random_array(rng, (300, cols), dtype), random_array(rng, (300, rows), dtype)
+    _core.set_thresholds(10.0, 0)  # little work is shared out, too
+    found = []
+    for count in (1, 2, 3):
+        threads(count)
+        gx, gradients = F.vjp(x, gy, axis=1)
+        found.append([gx.tobytes(), *(gradient.tobytes() for gradient in gradients)])
+    _core.set_thresholds(0.0, 0)
+    assert found[0] == found[1] == found[2]
