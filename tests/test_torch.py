@@ -350,6 +350,7 @@ def test_pruned_and_parametrized_factors():
         (lambda: pt.ButterflyLinear(9, 9, CHAIN, rank=2), ValueError, "rank is 2, but"),
         (lambda: pt.ButterflyLinear(13, 9, CHAIN), ValueError, "expected at least"),
         (lambda: pt.ButterflyLinear(4, 4)(torch.ones(3)), ValueError, "x has shape"),
+        (lambda: pt.ButterflyLinear(4, 4, device="meta")(torch.ones(4)), TypeError, "x is on cpu"),
         (lambda: pt.MonarchLinear(4, 9, blocks=5), ValueError, "blocks is 5, expected at most 4"),
         (lambda: pt.butterfly(torch.ones(3), []), ValueError, "factors is empty"),
         (lambda: pt.butterfly([1.0], [torch.ones(1, 1, 1, 1)]), TypeError, "x is"),

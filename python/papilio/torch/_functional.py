@@ -136,6 +136,8 @@ def times_last_axis(
 ) -> torch.Tensor:
     """The product along the last axis, after what depends on x alone was checked."""
     dtype = factors[0].dtype
+    if x.device != factors[0].device:
+        raise TypeError(f"x is on {x.device}, expected {factors[0].device}, as the factors")
     if x.ndim == 0 or x.shape[-1] != columns:
         raise ValueError(f"x has shape {tuple(x.shape)}, expected (..., {columns})")
     if _autocasting(x.device.type) and x.is_floating_point():
