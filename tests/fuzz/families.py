@@ -33,6 +33,7 @@ MODULES: tuple[str, ...] = (
     "arrays",
     "backend",
     "files",
+    "pieces",
     "supports_core",
     "networks",
 )

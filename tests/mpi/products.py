@@ -147,6 +147,8 @@ def failures(folder):
     assert "differs between the ranks" in raised(ValueError, lambda: mpi.distribute(G, COMM))
     raised(TypeError, lambda: mpi.distribute(np.eye(256) if RANK == last else F, COMM))
     raised(TypeError, lambda: mpi.distribute(None, COMM))
+    unsendable = pp.Composition([F], lambda: F) if RANK == 0 else None
+    assert "lambda" in raised(Exception, lambda: mpi.distribute(unsendable, COMM))
     raised(ValueError, lambda: mpi.distribute(pp.Butterfly([np.ones((1, 8, 8, 1))]), COMM))
     raised(TypeError, lambda: mpi.distribute(T.dct(18) + T.hartley(18), COMM))
     raised(FileNotFoundError, lambda: mpi.load(os.path.join(folder, "none.npz"), COMM))
