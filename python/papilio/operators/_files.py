@@ -15,7 +15,7 @@ import numpy as np
 from .._chains.architecture import Architecture
 from .._chains.index_orders import as_permutation
 from .._chains.pieces import divided_either_way
-from .._util.checks import flag, path_text, shown, whole_number
+from .._util.checks import flag, path_text, whole_number
 from .._util.dtypes import SUPPORTED
 from ._along_axis import AlongAxis
 from ._archive import Archive, write_archive
@@ -66,7 +66,7 @@ def save(F: Operator, path: str | os.PathLike[str], shards: Any = None) -> None:
     if not target.rstrip(os.sep).endswith(SUFFIX):
         if parts is not None:
             raise ValueError(
-                f"shards is {parts} but path is {shown(path)}, expected one that ends in {SUFFIX}: "
+                f"shards is {parts} but path is {target}, expected one that ends in {SUFFIX}: "
                 "a directory"
             )
         plain = isinstance(F, Butterfly) and F._dims is None
