@@ -81,6 +81,12 @@ def products():
         check(F, mpi.distribute(F), 1e-13)
     F = random_butterfly("f8")
     D = mpi.distribute(F, COMM)
+    assert D.T.T is D
+    assert D.H.H.conj().conj() is D.H.H
+    alone = mpi.distribute(F, MPI.COMM_SELF)  # of one rank
+    check(F, alone, 0)
+    assert alone.local_shape == F.shape
+    assert alone.exchange_bytes == 0
     assert exactly_once(D.rows)
     assert exactly_once(D.columns)
     assert D.local_shape == (len(D.rows), len(D.columns))
