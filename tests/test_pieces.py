@@ -10,65 +10,14 @@ import scipy.sparse
 import papilio as pp
 from papilio._chains.cuts import best_cut, cuts, most_parts
 from papilio._chains.pieces import divided
-from papilio.mpi._sharing import parts_of, share
-from papilio.mpi._stages import Exchange, transposed
-from strategies import DTYPES, TOLERANCE, random_array, random_chainable, random_factors
+from papilio.mpi._sharing import part_from_file, parts_of, share
+from papilio.mpi._stages import Exchange
+from papilio.operators import open_parts
+from papilio.operators._directory import _File
+from strategies import DTYPES, TOLERANCE, random_chainable, random_factors
+from tests.fuzz.pieces import check_shares, multiplied
 
 T = pp.transforms
-
-
-def exchanged(exchanges, parts):
-    """What each part gets: of each sender the slice that is its own."""
-    count = len(parts)
-    arrived = []
-    for receiver in range(count):
-        pieces = []
-        for sender in range(count):
-            start = exchanges[sender].sent[:receiver].sum()
-            stop = start + exchanges[sender].sent[receiver]
-            assert exchanges[receiver].received[sender] == stop - start
-            pieces.append(parts[sender][start:stop])
-        arrived.append(np.concatenate(pieces))
-    for part, exchange in zip(parts, exchanges, strict=True):
-        assert len(part) == exchange.sent.sum()
-    return arrived
-
-
-def multiplied(shared, x, turn=lambda stages: stages, rows="row_owners", columns="column_owners"):
-    """The product by all parts, each from its own entries of x."""
-    count = len(shared)
-    parts = [x[getattr(own, columns) == n] for n, own in enumerate(shared)]
-    for stages in zip(*(turn(own.stages) for own in shared), strict=True):
-        if isinstance(stages[0], Exchange):
-            parts = exchanged(stages, parts)
-        else:
-            parts = [stage.apply(part) for stage, part in zip(stages, parts, strict=True)]
-    owners = getattr(shared[0], rows)
-    result = np.empty((len(owners), *x.shape[1:]), parts[0].dtype)
-    for n in range(count):
-        result[owners == n] = parts[n]
-    return result
-
-
-def check(F, count, tolerance, batch=(2,)):
-    shared = [share(parts_of(F), count, rank) for rank in range(count)]
-    for own in shared[1:]:
-        assert np.array_equal(own.row_owners, shared[0].row_owners)
-        assert np.array_equal(own.column_owners, shared[0].column_owners)
-    rng = np.random.default_rng(count)
-    x = random_array(rng, (F.shape[1], *batch), F.dtype)
-    y = random_array(rng, (F.shape[0], *batch), F.dtype)
-
-    def adjoint(stages):
-        return [stage.conj() for stage in transposed(stages)]
-
-    expected, back = F @ x, F.H @ y
-    product = multiplied(shared, x)
-    assert product.dtype == expected.dtype
-    assert np.abs(product - expected).max() <= tolerance * np.abs(expected).max()
-    product = multiplied(shared, y, adjoint, "column_owners", "row_owners")
-    assert np.abs(product - back).max() <= tolerance * np.abs(back).max()
-    return shared
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -92,7 +41,7 @@ def test_pieces_of_any_chain_make_up_its_products(count, dtype):
             F = F.H
         if kind == 2:
             F = pp.Section(F, (int(rng.integers(1, m + 1)), int(rng.integers(1, n + 1))))
-        check(F, count, TOLERANCE[np.dtype(dtype)])
+        check_shares(F, count, TOLERANCE[np.dtype(dtype)])
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 7])
@@ -117,7 +66,7 @@ def test_pieces_of_any_chain_make_up_its_products(count, dtype):
 )
 def test_pieces_of_transforms_make_up_their_products(make, count):
     F = make()
-    check(F, count, 5 * TOLERANCE[F.dtype], batch=())
+    check_shares(F, count, 5 * TOLERANCE[F.dtype], batch=())
 
 
 def test_pieces_of_compressed_operators_are_consecutive_entries():
@@ -125,7 +74,7 @@ def test_pieces_of_compressed_operators_are_consecutive_entries():
     k = np.arange(300)
     F = pp.compress(lambda i, j: np.exp(-2j * np.pi * x[i] * k[j]), (300, 300), 1e-6)
     for count in (2, 3):
-        shared = check(F, count, 1e-13)
+        shared = check_shares(F, count, 1e-13)
         for owners in (shared[0].row_owners, shared[0].column_owners):
             assert (np.diff(owners) >= 0).all()
 
@@ -155,6 +104,32 @@ def test_parts_hold_their_share_and_send_the_rest_of_the_interface():
         sent = [division.sent(n).sum() - division.sent(n)[n] for n in range(count)]
         assert division.cut.interface == 16 * 16 * 3
         assert sum(sent) * count == (count - 1) * division.cut.interface
+
+
+def test_a_part_maps_the_files_of_its_own_and_no_others(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    architecture = pp.Architecture.square_dyadic(256)
+    F = pp.Butterfly(random_factors(rng, architecture, np.float64))
+    F.save(tmp_path / "F.papilio", shards=4)
+    opened, maps = [], _File.map
+
+    def noted(file):
+        opened[-1].append(file.name)
+        return maps(file)
+
+    monkeypatch.setattr(_File, "map", noted)
+    x = rng.standard_normal(256)
+    for count in (4, 2):
+        opened.clear()
+        shared = []
+        for part in range(count):
+            opened.append([])
+            parts = open_parts(tmp_path / "F.papilio", part_from_file)
+            shared.append(share(parts, count, part))
+        files = np.concatenate(opened)
+        assert len(files) == len(set(files)) == 4 * len(architecture)
+        assert {len(names) for names in opened} == {len(files) // count}
+        assert np.array_equal(multiplied(shared, x), F @ x)
 
 
 def test_cuts_are_checked_against_the_matrices():

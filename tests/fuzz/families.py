@@ -36,6 +36,7 @@ MODULES: tuple[str, ...] = (
     "arrays",
     "backend",
     "files",
+    "pieces",
     "supports_core",
     "networks",
 )

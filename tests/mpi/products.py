@@ -81,6 +81,12 @@ def products():
         check(F, mpi.distribute(F), 1e-13)
     F = random_butterfly("f8")
     D = mpi.distribute(F, COMM)
+    assert D.T.T is D
+    assert D.H.H.conj().conj() is D.H.H
+    alone = mpi.distribute(F, MPI.COMM_SELF)  # of one rank
+    check(F, alone, 0)
+    assert alone.local_shape == F.shape
+    assert alone.exchange_bytes == 0
     assert exactly_once(D.rows)
     assert exactly_once(D.columns)
     assert D.local_shape == (len(D.rows), len(D.columns))
@@ -147,6 +153,8 @@ def failures(folder):
     assert "differs between the ranks" in raised(ValueError, lambda: mpi.distribute(G, COMM))
     raised(TypeError, lambda: mpi.distribute(np.eye(256) if RANK == last else F, COMM))
     raised(TypeError, lambda: mpi.distribute(None, COMM))
+    unsendable = pp.Composition([F], lambda: F) if RANK == 0 else None
+    assert "lambda" in raised(Exception, lambda: mpi.distribute(unsendable, COMM))
     raised(ValueError, lambda: mpi.distribute(pp.Butterfly([np.ones((1, 8, 8, 1))]), COMM))
     raised(TypeError, lambda: mpi.distribute(T.dct(18) + T.hartley(18), COMM))
     raised(FileNotFoundError, lambda: mpi.load(os.path.join(folder, "none.npz"), COMM))

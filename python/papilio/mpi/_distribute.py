@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,10 @@ def distribute(F: Any, comm: Any = None) -> Distributed:
         if given[0]:
             failure = TypeError(f"F is {shown(F)} on rank 0, expected an operator of papilio")
         raise_together(comm, failure)
-        F = comm.bcast(F)
+        # Pickled before, since a failure inside of bcast is one that nobody else hears of.
+        content = together(comm, lambda: pickle.dumps(F, 5) if comm.Get_rank() == 0 else b"")
+        content = comm.bcast(content)
+        F = together(comm, lambda: pickle.loads(content))
     parts = together(comm, lambda: _checked(F))
     kinds = comm.allgather((F.shape, str(F.dtype), F.nnz))
     if len(set(kinds)) > 1:

@@ -70,6 +70,8 @@ class Distributed:
         self.rows, self.columns = rows, columns
         self._stages = list(stages)
         self._exchange_bytes = exchange_bytes
+        self._transposed: Distributed | None = None
+        self._conjugate: Distributed | None = None
         for indices in (rows, columns):
             indices.setflags(write=False)
 
@@ -122,28 +124,36 @@ class Distributed:
 
     @property
     def T(self) -> Distributed:
-        """The transposed operator; its vectors lie where the others' do."""
-        return Distributed(
-            self.comm,
-            transposed(self._stages),
-            self.shape[::-1],
-            self.dtype,
-            self.columns,
-            self.rows,
-            self._exchange_bytes,
-        )
+        """The transposed operator, whose x lies as results do and results as x; made once."""
+        if self._transposed is None:
+            made = Distributed(
+                self.comm,
+                transposed(self._stages),
+                self.shape[::-1],
+                self.dtype,
+                self.columns,
+                self.rows,
+                self._exchange_bytes,
+            )
+            made._transposed, self._transposed = self, made
+        return self._transposed
 
     def conj(self) -> Distributed:
-        """Return the complex conjugate."""
-        return Distributed(
-            self.comm,
-            [stage.conj() for stage in self._stages],
-            self.shape,
-            self.dtype,
-            self.rows,
-            self.columns,
-            self._exchange_bytes,
-        )
+        """Return the complex conjugate, made once (itself if the operator is real)."""
+        if self.dtype.kind != "c":
+            return self
+        if self._conjugate is None:
+            made = Distributed(
+                self.comm,
+                [stage.conj() for stage in self._stages],
+                self.shape,
+                self.dtype,
+                self.rows,
+                self.columns,
+                self._exchange_bytes,
+            )
+            made._conjugate, self._conjugate = self, made
+        return self._conjugate
 
     @property
     def H(self) -> Distributed:

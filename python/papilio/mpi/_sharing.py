@@ -144,7 +144,7 @@ def part_from_file(kind: str, state: Any) -> Any:
     if kind == "Pairs":
         return [Paired(list(state[0]))]
     if kind == "Sparse":
-        return [Sparse._from_state(*state)]
+        return [state]
     raise _refused(f"a part of the kind {shown(kind)}")
 
 

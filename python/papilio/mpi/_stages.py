@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._chains.factors import Factors
-from .._util.dtypes import SUPPORTED
+from .._util.dtypes import SUPPORTED, promoted
 from ..operators import Composition, Operator, Pairs, Section, butterfly_of
 from ._together import largest, raise_together
 
@@ -60,7 +60,7 @@ class Local:
     def apply(self, x: _Array) -> _Array:
         """The product with this rank's part of vectors."""
         if self.operator is None:
-            dtype = np.result_type(self.dtype, x.dtype)
+            dtype = np.result_type(self.dtype, promoted(x.dtype, "x"))
             return np.zeros((self.shape[0], *x.shape[1:]), dtype)
         product: _Array = self.operator.apply(x)
         return product

@@ -15,7 +15,7 @@ import numpy as np
 from .._chains.architecture import Architecture
 from .._chains.index_orders import as_permutation
 from .._chains.pieces import divided_either_way
-from .._util.checks import flag, path_text, shown, whole_number
+from .._util.checks import flag, path_text, whole_number
 from .._util.dtypes import SUPPORTED
 from ._along_axis import AlongAxis
 from ._archive import Archive, write_archive
@@ -66,7 +66,7 @@ def save(F: Operator, path: str | os.PathLike[str], shards: Any = None) -> None:
     if not target.rstrip(os.sep).endswith(SUFFIX):
         if parts is not None:
             raise ValueError(
-                f"shards is {parts} but path is {shown(path)}, expected one that ends in {SUFFIX}: "
+                f"shards is {parts} but path is {target}, expected one that ends in {SUFFIX}: "
                 "a directory"
             )
         plain = isinstance(F, Butterfly) and F._dims is None
@@ -257,8 +257,9 @@ def load(path: str | os.PathLike[str], *, mmap: bool = False) -> Any:
 def open_parts(path: str | os.PathLike[str], make: Make) -> Any:
     """What `make` makes of a saved operator's tree, with values that are maps or `StoredArray`.
 
-    `make(kind, state)` gets the name of each class and what the operator is made of, from the
-    inside to the outside; values of a directory have ``piece(axis, groups, chosen)``.
+    `make(kind, state)` gets the name of each class and what the operator is made of (for sparse
+    matrices: themselves), from the inside to the outside; values of a directory have
+    ``piece(axis, groups, chosen)``.
     """
     target = path_text(path)
     with _named_errors(target):
@@ -267,7 +268,11 @@ def open_parts(path: str | os.PathLike[str], make: Make) -> Any:
         directory = Directory(target)
         tree, _ = _tree_and_shapes(directory.tree)
         arrays = {n: _lazy(stored) for n, stored in enumerate(directory.arrays)}
-        return _decoded(tree, arrays, make)
+        return _decoded(tree, arrays, partial(_made_or_sparse, make))
+
+
+def _made_or_sparse(make: Make, kind: str, state: Any) -> Any:
+    return make(kind, Sparse._from_state(*state) if kind == "Sparse" else state)
 
 
 def _lazy(stored: StoredArray) -> Any:
