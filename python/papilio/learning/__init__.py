@@ -1,16 +1,12 @@
 """Butterflies from data: fits to samples, and orthogonal butterflies with free parameters."""
 
 from ._fit import fit
-from ._projection import project, projection_error, search
+
+# What layers are made by: not public.
+from ._projection import project as project
+from ._projection import projection_error as projection_error
+from ._projection import search as search
 from ._report import FitReport
 from ._rotation import Rotation, orthogonalized
 
-__all__ = [
-    "FitReport",
-    "Rotation",
-    "fit",
-    "orthogonalized",
-    "project",
-    "projection_error",
-    "search",
-]
+__all__ = ["FitReport", "Rotation", "fit", "orthogonalized"]

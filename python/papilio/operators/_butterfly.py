@@ -133,11 +133,9 @@ class Butterfly(FactorForms):
     ) -> None:
         self._data, self._side = data, side
         self._report, self._simplification = report, simplification
-        self._gradients = {}
-        dtype = data.factors.dtype
+        self._gradients, self._compiled = {}, None
         rows, cols = data.factors.shape[::-1] if Side.TRANSPOSED in side else data.factors.shape
-        self._compiled = None
-        self._set_up(dtype, (rows, cols))
+        self._set_up(data.factors.dtype, (rows, cols))
 
     @classmethod
     def _of_factors(
