@@ -60,6 +60,7 @@ class ChainOfSupports(Case):
     """A chain: its witness, exact solutions, parts of it, its transpose, the pair it comes from."""
 
     family: ClassVar[str] = "chain-reports"
+    every: ClassVar[int] = 10  # searches for witnesses: a case takes as long as 10 others
     quick: ClassVar[int] = 20
 
     kind: str
