@@ -35,6 +35,7 @@ class Fit(Case):
     iterations: int
 
     family: ClassVar[str] = "fit"
+    every: ClassVar[int] = 4  # a case takes as long as 4 others
     quick: ClassVar[int] = 15
 
     @classmethod
@@ -142,6 +143,7 @@ class Quantized(Case):
     transposed: bool
 
     family: ClassVar[str] = "quantize"
+    every: ClassVar[int] = 10  # a case takes as long as 10 others
     quick: ClassVar[int] = 8
 
     @classmethod
