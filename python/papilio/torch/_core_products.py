@@ -24,7 +24,7 @@ _DTYPES: dict[torch.dtype, np.dtype[Any]] = {
 
 def takes(x: torch.Tensor) -> bool:
     """Whether the core can multiply tensors like this one."""
-    return x.dtype in _DTYPES and x.device.type == "cpu"
+    return x.dtype in _DTYPES and x.is_cpu
 
 
 def array(x: torch.Tensor) -> _Array:
@@ -43,8 +43,8 @@ def product(x: torch.Tensor, factors: Sequence[torch.Tensor], patterns: Patterns
     a, b, _, d = patterns[0]
     y = torch.empty((x.shape[0], a * b * d), dtype=x.dtype)
     core = _chain(patterns, x.dtype)
-    # The core looks at plain tensors itself. Views that stand for conjugate values and the like, and
-    # those without entries, come as arrays.
+    # The core looks at plain tensors itself. Views that stand for conjugate values and the like,
+    # those without entries, and all where torch is older than 2.10, come as arrays.
     if not core.multiply_tensors(factors, x, y):
         core.multiply([_values(f) for f in factors], array(x), y.numpy(), 1)
     return y
@@ -67,9 +67,7 @@ def gradients(
     of_x = [torch.empty(x.shape, dtype=x.dtype)] if need_x else []
     of_factors = [torch.empty(values.shape, dtype=x.dtype) for values in factors]
     core = _chain(patterns, x.dtype)
-    if not core.pull_back_tensors(
-        factors, x, cotangent, of_x[0] if need_x else None, of_factors
-    ):
+    if not core.pull_back_tensors(factors, x, cotangent, of_x[0] if need_x else None, of_factors):
         core.pull_back(
             [_values(values) for values in factors],
             array(x),
