@@ -563,9 +563,7 @@ def test_papilio_never_imports_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.skipif(
-    not hasattr(torch.Tensor, "__dlpack_c_exchange_api__"), reason="torch is older than 2.10"
-)
+@pytest.mark.skipif(not hasattr(torch.Tensor, "__dlpack_c_exchange_api__"), reason="torch is older")
 def test_the_core_takes_plain_tensors_that_fit_and_refuses_others():
     core = _core.Gradients([(1, 2, 2, 1)], np.dtype(np.float32), None, None)
     W, x, y = torch.randn(1, 2, 2, 1), torch.randn(3, 2), torch.empty(3, 2)

@@ -44,7 +44,7 @@ def product(x: torch.Tensor, factors: Sequence[torch.Tensor], patterns: Patterns
     y = torch.empty((x.shape[0], a * b * d), dtype=x.dtype)
     core = _chain(patterns, x.dtype)
     # The core looks at plain tensors itself. Views that stand for conjugate values and the like,
-    # those without entries, and all where torch is older than 2.10, come as arrays.
+    # those without entries, and all where torch lacks that interface, come as arrays.
     if not core.multiply_tensors(factors, x, y):
         core.multiply([_values(f) for f in factors], array(x), y.numpy(), 1)
     return y
