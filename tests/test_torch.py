@@ -20,8 +20,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
 ]
 
+from torch.autograd import forward_ad  # noqa: E402
+
+from papilio import _core  # noqa: E402
 from papilio._chains import any_size  # noqa: E402
-from papilio.torch import _formulas, _functions, _threads  # noqa: E402
+from papilio.torch import _core_products, _formulas, _functions, _threads  # noqa: E402
 
 DTYPES = [torch.float32, torch.float64, torch.complex64, torch.complex128]
 CHAIN = pp.Architecture.mixed_radix([2, 3, 2], [3, 2, 2], ranks=[2, 1])
@@ -558,6 +561,75 @@ def test_rotations_learn_and_form_no_square_matrix():
 def test_papilio_never_imports_torch():
     code = "import sys, papilio; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(not hasattr(torch.Tensor, "__dlpack_c_exchange_api__"), reason="torch is older")
+def test_the_core_takes_plain_tensors_that_fit_and_refuses_others():
+    core = _core.Gradients([(1, 2, 2, 1)], np.dtype(np.float32), None, None)
+    W, x, y = torch.randn(1, 2, 2, 1), torch.randn(3, 2), torch.empty(3, 2)
+    assert core.multiply_tensors([torch.nn.Parameter(W)], x, y)
+    torch.testing.assert_close(y, x @ W[0, :, :, 0].T)
+    gx, gW = torch.empty(3, 2), torch.empty_like(W)
+    assert core.pull_back_tensors([W], x, x, gx, [gW])
+    torch.testing.assert_close(gx, x @ W[0, :, :, 0])
+    torch.testing.assert_close(gW[0, :, :, 0], x.T @ x)
+
+    class Other(torch.Tensor):
+        pass
+
+    class Liar:
+        __dlpack_c_exchange_api__ = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
+
+    negative = torch.randn(3, 2, dtype=torch.complex64).conj().imag
+    assert negative.is_neg()
+    refused = [x.as_subclass(Other), Liar(), None, x.to("meta"), x.to_sparse(), negative]
+    refused += [torch._efficientzerotensor((3, 2)), x.double(), x[:0], x[:2], x[0], x.numpy()]
+    for other in [*refused, torch.zeros(1, 1, 1, 1, 1)]:
+        assert not core.multiply_tensors([W], other, y)
+        assert not core.multiply_tensors([W], x, other)
+        assert not core.multiply_tensors([other], x, y)
+        assert not core.pull_back_tensors([W], x, other, None, [gW])
+        assert not core.pull_back_tensors([W], x, x, gx, [other])
+    for factors in ([], [W, W]):
+        assert not core.multiply_tensors(factors, x, y)
+    torch.vmap(lambda row: (_refuses(core, W, row), row)[1])(x[:, None])
+
+
+def _refuses(core, W, wrapped):
+    assert not core.multiply_tensors([W], wrapped, torch.empty(1, 2))
+
+
+@pytest.mark.parametrize("as_arrays", [False, True])
+def test_views_that_stand_for_conjugates_and_negatives(as_arrays, monkeypatch):
+    if as_arrays:  # as where torch is older
+
+        class Older:
+            def __init__(self, chain):
+                self.multiply, self.pull_back = chain.multiply, chain.pull_back
+
+            def multiply_tensors(self, *given):
+                return False
+
+            pull_back_tensors = multiply_tensors
+
+        chain = _core_products._chain
+        monkeypatch.setattr(_core_products, "_chain", lambda *given: Older(chain(*given)))
+    W = torch.randn(1, 2, 2, 1, dtype=torch.complex64).conj()
+    x = torch.randn(3, 2, dtype=torch.complex64)
+    torch.testing.assert_close(pt.butterfly(x, [W]), x @ W[0, :, :, 0].T)
+    x = x.conj().imag.requires_grad_()
+    W = W.imag
+    y = pt.butterfly(x, [W])
+    torch.testing.assert_close(y, x @ W[0, :, :, 0].T)
+    (gx,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(gx, W[0, :, :, 0].sum(0).expand(3, 2))
+
+
+def test_forward_derivatives_without_gradients():
+    layer, x, dx = pt.ButterflyLinear(8, 8, bias=False), *torch.randn(2, 3, 8)
+    with torch.no_grad(), forward_ad.dual_level():
+        dy = forward_ad.unpack_dual(layer(forward_ad.make_dual(x, dx))).tangent
+    torch.testing.assert_close(dy, layer.to_linear()(dx))
 
 
 def test_a_change_of_torchs_threads_is_followed(threads, monkeypatch):

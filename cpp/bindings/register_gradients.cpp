@@ -2,6 +2,7 @@
 
 #include "bindings.hpp"
 #include "papilio/gradients.hpp"
+#include "tensors.hpp"
 
 namespace papilio {
 
@@ -45,7 +46,8 @@ class Gradients {
 
   void multiply(const py::sequence& factors, const py::array& x, const py::array& y,
                 int axis) const {
-    const std::vector<FactorArray> values = to_factors(factors, false, "factors");
+    const py::tuple kept(factors);  // whatever the sequence makes of its items when asked again
+    const std::vector<FactorArray> values = to_factors(kept, false, "factors");
     const VectorArray from = vectors(x, axis, chain_.patterns.back().cols(), "x");
     const VectorArray to = vectors(y, axis, chain_.patterns.front().rows(), "y");
     const std::vector<Index> sizes = batch_of(x, axis);
@@ -56,12 +58,11 @@ class Gradients {
 
   void pull_back(const py::sequence& factors, const py::array& x, const py::array& gy, int axis,
                  const py::object& gx, const py::sequence& gradients) const {
-    const std::vector<FactorArray> values = to_factors(factors, false, "factors");
-    const std::vector<FactorArray> wanted = to_factors(gradients, true, "gradients");
-    for (std::size_t s = 0; s < values.size(); ++s)
-      for (int n : {0, 3})
-        if ((values[s].strides[n] == 0) != (wanted[s].strides[n] == 0))
-          throw py::value_error("factors and gradients differ in what is tied");
+    const py::tuple kept(factors), kept_gradients(gradients);
+    const std::vector<FactorArray> values = to_factors(kept, false, "factors");
+    const std::vector<FactorArray> wanted = to_factors(kept_gradients, true, "gradients");
+    if (!tied_alike(values, wanted))
+      throw py::value_error("factors and gradients differ in what is tied");
     const VectorArray in = vectors(x, axis, chain_.patterns.back().cols(), "x");
     const VectorArray out = vectors(gy, axis, chain_.patterns.front().rows(), "gy");
     const std::vector<Index> sizes = batch_of(x, axis);
@@ -76,14 +77,88 @@ class Gradients {
     released(sizes, [&] { papilio::pull_back(chain_, values, sizes, in, out, back, wanted); });
   }
 
+  /// `multiply` for rows of tensors. False, and nothing is done, where one isn't plain or doesn't
+  /// fit.
+  bool multiply_tensors(const py::sequence& factors, const py::handle& x,
+                        const py::handle& y) const {
+    const Rows from = rows(x, columns()), to = rows(y, chain_.patterns.front().rows());
+    const py::tuple kept(factors);
+    std::vector<FactorArray> values;
+    if (!from.fit || !to.fit || from.sizes != to.sizes || !to_factors(kept, values)) return false;
+    released(from.sizes,
+             [&] { papilio::multiply(chain_, values, from.sizes, from.array, to.array); });
+    return true;
+  }
+
+  /// `pull_back` for rows of tensors, as above.
+  bool pull_back_tensors(const py::sequence& factors, const py::handle& x, const py::handle& gy,
+                         const py::handle& gx, const py::sequence& gradients) const {
+    const Rows in = rows(x, columns()), out = rows(gy, chain_.patterns.front().rows());
+    const Rows back = gx.is_none() ? Rows{true, {}, in.sizes} : rows(gx, columns());
+    if (!in.fit || !out.fit || !back.fit || in.sizes != out.sizes || in.sizes != back.sizes)
+      return false;
+    const py::tuple kept(factors), kept_gradients(gradients);
+    std::vector<FactorArray> values, wanted;
+    if (!to_factors(kept, values) || !to_factors(kept_gradients, wanted) ||
+        !tied_alike(values, wanted))
+      return false;
+    released(in.sizes, [&] {
+      papilio::pull_back(chain_, values, in.sizes, in.array, out.array, back.array, wanted);
+    });
+    return true;
+  }
+
  private:
+  /// A tensor of two axes, vectors along the second.
+  struct Rows {
+    bool fit;
+    VectorArray array;
+    std::vector<Index> sizes;
+  };
+  Rows rows(const py::handle& tensor, Index length) const {
+    TensorView view;
+    if (!view_tensor(tensor, chain_.dtype, view) || view.ndim != 2 || view.sizes[1] != length)
+      return {};
+    return {true, {view.data, view.strides[1], {view.strides[0]}}, {view.sizes[0]}};
+  }
+
+  /// False where one isn't plain or doesn't fit its pattern.
+  bool to_factors(const py::tuple& tensors, std::vector<FactorArray>& found) const {
+    if (tensors.size() != chain_.patterns.size()) return false;
+    for (std::size_t s = 0; s < chain_.patterns.size(); ++s) {
+      const Pattern& p = chain_.patterns[s];
+      const Index sizes[] = {p.a, p.b, p.c, p.d};
+      const py::handle tensor = PyTuple_GET_ITEM(tensors.ptr(), static_cast<py::ssize_t>(s));
+      TensorView view;
+      if (!view_tensor(tensor, chain_.dtype, view) || view.ndim != 4) return false;
+      FactorArray factor{view.data, {}};
+      for (int n = 0; n < 4; ++n) {
+        const bool tied = (n == 0 || n == 3) && view.sizes[n] == 1 && sizes[n] > 1;
+        if (!tied && view.sizes[n] != sizes[n]) return false;
+        factor.strides[n] = tied ? 0 : view.strides[n];
+      }
+      found.push_back(factor);
+    }
+    return true;
+  }
+
+  static bool tied_alike(const std::vector<FactorArray>& values,
+                         const std::vector<FactorArray>& gradients) {
+    for (std::size_t s = 0; s < values.size(); ++s)
+      for (int n : {0, 3})
+        if ((values[s].strides[n] == 0) != (gradients[s].strides[n] == 0)) return false;
+    return true;
+  }
+
+  Index columns() const { return chain_.patterns.back().cols(); }
+
   VectorArray vectors(const py::array& array, int axis, Index length, const char* name) const {
     if (dtype_of(array, name) != chain_.dtype)
       throw py::type_error(std::string(name) + " has another dtype than the chain");
     return to_vectors(array, axis, length, name);
   }
 
-  std::vector<FactorArray> to_factors(const py::sequence& arrays, bool written,
+  std::vector<FactorArray> to_factors(const py::tuple& arrays, bool written,
                                       const char* name) const {
     if (arrays.size() != chain_.patterns.size())
       throw py::value_error(std::string(name) + " has " + std::to_string(arrays.size()) +
@@ -131,7 +206,9 @@ void register_gradients(py::module_& module) {
       .def(py::init<const std::vector<PatternTuple>&, const py::dtype&, const py::object&,
                     const py::object&>())
       .def("multiply", &Gradients::multiply)
-      .def("pull_back", &Gradients::pull_back);
+      .def("pull_back", &Gradients::pull_back)
+      .def("multiply_tensors", &Gradients::multiply_tensors)
+      .def("pull_back_tensors", &Gradients::pull_back_tensors);
 }
 
 }  // namespace papilio

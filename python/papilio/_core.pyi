@@ -73,6 +73,15 @@ class Gradients:
         """gx = F^H gy where it isn't None, and the gradients of the factors, into arrays of their
         shapes (tied axes summed)."""
 
+    def multiply_tensors(self, factors: Sequence[Any], x: Any, y: Any, /) -> bool:
+        """`multiply` for rows of tensors of PyTorch. False, and nothing is done, where one isn't a
+        plain one on the CPU of this dtype, or has another shape."""
+
+    def pull_back_tensors(
+        self, factors: Sequence[Any], x: Any, gy: Any, gx: Any, gradients: Sequence[Any], /
+    ) -> bool:
+        """`pull_back` for rows of tensors; as above."""
+
 _SparseStep = tuple[NDArray[Any], NDArray[Any], NDArray[Any], int]
 _ButterflyStep = tuple[Operator | GridPoints | Grid, int, int]
 

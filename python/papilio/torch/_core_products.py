@@ -24,7 +24,7 @@ _DTYPES: dict[torch.dtype, np.dtype[Any]] = {
 
 def takes(x: torch.Tensor) -> bool:
     """Whether the core can multiply tensors like this one."""
-    return x.dtype in _DTYPES and x.device.type == "cpu"
+    return x.dtype in _DTYPES and x.is_cpu
 
 
 def array(x: torch.Tensor) -> _Array:
@@ -42,7 +42,11 @@ def product(x: torch.Tensor, factors: Sequence[torch.Tensor], patterns: Patterns
     follow()
     a, b, _, d = patterns[0]
     y = torch.empty((x.shape[0], a * b * d), dtype=x.dtype)
-    _chain(patterns, x.dtype).multiply([_values(f) for f in factors], array(x), y.numpy(), 1)
+    core = _chain(patterns, x.dtype)
+    # The core looks at plain tensors itself. Views that stand for conjugate values and the like,
+    # those without entries, and all where torch lacks that interface, come as arrays.
+    if not core.multiply_tensors(factors, x, y):
+        core.multiply([_values(f) for f in factors], array(x), y.numpy(), 1)
     return y
 
 
@@ -62,14 +66,16 @@ def gradients(
     follow()
     of_x = [torch.empty(x.shape, dtype=x.dtype)] if need_x else []
     of_factors = [torch.empty(values.shape, dtype=x.dtype) for values in factors]
-    _chain(patterns, x.dtype).pull_back(
-        [_values(values) for values in factors],
-        array(x),
-        array(cotangent),
-        1,
-        of_x[0].numpy() if need_x else None,
-        [gradient.numpy() for gradient in of_factors],
-    )
+    core = _chain(patterns, x.dtype)
+    if not core.pull_back_tensors(factors, x, cotangent, of_x[0] if need_x else None, of_factors):
+        core.pull_back(
+            [_values(values) for values in factors],
+            array(x),
+            array(cotangent),
+            1,
+            of_x[0].numpy() if need_x else None,
+            [gradient.numpy() for gradient in of_factors],
+        )
     return of_x + of_factors
 
 

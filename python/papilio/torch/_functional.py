@@ -135,12 +135,13 @@ def times_last_axis(
     x: torch.Tensor, factors: Sequence[torch.Tensor], patterns: Patterns, columns: int
 ) -> torch.Tensor:
     """The product along the last axis, after what depends on x alone was checked."""
-    dtype = factors[0].dtype
-    if x.device != factors[0].device:
+    dtype, shape = factors[0].dtype, x.shape
+    # What says no more than yes or no is asked first: objects for devices cost more.
+    if not (x.is_cpu and factors[0].is_cpu) and x.device != factors[0].device:
         raise TypeError(f"x is on {x.device}, expected {factors[0].device}, as the factors")
-    if x.ndim == 0 or x.shape[-1] != columns:
-        raise ValueError(f"x has shape {tuple(x.shape)}, expected (..., {columns})")
-    if _autocasting(x.device.type) and x.is_floating_point():
+    if not shape or shape[-1] != columns:
+        raise ValueError(f"x has shape {tuple(shape)}, expected (..., {columns})")
+    if _autocasting(x) and x.is_floating_point():
         with torch.autocast(x.device.type, enabled=False):
             return _product(x.to(dtype), factors, patterns)
     if x.dtype != dtype:
@@ -148,9 +149,11 @@ def times_last_axis(
     return _product(x, factors, patterns)
 
 
-def _autocasting(device: str) -> bool:
-    known = device == "cpu" or torch.amp.is_autocast_available(device)
-    return known and torch.is_autocast_enabled(device)
+def _autocasting(x: torch.Tensor) -> bool:
+    if x.is_cpu:
+        return torch.is_autocast_enabled("cpu")
+    device = x.device.type
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def _product(x: Any, factors: Sequence[torch.Tensor], patterns: Patterns) -> torch.Tensor:

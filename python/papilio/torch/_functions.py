@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from . import _core_products, _formulas, _ops
 from ._formulas import Patterns
@@ -39,7 +40,8 @@ def product(
         return found
     if _transforming():
         return ChainUnderTransforms.apply(x, patterns, *factors)
-    if torch.is_grad_enabled():
+    # Tangents are carried on without gradients, too.
+    if torch.is_grad_enabled() or forward_ad._current_level >= 0:
         return Chain.apply(x, patterns, *factors)
     return _core_products.product(x, factors, patterns)
 
@@ -55,7 +57,8 @@ class Chain(torch.autograd.Function):
         ctx: Any, x: torch.Tensor, patterns: Patterns, *factors: torch.Tensor
     ) -> torch.Tensor:
         ctx.save_for_backward(x, *factors)
-        ctx.save_for_forward(x, *factors)
+        if forward_ad._current_level >= 0:
+            ctx.save_for_forward(x, *factors)
         ctx.patterns = patterns
         return _core_products.product(x, factors, patterns)
 
