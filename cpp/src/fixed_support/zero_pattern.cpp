@@ -1,5 +1,7 @@
 #include "fixed_support/zero_pattern.hpp"
 
+#include <algorithm>
+
 #include "fixed_support/index_sets.hpp"
 #include "fixed_support/monomials.hpp"
 
@@ -8,6 +10,8 @@ namespace papilio {
 namespace {
 
 constexpr std::size_t most_variables = 64;
+// Ranges that are kept: a look at one costs as much as one at a cell.
+constexpr std::size_t most_ranges = 64;
 
 /// What is known of the variables.
 struct Known {
@@ -79,7 +83,7 @@ class PatternSearch {
     if (--nodes_ < 0 || budget_.over()) return true;
     VariableSet choice = 0;
     if (!settle(known, choice)) return false;
-    if (!choice) return found_(known.on);
+    if (!choice) return found_(known);
     const VariableSet one = choice & (~choice + 1);
     return run({known.on | one, known.off}) || run({known.on, known.off | one});
   }
@@ -185,10 +189,33 @@ std::optional<CellProblem> CellProblem::of(const TypeGrid& grid) {
   return problem;
 }
 
-bool has_zero_pattern(const CellProblem& problem, const CellSet& wanted, Index nodes,
-                      CellSet& looked_at, SearchBudget& budget) {
-  const auto accept = [](VariableSet) { return true; };
-  return PatternSearch(problem, wanted, nodes, budget, looked_at, general_demand, accept).run();
+bool ZeroPatterns::allow(const CellSet& wanted, CellSet& looked_at) {
+  const auto known = std::find_if(found_.begin(), found_.end(), [&](const Range& range) {
+    return range.least.within(wanted) && wanted.within(range.most);
+  });
+  budget_.spend(known - found_.begin() + 1);
+  if (known != found_.end()) {
+    std::rotate(found_.begin(), known, known + 1);
+    return true;
+  }
+  const auto accept = [&](const Known& variables) {
+    if (found_.size() == most_ranges) found_.pop_back();
+    // No cell asks for anything more: what is open may as well be there.
+    found_.insert(found_.begin(), range_of(~variables.off));
+    return true;
+  };
+  return PatternSearch(problem_, wanted, nodes_, budget_, looked_at, general_demand, accept).run();
+}
+
+ZeroPatterns::Range ZeroPatterns::range_of(VariableSet on) const {
+  const auto count = static_cast<Index>(problem_.cells.size());
+  Range range{CellSet(count), CellSet(count)};
+  for (Index c = 0; c < count; ++c) {
+    const Index terms = count_terms(problem_.cells[at(c)], {on, ~on}).live;
+    if (terms == 1) range.least.set(c);
+    if (terms >= 1) range.most.set(c);
+  }
+  return range;
 }
 
 std::optional<Monomials> solve_monomials(const CellProblem& problem, const CellSet& ones,
@@ -196,8 +223,8 @@ std::optional<Monomials> solve_monomials(const CellProblem& problem, const CellS
   CellSet wanted = ones, looked_at(static_cast<Index>(problem.cells.size()));
   wanted.set(small);
   std::optional<Monomials> solution;
-  const auto solved = [&](VariableSet used) {
-    solution = monomials_on(problem, used, small, budget);
+  const auto solved = [&](const Known& known) {
+    solution = monomials_on(problem, known.on, small, budget);
     return solution.has_value();
   };
   PatternSearch(problem, wanted, nodes, budget, looked_at, exact_demand, solved).run();
