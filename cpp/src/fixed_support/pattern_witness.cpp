@@ -12,8 +12,8 @@ namespace {
 // four.
 constexpr Index most_ones = 7;
 constexpr double most_limits = 6e4;
-// Assignments that are looked at for one limit; few need more than ten.
-constexpr Index pattern_nodes = 10'000, monomial_nodes = 10'000;
+// Assignments that are looked at for one limit; few need more than a hundred.
+constexpr Index pattern_nodes = 1'000, monomial_nodes = 1'000;
 
 /// All limits, the smallest first.
 class LimitSearch {

@@ -56,7 +56,8 @@ class ZeroPatterns {
   const CellProblem& problem_;
   Index nodes_;
   SearchBudget& budget_;
-  std::vector<Range> found_;  // the last one that fitted comes first
+  std::vector<Range> found_;
+  std::size_t oldest_ = 0;  // is overwritten next
 };
 
 /// Factors with entries coefficient * epsilon^power, coefficient 1 or -1; unused ones are absent.
