@@ -323,6 +323,14 @@ def test_supports_that_are_no_patterns_are_named():
         Architecture.from_supports([])
 
 
+def test_the_name_of_0_1_for_the_limit_still_works():
+    L = np.tril(np.ones((3, 3)))
+    witness = pp.analyze_supports(L, L.T).witness
+    with pytest.warns(DeprecationWarning, match="limit"):
+        target = witness.target()
+    assert (target != witness.limit).nnz == 0
+
+
 @pytest.mark.parametrize("epsilon", [0, -1.0, np.nan, np.inf, 5e-324])
 def test_witnesses_refuse_distances_without_a_finite_inverse(epsilon):
     L = np.tril(np.ones((2, 2)))
