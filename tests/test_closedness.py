@@ -262,6 +262,8 @@ def zeros_fit(limit, left, right):
     Row by row of X for all zeros of Y: a row fits if no sum is one product where it should vanish,
     nor none where it shouldn't.
     """
+    if left.sum() < right.sum():
+        limit, left, right = limit.T, right.T, left.T
     places = np.argwhere(right)
     choices = [
         np.array(list(itertools.product(*((0, 1) if m else (0,) for m in mask)))) for mask in left

@@ -9,10 +9,11 @@ namespace papilio {
 
 namespace {
 
-// Words of bits that are looked at: a second has some billions.
-constexpr double closed_budget = 1e9, open_budget = 2e8, peel_budget = 2e8;
-// Cells that T11 looks at, at a few nanoseconds each.
-constexpr double pattern_budget = 2e8;
+// Words of bits that are looked at: a second has a billion of those of long sets, and some ten
+// millions of those of short ones.
+constexpr double closed_budget = 1e9, open_budget = 2e7, peel_budget = 2e8;
+// Cells that T11 looks at, at some nanoseconds each: hard supports of 7 x 7 x 7 need less.
+constexpr double pattern_budget = 2e7;
 // Components with more cells, or bits of classes, aren't peeled: tens of megabytes.
 constexpr double most_cells = 4e6, most_bits = 2e8;
 // A grid with more types of rows or columns is searched for witnesses in parts (T0).

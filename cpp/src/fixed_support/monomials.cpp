@@ -59,33 +59,33 @@ std::optional<std::vector<int>> solve_powers(const std::vector<Equation>& equati
   return solution;
 }
 
-/// The same over the field of two elements: single products are 1, pairs of them cancel.
+/// The same over the field of two elements: single products are 1, pairs of them cancel. Nothing
+/// as well if there are no powers even in this field, which costs little to see.
 std::optional<std::vector<int>> solve_signs(const std::vector<Equation>& equations) {
+  constexpr int negative = 1, odd = 2;  // right sides of signs and of powers
   std::vector<VariableSet> rows;
-  std::vector<char> right;
+  std::vector<int> right;
   for (const Equation& e : equations) {
     rows.push_back(e.plus ^ e.minus);
-    right.push_back(e.minus != 0);
+    right.push_back((e.minus ? negative : 0) | (e.power & 1 ? odd : 0));
   }
-  std::vector<std::size_t> pivots;
-  for (std::size_t c = 0; c < variables && pivots.size() < rows.size(); ++c) {
-    const std::size_t rank = pivots.size();
-    std::size_t best = rank;
-    while (best < rows.size() && !has(rows[best], c)) ++best;
-    if (best == rows.size()) continue;
-    std::swap(rows[best], rows[rank]);
-    std::swap(right[best], right[rank]);
-    for (std::size_t r = 0; r < rows.size(); ++r)
-      if (r != rank && has(rows[r], c)) {
-        rows[r] ^= rows[rank];
-        right[r] ^= right[rank];
-      }
-    pivots.push_back(c);
-  }
-  for (std::size_t r = pivots.size(); r < rows.size(); ++r)
-    if (right[r]) return std::nullopt;
   std::vector<int> sign(variables, 1);
-  for (std::size_t r = 0; r < pivots.size(); ++r) sign[pivots[r]] = right[r] ? -1 : 1;
+  std::vector<std::size_t> pivots;  // variable of each row
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    if (!rows[r]) {
+      if (right[r]) return std::nullopt;
+      pivots.push_back(variables);
+      continue;
+    }
+    pivots.push_back(static_cast<std::size_t>(__builtin_ctzll(rows[r])));
+    for (std::size_t other = 0; other < rows.size(); ++other)
+      if (other != r && has(rows[other], pivots[r])) {
+        rows[other] ^= rows[r];
+        right[other] ^= right[r];
+      }
+  }
+  for (std::size_t r = 0; r < rows.size(); ++r)
+    if (pivots[r] < variables && (right[r] & negative)) sign[pivots[r]] = -1;
   return sign;
 }
 
@@ -104,9 +104,12 @@ std::optional<Monomials> monomials_on(const CellProblem& problem, VariableSet us
     if (equation.plus) equations.push_back(equation);
   }
   const auto count = static_cast<Index>(equations.size());
-  budget.spend(count * count * 8);
-  std::optional<std::vector<int>> power = solve_powers(equations), sign = solve_signs(equations);
-  if (!power || !sign) return std::nullopt;
+  budget.spend(count * count / 4);
+  std::optional<std::vector<int>> sign = solve_signs(equations);
+  if (!sign) return std::nullopt;
+  budget.spend(count * count * 16);
+  std::optional<std::vector<int>> power = solve_powers(equations);
+  if (!power) return std::nullopt;
   return Monomials{used, std::move(*sign), std::move(*power)};
 }
 

@@ -12,8 +12,8 @@ namespace {
 // four.
 constexpr Index most_ones = 7;
 constexpr double most_limits = 6e4;
-// Assignments that are looked at for one limit; few need more than ten.
-constexpr Index pattern_nodes = 10'000, monomial_nodes = 10'000;
+// Assignments that are looked at for one limit; few need more than a hundred.
+constexpr Index pattern_nodes = 1'000, monomial_nodes = 1'000;
 
 /// All limits, the smallest first.
 class LimitSearch {
@@ -24,7 +24,8 @@ class LimitSearch {
         limits_(limits),
         budget_(budget),
         count_(static_cast<Index>(problem.cells.size())),
-        ones_(count_) {}
+        ones_(count_),
+        patterns_(problem, pattern_nodes, budget) {}
 
   std::optional<FoundWitness> run() {
     double limits = static_cast<double>(count_);  // of one size
@@ -50,7 +51,7 @@ class LimitSearch {
 
   bool try_limit() {
     CellSet proof(count_);
-    if (has_zero_pattern(problem_, ones_, pattern_nodes, proof, budget_)) return false;
+    if (patterns_.allow(ones_, proof)) return false;
     // Epsilon elsewhere would leave the proof as it is.
     for (Index c : (proof - ones_).list()) {
       if (budget_.over()) return false;
@@ -99,6 +100,7 @@ class LimitSearch {
   SearchBudget& budget_;
   Index count_;
   CellSet ones_;
+  ZeroPatterns patterns_;
   std::optional<FoundWitness> found_;
 };
 

@@ -8,10 +8,12 @@ namespace papilio {
 namespace {
 
 constexpr std::size_t most_variables = 64;
+// Ranges that are kept: a look at all of them costs less than a search.
+constexpr std::size_t most_ranges = 256;
 
 /// What is known of the variables.
 struct Known {
-  VariableSet on, off;  // differ from zero; are zero
+  VariableSet on = 0, off = 0;  // differ from zero; are zero
 };
 
 /// The terms of a cell: those that are there for certain, and those that may be.
@@ -75,48 +77,62 @@ class PatternSearch {
         found_(found) {}
 
   /// Whether `found` accepted what some assignment makes, or the search was cut short.
-  bool run(Known known = {0, 0}) {
-    if (--nodes_ < 0 || budget_.over()) return true;
-    VariableSet choice = 0;
-    if (!settle(known, choice)) return false;
-    if (!choice) return found_(known.on);
-    const VariableSet one = choice & (~choice + 1);
-    return run({known.on | one, known.off}) || run({known.on, known.off | one});
+  bool run() {
+    CellSet all(static_cast<Index>(problem_.cells.size()));
+    for (std::size_t c = 0; c < problem_.cells.size(); ++c) all.set(static_cast<Index>(c));
+    return run({}, std::move(all));
   }
 
  private:
+  /// `pending`: cells that aren't met yet. More knowledge leaves those that are met as they are.
+  bool run(Known known, CellSet pending) {
+    if (--nodes_ < 0 || budget_.over()) return true;
+    VariableSet choice = 0;
+    if (!settle(known, pending, choice)) return false;
+    if (!choice) return found_(known);
+    const VariableSet one = choice & (~choice + 1);
+    return run({known.on | one, known.off}, pending) ||
+           run({known.on, known.off | one}, std::move(pending));
+  }
+
   /// Follows what cells with one possibility demand; `choice`: variables of one that has more.
-  bool settle(Known& known, VariableSet& choice) {
+  bool settle(Known& known, CellSet& pending, VariableSet& choice) {
     for (bool changed = true; changed;) {
       changed = false;
       choice = 0;
-      budget_.spend(static_cast<Index>(problem_.cells.size()));
-      for (std::size_t c = 0; c < problem_.cells.size(); ++c) {
-        const Terms terms = count_terms(problem_.cells[c], known);
-        const auto cell = static_cast<Index>(c);
-        switch (demand_(wanted_[cell], terms)) {
-          case Demand::impossible:
-            looked_at_.set(cell);
-            return false;
-          case Demand::open_term:
-            known.on |= terms.last_open;
-            looked_at_.set(cell);
-            changed = true;
-            break;
-          case Demand::no_term:
-            if (forbid(problem_.cells[c], known)) {
-              looked_at_.set(cell);
-              changed = true;
-            }
-            if (terms.open && !choice) choice = undecided(problem_.cells[c], known);
-            break;
-          case Demand::choice:
-            choice = terms.all_open & ~known.on;
-            break;
-          case Demand::nothing:
-            break;
+      budget_.spend(pending.count());
+      if (!pending.all_of([&](Index c) { return meet(c, known, pending, choice, changed); }))
+        return false;
+    }
+    return true;
+  }
+
+  /// Whether a cell can be met; `changed`: what it demands was new.
+  bool meet(Index c, Known& known, CellSet& pending, VariableSet& choice, bool& changed) {
+    const CellProblem::Cell& cell = problem_.cells[at(c)];
+    const Terms terms = count_terms(cell, known);
+    switch (demand_(wanted_[c], terms)) {
+      case Demand::impossible:
+        looked_at_.set(c);
+        return false;
+      case Demand::open_term:
+        known.on |= terms.last_open;
+        looked_at_.set(c);
+        changed = true;
+        break;
+      case Demand::no_term:
+        if (forbid(cell, known)) {
+          looked_at_.set(c);
+          changed = true;
         }
-      }
+        if (terms.open && !choice) choice = undecided(cell, known);
+        break;
+      case Demand::choice:
+        choice = terms.all_open & ~known.on;
+        break;
+      case Demand::nothing:
+        pending.reset(c);
+        break;
     }
     return true;
   }
@@ -185,10 +201,31 @@ std::optional<CellProblem> CellProblem::of(const TypeGrid& grid) {
   return problem;
 }
 
-bool has_zero_pattern(const CellProblem& problem, const CellSet& wanted, Index nodes,
-                      CellSet& looked_at, SearchBudget& budget) {
-  const auto accept = [](VariableSet) { return true; };
-  return PatternSearch(problem, wanted, nodes, budget, looked_at, general_demand, accept).run();
+bool ZeroPatterns::allow(const CellSet& wanted, CellSet& looked_at) {
+  for (const Range& range : found_)
+    if (range.least.within(wanted) && wanted.within(range.most)) return true;
+  budget_.spend(1 + static_cast<Index>(found_.size() / 4));
+  const auto accept = [&](const Known& known) {
+    // No cell asks for anything more: what is open may as well be there.
+    Range range = range_of(~known.off);
+    if (found_.size() < most_ranges)
+      found_.push_back(std::move(range));
+    else
+      found_[oldest_++ % most_ranges] = std::move(range);
+    return true;
+  };
+  return PatternSearch(problem_, wanted, nodes_, budget_, looked_at, general_demand, accept).run();
+}
+
+ZeroPatterns::Range ZeroPatterns::range_of(VariableSet on) const {
+  const auto count = static_cast<Index>(problem_.cells.size());
+  Range range{CellSet(count), CellSet(count)};
+  for (Index c = 0; c < count; ++c) {
+    const Index terms = count_terms(problem_.cells[at(c)], {on, ~on}).live;
+    if (terms == 1) range.least.set(c);
+    if (terms >= 1) range.most.set(c);
+  }
+  return range;
 }
 
 std::optional<Monomials> solve_monomials(const CellProblem& problem, const CellSet& ones,
@@ -196,8 +233,8 @@ std::optional<Monomials> solve_monomials(const CellProblem& problem, const CellS
   CellSet wanted = ones, looked_at(static_cast<Index>(problem.cells.size()));
   wanted.set(small);
   std::optional<Monomials> solution;
-  const auto solved = [&](VariableSet used) {
-    solution = monomials_on(problem, used, small, budget);
+  const auto solved = [&](const Known& known) {
+    solution = monomials_on(problem, known.on, small, budget);
     return solution.has_value();
   };
   PatternSearch(problem, wanted, nodes, budget, looked_at, exact_demand, solved).run();

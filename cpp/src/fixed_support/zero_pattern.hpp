@@ -33,11 +33,32 @@ struct CellProblem {
 /// Sets of cells of a problem; there are at most 1024.
 using CellSet = Bits;
 
-/// Whether a matrix that differs from zero exactly at `wanted` may be a product, as far as its
-/// zeros and those of the factors go. False is a proof that it isn't; true also after `nodes`. The
-/// proof looks at no cells but `looked_at`: without one of these it can't hold.
-bool has_zero_pattern(const CellProblem& problem, const CellSet& wanted, Index nodes,
-                      CellSet& looked_at, SearchBudget& budget);
+/// Which matrices the zeros of products allow, as far as known.
+class ZeroPatterns {
+ public:
+  /// `nodes`: assignments that are looked at for one matrix.
+  ZeroPatterns(const CellProblem& problem, Index nodes, SearchBudget& budget)
+      : problem_(problem), nodes_(nodes), budget_(budget) {}
+
+  /// Whether a matrix that differs from zero exactly at `wanted` may be a product, as far as its
+  /// zeros and those of the factors go. False is a proof that it isn't; true also if the search
+  /// was cut short. The proof looks at no cells but `looked_at`: without one of these it can't
+  /// hold.
+  bool allow(const CellSet& wanted, CellSet& looked_at);
+
+ private:
+  /// What the same zeros of the factors allow: all that contains `least` and lies within `most`.
+  struct Range {
+    CellSet least, most;
+  };
+  Range range_of(VariableSet on) const;
+
+  const CellProblem& problem_;
+  Index nodes_;
+  SearchBudget& budget_;
+  std::vector<Range> found_;
+  std::size_t oldest_ = 0;  // is overwritten next
+};
 
 /// Factors with entries coefficient * epsilon^power, coefficient 1 or -1; unused ones are absent.
 struct Monomials {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +75,25 @@ class Witness:
         """
         m, _, n = self.shape
         return _matrix(self._limit, (m, n), 1.0)
+
+    def target(self) -> Any:
+        """Return `limit`. Its name in 0.1.0, deprecated.
+
+        Examples
+        --------
+        >>> import warnings
+        >>> import papilio as pp
+        >>> witness = pp.analyze_supports([[1, 0], [1, 1]], [[1, 1], [0, 1]]).witness
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore", DeprecationWarning)
+        ...     witness.target().toarray()
+        array([[0., 1.],
+               [1., 0.]])
+        """
+        warnings.warn(
+            "Witness.target() is now the property limit", DeprecationWarning, stacklevel=2
+        )
+        return self.limit
 
     def approximation(self, epsilon: float) -> tuple[Any, Any]:
         """Return X and Y, as `scipy.sparse.csr_array`, whose product is `epsilon` from `limit`.
