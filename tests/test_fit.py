@@ -240,6 +240,7 @@ GOOD = np.ones((8, 10))
         ({"X": [["a"]]}, TypeError, "X"),
         ({"architecture": [2, 2, 2]}, TypeError, "architecture is"),
         ({"start": "zeros"}, ValueError, "start is 'zeros'"),
+        ({"start": np.ones(2)}, ValueError, "start is an array"),
         ({"start": pp.Butterfly.random(Architecture.dense((8, 8)))}, ValueError, "start has the"),
         ({"start": pp.Butterfly.random(ARCH), "row_permutation": np.arange(8)}, ValueError,
          "which has its own"),
