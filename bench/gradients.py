@@ -107,7 +107,7 @@ def measure(name: str, n: int, batch: int, quick: bool) -> list[dict[str, Any]]:
         "step": step,
         **torch_calls(F, x, gy),
     }
-    rows = summary(interleaved(calls, 1.0 if quick else 6.0, 9 if quick else 25), "papilio")
+    rows = summary(interleaved(calls, 1.0 if quick else 2.0, 9), "papilio")
     held = {"papilio": x.nbytes, "chain": held_by_chain(F, batch), "linear": x.nbytes}
     return [
         {"architecture": name, "n": n, "batch": batch, "what": what, "held": held.get(what), **row}

@@ -108,7 +108,8 @@ def steps(quick: bool) -> Iterator[dict[str, Any]]:
                 "torch chain": step_of(chain, x),
                 "nn.Linear, forward": forward_of(dense, x),
             },
-            0.3 if quick else 4.0,
+            0.3 if quick else 2.0,
+            9,
         )
         yield from rows_of("step", kind, n, batch, samples)
 
@@ -130,7 +131,7 @@ def rotations(quick: bool) -> Iterator[dict[str, Any]]:
         "dense rotation and layer": step_of(dense, x),
     }
     yield from rows_of(
-        "rotation", "block 2", n, batch, interleaved(calls, 1.0 if quick else 20.0, 5)
+        "rotation", "block 2", n, batch, interleaved(calls, 1.0 if quick else 5.0, 3)
     )
 
 
@@ -185,7 +186,7 @@ def overhead(quick: bool) -> Iterator[dict[str, Any]]:
             "nn.Linear, gradients recorded": lambda dense=dense: dense(x),
             "nn.Linear, forward and backward": step_of(dense, x),
         }
-        samples = interleaved(calls, 0.5 if quick else 5.0)
+        samples = interleaved(calls, 0.5 if quick else 2.0, 9)
         yield from rows_of("overhead", kind, n, 1, samples)
 
 

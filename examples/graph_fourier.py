@@ -11,8 +11,8 @@ eigenvectors, in general n^2 multiply-adds. Two ways to approximate it by fewer:
 
 In the filter rotations win at each number of multiply-adds: they keep what is diagonal nearly so,
 whichever vectors they have found. To the transform itself, each eigenvector in its place, the
-butterfly comes closer from a quarter of the matrix's multiply-adds on; weighted, it is the better
-one of the two butterflies in the filter while ranks are low.
+butterfly comes closer at each number; weighted, it is the better one of the two butterflies in the
+filter up to rank 5.
 
 python examples/graph_fourier.py [plot.png]
 """

@@ -220,6 +220,8 @@ LONG_CALLS = {
     "one singular value decomposition": "pp.factorize(A, chain.with_ranks(1), tol=1e-3)",
     "one QR decomposition": "F.norm()",
     "a search": "pp.best_architecture(A[:512, :512], tol=1e-3)",
+    "a weighted factorization": "pp.factorize(A, chain, row_weights=w, column_weights=w)",
+    "a fit": "pp.fit(A[:512], A[:512] ** 2, pp.Architecture.square_dyadic(512))",
 }
 
 
@@ -232,7 +234,7 @@ def test_ctrl_c_does_not_wait_for_lapack(work):
         import papilio as pp
         pp.set_num_threads(1)
         rng = np.random.default_rng(0)
-        A = rng.standard_normal((800, 800))
+        A, w = rng.standard_normal((800, 800)), rng.uniform(1, 2, 800)
         chain = pp.Architecture.low_rank((800, 800), 400)
         F = pp.Butterfly([rng.standard_normal(tuple(p)) for p in chain])
         waits = []

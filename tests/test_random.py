@@ -122,6 +122,8 @@ def test_what_does_not_fit_is_named(arguments, error, message):
 
 def test_gain_and_dtype_are_checked():
     arch = pp.Architecture.square_dyadic(8)
+    with pytest.raises(ValueError, match=r"gain is 1e\+308, too large for factors of float32"):
+        pp.Butterfly.random(pp.Architecture.square_dyadic(4), gain=1e308, dtype=np.float32)
     for gain in (0, -1, np.nan):
         with pytest.raises(ValueError, match="gain"):
             pp.Butterfly.random(arch, gain=gain)

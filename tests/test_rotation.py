@@ -141,3 +141,9 @@ def test_what_cannot_be_orthogonal_is_named():
     flat = pp.Butterfly([np.ones((1, 2, 2, 2)), np.ones((2, 2, 2, 1))])
     with pytest.raises(ValueError, match="singular block"):
         orthogonalized(flat)
+
+
+def test_what_cannot_be_merged_is_named():
+    R = pp.learning.Rotation(pp.Architecture.square_dyadic(4))
+    with pytest.raises(ValueError, match=r"matrix has shape \(4,\), expected \(n, k\)"):
+        R.merged(np.ones(4))

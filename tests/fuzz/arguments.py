@@ -206,6 +206,18 @@ def save(path: Any) -> None:
         butterfly().save(path)
 
 
+def save_shards(shards: Any) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        butterfly().save(os.path.join(home, "F.papilio"), shards=shards)
+
+
+def load_mapped(mmap: Any) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        path = os.path.join(home, "F.npz")
+        butterfly().save(path)
+        pp.load(path, mmap=mmap)
+
+
 def selected(key: Any) -> Any:
     try:
         return T.dct(4)[key]
@@ -445,6 +457,96 @@ FUNCTIONS |= {
     "radon": Function(K.radon, given(n=8)),
     "fractional_fourier": Function(K.fractional_fourier, given(n=8, order=0.3)),
     "laplace": Function(K.laplace, given(s=[0.1, 1.0], t=[1.0, 2.0])),
+}
+FUNCTIONS |= {
+    "fit": Function(
+        pp.fit,
+        {
+            "X": lambda: np.eye(4),
+            "Y": matrix,
+            "architecture": lambda: ARCH,
+            "start": lambda: "factorize",
+            "ridge": lambda: 0.1,
+            "sample_weights": lambda: np.ones(4),
+            "validation": lambda: None,
+            "row_permutation": lambda: None,
+            "column_permutation": lambda: None,
+            "order": lambda: "auto",
+            "tol": lambda: 1e-3,
+            "max_iterations": lambda: 3,
+            "seed": lambda: 0,
+            "progress": lambda: False,
+        },
+        {"architecture": "row_radices|radices|[abcd],? |X has|Y has", "X": "Y", "Y": "X"},
+        slow=True,
+    ),
+    "factorize weighted": Function(
+        lambda row_weights, column_weights: pp.factorize(
+            matrix(), ARCH, row_weights=row_weights, column_weights=column_weights
+        ),
+        given(row_weights=np.ones(4), column_weights=np.ones(4)),
+    ),
+    "random": Function(
+        pp.Butterfly.random,
+        {
+            "architecture": lambda: ARCH,
+            "init": lambda: "lecun",
+            "gain": lambda: 1.0,
+            "dtype": lambda: "float32",
+            "seed": lambda: 0,
+        },
+        {"architecture": "row_radices|radices|[abcd],? |patterns"},
+    ),
+    "quantize": Function(butterfly().quantize, given(to=8)),
+    "vjp": Function(
+        butterfly().vjp,
+        {
+            "x": lambda: np.ones((4, 3)),
+            "gy": lambda: np.ones((4, 3)),
+            "axis": lambda: 0,
+            "need_x": lambda: True,
+            "need_factors": lambda: True,
+            "out": lambda: np.empty((4, 3)),
+            "accumulate": lambda: None,
+        },
+        {"x": "gy|out", "gy": "out", "axis": "x has shape", "need_x": "out"},
+    ),
+    "jvp": Function(
+        butterfly().jvp,
+        {
+            "x": lambda: np.ones((4, 3)),
+            "dx": lambda: None,
+            "dfactors": lambda: None,
+            "axis": lambda: 0,
+        },
+        {"x": "dx", "axis": "x has shape"},
+    ),
+    "with_factors": Function(
+        butterfly().with_factors, {"factors": lambda: [2 * W for W in butterfly().factors]}
+    ),
+    "Rotation": Function(
+        pp.learning.Rotation,
+        {
+            "architecture": lambda: ARCH,
+            "parameters": lambda: None,
+            "form": lambda: "cayley",
+            "dtype": lambda: "float64",
+        },
+        {"architecture": "row_radices|radices|[abcd],? |patterns"},
+    ),
+    "Rotation.merged": Function(pp.learning.Rotation(ARCH).merged, given(matrix=np.eye(4))),
+    "Rotation.with_parameters": Function(
+        pp.learning.Rotation(ARCH).with_parameters,
+        {"parameters": lambda: pp.learning.Rotation(ARCH).parameters},
+    ),
+    "Rotation.vjp": Function(
+        pp.learning.Rotation(ARCH).vjp,
+        given(x=np.ones((4, 3)), gy=np.ones((4, 3)), axis=0),
+        {"x": "gy", "axis": "x has shape"},
+    ),
+    "orthogonalized": Function(pp.learning.orthogonalized, {"F": butterfly}),
+    "save shards": Function(save_shards, given(shards=2)),
+    "load mmap": Function(load_mapped, given(mmap=True)),
 }
 for _name in ("dft", "idft", "rdft", "hartley"):
     _dtype = "complex128" if _name.endswith("dft") and _name != "rdft" else "float64"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .._util.checks import shown
 from .architecture import Architecture
 
 
@@ -89,8 +90,9 @@ def best_cut(architecture: Architecture, parts: int) -> Cut:
     if not fitting:
         raise ValueError(
             f"a chain of {len(architecture)} factors of shape {architecture.shape} can be shared "
-            f"by at most {most_parts(architecture)}, but {parts} want a part: the factors on the "
-            "right of a cut need a common divisor of their a, those on its left one of their d, "
+            f"by at most {most_parts(architecture)}, but {shown(parts)} want a part: the factors "
+            "on the right of a cut need a common divisor of their a, those on its left one of "
+            "their d, "
             "both at least that large"
         )
     return min(fitting, key=lambda cut: (cut.interface, -cut.most))

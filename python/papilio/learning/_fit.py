@@ -130,7 +130,7 @@ def fit(
     given = Samples.of(X, Y, architecture.shape, sample_weights, validation, rng)
     with np.errstate(over="ignore"):
         penalty = float(np.ldexp(penalty / given.weight, -2 * given.x_exponent))
-    if not np.isfinite(penalty):
+    if not penalty < 1e150:  # squares of it are formed
         raise ValueError(f"ridge is {ridge}, which is too large beside X to compute with")
     rows, columns = _orders(
         start, architecture, given, penalty, row_permutation, column_permutation
@@ -164,7 +164,7 @@ def _orders(
             raise ValueError("permutations are given, but start is a Butterfly, which has its own")
         return start.row_permutation, start.column_permutation
     if "search" in [order for order in (rows, columns) if isinstance(order, str)]:
-        if start != "factorize":
+        if not isinstance(start, str) or start != "factorize":
             raise ValueError("a search for permutations needs start='factorize'")
         matrix = solve(given.x, given.y, ridge, architecture).matrix
         found = factorize(matrix, architecture, row_permutation=rows, column_permutation=columns)
@@ -202,14 +202,15 @@ def _start(
             raise TypeError(f"start has dtype {factors.dtype}, but X and Y are real")
         own = Factors(architecture, tuple(array.astype(dtype) for array in factors))
         return butterfly_of(spread(own, samples.x_exponent - samples.y_exponent))
-    if start == "factorize":
+    name = start if isinstance(start, str) else None  # arrays compare entry by entry
+    if name == "factorize":
         if projected is None:
             raise ValueError(
                 "start is 'factorize', but neither the architecture nor its transpose is "
                 f"chainable: {architecture.chain_failure}; expected 'random' or a Butterfly"
             )
         return butterfly_of(Factors(architecture, tuple(projected.factors)))
-    if start == "random":
+    if name == "random":
         sizes = [float(np.sqrt(np.mean(abs(part) ** 2))) for part in (samples.y, samples.x)]
         gain = sizes[0] / sizes[1] if min(sizes) > 0 else 1.0
         return Butterfly.random(architecture, gain=gain, dtype=dtype, seed=rng)

@@ -154,7 +154,10 @@ class Rotation:
         >>> bool(np.array_equal(R.merged(np.eye(4)), np.eye(4)))
         True
         """
-        return np.asarray(self._operator @ as_array(matrix, "matrix"))
+        array, n = as_array(matrix, "matrix"), self._operator.shape[0]
+        if array.ndim != 2 or len(array) != n:
+            raise ValueError(f"matrix has shape {array.shape}, expected (n, k) with n = {n}")
+        return np.asarray(self._operator @ array)
 
     def __repr__(self) -> str:
         free = sum(own.size for own in self._parameters)

@@ -12,6 +12,7 @@ from .._chains.factors import Factors
 _Array = np.ndarray[Any, Any]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # products by the core don't warn either
 def chain_jvp(
     factors: Factors,
     x: _Array,

@@ -15,7 +15,7 @@ import numpy as np
 from .._chains.architecture import Architecture
 from .._chains.index_orders import as_permutation
 from .._chains.pieces import divided_either_way
-from .._util.checks import flag, path_text, whole_number
+from .._util.checks import flag, path_text, shown, whole_number
 from .._util.dtypes import SUPPORTED
 from ._along_axis import AlongAxis
 from ._archive import Archive, write_archive
@@ -155,7 +155,10 @@ class _Encoding:
             return node
         architecture, values, rows, columns, transposed, _ = state
         shape = shape[::-1] if transposed else shape
-        division, flipped = divided_either_way(architecture, self._shards, rows, columns, shape)
+        try:
+            division, flipped = divided_either_way(architecture, self._shards, rows, columns, shape)
+        except ValueError as error:
+            raise ValueError(f"shards is {shown(self._shards)}, but {error}") from error
         cut = division.cut
         left = range(cut.after)
         if flipped:

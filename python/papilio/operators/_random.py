@@ -39,6 +39,9 @@ def random_factors(architecture: Any, init: Any, gain: Any, dtype: Any, seed: An
             _require_fourier(architecture, kind)
         make = {"identity": _identity, "hadamard": _hadamard, "dft": _fourier}[name]
         values = [make(p) * share for p in architecture]
+    largest = max(float(np.abs(array).max()) for array in values)
+    if largest > float(np.finfo(kind).max):
+        raise ValueError(f"gain is {total!r}, too large for factors of {kind}")
     return Factors(architecture, tuple(array.astype(kind) for array in values))
 
 
