@@ -60,6 +60,7 @@ void register_structure(py::module_& module);
 void register_factorize(py::module_& module);
 void register_pairing(py::module_& module);
 void register_fixed_support(py::module_& module);
+void register_support_solvers(py::module_& module);  // by the above
 void register_compress(py::module_& module);
 void register_config(py::module_& module);
 

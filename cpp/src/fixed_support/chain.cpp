@@ -1,94 +1,19 @@
 #include <cmath>
 #include <limits>
-#include <mutex>
 
-#include "fixed_support/chain_walker.hpp"
-#include "fixed_support/index_sets.hpp"
+#include "fixed_support/chain_passes.hpp"
 #include "fixed_support/row_entries.hpp"
-#include "parallel/shares.hpp"
 
 namespace papilio {
 
 namespace {
 
-// Panels are added up in so many groups, whatever the number of threads: each has sums of its own.
-constexpr Index most_groups = 16;
-// Nanoseconds that a multiply-add of all lanes of a panel takes.
-constexpr double lanes_cost = 3;
 // Of the squared gradient: what conjugate gradients leave is rounding.
 constexpr double negligible = 1e-26;
 // Of the largest curvature met: directions with less have one made of rounding, as the normal
 // equations are singular where entries can take each other's place; steps along them have any
 // length.
 constexpr double least_curvature = 1e-14;
-
-/// The factors seen from one end, with the panels and workers of this side.
-template <class T>
-class Passes {
- public:
-  using Walker = ChainWalker<T>;
-
-  explicit Passes(ChainSide side) : side_(std::move(side)) {
-    groups_ = std::min<Index>(most_groups, static_cast<Index>(side_.panels.size()));
-  }
-
-  const ChainSide& side() const { return side_; }
-  Index links() const { return static_cast<Index>(side_.links.size()); }
-  Index groups() const { return groups_; }
-
-  std::vector<LinkValues<T>> values(const T* all) const {
-    std::vector<LinkValues<T>> packed(side_.links.size());
-    for (std::size_t n = 0; n < packed.size(); ++n) packed[n].take(side_.links[n], all, 0);
-    return packed;
-  }
-
-  /// Calls body(group, walker) for all panels, those of a group one after another; `work` is a
-  /// number of multiply-adds with panels.
-  template <class Body>
-  void run(double work, const Body& body) const {
-    const auto count = static_cast<Index>(side_.panels.size());
-    const double each = work * lanes_cost / static_cast<double>(groups_);
-    in_shares(groups_, each, [&](Index begin, Index end) {
-      std::unique_ptr<Walker> walker = take();
-      for (Index group = begin; group < end; ++group)
-        for (Index n = count * group / groups_; n < count * (group + 1) / groups_; ++n) {
-          poll_interruption();
-          walker->start(side_.panels[at(n)]);
-          body(group, *walker);
-        }
-      give(std::move(walker));
-    });
-  }
-
-  /// Multiply-adds with panels of a pass from the first factor to the last, and one back to `link`.
-  double work(Index link) const {
-    double sum = 0;
-    for (Index n = 0; n < links(); ++n) sum += (n < link ? 1.0 : 2.0) * side_.work[at(n)];
-    return sum;
-  }
-
- private:
-  std::unique_ptr<Walker> take() const {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (!idle_.empty()) {
-        std::unique_ptr<Walker> walker = std::move(idle_.back());
-        idle_.pop_back();
-        return walker;
-      }
-    }
-    return std::make_unique<Walker>(side_);
-  }
-  void give(std::unique_ptr<Walker> walker) const {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    idle_.push_back(std::move(walker));
-  }
-
-  const ChainSide side_;
-  Index groups_;
-  mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<Walker>> idle_;
-};
 
 double real_part(double x) { return x; }
 double real_part(std::complex<double> x) { return x.real(); }
@@ -106,7 +31,7 @@ double real_product(const std::vector<T>& a, const std::vector<T>& b) {
 template <class T>
 struct SupportChain<T>::State {
   const RowMatrix matrix;
-  const Passes<T> rows, cols;
+  const ChainPasses<T> rows, cols;
   std::vector<std::int64_t> offset{0};  // of the values of each factor
   double unreached = 0;
 
@@ -177,8 +102,8 @@ struct SupportChain<T>::State {
   }
 
   /// P^H P X Q Q^H at the entries of factor n's support, for the values of X there.
-  std::vector<T> normal(const Passes<T>& side, const std::vector<LinkValues<T>>& packed, Index n,
-                        const std::vector<T>& direction) const {
+  std::vector<T> normal(const ChainPasses<T>& side, const std::vector<LinkValues<T>>& packed,
+                        Index n, const std::vector<T>& direction) const {
     const bool mirrored = &side == &cols;
     const Index last = links() - 1, link = mirrored ? last - n : n;
     const ChainLink& factor = side.side().links[at(link)];
@@ -207,7 +132,7 @@ struct SupportChain<T>::State {
     std::vector<T> rest(at(size));
     add_up(sums, rest.data());
     sums.clear();
-    const Passes<T>& side = rows.work(n) <= cols.work(links() - 1 - n) ? rows : cols;
+    const ChainPasses<T>& side = rows.work(n) <= cols.work(links() - 1 - n) ? rows : cols;
     const auto packed = side.values(values);
     T* own = values + offset[at(n)];
     std::vector<T> direction = rest;
@@ -233,7 +158,8 @@ struct SupportChain<T>::State {
   }
 
   /// The squared norms of the columns of X_1, X_1 X_2, ..., seen from one end.
-  static std::vector<std::vector<double>> prefix_norms(const Passes<T>& side, const T* values) {
+  static std::vector<std::vector<double>> prefix_norms(const ChainPasses<T>& side,
+                                                       const T* values) {
     const auto packed = side.values(values);
     std::vector<std::vector<std::vector<double>>> sums(at(side.groups()));
     for (auto& levels : sums)
