@@ -29,4 +29,4 @@ exclude_patterns = ["_build", "_ext"]
 for needed in ("torch", "sklearn"):
     if importlib.util.find_spec(needed) is None:
         exclude_patterns.append(f"api/{needed}.md")
-suppress_warnings = ["toc.excluded"]
+suppress_warnings = ["toc.excluded", "toc.not_readable"]
