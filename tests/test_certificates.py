@@ -250,6 +250,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @at_full_speed
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 @pytest.mark.parametrize(

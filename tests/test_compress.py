@@ -253,6 +253,7 @@ MEASURED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dft", "fio 1", "hankel", "bessel"])
 def test_errors_at_1024_are_no_larger_than_the_published_ones_at_the_same_ranks(name):
     n = 1024
@@ -482,6 +483,7 @@ LONG_CALLS = {
 }
 
 
+@pytest.mark.slow
 @at_full_speed
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="reads the time of a process")
 @pytest.mark.parametrize("call", LONG_CALLS)

@@ -110,6 +110,7 @@ def test_children_forked_while_threads_plan_can_multiply(engine):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_daemon_thread_that_multiplies_doesnt_abort_the_end(engine):
     for _ in range(2):
@@ -174,6 +175,7 @@ LONG = {
 }
 
 
+@pytest.mark.slow
 @at_full_speed
 @pytest.mark.parametrize(
     ("engine", "threads"), [(ENGINES[0], 1), *[(engine, 2) for engine in ENGINES]]
@@ -225,6 +227,7 @@ LONG_CALLS = {
 }
 
 
+@pytest.mark.slow
 @at_full_speed
 @pytest.mark.parametrize("work", LONG_CALLS)
 def test_ctrl_c_does_not_wait_for_lapack(work):

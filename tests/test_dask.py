@@ -95,6 +95,7 @@ def test_nobody_else_imports_dask():
     """)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(SANITIZED, reason="the sanitizer's workers take too long to start")
 def test_operators_travel_as_paths_and_a_killed_worker_is_replaced(tmp_path):
     pytest.importorskip("distributed")

@@ -189,6 +189,7 @@ def scipys_tests(*files):
     return map(str, paths)
 
 
+@pytest.mark.slow
 def test_scipys_tests_pass_through_the_backend():
     # CI runs all of them (PAPILIO_SCIPY_TESTS=all): here, what is quick.
     everything = os.environ.get("PAPILIO_SCIPY_TESTS") == "all"

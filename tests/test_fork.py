@@ -44,6 +44,7 @@ def test_a_forked_child_multiplies_and_factorizes_with_its_own_threads(threads):
     assert pp.get_num_threads() == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_joblib_backends_give_the_same_result(threads, backend):
     joblib = pytest.importorskip("joblib")

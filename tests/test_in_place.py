@@ -136,6 +136,7 @@ print((kib("VmHWM") - before) * 1024 / x.nbytes)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize(
     ("operator", "shape"),

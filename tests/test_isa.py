@@ -101,6 +101,7 @@ def run(isa, program=PROGRAM):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isa", _core.available_isas())
 def test_every_isa_of_this_cpu_gives_right_results(isa):
     result = run(isa)
@@ -116,6 +117,7 @@ def test_an_unknown_isa_fails_the_import(isa):
     assert "baseline" in result.stderr or "neon" in result.stderr
 
 
+@pytest.mark.slow
 def test_an_isa_that_the_cpu_lacks_fails_the_import():
     lacking = [isa for isa in ("avx2", "avx512", "neon") if isa not in _core.available_isas()]
     for isa in lacking:

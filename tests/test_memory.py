@@ -30,6 +30,7 @@ RANK4 = "pp.Architecture.mixed_radix([8, *[2] * 5, 8], ranks=4)"
 MONARCH = "pp.Architecture.monarch((n, n), 32, n // 32)"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize(
     ("architecture", "arguments", "limit"),

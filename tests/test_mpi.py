@@ -56,6 +56,7 @@ def run(ranks, program, *arguments, seconds=120):
     return output, job.returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_products_bytes_files_and_failures(tmp_path, ranks):
     output, code = run(ranks, HERE / "mpi" / "products.py", tmp_path)
@@ -63,12 +64,14 @@ def test_products_bytes_files_and_failures(tmp_path, ranks):
     assert f"all is well on {ranks}" in output
 
 
+@pytest.mark.slow
 def test_a_killed_rank_ends_the_job():
     output, code = run(2, HERE / "mpi" / "killed.py")
     assert "dying" in output, output[-3000:]
     assert code != 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("pylops_mpi") is None, reason="needs pylops-mpi")
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("distributed_*.py")), ids=lambda p: p.name)
 def test_distributed_examples_run_on_two_ranks(script):

@@ -25,6 +25,7 @@ def recurrence(degrees, theta):
     return np.stack(values)
 
 
+@pytest.mark.slow
 def test_legendre_polynomials_of_degree_1e5_are_right_to_a_few_rounding_errors():
     degrees = n = 100_000
     j = np.unique(np.geomspace(1, n // 2, 24).astype(int)) - 1

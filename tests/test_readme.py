@@ -29,6 +29,7 @@ def test_code_blocks_run(page):
             exec(compile(block, f"{page.name}", "exec"), namespace)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script",
     # Those that are distributed run under MPI, in test_mpi.py.

@@ -307,6 +307,7 @@ def test_the_zoo_has_supports_that_fit(name):
         assert report.has_minimizer is False
 
 
+@pytest.mark.slow
 @at_full_speed
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="reads the time of a process")
 def test_an_interrupt_is_answered_within_a_tenth_of_a_second_of_thousands_of_rows():

@@ -350,6 +350,7 @@ def test_the_core_keeps_supports_of_its_own():
         pp._core.SupportClasses(-1, 2, *[np.array([0]), np.array([], np.int32)] * 2)
 
 
+@pytest.mark.slow
 @at_full_speed
 def test_the_search_for_a_witness_ends_at_an_interrupt():
     code = """

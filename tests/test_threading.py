@@ -18,6 +18,7 @@ COUNT = "import papilio; print(papilio.get_num_threads())"
 OTHERS = [engine for engine in ENGINES if engine != _core.threading_engine()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not OTHERS, reason="this build has one engine")
 def test_marked_tests_under_the_other_engines():
     # The tests of this process ran under its own engine.
@@ -98,6 +99,7 @@ RESULTS = """
 """
 
 
+@pytest.mark.slow
 def test_every_engine_runs_when_asked_for_and_gives_the_same_bits():
     digests = []
     for engine in ENGINES:

@@ -119,6 +119,7 @@ def test_gradients_of_tied_factors_are_summed():
     close([found], torch.autograd.grad(expected, tied, cotangent), torch.float64)
 
 
+@pytest.mark.slow
 def test_operators_of_torch_library_hold_its_rules():
     for dtype in (torch.float64, torch.complex64):
         x, *factors = inputs(dtype)
