@@ -42,7 +42,7 @@ struct Torch {
     const auto* found =
         static_cast<const DlExchange*>(PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
     capsule.inc_ref();
-    return found->version.major == 1 ? found : nullptr;
+    return found->version.major == 1 && found->tensor_from_object ? found : nullptr;
   }
   static const Torch& get() {
     // The interpreter's lock guards it: a guard of C++ could wait for a thread that waits for that.

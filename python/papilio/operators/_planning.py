@@ -22,14 +22,6 @@ class Batch(NamedTuple):
     product: str
 
 
-class Choice(NamedTuple):
-    """What a plan of the core is made of."""
-
-    lanes: str
-    radix: int
-    tile: int
-
-
 def plan(F: Operator, batch: int = 1, *, layout: str = "columns", tune: bool = False) -> Plan:
     """Tell how ``F @ x`` runs for a batch, and with `tune` find the fastest way by measuring.
 
@@ -115,13 +107,6 @@ def _planned(F: Butterfly, batch: Batch, tune: bool) -> Plan:
     transpose = Side.TRANSPOSED in F._side
     compiled = F._data.operator
     candidates = compiled.tune(transpose, batch) if tune else []
-    text, found, predicted = compiled.plan(transpose, batch)
-    choice = Choice(*found)
-    return Plan(
-        choice.lanes,
-        choice.radix,
-        choice.tile,
-        predicted,
-        tuple(Candidate(*other, guess, seconds) for other, guess, seconds in candidates),
-        text,
-    )
+    text, choice, predicted = compiled.plan(transpose, batch)  # lanes, radix and tile
+    measured = tuple(Candidate(*other, guess, seconds) for other, guess, seconds in candidates)
+    return Plan(*choice, predicted, measured, text)

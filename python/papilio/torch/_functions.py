@@ -163,12 +163,8 @@ class GradientsUnderTransforms(Gradients):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        (
-            cotangent,
-            x,
-            *options,
-        ) = inputs[:5]
-        ctx.options = tuple(options)
+        cotangent, x = inputs[:2]
+        ctx.options = inputs[2:5]
         ctx.save_for_backward(cotangent, x, *inputs[5:])
         ctx.save_for_forward(cotangent, x, *inputs[5:])
 
