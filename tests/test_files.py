@@ -368,3 +368,31 @@ def test_swapped_members_are_seen_in_maps_too(tmp_path):
     for mmap in (False, True):
         with pytest.raises(ValueError, match=r"F\.npz.*don't belong together"):
             pp.load(tmp_path / "F.npz", mmap=mmap)
+
+
+def along():
+    return pp.kron(pp.transforms.dct(4), np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("make", "place", "values"),
+    [
+        (lambda: pp.block_diag([np.eye(2), np.eye(3)]), (0, 0, 0), (0.5, -1, 4, "0", None, [0])),
+        (lambda: pp.block_diag([np.eye(2), np.eye(3)]), (0, 0, 2), (1, None, {"array": 0})),
+        (lambda: pp.block_diag([np.eye(2), np.eye(3)]), (1, 1), (2.0, 4, -5, None)),
+        (along, (0, 0, "state", 1), (0, 2.5, -3, None, "3")),
+        (lambda: pp.transforms.rdft(8, adjoint="real"), (2,), (1, "x", {"array": 0})),
+        (lambda: pp.transforms.nudft(2, np.arange(5.0), 4), (1,), (0, 4, 2.5, None, "2")),
+        (lambda: pp.transforms.nudft(2, np.arange(5.0), 4), (3,), (-1, "1e-6", None)),
+    ],
+    ids=["offset", "term", "shape", "repeats", "inverse", "kind", "tol"],
+)
+def test_a_tree_of_anyones_making_is_an_operator_or_a_value_error(tmp_path, make, place, values):
+    path = tmp_path / "F.papilio"
+    make().save(path)
+    tree = json.loads((path / "manifest.json").read_text())["tree"]
+    keys = ("tree", *(("operator",) if "operator" in tree else ()), "state", *place)
+    for value in values:
+        rewritten(path, _set(*keys, value=value))
+        with pytest.raises(ValueError, match="is not an operator that papilio can load"):
+            pp.load(path)

@@ -565,6 +565,7 @@ class Argument(Case):
     """One or two arguments replaced by odd values."""
 
     family: ClassVar[str] = "arguments"
+    often: ClassVar[int] = 4
     limit: ClassVar[float] = 20
 
     function: str
@@ -672,6 +673,7 @@ class Command(Case):
     """A command line: done, or one line on stderr and nothing written."""
 
     family: ClassVar[str] = "command line"
+    every: ClassVar[int] = 10
 
     arguments: tuple[str, ...]
 

@@ -262,6 +262,7 @@ class Holder(Case):
     """A verb of numbers in some holder gives what it gives for the plain array of them."""
 
     family: ClassVar[str] = "arrays"
+    every: ClassVar[int] = 10
 
     verb: str
     holder: str
@@ -360,6 +361,7 @@ class SparseParts(Case):
     """A composition of a user's sparse matrix: promoted, copied, and as its transposes say."""
 
     family: ClassVar[str] = "sparse parts"
+    often: ClassVar[int] = 2
 
     form: str
     dtype: str
@@ -419,6 +421,7 @@ class Out(Case):
     """A result in the user's own array: right, or a ValueError, and then nothing is written."""
 
     family: ClassVar[str] = "out"
+    often: ClassVar[int] = 2
 
     kind: str
     dtype: str

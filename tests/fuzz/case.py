@@ -29,6 +29,8 @@ class Case:
     quick: ClassVar[int] = 60
     #: A case is drawn in one of so many rounds: more than 1 for what takes as long as many others.
     every: ClassVar[int] = 1
+    #: How many cases are drawn in such a round: more than 1 for what matters most or takes no time.
+    often: ClassVar[int] = 1
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:

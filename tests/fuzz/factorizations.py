@@ -63,6 +63,7 @@ class Factorization(Case):
     compare: bool
 
     family: ClassVar[str] = "factorize"
+    often: ClassVar[int] = 3
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
@@ -307,6 +308,7 @@ class Overwriting(Factorization):
     """`factorize` with A overwritten, in all orders, at sizes whose squares are not safe."""
 
     family: ClassVar[str] = "factorize overwriting"
+    often: ClassVar[int] = 2
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
@@ -334,6 +336,7 @@ class LoweredRanks(Factorization):
     """`factorize` with ranks that are found one after the other and depend on each other."""
 
     family: ClassVar[str] = "factorize lowered ranks"
+    often: ClassVar[int] = 1
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:

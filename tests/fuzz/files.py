@@ -75,6 +75,7 @@ class SavedFile(Case):
     """A saved operator with some damage."""
 
     family: ClassVar[str] = "files"
+    every: ClassVar[int] = 2
 
     operator: str
     damage: str
@@ -365,6 +366,7 @@ class SavedDirectory(Case):
     """A saved directory with some damage to its files, or a manifest of anyone's making."""
 
     family: ClassVar[str] = "directories"
+    every: ClassVar[int] = 2
 
     operator: str
     shards: int
@@ -476,6 +478,7 @@ class MappedPickle(Case):
     """A pickle of a mapped operator with some damage, or of a file that has changed."""
 
     family: ClassVar[str] = "mapped_pickles"
+    every: ClassVar[int] = 4
 
     operator: str
     directory: bool

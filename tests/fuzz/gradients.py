@@ -25,6 +25,7 @@ class Gradients(Case):
     """``F.vjp(x, gy)`` against sums of products in extended precision, factor by factor."""
 
     family: ClassVar[str] = "gradients"
+    often: ClassVar[int] = 2
 
     seed: int
     dtype: str

@@ -132,6 +132,7 @@ class Network(Case):
     """A network: data without optimal weights, and verdicts that can't hold together."""
 
     family: ClassVar[str] = "networks"
+    every: ClassVar[int] = 2
     quick: ClassVar[int] = 20
 
     kind: str

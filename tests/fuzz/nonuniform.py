@@ -43,8 +43,8 @@ class Nonuniform(Case):
     """A transform of any type, sizes, places of the points, tolerance, dtype, order and sign."""
 
     family: ClassVar[str] = "non-uniform transforms"
+    every: ClassVar[int] = 10
     quick: ClassVar[int] = 12
-    every: ClassVar[int] = 5  # a case takes 5 times as long as others: grids of three dimensions
 
     kind: int
     modes: tuple[int, ...]
@@ -68,7 +68,7 @@ class Nonuniform(Case):
             tuple(int(rng.integers(1, most)) for _ in range(d)),
             int(rng.choice([1, 2, 20, 150, 600 if d < 3 else 200])),
             str(rng.choice(PLACES)),
-            float(rng.uniform(1, 13 if double else 5.5)),
+            float(rng.uniform(1, 13 if double else 5.3)),
             "complex128" if double else "complex64",
             int(rng.choice([-1, 1])),
             str(rng.choice(["centered", "fft"])),

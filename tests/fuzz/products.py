@@ -32,6 +32,7 @@ class Products(Case):
     """``F @ X`` and its relatives against factors applied one by one in extended precision."""
 
     family: ClassVar[str] = "products"
+    often: ClassVar[int] = 6
 
     seed: int
     dtype: str
@@ -178,6 +179,7 @@ class Transforms(Case):
     """Transforms of one or more axes, their inverses and views, against their factors and NumPy."""
 
     family: ClassVar[str] = "transforms"
+    often: ClassVar[int] = 3
 
     seed: int
     name: str

@@ -20,6 +20,7 @@ class Recoveries(Case):
     """A permuted butterfly, with noise or not, or any other matrix."""
 
     family: ClassVar[str] = "recoveries"
+    every: ClassVar[int] = 2
     quick: ClassVar[int] = 15
 
     kind: str
@@ -123,7 +124,8 @@ class Recoveries(Case):
         assert abs(rest - found.relative_error) <= 1e-10 * rest + 1e-13 * n, (
             f"relative error {found.relative_error!r}, {rest!r} with these permutations"
         )
-        planted = self.kind in ("random", "hadamard") and self.noise == 0
+        # All pairs together are one start, which alone may miss what is there.
+        planted = self.kind in ("random", "hadamard") and self.noise == 0 and self.restarts
         if planted and A.dtype in (np.float64, np.complex128):
             assert found.relative_error <= 1e-10, f"planted, but {found.relative_error!r}"
 

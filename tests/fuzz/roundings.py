@@ -40,6 +40,7 @@ class Rounding(Case):
     bad: str | None
 
     family: ClassVar[str] = "round"
+    every: ClassVar[int] = 2
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:

@@ -132,10 +132,11 @@ def run(
     check = worker.outcome if worker else outcome
     end = None if seconds is None else time.monotonic() + seconds
     drawn = 0
+    places = [family for family in families for _ in range(family.often)]
     try:
         for number in itertools.count():
-            turn, place = divmod(number, len(families))
-            family = families[place]
+            turn, place = divmod(number, len(places))
+            family = places[place]
             if turn % family.every:
                 continue
             if drawn == cases or (end is not None and time.monotonic() >= end):

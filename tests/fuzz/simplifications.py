@@ -45,6 +45,7 @@ class NearStructure(Case):
     """A butterfly, nearly structured or not at all, with diagonals between its factors."""
 
     family: ClassVar[str] = "simplifications"
+    every: ClassVar[int] = 2
 
     kind: str
     radices: tuple[int, ...]

@@ -185,6 +185,7 @@ class TwoSupports(Case):
     """fixed_support for two factors."""
 
     family: ClassVar[str] = "supports"
+    every: ClassVar[int] = 2
     limit: ClassVar[float] = 120
 
     shape: str
@@ -335,6 +336,7 @@ class Analysis(Case):
     """analyze_supports against brute force and the decision procedure of docs."""
 
     family: ClassVar[str] = "supports-analysis"
+    every: ClassVar[int] = 2
 
     shape: str
     m: int

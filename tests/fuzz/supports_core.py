@@ -56,6 +56,7 @@ class Spoilt(Case):
     """One call with one argument spoilt."""
 
     family: ClassVar[str] = "supports-core"
+    often: ClassVar[int] = 4
 
     call: str
     place: int

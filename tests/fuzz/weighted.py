@@ -41,6 +41,7 @@ class Weighted(Case):
     exponent: int
 
     family: ClassVar[str] = "factorize weighted"
+    every: ClassVar[int] = 2
     quick: ClassVar[int] = 30
 
     @classmethod
@@ -168,8 +169,8 @@ class Weighted(Case):
         plain = pp.factorize(A, F.architecture, **orders)
         near = [values * (1 + 1e-3 * rng.standard_normal(values.shape)) for values in F.factors]
         near = [values.astype(F.dtype) for values in near]
-        random = random_butterfly(rng, F.architecture, self.dtype)
-        return [F, plain, pp.Butterfly(near, *orders.values()), random]
+        random = random_butterfly(rng, F.architecture, self.dtype).factors
+        return [F, plain, *(pp.Butterfly(list(own), *orders.values()) for own in (near, random))]
 
     def check_bound(
         self, F: Any, whole: Array, size: np.longdouble, true: float, digits: float, noise: float

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ._base import Operator
+from .._util.checks import length
+from ._base import Operator, checked_operator
 from ._differentiable import Wanted
 
 _Array = np.ndarray[Any, Any]
@@ -102,6 +103,12 @@ class AlongAxis(Operator):
 
     def _state(self) -> tuple[Any, ...]:
         return self.operator, self.before, self.after
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> AlongAxis:
+        operator, before, after = state
+        operator = checked_operator(operator, "operator")
+        return cls(operator, length(before, "before"), length(after, "after"))
 
     def _around(self, operator: Any) -> AlongAxis:
         return AlongAxis(operator, self.before, self.after)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._util.arrays import chunks
-from ._base import Operator
+from .._util.checks import length, whole_number
+from ._base import Operator, checked_operator
 from ._differentiable import Wanted, as_entries
 
 _Array = np.ndarray[Any, Any]
@@ -150,6 +151,19 @@ class Blocks(Operator):
 
     def _state(self) -> tuple[Any, ...]:
         return self.terms, self.shape
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> Blocks:
+        terms, shape = state
+        rows, cols = (length(size, "shape") for size in shape)
+        placed = []
+        for given_row, given_column, operator in terms:
+            row, column = (whole_number(n, "an offset", 0) for n in (given_row, given_column))
+            m, n = checked_operator(operator, "a term").shape
+            if row + m > rows or column + n > cols:
+                raise ValueError(f"{operator!r} at {(row, column)} isn't inside of {(rows, cols)}")
+            placed.append((row, column, operator))
+        return cls(placed, (rows, cols))
 
     def __repr__(self) -> str:
         rows, cols = self.shape

@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse
+from scipy.sparse.linalg import LinearOperator
 
+from .._util.checks import shown
 from .._util.dtypes import promoted
 from ._differentiable import Wanted
 from ._lowering import Steps, complex_as_real, complex_rows, on_pairs
@@ -193,7 +195,10 @@ class Pairs:
 
     @classmethod
     def _from_state(cls, *state: Any) -> Pairs:
-        return cls(*state)
+        (operator,) = state
+        if not isinstance(operator, LinearOperator) or operator.dtype.kind != "c":
+            raise TypeError(f"a part is pairs of {shown(operator)}, expected a complex operator")
+        return cls(operator)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return reduced(self)

@@ -35,6 +35,8 @@ class RealLinear(Operator):
     ) -> None:
         if not isinstance(on_pairs, Composition) or on_pairs.dtype.kind == "c":
             raise TypeError(f"on_pairs is {shown(on_pairs)}, expected a real Composition")
+        if inverse is not None and not isinstance(inverse, Composition):
+            raise TypeError(f"inverse is {shown(inverse)}, expected None or a Composition")
         if not on_pairs.lowers or on_pairs.shape[takes_complex] % 2:
             raise ValueError(f"on_pairs is {on_pairs!r}, expected pairs and no foreign parts")
         self.on_pairs, self.takes_complex, self.inverse = on_pairs, bool(takes_complex), inverse

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
-from .._util.checks import length, number_of, one_of, shown, tolerance
+from .._util.checks import finite_number, length, number_of, one_of, shown, tolerance
 from .._util.dtypes import as_array, as_dtype
 from .._util.once import once
 from ..operators import (
@@ -179,6 +179,17 @@ class NonuniformFourier(Composition):
             self._given_points,
             self._frequencies,
         )
+
+    @classmethod
+    def _from_state(cls, *state: Any) -> NonuniformFourier:
+        parts, kind, sign, tol, bound, *coordinates = state
+        kinds = number_of(kind, "kind", (1, 2, 3)), number_of(sign, "sign", (-1, 1))
+        errors = finite_number(tol, "tol"), finite_number(bound, "bound")
+        if len(coordinates) != 2 or any(
+            given is not None and not isinstance(given, np.ndarray) for given in coordinates
+        ):
+            raise ValueError("its points and frequencies aren't arrays")
+        return cls(parts, *kinds, *errors, *coordinates)
 
     def __repr__(self) -> str:
         rows, cols = self.shape
