@@ -106,7 +106,7 @@ class Accuracy(Case):
         bound = 2 * others + eps * (0.4 + 0.06 * math.log2(self.n + 1) + self.n**-0.5)
         # Dense blocks of p rows sum p products in turn. Roundings of running sums S_k of a slope,
         # uniform in eps/2 S_k, are 0.13 sqrt(p) eps of the last sum: 5 times that.
-        p = largest_prime(self.n)
+        p = largest_prime(self.n + {"dct 1": -1, "dst 1": 1}.get(self.transform, 0))
         bound += eps * 0.65 * math.sqrt(p) * (p > 7)
         assert own <= bound, (
             f"{own / eps:.2f} eps, SciPy {others / eps:.2f}, bound {bound / eps:.2f}"
