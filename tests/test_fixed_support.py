@@ -596,3 +596,21 @@ def test_bad_seeds_are_named(seed):
         fixed_support(np.ones((2, 2)), np.ones((2, 1)), np.ones((1, 2)), seed=seed)
     with pytest.raises((TypeError, ValueError), match="restarts is"):
         fixed_support(np.ones((2, 2)), np.ones((2, 1)), np.ones((1, 2)), restarts=False)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "float64"])
+def test_terms_so_large_that_all_is_rounding_are_no_fit(dtype):
+    # Elimination with a pivot of 1e-94 leaves nothing in double precision: the terms cancel.
+    A = np.zeros((4, 4), complex)
+    A[0, :2] = -0.49586806 + 0.06349898j, -0.08502433 - 0.13499133j
+    A[1, 2] = -0.46032348 + 1.360188j
+    A[2, [0, 3]] = -1.3445165 - 0.5401897j, -0.77919227 + 1.4924972j
+    A = A.astype(dtype) if dtype == "complex64" else np.abs(A).astype(dtype)
+    triangle = np.tril(np.ones((4, 4), bool))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the factors diverge", UserWarning)
+        found = pp.fixed_support(A, triangle, triangle.T)
+    product = found.factors[0].toarray().astype(complex) @ found.factors[1].toarray()
+    assert np.linalg.norm(A - product) <= 0.1 * np.linalg.norm(A)
+    terms = [np.linalg.norm(f.data.astype(complex)) for f in found.factors]
+    assert np.prod(terms) * np.finfo(float).eps <= np.linalg.norm(A)

@@ -168,6 +168,9 @@ def check_errors(A: Any, result: Any) -> Any:
     assert abs(result.error - error) <= rounding + 1e-320, (
         f"error {result.error!r} reported, {float(error)!r} is true (rounding {float(rounding)!r})"
     )
+    # Zero factors leave all of A.
+    eps = float(np.finfo(A.dtype).eps) * max(A.shape) * len(result.factors)
+    assert result.error <= norm * (1 + 10 * eps) + 1e-320, f"error {result.error!r} of {norm!r}"
     wanted = float(result.error / norm) if norm > 0 else 0.0
     subnormal = 5e-324 / float(norm) if norm > 0 else 0.0  # what the last bit of error means
     assert math.isclose(result.relative_error, wanted, rel_tol=1e-9, abs_tol=subnormal), (

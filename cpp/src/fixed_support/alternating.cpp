@@ -132,9 +132,11 @@ double Alternating<T>::balance(T* x, T* y) const {
     const Index rows = supports.left[i].size(), cols = supports.right[i].size();
     const double left = norm_of(column, rows), right = norm_of(row, cols);
     largest = std::max(largest, left * right);
-    if (!(left > 0) || !(right > 0)) continue;
-    // The roots apart: the quotient of the norms may leave the range.
-    const double up = std::sqrt(right), down = std::sqrt(left);
+    // The roots apart: the quotient of the norms may leave the range. What a zero multiplies is
+    // brought to norm 1: it may be as large as it likes.
+    const double up = right > 0 ? std::sqrt(right) : 1 / std::sqrt(left);
+    const double down = left > 0 ? std::sqrt(left) : 1 / std::sqrt(right);
+    if (!(left > 0) && !(right > 0)) continue;
     for (Index n = 0; n < rows; ++n) column[n] = column[n] / down * up;
     for (Index n = 0; n < cols; ++n) row[n] = row[n] / up * down;
   }

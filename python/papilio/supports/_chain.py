@@ -291,6 +291,10 @@ class _Problem:
         """The largest ||column i of X_1...X_s|| ||row i of X_s+1...X_L||, next to the matrix."""
         return self._core.growth(values) / math.sqrt(self.norm2) if self.norm2 > 0 else 0.0
 
+    def is_rounding(self, values: _Array) -> bool:
+        """Whether the parts are so large that what they leave of the matrix is rounding."""
+        return not self.growth(values) * np.finfo(float).eps <= 1
+
 
 @dataclass
 class _Track:
@@ -313,14 +317,15 @@ class _Track:
 
 
 def _descend(problem: _Problem, values: _Array, rounds: int, track: _Track) -> float:
-    """Sweeps, then L-BFGS, until neither gains anything. Changes `values`."""
+    """Sweeps, then L-BFGS, until neither gains anything or all is rounding. Changes `values`."""
     error2 = problem.error2(values)
     track.record(error2)
     for _ in range(rounds):
-        began = error2
+        began, kept = error2, values.copy()
         for _ in range(min(50, track.options.max_sweeps)):
             before = error2
-            if error2 <= problem.unreached2 + 1e-26 * problem.norm2:
+            exact = error2 <= problem.unreached2 + 1e-26 * problem.norm2
+            if exact and not problem.is_rounding(values):
                 return error2
             problem.sweep(values)
             error2 = problem.error2(values)
@@ -328,6 +333,9 @@ def _descend(problem: _Problem, values: _Array, rounds: int, track: _Track) -> f
             if before - error2 <= 1e-3 * error2:
                 break
         error2 = _polish(problem, values, error2, track)
+        if problem.is_rounding(values):
+            values[:] = kept
+            return began
         if began - error2 <= 1e-5 * began:
             break
     return error2

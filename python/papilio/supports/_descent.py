@@ -86,6 +86,13 @@ class Problem:
         self.solver.deflate(*self.classes, by_mass, point.x, point.y)
         return point
 
+    def zero(self, track: Track) -> Point:
+        """Nothing: what is left where all starts end in rounding."""
+        x, y = (np.zeros(size, self.dtype) for size in self.sizes)
+        point = Point(x, y, self.norm2)
+        track.record(point.objective)
+        return point
+
     def random(self, rng: np.random.Generator) -> Point:
         """Normal Y; the first sweep makes X from it."""
         y = rng.standard_normal(self.sizes[1]).astype(self.dtype)
@@ -94,12 +101,19 @@ class Problem:
         return Point(np.zeros(self.sizes[0], self.dtype), y)
 
     def sweep(self, point: Point, sweeps: int, track: Track) -> None:
-        """Alternate between X and Y."""
-        seen = track.steps
-        found = self.solver.sweep(point.x, point.y, sweeps, self.ridge, self.tolerance, track.step)
+        """Alternate between X and Y, unless that leads to where all is rounding."""
+        seen, x, y = track.steps, point.x.copy(), point.y.copy()
+        found = self.solver.sweep(x, y, sweeps, self.ridge, self.tolerance, track.step)
         track.steps = seen + len(found)
-        point.objective = found[-1]
+        if self.is_rounding(x, y):
+            return
+        point.x, point.y, point.objective = x, y, found[-1]
         track.record(point.objective)
+
+    def is_rounding(self, x: _Array, y: _Array) -> bool:
+        """Whether columns times rows are so large that what they leave of the data is rounding."""
+        growth = float(self.solver.balance(x.copy(), y.copy()))
+        return not growth * np.finfo(float).eps <= math.sqrt(self.norm2)
 
     def polish(self, point: Point, steps: int, track: Track) -> None:
         """L-BFGS over all values at once, which does not zigzag as alternation does."""
@@ -133,10 +147,10 @@ class Problem:
                     "gtol": 1e-13,
                 },
             )
-        if found.fun * self.norm2 < point.objective:
-            values = np.ascontiguousarray(found.x).view(self.dtype)
-            point.x, point.y = values[:split].copy(), values[split:].copy()
-            point.objective = float(found.fun) * self.norm2
+        values = np.ascontiguousarray(found.x).view(self.dtype)
+        x, y = values[:split].copy(), values[split:].copy()
+        if found.fun * self.norm2 < point.objective and not self.is_rounding(x, y):
+            point.x, point.y, point.objective = x, y, float(found.fun) * self.norm2
 
     def divergence(self, point: Point) -> float:
         """The largest ||x_i|| ||y_i|| next to the data, where it is suspicious; else 0.
@@ -165,6 +179,7 @@ def descend(
         if point.objective <= _EXACT * problem.norm2:
             points = points[n : n + 1]  # no other start can be better
             break
+    points = [p for p in points if p.objective < math.inf] or [problem.zero(track)]
     while len(points) > _FINALISTS:
         points.sort(key=lambda point: point.objective)
         points = _distinct(points)[: max(_FINALISTS, (len(points) + 1) // 2)]
