@@ -6,7 +6,10 @@ import sys
 
 import papilio
 
-sys.path.append(str(pathlib.Path(__file__).parent / "_ext"))
+HERE = pathlib.Path(__file__).parent
+sys.path.append(str(HERE / "_ext"))
+from gallery import shown_only  # noqa: E402
+
 project = "papilio"
 author = "The papilio developers"
 release = version = papilio.__version__
@@ -15,6 +18,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
     "mathml",
 ]
 myst_enable_extensions = ["dollarmath", "amsmath"]
@@ -24,7 +28,23 @@ numpydoc_class_members_toctree = False
 default_role = "code"
 html_theme = "furo"
 html_title = f"papilio {release}"
-exclude_patterns = ["_build", "_ext"]
+html_static_path = ["_static"]
+html_css_files = ["papilio.css"]
+exclude_patterns = ["_build", "_ext", "gallery/GALLERY_HEADER.rst"]
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": rf"/(?!({shown_only(HERE.parent / 'examples')})\.py)\w+\.py$",
+    "within_subsection_order": "gallery.Order",
+    "backreferences_dir": None,
+    "reference_url": {"papilio": None},
+    "default_thumb_file": str(HERE / "images" / "factors.png"),
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "min_reported_time": 1,
+    "remove_config_comments": True,
+}
 # The optional rooms are described where what they need is installed.
 for needed in ("torch", "sklearn"):
     if importlib.util.find_spec(needed) is None:

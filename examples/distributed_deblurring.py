@@ -1,6 +1,9 @@
-"""Deblurring over several ranks: a distributed convolution, solved by PyLops-MPI.
+"""
+Deblurring over several ranks
+=============================
 
-Run it by ``mpiexec -n 2 python examples/distributed_deblurring.py``, with mpi4py and pylops-mpi.
+A distributed convolution, solved by PyLops-MPI. Run it by ``mpiexec -n 2 python
+examples/distributed_deblurring.py``, with mpi4py and pylops-mpi; this page only shows it.
 """
 
 import numpy as np
@@ -17,6 +20,7 @@ signal = np.cumsum(rng.standard_normal(n)) * (np.arange(n) % 800 < 480)
 blur = np.exp(-0.5 * ((np.arange(n) - n // 2) / 4.0) ** 2)
 spectrum = np.fft.fft(np.roll(blur / blur.sum(), n // 2))
 
+# %%
 # Both transforms in natural order, cyclic on both sides: two exchanges in all. The regularized
 # normal equations (A* A + 0.01) x = A* y are a convolution, too.
 A = mpi.distribute(pp.transforms.idft(n) @ (pp.Composition([spectrum]) @ pp.transforms.dft(n)))

@@ -1,7 +1,10 @@
-"""A fast graph Fourier transform: the eigenvectors of a sensor graph as a butterfly.
+"""
+A fast graph Fourier transform
+==============================
 
-The graph Fourier transform of signals on 256 sensors multiplies by the matrix of the Laplacian's
-eigenvectors, in general n^2 multiply-adds. Two ways to approximate it by fewer:
+The eigenvectors of a sensor graph as a butterfly. The graph Fourier transform of signals on 256
+sensors multiplies by the matrix of the Laplacian's eigenvectors, in general n^2 multiply-adds. Two
+ways to approximate it by fewer:
 
 - truncated Jacobi (Le Magoarou, Gribonval, Tremblay, arXiv:1612.04542): a product of the Givens
   rotations that make the Laplacian diagonal, always the largest entry next;
@@ -13,13 +16,11 @@ In the filter rotations win at each number of multiply-adds: they keep what is d
 whichever vectors they have found. To the transform itself, each eigenvector in its place, the
 butterfly comes closer at each number; weighted, it is the better one of the two butterflies in the
 filter up to rank 5.
-
-python examples/graph_fourier.py [plot.png]
 """
 
-import sys
 import time
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import papilio as pp
@@ -38,6 +39,9 @@ laplacian = np.diag(adjacency.sum(axis=1)) - adjacency
 frequencies, vectors = np.linalg.eigh(laplacian)
 kernel = np.exp(-heat * frequencies / frequencies[-1])
 smoothing = (vectors * kernel) @ vectors.T
+
+# %%
+# The two methods.
 
 
 def bisected(sensors, axis=0):
@@ -77,6 +81,9 @@ def errors(analysis, response):
     return transform, filtered / np.linalg.norm(smoothing)
 
 
+# %%
+# Several sizes of both.
+
 started = time.perf_counter()
 curves = {"Givens rotations": [], "butterfly": [], "butterfly, weighted": []}
 for count, analysis in rotations([512, 1024, 2048, 4096, 8192]).items():
@@ -105,18 +112,18 @@ for name, points in curves.items():
         print(f"  {work:6d}  {wrong:9.2e}  {filtered:9.2e}")
 print(f"{n * n} for the matrix; all of it in {time.perf_counter() - started:.1f} s")
 
-if sys.argv[-1].endswith(".png"):
-    from matplotlib import pyplot
+# %%
 
-    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4))
-    axes[0].scatter(*places.T, c=vectors[:, 8], cmap="RdBu", s=25)
-    axes[0].set(title="eigenvector 8 on the sensors", xticks=[], yticks=[])
-    for ax, column, title in zip(axes[1:], (1, 2), ("transform", "heat filter"), strict=True):
-        for name, points in curves.items():
-            ax.loglog([p[0] for p in points], [p[column] for p in points], "o-", label=name)
-        ax.axvline(n * n, color="gray", ls=":", label="dense")
-        ax.set(title=f"relative error of the {title}", xlabel="multiply-adds")
-        ax.grid(True, alpha=0.3)
-    axes[1].legend()
-    figure.tight_layout()
-    figure.savefig(sys.argv[-1], dpi=70)
+fig, axes = plt.subplots(1, 3, figsize=(13, 4))
+axes[0].scatter(*places.T, c=vectors[:, 8], cmap="RdBu", s=25)
+axes[0].set(title="eigenvector 8 on the sensors", xticks=[], yticks=[])
+for ax, column, title in zip(axes[1:], (1, 2), ("transform", "heat filter"), strict=True):
+    for name, points in curves.items():
+        ax.loglog([p[0] for p in points], [p[column] for p in points], "o-", label=name)
+    ax.axvline(n * n, color="gray", ls=":", label="dense")
+    ax.set(title=f"relative error of the {title}", xlabel="multiply-adds")
+    ax.xaxis.set_minor_formatter("")
+    ax.grid(True, alpha=0.3)
+axes[1].legend()
+fig.tight_layout()
+plt.show()

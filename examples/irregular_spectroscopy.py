@@ -1,22 +1,27 @@
-"""A spectrum from an interferogram whose samples lie at irregular, partly missing positions.
+"""
+A spectrum from irregular samples
+=================================
 
-A Fourier spectrometer measures y(x) = sum_k s_k exp(i k x) at the positions of its mirror.
-Vibrations make the positions irregular, so that no FFT inverts the measurement: LSQR does, with
-products of the compressed non-uniform Fourier matrix. Beside it: the dense solution, and LSQR with
-FINUFFT where that is installed.
+An interferogram whose samples lie at irregular, partly missing positions. A Fourier spectrometer
+measures y(x) = sum_k s_k exp(i k x) at the positions of its mirror. Vibrations make the positions
+irregular, so that no FFT inverts the measurement: LSQR does, with products of the compressed
+non-uniform Fourier matrix. Beside it: the dense solution, and LSQR with FINUFFT where that is
+installed. (``transforms.nudft`` would be faster still; a compressed operator is what kernels have
+that no library knows.)
 
-python examples/irregular_spectroscopy.py [n] [plot.png]
+``python examples/irregular_spectroscopy.py [n]``
 """
 
 import sys
 import time
 
+import matplotlib.pyplot as plt
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, lsqr
 
 import papilio as pp
 
-n = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 1024
+n = int(sys.argv[1]) if len(sys.argv) > 1 else 1024
 rng = np.random.default_rng(0)
 
 # Mirror positions: a jittered grid with 1.5 samples per mode, of which a part is lost.
@@ -25,6 +30,7 @@ positions = 2 * np.pi * (np.arange(m) + rng.uniform(-0.5, 0.5, m)) / m - np.pi
 positions = rng.permutation(positions[rng.random(m) < 0.95])  # in any order
 matrix = pp.kernels.nudft(2, positions, n, sign=1)
 
+# %%
 # A spectrum of some lines of finite width, and what is measured of it: 1 % noise.
 k = np.arange(n) - n // 2
 lines = rng.uniform(-0.4 * n, 0.4 * n, 12)
@@ -39,6 +45,9 @@ exact = np.concatenate([matrix(i[:, None], np.arange(n)) @ spectrum
                         for i in np.array_split(np.arange(size), 1 + size // 256)])  # fmt: skip
 noise = rng.standard_normal(size) + 1j * rng.standard_normal(size)
 measured = exact + 0.01 * np.linalg.norm(exact) / np.linalg.norm(noise) * noise
+
+# %%
+# The solutions, and how far they are from the spectrum.
 
 
 def solve(operator, name):
@@ -75,17 +84,16 @@ else:
     other = solve(fast, "LSQR, FINUFFT")
     assert np.linalg.norm(found - other) < 1e-3 * np.linalg.norm(other)
 
-if sys.argv[-1].endswith(".png"):
-    from matplotlib import pyplot as plt
+# %%
 
-    figure, axes = plt.subplots(2, 1, figsize=(9, 6), sharex=True)
-    axes[0].plot(k, spectrum, "k", lw=1, label="spectrum")
-    axes[0].plot(k, found.real, "r--", lw=1, label="LSQR with the compressed operator")
-    axes[0].legend()
-    axes[1].semilogy(k, np.abs(found - spectrum), "r", lw=0.7, label="error, LSQR")
-    if naive is not None:
-        axes[1].semilogy(k, np.abs(naive - spectrum), "b", lw=0.7, label="error, adjoint only")
-    axes[1].set(xlabel="mode")
-    axes[1].legend()
-    figure.tight_layout()
-    figure.savefig(sys.argv[-1], dpi=90)
+fig, axes = plt.subplots(2, 1, figsize=(9, 6), sharex=True)
+axes[0].plot(k, spectrum, "k", lw=1, label="spectrum")
+axes[0].plot(k, found.real, "r--", lw=1, label="LSQR with the compressed operator")
+axes[0].legend()
+axes[1].semilogy(k, np.abs(found - spectrum), "r", lw=0.7, label="error, LSQR")
+if naive is not None:
+    axes[1].semilogy(k, np.abs(naive - spectrum), "b", lw=0.7, label="error, adjoint only")
+axes[1].set(xlabel="mode")
+axes[1].legend()
+fig.tight_layout()
+plt.show()

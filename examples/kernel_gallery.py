@@ -1,10 +1,12 @@
-"""The kernels of papilio.kernels: how small they become and, with a file name, what they look like.
+"""
+Kernels of the literature
+=========================
 
-python examples/kernel_gallery.py [plot.png]
+What ``papilio.kernels`` has, what it looks like, and how small it becomes. At n = 256 the savings
+only begin: factors grow like n log n.
 """
 
-import sys
-
+import matplotlib.pyplot as plt
 import numpy as np
 
 import papilio as pp
@@ -28,23 +30,27 @@ gallery = {
     "fractional Fourier, order 0.5": k.fractional_fourier(n, 0.5),
     "Laplace": k.laplace(np.linspace(0, 20, n), np.linspace(0, 1, n)),
 }
+
+# %%
+# Each is handed to ``compress`` as it is: it knows its shape, its dtype and its points.
+
 for title, kernel in gallery.items():
     F = pp.compress(kernel, tol=1e-4)
     A = kernel.toarray()
     error = np.linalg.norm(F.toarray() - A) / np.linalg.norm(A)
     print(f"{title}: {F.nnz / A.size:.0%} of dense at n = {n}, relative error {error:.1e}")
 
-if sys.argv[-1].endswith(".png"):
-    from matplotlib import pyplot as plt
+# %%
+# Real parts:
 
-    figure, axes = plt.subplots(3, 4, figsize=(12, 9.5))
-    for axis in axes.ravel():
-        axis.axis("off")
-    for axis, (title, kernel) in zip(axes.ravel(), gallery.items(), strict=False):
-        A = kernel.toarray().real
-        top = np.quantile(np.abs(A), 0.98)
-        axis.imshow(A, cmap="RdBu", vmin=-top, vmax=top, interpolation="nearest")
-        axis.set_title(title, fontsize=9)
-    figure.suptitle(f"real parts, {n} x {n}")
-    figure.tight_layout()
-    figure.savefig(sys.argv[-1], dpi=45)
+fig, axes = plt.subplots(3, 4, figsize=(12, 9.5))
+for axis in axes.ravel():
+    axis.axis("off")
+for axis, (title, kernel) in zip(axes.ravel(), gallery.items(), strict=False):
+    A = kernel.toarray().real
+    top = np.quantile(np.abs(A), 0.98)
+    axis.imshow(A, cmap="RdBu", vmin=-top, vmax=top, interpolation="nearest")
+    axis.set_title(title, fontsize=9)
+fig.suptitle(f"real parts, {n} x {n}")
+fig.tight_layout()
+plt.show()

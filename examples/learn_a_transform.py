@@ -1,23 +1,24 @@
-"""Learn a fast transform from noisy samples of what it does.
+"""
+Learn a fast transform from noisy samples
+=========================================
 
 Inputs x are random, outputs are T x with 1 % of noise, for a Fourier transform (in bit-reversed
 order), a Hadamard transform and a random orthogonal butterfly. Dense least squares estimates n^2
 numbers, `fit` some 2 n log2 n of them: it needs fewer samples for the same error, and its result
 is a fast operator.
 
-python examples/learn_a_transform.py [n] [plot.png]
+``python examples/learn_a_transform.py [n]``
 """
 
 import sys
 import time
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import papilio as pp
 
-plots = [argument for argument in sys.argv[1:] if argument.endswith(".png")]
-sizes = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
-n = sizes[0] if sizes else 128
+n = int(sys.argv[1]) if len(sys.argv) > 1 else 128
 noise = 0.01
 arch = pp.Architecture.square_dyadic(n)
 transforms = {
@@ -25,6 +26,10 @@ transforms = {
     "Hadamard": pp.transforms.hadamard(n).toarray().astype(float),
     "random butterfly": pp.Butterfly.random(arch, seed=1).toarray(),
 }
+
+# %%
+# Each transform from fewer and more samples than it has rows.
+
 samples = [int(n * share) for share in (1.125, 1.5, 2, 4, 8)]
 curves = {}
 for name, T in transforms.items():
@@ -54,18 +59,17 @@ for name, T in transforms.items():
 print(F.report)
 print(f"{F.nnz} numbers instead of {n * n}")
 
-if plots:
-    from matplotlib import pyplot
+# %%
 
-    figure, ax = pyplot.subplots(figsize=(6.5, 4.2))
-    for color, (name, errors) in enumerate(curves.items()):
-        for column, style in enumerate(("o:", "o-")):
-            label = f"{name}, {('dense least squares', 'fit')[column]}"
-            ax.loglog(samples, [e[column] for e in errors], style, color=f"C{color}", label=label)
-    ax.set(xlabel=f"samples (n = {n})", ylabel="relative error of the transform")
-    ax.set_xticks(samples, [str(count) for count in samples])
-    ax.minorticks_off()
-    ax.grid(True, alpha=0.3)
-    ax.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(plots[0], dpi=80)
+fig, ax = plt.subplots(figsize=(6.5, 4.2))
+for color, (name, errors) in enumerate(curves.items()):
+    for column, style in enumerate(("o:", "o-")):
+        label = f"{name}, {('dense least squares', 'fit')[column]}"
+        ax.loglog(samples, [e[column] for e in errors], style, color=f"C{color}", label=label)
+ax.set(xlabel=f"samples (n = {n})", ylabel="relative error of the transform")
+ax.set_xticks(samples, [str(count) for count in samples])
+ax.minorticks_off()
+ax.grid(True, alpha=0.3)
+ax.legend(fontsize=8)
+fig.tight_layout()
+plt.show()

@@ -1,21 +1,25 @@
-"""The spectrum of a light curve that was sampled at uneven times, with gaps.
+"""
+A light curve with gaps
+=======================
 
-The classical periodogram is the modulus of the type 1 transform of the measurements. The times'
-own pattern shows in it as sidelobes; least squares with a small penalty, by conjugate gradients on
-the normal operator, takes them away.
+The spectrum of a star's light that was sampled at uneven times, with gaps. The classical
+periodogram is the modulus of the type 1 transform of the measurements. The times' own pattern shows
+in it as sidelobes; least squares with a small penalty, by conjugate gradients on the normal
+operator, takes them away.
 
-python examples/light_curve.py [n] [plot.png]
+``python examples/light_curve.py [n]``
 """
 
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import scipy.sparse
 from scipy.sparse.linalg import cg
 
 import papilio as pp
 
-n = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 512
+n = int(sys.argv[1]) if len(sys.argv) > 1 else 512
 rng = np.random.default_rng(1)
 
 # Nights of some seasons: times in days, measured against the whole span.
@@ -25,6 +29,7 @@ periods, sizes = (4.13, 11.7, 3.21), (1.0, 0.6, 0.3)
 light = sum(a * np.cos(2 * np.pi * times / p + p) for a, p in zip(sizes, periods, strict=True))
 light += 0.3 * rng.standard_normal(len(times))
 
+# %%
 # Frequencies k / span up to half of one in a day.
 span = 2 * n
 angles = 2 * np.pi * times / span
@@ -44,20 +49,15 @@ for name, spectrum in (("periodogram", periodogram), ("least squares", np.abs(sh
     print(f"{name}: periods of {', '.join(f'{p:.2f}' for p in found)} days; true: "
           f"{', '.join(map(str, periods))}")  # fmt: skip
 
-plots = [argument for argument in sys.argv[1:] if argument.endswith(".png")]
-if plots:
-    import matplotlib as mpl
+# %%
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(3, 1, figsize=(9, 7))
-    axes[0].plot(times, light, ".")
-    axes[0].set(xlabel="days", ylabel="light")
-    for axis, spectrum, title in zip(
-        axes[1:], (periodogram, np.abs(sharp)), ("periodogram", "least squares"), strict=True
-    ):
-        axis.plot(k[n:] / span, spectrum[n:])
-        axis.set(title=title, xlabel="1 / days")
-    figure.tight_layout()
-    figure.savefig(plots[0], dpi=100)
+fig, axes = plt.subplots(3, 1, figsize=(9, 7))
+axes[0].plot(times, light, ".")
+axes[0].set(xlabel="days", ylabel="light")
+for axis, spectrum, title in zip(
+    axes[1:], (periodogram, np.abs(sharp)), ("periodogram", "least squares"), strict=True
+):
+    axis.plot(k[n:] / span, spectrum[n:])
+    axis.set(title=title, xlabel="1 / days")
+fig.tight_layout()
+plt.show()

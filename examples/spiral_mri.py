@@ -1,22 +1,26 @@
-"""An image from magnetic resonance data along spirals, received by several coils.
+"""
+Magnetic resonance along spirals
+================================
 
-Each coil measures the Fourier transform of the image times its sensitivity, at points of a spiral
-through the plane of frequencies. The operator is a stack of products of a non-uniform transform and
-a diagonal; the image is its least-squares solution: by LSQR with products, and by conjugate
-gradients with the normal operator, whose cost doesn't depend on how many points were measured.
+An image from data along spirals, received by several coils. Each coil measures the Fourier
+transform of the image times its sensitivity, at points of a spiral through the plane of
+frequencies. The operator is a stack of products of a non-uniform transform and a diagonal; the
+image is its least-squares solution: by LSQR with products, and by conjugate gradients with the
+normal operator, whose cost doesn't depend on how many points were measured.
 
-python examples/spiral_mri.py [n] [plot.png]
+``python examples/spiral_mri.py [n]``
 """
 
 import sys
 import time
 
+import matplotlib.pyplot as plt
 import numpy as np
 from scipy.sparse.linalg import cg, lsqr
 
 import papilio as pp
 
-n = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 64
+n = int(sys.argv[1]) if len(sys.argv) > 1 else 64
 rng = np.random.default_rng(0)
 
 # A head of ellipses: (value, centre, half axes).
@@ -36,6 +40,9 @@ angle = 2 * np.pi * turns * t[:, None] + arms
 points = np.pi * np.stack([t[:, None] * np.cos(angle), t[:, None] * np.sin(angle)], -1)
 points = points.reshape(-1, 2)
 
+# %%
+# The operator: a stack of products, one for each coil, of the transform and a diagonal.
+
 coils = [
     np.exp(-((y - np.sin(a)) ** 2 + (x - np.cos(a)) ** 2) / 2 + 1j * a)
     for a in 2 * np.pi * np.arange(4) / 4
@@ -48,6 +55,7 @@ data = A @ image.ravel()
 noise = rng.standard_normal(data.shape) + 1j * rng.standard_normal(data.shape)
 data += 0.01 * np.linalg.norm(data) / np.linalg.norm(noise) * noise
 
+# %%
 # A.H A is a sum over the coils of diagonals around F.H F.
 normal = F.normal()
 around = [pp.Composition([coil.ravel()]) for coil in coils]
@@ -70,23 +78,17 @@ gridded = A.H @ data
 gridded *= np.vdot(gridded, image.ravel()) / np.vdot(gridded, gridded)
 told("adjoint only, scaled", gridded, start, 0)
 
-plots = [argument for argument in sys.argv[1:] if argument.endswith(".png")]
-if plots:
-    import matplotlib as mpl
+# %%
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, 5, figsize=(15, 3.2))
-    axes[0].plot(*points.reshape(-1, 8, 2)[:, 0].T, ".-", markersize=2, linewidth=0.5)
-    axes[0].set(title="one of eight spirals", aspect="equal")
-    for axis, picture, title in zip(
-        axes[1:],
-        (image, gridded, by_lsqr, by_cg),
-        ("image", "adjoint", "LSQR", "CG, normal operator"),
-        strict=True,
-    ):
-        axis.imshow(np.abs(picture).reshape(n, n), cmap="gray")
-        axis.set(title=title, xticks=[], yticks=[])
-    figure.tight_layout()
-    figure.savefig(plots[0], dpi=100)
+fig, axes = plt.subplots(1, 5, figsize=(15, 3.2), layout="constrained")
+axes[0].plot(*points.reshape(-1, 8, 2)[:, 0].T, ".-", markersize=2, linewidth=0.5)
+axes[0].set(title="one of eight spirals", aspect="equal")
+for axis, picture, title in zip(
+    axes[1:],
+    (image, gridded, by_lsqr, by_cg),
+    ("image", "adjoint", "LSQR", "CG, normal operator"),
+    strict=True,
+):
+    axis.imshow(np.abs(picture).reshape(n, n), cmap="gray")
+    axis.set(title=title, xticks=[], yticks=[])
+plt.show()

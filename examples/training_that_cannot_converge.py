@@ -1,13 +1,14 @@
-"""A sparse ReLU network that no optimizer can train: the best weights are infinitely large.
+"""
+A network that no optimizer can train
+=====================================
 
-Its two masks are triangular, so that the product of its weights is an LU factorization. Matrices
-without one are limits of others that have one. Data that come from such a matrix have no optimal
-weights: the better the fit, the larger the weights. The analysis of the masks says so before any
-training, and makes the data.
+A sparse ReLU network whose best weights are infinitely large. Its two masks are triangular, so that
+the product of its weights is an LU factorization. Matrices without one are limits of others that
+have one. Data that come from such a matrix have no optimal weights: the better the fit, the larger
+the weights. The analysis of the masks says so before any training, and makes the data.
 """
 
-import sys
-
+import matplotlib.pyplot as plt
 import numpy as np
 from scipy.optimize import minimize
 
@@ -19,11 +20,15 @@ print(report)
 inputs, targets = report.dataset()
 print(f"{len(inputs)} points in the plane; targets are the inputs, exchanged\n")
 
+# %%
 # As training might find them, if it had the time: weights for any loss above 0.
 for epsilon in (1e-1, 1e-2, 1e-3):
     weights = report.weights(epsilon)
     loss = np.sum((weights(inputs) - targets) ** 2)
     print(f"constructed weights: loss {loss:.1e}, norm {weights.norm:.1e}")
+
+# %%
+# Training, and two ways out: a penalty on the weights, or another mask.
 
 
 def train(masks, ridge, seed, rounds=8, steps=250):
@@ -77,16 +82,16 @@ for name, track in runs.items():
     for count in (1, 2, 4, 8):
         print(f"  {count}  {track[count - 1, 0]:9.2e}  {track[count - 1, 1]:9.3g}")
 
-if sys.argv[-1].endswith(".png"):
-    from matplotlib import pyplot as plt
+# %%
+# The loss falls for ever, and so the weights grow for ever.
 
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.5))
-    for name, track in runs.items():
-        rounds = 1 + np.arange(len(track))
-        axes[0].semilogy(rounds, np.maximum(track[:, 0], 1e-30), "o-", label=name)
-        axes[1].semilogy(rounds, track[:, 1], "o-")
-    axes[0].set(title="loss", xlabel="rounds of L-BFGS")
-    axes[1].set(title="norm of the weights", xlabel="rounds of L-BFGS")
-    axes[0].legend()
-    figure.tight_layout()
-    figure.savefig(sys.argv[-1], dpi=80)
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.5))
+for name, track in runs.items():
+    rounds = 1 + np.arange(len(track))
+    axes[0].semilogy(rounds, np.maximum(track[:, 0], 1e-30), "o-", label=name)
+    axes[1].semilogy(rounds, track[:, 1], "o-")
+axes[0].set(title="loss", xlabel="rounds of L-BFGS")
+axes[1].set(title="norm of the weights", xlabel="rounds of L-BFGS")
+axes[0].legend()
+fig.tight_layout()
+plt.show()

@@ -39,6 +39,8 @@ WITHOUT = (
     "CompressionWarning",
     "FitReport",
     "IncompressibleError",
+    "NonuniformReport",
+    "ToleranceWarning",
 )
 PUBLIC = {name: getattr(papilio, name) for name in papilio.__all__} | {
     f"{module.__name__}.{name}": getattr(module, name)

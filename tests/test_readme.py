@@ -20,11 +20,10 @@ def test_readme_and_tutorial_have_code():
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
 def test_code_blocks_run(page):
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
-    for needed in ("torch", "sklearn"):
-        if any(f"import {needed}\n" in block for block in blocks):
-            pytest.importorskip(needed)
     namespace = {}
     for block in blocks:
+        for needed in re.findall(r"^import (torch|sklearn|pylops)\b", block, re.M):
+            pytest.importorskip(needed)
         with contextlib.redirect_stdout(io.StringIO()):
             exec(compile(block, f"{page.name}", "exec"), namespace)
 
@@ -36,9 +35,17 @@ def test_code_blocks_run(page):
     sorted(set((ROOT / "examples").glob("*.py")) - set((ROOT / "examples").glob("distributed_*"))),
     ids=lambda path: path.name,
 )
-def test_examples_run(script):
-    for needed in set(re.findall(r"^(?:import|from) (torch|sklearn)", script.read_text(), re.M)):
+def test_examples_run(script, monkeypatch):
+    libraries = r"^(?:import|from) (torch|sklearn)"
+    for needed in set(re.findall(libraries, script.read_text(encoding="utf-8"), re.M)):
         pytest.importorskip(needed)
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.setattr(pyplot, "show", lambda: None)
+    monkeypatch.setattr("sys.argv", [str(script)])
     with contextlib.redirect_stdout(io.StringIO()) as output:
         runpy.run_path(str(script), run_name="__main__")
     assert output.getvalue()
+    assert pyplot.get_fignums()
+    pyplot.close("all")

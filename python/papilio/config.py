@@ -11,6 +11,13 @@ import scipy
 from . import _core
 from ._util.checks import positive_int
 
+__all__ = ["config", "get_num_threads", "set_num_threads", "show_config"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _MOST_THREADS = 4096  # as in cpp/include/papilio/threads.hpp
 
 

@@ -102,7 +102,7 @@ class Recovery:
         >>> ax = pp.permutations.recover(noise).plot()  # doctest: +SKIP
         """
         ax = new_axes(ax)
-        floor = float(np.finfo(float).tiny)
+        floor = float(np.finfo(float).eps) / 16  # drawn in place of zero
         splits = range(1, len(self.split_errors) + 1)
         ax.semilogy(splits, [max(error, floor) for error in self.split_errors], "o-", label="split")
         ax.axhline(max(self.relative_error, floor), color="black", label="error")

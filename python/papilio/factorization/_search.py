@@ -99,7 +99,7 @@ class ArchitectureSearch:
         >>> ax = search.plot()  # doctest: +SKIP
         """
         ax = new_axes(ax)
-        floor = float(np.finfo(float).tiny)
+        floor = float(np.finfo(float).eps) / 16  # drawn in place of zero
         tried = [(trial.nnz, max(trial.relative_error, floor)) for trial in self.trials]
         ax.loglog(*zip(*tried, strict=True), "o", label="tried")
         error = max(self.butterfly.report.relative_error, floor)

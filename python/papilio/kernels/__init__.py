@@ -30,6 +30,11 @@ __all__ = [
     "radon",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _Array = np.ndarray[Any, Any]
 _LARGEST_ORDER = 1 << 25  # of Legendre functions: whole numbers and their squares are exact
 

@@ -126,7 +126,8 @@ class FitReport:
         >>> ax = F.report.plot()  # doctest: +SKIP
         """
         ax = new_axes(ax)
-        floor = float(np.finfo(float).tiny)
+        # Drawn in place of zero.
+        floor = max(self.history) * float(np.finfo(float).eps) ** 2 or float(np.finfo(float).tiny)
         ax.semilogy([max(loss, floor) for loss in self.history], "o-", label="loss")
         ax.axhline(max(self.lower_bound, floor), color="black", ls="--", label="lower bound")
         ax.axhline(max(self.dense_loss, floor), color="gray", ls=":", label="dense least squares")

@@ -205,7 +205,7 @@ class Report:
         >>> ax = report.plot()  # doctest: +SKIP
         """
         ax = new_axes(ax)
-        floor = float(np.finfo(float).tiny)
+        floor = float(np.finfo(float).eps) / 16  # drawn in place of zero
         for split, tails in enumerate(self.split_tails, 1):
             if tails:
                 ax.semilogy(

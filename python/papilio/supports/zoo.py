@@ -30,6 +30,11 @@ __all__ = [
     "two_of_four",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Supports = tuple[Any, ...]
 
 

@@ -16,13 +16,17 @@ from .chirp import czt, zoom_fft
 from .convolution import circulant, circulant_pinv, convolution, shift, toeplitz
 from .fourier import dft, hartley, idft, irdft, rdft
 from .hadamard import haar, hadamard
-from .nonuniform import nudft
+from .nonuniform import NonuniformFourier, ToleranceWarning, nudft
+from .nonuniform_report import NonuniformReport
 from .polynomials import chebyshev_to_legendre, legendre_to_chebyshev
 from .toeplitz_solver import ToeplitzSolution, solve_toeplitz
 from .trigonometric import dct, dst
 
 __all__ = [
+    "NonuniformFourier",
+    "NonuniformReport",
     "ToeplitzSolution",
+    "ToleranceWarning",
     "block_circulant",
     "block_toeplitz",
     "chebyshev_to_legendre",
@@ -46,3 +50,7 @@ __all__ = [
     "toeplitz",
     "zoom_fft",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -53,6 +53,14 @@ class NonuniformFourier(Composition):
         Of the exponent.
     tol : float
         What was asked for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import papilio as pp
+    >>> F = pp.transforms.nudft(2, np.linspace(0, 6, 50), 32, tol=1e-9)
+    >>> F.kind, F.sign, F.modes, F.points.shape
+    (2, -1, (32,), (50, 1))
     """
 
     def __init__(
