@@ -304,6 +304,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", help="powers of two")
     parser.add_argument("--batches", type=int, nargs="+", help="columns; 1 is one vector")
     parser.add_argument("--dtypes", nargs="+", default=["float64"], help="element types")
+    parser.add_argument("--seconds", type=float, help="for each group of interleaved calls")
     parser.add_argument("--dense-limit", type=int, default=4096, help="no dense product above")
     chosen = parser.parse_args()
 
@@ -311,7 +312,7 @@ def main() -> None:
 
     if chosen.threads:
         pp.set_num_threads(chosen.threads)
-    seconds = 0.1 if chosen.quick else 0.4
+    seconds = chosen.seconds or (0.1 if chosen.quick else 0.4)
     info = machine()
     print_machine(info)
     results: list[dict[str, Any]] = []

@@ -7,10 +7,13 @@ import datetime
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,10 @@ UNFAIR = (
     "OPENBLAS_VERBOSE",
     "MKL_CBWR",
     "MKL_DEBUG_CPU_TYPE",
+)
+PEERS = (
+    *("lazylinop", "pyfaust", "torch", "ducc0", "finufft", "pyFFTW", "mkl_fft", "fht_cpu"),
+    *("numba", "mpi4py", "mpich", "scikit-learn"),
 )
 
 
@@ -95,6 +102,7 @@ def machine() -> dict[str, Any]:
     from papilio.config import config
 
     info = dict(config()) | {"date": datetime.date.today().isoformat(), "cpus": os.cpu_count()}
+    info |= {"commit": commit(), "peers": peers(), "load": os.getloadavg()[0]}
     try:
         from threadpoolctl import threadpool_info
     except ImportError:
@@ -108,6 +116,31 @@ def machine() -> dict[str, Any]:
             if pool["user_api"] == "blas"
         )
     return info
+
+
+def commit() -> str | None:
+    """The commit of the tree that the benchmarks are in, with a sign of what isn't committed."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        head, changed = (
+            subprocess.run([*git, *what], capture_output=True, text=True, check=True).stdout.strip()
+            for what in (
+                ("rev-parse", "--short=10", "HEAD"),
+                ("status", "--porcelain", "--", "../python", "../cpp", "../bench/*.py"),
+            )
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + (", changed" if changed else "")
+
+
+def peers() -> dict[str, str]:
+    """The versions of what the benchmarks compare with and is installed."""
+    found = {}
+    for name in PEERS:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def print_machine(info: Mapping[str, Any]) -> None:
@@ -127,11 +160,18 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
 
 
 def write_json(path: str | None, info: Mapping[str, Any], results: list[dict[str, Any]]) -> None:
-    """Machine and results, written aside and renamed."""
+    """Machine, arguments and results, written aside and renamed: what bench/report.py reads."""
     if path is None:
         return
+    # Where files go says nothing about what was measured.
+    words = iter(sys.argv[1:])
+    arguments = [w for w in words if w not in ("--json", "--plot") or next(words, None) is None]
+    made = {
+        "bench": Path(sys.argv[0]).name, "arguments": arguments, "machine": dict(info),
+        "results": results,
+    }  # fmt: skip
     aside = Path(f"{path}.part")
-    aside.write_text(json.dumps({"machine": dict(info), "results": results}, indent=1) + "\n")
+    aside.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     aside.replace(path)
 
 

@@ -168,8 +168,7 @@ def main() -> None:
         total, above = total + len(found), above + false
     print_table([heading, *table])
     print(f"{above} of {total} above their bound, in {time.perf_counter() - start:.0f} s")
-    if chosen.json:
-        write_json(chosen.json, info, [dict(zip(heading, row, strict=True)) for row in table])
+    write_json(chosen.json, info, [dict(zip(heading, row, strict=True)) for row in table])
 
 
 if __name__ == "__main__":

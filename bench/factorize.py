@@ -384,7 +384,7 @@ def main() -> None:
     start_fair()
     parser = options(__doc__ or "")
     parser.add_argument("--only", nargs="+", choices=PARTS)
-    parser.add_argument("--sizes", type=int, nargs="+", help="powers of two, for scaling")
+    parser.add_argument("--sizes", type=int, nargs="+", help="powers of two, for noise and scaling")
     parser.add_argument("--target-size", type=int, default=4096, help="n of targets and memory")
     parser.add_argument("--peer-limit", type=int, default=1024, help="no peers above this size")
     chosen = parser.parse_args()
@@ -410,7 +410,8 @@ def main() -> None:
         ]
         print_table(rows)
     if "noise" in parts:
-        found = noise_study([128, 512] if quick else [128, 256, 512, 1024, 2048, 4096, 8192])
+        sizes = chosen.sizes or [128, 256, 512, 1024, 2048, 4096, 8192]
+        found = noise_study([128, 512] if quick else sizes)
         rows = [("n", "rank", "noise", "error / noise", "plain", "certificate", "valid")]
         for r in found:
             rows.append(

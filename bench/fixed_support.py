@@ -282,12 +282,12 @@ def thinned(track: list[Any]) -> list[Any]:
     return [*track[:: max(1, len(track) // 200)], track[-1]]
 
 
-def bench_local(quick: bool) -> list[dict[str, Any]]:
+def bench_local(quick: bool, count: int = 100) -> list[dict[str, Any]]:
     import numpy as np
 
     import papilio as pp
 
-    count, limit = (5, 50) if quick else (100, 150)
+    count, limit = (5, 50) if quick else (count, 150)
     results, summaries = [], {}
     for kind, A, left, right in instances(count, 12, 5):
         start = time.perf_counter()
@@ -467,6 +467,7 @@ def main() -> None:
     start_fair()
     parser = options(__doc__ or "")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--instances", type=int, default=100, help="of the local part")
     parser.add_argument("--other", help="PYTHONPATH of another papilio, for the chains")
     chosen = parser.parse_args()
     import papilio as pp
@@ -476,7 +477,8 @@ def main() -> None:
     info = machine()
     print_machine(info)
     runs = {
-        "analysis": bench_analysis, "exact": bench_exact, "palm": bench_palm, "local": bench_local,
+        "analysis": bench_analysis, "exact": bench_exact, "palm": bench_palm,
+        "local": partial(bench_local, count=chosen.instances),
         "chains": partial(bench_chains, other=chosen.other),
     }  # fmt: skip
     results: list[dict[str, Any]] = []

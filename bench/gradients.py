@@ -87,7 +87,7 @@ def held_by_chain(F: pp.Butterfly, batch: int) -> int:
     return sum(p.shape[1] for p in F.architecture) * batch * 4
 
 
-def measure(name: str, n: int, batch: int, quick: bool) -> list[dict[str, Any]]:
+def measure(name: str, n: int, batch: int, seconds: float) -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
     chain = architecture(name, n)
     F = pp.Butterfly([(rng.standard_normal(tuple(p)) / p.c**0.5).astype(np.float32) for p in chain])
@@ -107,7 +107,7 @@ def measure(name: str, n: int, batch: int, quick: bool) -> list[dict[str, Any]]:
         "step": step,
         **torch_calls(F, x, gy),
     }
-    rows = summary(interleaved(calls, 1.0 if quick else 2.0, 9), "papilio")
+    rows = summary(interleaved(calls, seconds, 9), "papilio")
     held = {"papilio": x.nbytes, "chain": held_by_chain(F, batch), "linear": x.nbytes}
     return [
         {"architecture": name, "n": n, "batch": batch, "what": what, "held": held.get(what), **row}
@@ -117,19 +117,21 @@ def measure(name: str, n: int, batch: int, quick: bool) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = options(__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, help="for each case")
     args = parser.parse_args()
     start_fair()
     if args.threads:
         pp.set_num_threads(args.threads)
     info = machine()
     print_machine(info)
+    seconds = args.seconds or (1.0 if args.quick else 2.0)
     results: list[dict[str, Any]] = []
     heading = ("", "n", "batch", "what", "microseconds", "ratio", "quartiles", "held")
     table: list[tuple[str, ...]] = [heading]
     for name, n, batch in CASES:
         if args.quick and n > 1024:
             continue
-        for row in measure(name, n, batch, args.quick):
+        for row in measure(name, n, batch, seconds):
             results.append(row)
             table.append(
                 (

@@ -217,6 +217,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 8, 32])
     parser.add_argument("--tols", type=float, nargs="*", default=[1e-3, 1e-6, 1e-9])
     parser.add_argument("--most", type=int, default=1 << 24, help="entries of a batch")
+    parser.add_argument("--seconds", type=float, help="for each case")
     parser.add_argument("--cpu", action="store_true", help="CPU seconds (one thread only)")
     args = parser.parse_args()
     measure = in_cpu_seconds if args.cpu else interleaved
@@ -235,7 +236,7 @@ def main() -> None:
                     if math.prod(modes) * batch > args.most:
                         continue
                     for kind in args.kinds:
-                        seconds = 0.1 if args.quick else 0.6
+                        seconds = args.seconds or (0.1 if args.quick else 0.6)
                         r = run_case(modes, kind, tol, batch, threads, seconds, measure)
                         results.append(r)
                         print_table([HEADING, row_of(r)] if len(results) == 1 else [row_of(r)])

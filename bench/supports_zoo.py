@@ -1,26 +1,19 @@
 """Supports of many kinds: the tables and the picture of docs/supports.md.
 
-python bench/supports_zoo.py [--json PATH] [--plot PATH] [--write]
-
---write puts the table of structures into docs/supports.md, from the JSON.
+python bench/supports_zoo.py [--json PATH] [--plot PATH]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import pathlib
 import warnings
 from typing import Any
 
 import numpy as np
 
 import papilio as pp
-from common import machine, write_json
+from common import machine, options, print_table, write_json
 from papilio.supports import zoo as structures
 
-ROOT = pathlib.Path(__file__).parent.parent
-MARKERS = "<!-- structures: made by bench/supports_zoo.py -->", "<!-- end of structures -->"
 SIZE = 64  # rows and columns of the structures
 
 
@@ -129,51 +122,40 @@ def entry_of(name: str, masks: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def table_of(entries: list[dict[str, Any]]) -> str:
-    words = {True: "yes", False: "no", None: "unknown"}
-    lines = [
-        "| structure | factors | parameters | tractable | closed | solver | cost |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for e in entries:
-        cells = [
-            e["structure"], e["factors"], e["parameters"], words[e["tractable"]],
-            words[e["closed"]], e["solver"], e["cost"],
-        ]  # fmt: skip
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
-
-
-def write_table(results: pathlib.Path) -> None:
-    """The table from a JSON into docs/supports.md, between the markers."""
-    entries = json.loads(results.read_text())["results"]
-    page = ROOT / "docs" / "supports.md"
-    before, rest = page.read_text().split(MARKERS[0])
-    after = rest.split(MARKERS[1])[1]
-    page.write_text(f"{before}{MARKERS[0]}\n{table_of(entries)}\n{MARKERS[1]}{after}")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plot", metavar="PATH", help="draw the classes to this PNG")
-    parser.add_argument("--json", metavar="PATH", help="write what is known of structures there")
-    parser.add_argument("--write", action="store_true", help="the table of docs/supports.md")
-    chosen = parser.parse_args()
+    chosen = options(__doc__ or "").parse_args()
     path = chosen.plot
+    words = {True: "yes", False: "no", None: "unknown"}
     entries = [entry_of(name, masks) for name, masks in of_deep_learning().items()]
-    print(table_of(entries), end="\n\n")
-    results = chosen.json or str(ROOT / "bench" / "results" / "supports_zoo.json")
-    if chosen.json or chosen.write:
-        write_json(results, machine(), entries)
-    if chosen.write:
-        write_table(pathlib.Path(results))
+    rows = [("structure", "factors", "parameters", "tractable", "closed", "solver", "cost")]
+    rows += [
+        (
+            e["structure"], str(e["factors"]), str(e["parameters"]), words[e["tractable"]],
+            words[e["closed"]], e["solver"], e["cost"],
+        )
+        for e in entries
+    ]  # fmt: skip
+    print_table(rows)
     reports = {name: pp.analyze_supports(*masks) for name, masks in zoo().items()}
-    print("| supports | kind | minimizer | class sizes |\n|---|---|---|---|")
-    for name, report in reports.items():
-        words = {True: "always", False: "not for some A", None: "unknown"}
-        sizes = sorted(set(report.sizes.tolist()))
-        minimizer = words[report.has_minimizer]
-        print(f"| {name} | {report.kind} | {minimizer} | {len(report.sizes)} of {sizes} |")
+    entries += [
+        {
+            "part": "zoo", "supports": name, "kind": report.kind, "closed": report.has_minimizer,
+            "classes": len(report.sizes), "sizes": sorted(set(report.sizes.tolist())),
+        }
+        for name, report in reports.items()
+    ]  # fmt: skip
+    print_table(
+        [("supports", "kind", "closed", "classes", "sizes")]
+        + [
+            (
+                e["supports"], e["kind"], words[e["closed"]], str(e["classes"]),
+                " ".join(map(str, e["sizes"])),
+            )
+            for e in entries
+            if e["part"] == "zoo"
+        ]
+    )  # fmt: skip
+    write_json(chosen.json, machine(), entries)
     if path:
         import matplotlib as mpl
 

@@ -1,7 +1,7 @@
 """Fast transforms against scipy.fft, ducc0, FFTW, MKL and fast Hadamard codes that are installed.
 
     python bench/transforms.py [--quick] [--json PATH]
-        [--only targets|dft|hadamard|others|accuracy|backend]
+        [--only targets dft hadamard others accuracy backend]
 
 targets: the complex transforms that kernels are made for, each against the fastest peer: batches of
     64 and 256 in both layouts, vectors; with the geometric mean and the largest ratio of each kind.
@@ -330,7 +330,7 @@ def main() -> None:
         "accuracy": accuracy,
         "backend": backend,
     }
-    parser.add_argument("--only", choices=tuple(sections))
+    parser.add_argument("--only", nargs="+", choices=tuple(sections), default=tuple(sections))
     arguments = parser.parse_args()
     import numpy as np
 
@@ -346,7 +346,7 @@ def main() -> None:
     np.empty(30 << 20, np.uint8).fill(0)
     results: list[dict[str, Any]] = []
     for name, section in sections.items():
-        if arguments.only in (None, name):
+        if name in arguments.only:
             section(results, threads, arguments.quick)
     write_json(arguments.json, info, results)
 
