@@ -1,11 +1,13 @@
 """compress against dense matrices: errors, ranks, shapes, types; its parts against NumPy."""
 
 import ctypes
+import math
 import os
 import pickle
 import subprocess
 import sys
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,10 +19,13 @@ from scipy import LowLevelCallable
 
 import papilio as pp
 from papilio import _core, kernels
-from papilio.compression import _limits
+from papilio.compression import _level, _limits
 from papilio.compression._clustering import bounds, ranges, samples, tree_order
 from papilio.compression._error import mean_bounds, smallest_share
 from papilio.compression._product import product_entries
+from papilio.compression._random import Streams, Use
+from papilio.compression._scheme import Scheme
+from papilio.compression._shares import Shares
 from processes import at_full_speed, waits_after_interrupts
 from strategies import DTYPES, random_array, random_chainable, random_factors
 
@@ -155,11 +160,15 @@ def test_ranges_nest_and_samples_lie_inside_and_differ(size, level, width):
     assert np.array_equal(bounds(size, 2 * count)[::2], limits)
     index, real = ranges(size, count)
     assert np.array_equal(index[real], np.arange(size))
-    for rng in (None, np.random.default_rng(0)):
-        chosen = samples(size, count, width, rng)
+    draw = partial(Streams(3).rows, use=Use.SAMPLES)
+    for numbers in (None, draw):
+        chosen = samples(size, count, width, numbers)
+        some = np.arange(count)[::-3]
+        assert np.array_equal(samples(size, count, width, numbers, some), chosen[some])
+        assert np.array_equal(ranges(size, count, some)[0], index[some])
         assert (chosen >= limits[:-1, None]).all()
         assert (chosen < limits[1:, None]).all()
-        if rng is None and width <= np.diff(limits).min():
+        if numbers is None and width <= np.diff(limits).min():
             assert all(len(set(row)) == width for row in chosen.tolist())
 
 
@@ -749,6 +758,115 @@ def test_results_are_the_same_for_a_seed_and_any_number_of_threads(threads):
     large = CASES["fio 2"](4096)  # too large to be compared whole: other seeds see other entries
     found = [pp.compress(large, tol=1e-2, rounding=False, seed=seed).report for seed in (3, 4)]
     assert found[0].relative_error != found[1].relative_error
+
+
+def scattered_points():
+    rng = np.random.default_rng(6)
+    return kernels.helmholtz(rng.random((300, 2)), rng.random((260, 2)) + np.array([2, 0]), 5)
+
+
+def graded():
+    A = GRADED["touching"][0][:400, :400]
+    return pp.kernels.Kernel("graded", A.shape, A.dtype, lambda i, j: A[i, j])
+
+
+SAMPLED = {"scattered": scattered_points, "graded": graded, "smooth": lambda: kernels.fio(256)}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_sampled_factors_are_the_same_for_any_threads_and_any_order_of_clusters(
+    name, sampled, threads, monkeypatch
+):
+    kernel = SAMPLED[name]()
+    threads(1)
+    expected = pp.compress(kernel, tol=1e-5, seed=3, rounding=False)
+    straight = _level.batches
+
+    def backwards(widths, heights, entries):
+        """One pair after the other, from the last to the first."""
+        for v, s in reversed(list(straight(widths, heights, entries))):
+            for n in reversed(range(s.start, s.stop)):
+                for m in reversed(range(v.start, v.stop)):
+                    yield slice(m, m + 1), slice(n, n + 1)
+
+    monkeypatch.setattr(_level, "batches", backwards)
+    for count in (2, 3):
+        threads(count)
+        found = pp.compress(kernel, tol=1e-5, seed=3, rounding=False)
+        for x, y in zip(expected.factors, found.factors, strict=True):
+            assert np.array_equal(x, y)
+        assert found.report.error_bound == expected.report.error_bound
+        assert found.report.entries == expected.report.entries
+    other = pp.compress(kernel, tol=1e-5, seed=4, rounding=False)
+    assert other.report.relative_error != expected.report.relative_error
+
+
+def test_a_generator_as_the_seed_gives_other_numbers_each_time(sampled):
+    rng = np.random.default_rng(5)
+    first, second = (
+        pp.compress(kernels.fio(300), tol=1e-3, seed=rng).report.relative_error for _ in range(2)
+    )
+    assert first != second
+    again = pp.compress(kernels.fio(300), tol=1e-3, seed=np.random.default_rng(5))
+    assert again.report.relative_error == first
+
+
+def test_shares_divide_all_pairs_and_their_sums_know_no_order():
+    scheme = Scheme((640, 512), 6, 1, 5)
+    whole = Shares.all(scheme)
+    parts = [
+        Shares(scheme, whole.rows[n::3], whole.columns[n::3]) for n in range(3)
+    ]  # fmt: skip
+    rng = np.random.default_rng(0)
+    for level in range(scheme.first, scheme.last + 1):
+        widths, heights = 1 << level, 1 << (6 - level)
+        numbers = rng.standard_normal((2, widths, heights)) * 10 ** rng.uniform(-9, 9)
+        v, s = (index.ravel() for index in np.indices((widths, heights)))
+        seen = np.zeros((widths, heights), int)
+        sums = {}
+        for part in parts:
+            mine, at_v, at_s = part.owned(level, v, s)
+            own_v, own_s = part.clusters(level)
+            assert np.array_equal(own_v[at_v], v[mine])
+            assert np.array_equal(own_s[at_s], s[mine])
+            seen[v[mine], s[mine]] += 1
+            sums |= part.sums(level, numbers[:, own_v[:, None], own_s])
+        assert (seen == 1).all()
+        assert sums == whole.sums(level, numbers)
+        exact = math.fsum(numbers[1].ravel())
+        assert math.fsum(pair[1] for pair in sums.values()) == pytest.approx(exact, rel=1e-12)
+
+
+def test_parts_of_chains_give_the_bits_of_the_whole():
+    rng = np.random.default_rng(1)
+    architecture = pp.Architecture.mixed_radix([2, 2, 2, 2], ranks=[3, 2, 4])
+    values = [random_array(rng, tuple(p), np.complex64) for p in architecture]
+    ranks = list(architecture.ranks)
+    i, j = (rng.integers(16, size=40) for _ in range(2))
+    whole = _core.product_entries(values, ranks, i, j)
+    for cut in (1, 2, 3):
+        left, right = [1, *ranks[:cut]], [*ranks[cut - 1 :], 1]
+        p = architecture[cut - 1]
+        block = 16 // (p.a * p.c // ranks[cut - 1])
+        # Any column of the interface within the right block of columns will do.
+        columns = (j // block) * (p.c * p.a * p.d // (16 // block))
+        start = _core.product_entries(values[:cut], left, i, columns, np.ones((40, 1), complex))
+        assert start.shape == (40, ranks[cut - 1])
+        assert np.array_equal(
+            _core.product_entries(values[cut:], right, i % p.d, j, start)[:, 0], whole
+        )
+        x = random_array(rng, (16, 3), np.complex64)
+        for row in (0, 7, 15):
+            between = _core.product_row(values[cut:], right, row % p.d, x)
+            assert np.array_equal(
+                _core.product_row(values[:cut], left, row, between)[0],
+                _core.product_row(values, ranks, row, x),
+            )
+    with pytest.raises(ValueError, match="vectors to start from"):
+        _core.product_entries(values[1:], [*ranks, 1], i % 8, j)
+    for wrong in (np.ones((40, 2), complex), np.ones((40, 3)), np.ones((3, 40), complex).T):
+        with pytest.raises(ValueError, match="start must be"):
+            _core.product_entries(values[1:], [*ranks, 1], i % 8, j, wrong)
 
 
 def test_progress_rises_to_one_and_may_stop_the_work():

@@ -122,14 +122,16 @@ py::array_t<std::complex<double>> wave_of(const py::array_t<double, py::array::c
   return out;
 }
 
-/// The factors of a dense chainable chain, checked: nothing that they say leads out of bounds.
+/// The factors of a dense chainable chain, checked: nothing that they say leads out of bounds. With
+/// ranks at both ends, too, they are a part of one.
 struct ChainOfFactors {
   DType dtype;
   std::vector<ChainFactor> factors;
   Index rows = 1, columns = 1;
 
   explicit ChainOfFactors(const std::vector<py::array>& arrays, const std::vector<Index>& ranks) {
-    if (arrays.empty() || ranks.size() + 1 != arrays.size())
+    const bool part = ranks.size() == arrays.size() + 1;
+    if (arrays.empty() || !(part || ranks.size() + 1 == arrays.size()))
       throw py::value_error("factors must not be empty, and have a rank between each two");
     dtype = dtype_of(arrays[0], "factors");
     for (std::size_t n = 0; n < arrays.size(); ++n) {
@@ -142,8 +144,8 @@ struct ChainOfFactors {
                           values.shape(1),
                           values.shape(2),
                           values.shape(3),
-                          n ? ranks[n - 1] : 1,
-                          n < ranks.size() ? ranks[n] : 1};
+                          part ? ranks[n] : (n ? ranks[n - 1] : 1),
+                          part ? ranks[n + 1] : (n < ranks.size() ? ranks[n] : 1)};
       if (p.left < 1 || p.right < 1 || p.b % p.left != 0 || p.c % p.right != 0)
         throw py::value_error("ranks must divide the axes of the factors");
       factors.push_back(p);
@@ -151,9 +153,9 @@ struct ChainOfFactors {
     const ChainFactor &first = factors.front(), &last = factors.back();
     rows = first.a * first.b * first.d;
     columns = last.a * last.c * last.d;
-    if (first.a != 1 || last.d != 1)
+    if (!part && (first.a != 1 || last.d != 1))
       throw py::value_error("the first factor's a and the last one's d must be 1");
-    Index below = 1, of_rows = rows;
+    Index below = first.a, of_rows = first.d * (first.b / first.left);
     for (std::size_t n = 0; n < factors.size(); ++n) {
       const ChainFactor& p = factors[n];
       if (p.a != below || p.d * (p.b / p.left) != of_rows)
@@ -161,12 +163,14 @@ struct ChainOfFactors {
       below *= p.c / p.right;
       of_rows = p.d;
     }
-    if (below != columns) throw py::value_error("factors must fit each other");
+    if (!part && (below != columns || of_rows != 1 || first.left != 1))
+      throw py::value_error("factors must fit each other");
   }
 };
 
 py::array product_entries_of(const std::vector<py::array>& arrays, const std::vector<Index>& ranks,
-                             const Positions& rows, const Positions& columns) {
+                             const Positions& rows, const Positions& columns,
+                             const py::object& given) {
   const ChainOfFactors chain(arrays, ranks);
   if (rows.ndim() != 1 || columns.ndim() != 1 || rows.size() != columns.size())
     throw py::value_error("rows and columns must have one axis of the same length");
@@ -174,11 +178,23 @@ py::array product_entries_of(const std::vector<py::array>& arrays, const std::ve
     if (rows.data()[n] < 0 || rows.data()[n] >= chain.rows || columns.data()[n] < 0 ||
         columns.data()[n] >= chain.columns)
       throw py::index_error("rows and columns must be within the product");
-  py::array out(py::dtype(holds_complex(chain.dtype) ? "complex128" : "float64"), rows.size());
   const Index *i = rows.data(), *j = columns.data(), count = rows.size();
+  const py::dtype kind(holds_complex(chain.dtype) ? "complex128" : "float64");
+  const Index left = chain.factors.front().left, right = chain.factors.back().right;
+  const bool starts = !given.is_none();
+  if (!starts && left != 1) throw py::value_error("a part of a chain needs vectors to start from");
+  const py::array start = starts ? py::array(given) : py::array(kind, 0);
+  if (starts && (start.ndim() != 2 || start.shape(0) != count || start.shape(1) != left ||
+                 !(start.flags() & py::array::c_style) || !start.dtype().is(kind)))
+    throw py::value_error("start must be C-contiguous, in double precision, and (rows, left)");
+  const std::vector<py::ssize_t> shape = starts || right != 1
+                                             ? std::vector<py::ssize_t>{count, right}
+                                             : std::vector<py::ssize_t>{count};
+  py::array out(kind, shape);
+  const void* from = starts ? start.data() : nullptr;
   void* to = out.mutable_data();
   const WithoutLock released;
-  product_entries(chain.dtype, chain.factors, count, i, j, to);
+  product_entries(chain.dtype, chain.factors, count, i, j, from, to);
   return out;
 }
 
@@ -186,12 +202,16 @@ py::array product_row_of(const std::vector<py::array>& arrays, const std::vector
                          Index row, const py::array& x) {
   const ChainOfFactors chain(arrays, ranks);
   if (row < 0 || row >= chain.rows) throw py::index_error("row must be within the product");
-  if (x.ndim() != 2 || x.shape(0) != chain.columns || !(x.flags() & py::array::c_style))
+  const ChainFactor &first = chain.factors.front(), &last = chain.factors.back();
+  const Index height = first.a * first.left;
+  if (x.ndim() != 2 || x.shape(0) != last.a * last.c || !(x.flags() & py::array::c_style))
     throw py::value_error("x must be C-contiguous with a row for each column of the product");
   const DType kind = dtype_of(x, "x");
   if (holds_complex(kind) != holds_complex(chain.dtype))
     throw py::type_error("x and the factors must both be real or both be complex");
-  py::array out(x.dtype(), x.shape(1));
+  const bool whole = ranks.size() + 1 == arrays.size();
+  py::array out(x.dtype(), whole ? std::vector<py::ssize_t>{x.shape(1)}
+                                 : std::vector<py::ssize_t>{height, x.shape(1)});
   const void* from = x.data();
   void* to = out.mutable_data();
   const Index count = x.shape(1);
@@ -207,7 +227,8 @@ void register_compress(py::module_& module) {
              py::arg("scales") = py::none());
   module.def("evaluate", &evaluate_blocks);
   module.def("wave", &wave_of);
-  module.def("product_entries", &product_entries_of);
+  module.def("product_entries", &product_entries_of, py::arg("factors"), py::arg("ranks"),
+             py::arg("rows"), py::arg("columns"), py::arg("start") = py::none());
   module.def("product_row", &product_row_of);
 }
 

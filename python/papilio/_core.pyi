@@ -312,7 +312,7 @@ def product_entries(
     ranks: list[int],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
-    /,
+    start: NDArray[Any] | None = None,
 ) -> NDArray[Any]: ...
 def product_row(
     factors: list[NDArray[Any]], ranks: list[int], row: int, x: NDArray[Any], /

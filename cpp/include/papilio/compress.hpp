@@ -37,8 +37,9 @@ typedef void (*EntryFunction)(Index rows, Index cols, const Index* i, const Inde
 void evaluate(EntryFunction function, void* user_data, Index count, Index rows, Index cols,
               const Index* i, const Index* j, void* out, Index element);
 
-/// A factor of a dense chainable chain: values (a, b, c, d), C-contiguous, and the ranks of the
-/// interfaces to its left and right (1 at the ends of the chain), which divide b and c.
+/// A factor of a dense chainable chain, or of consecutive factors of one: values (a, b, c, d),
+/// C-contiguous, and the ranks of the interfaces to its left and right (1 at the ends of the
+/// chain), which divide b and c.
 struct ChainFactor {
   const void* values;
   Index a, b, c, d;
@@ -47,14 +48,17 @@ struct ChainFactor {
 
 /// Entries (rows[p], columns[p]) of the product of factors of one dtype, to out: double or
 /// std::complex<double>. All paths from a row to a column meet in r nodes of each interface
-/// (docs/guarantees.md): a vector of that length goes from left to right. Uses all threads. Memory:
-/// some megabytes.
+/// (docs/guarantees.md): a vector of that length goes from left to right. Of a part of a chain, it
+/// goes from `start` (count x left, in the type of out; null: ones) to out (count x right). Uses
+/// all threads. Memory: some megabytes.
 void product_entries(DType dtype, const std::vector<ChainFactor>& factors, Index count,
-                     const Index* rows, const Index* columns, void* out);
+                     const Index* rows, const Index* columns, const void* start, void* out);
 
 /// Row `row` of the product times x (columns of the product x count, C-contiguous), to out (count);
 /// both in the type that `kind` names, as all arithmetic is: the factors are rounded to it, and
-/// sums run from term to term. Uses all threads. Memory: twice x.
+/// sums run from term to term. Of a part of a chain, from x (last a and c x count), which are the
+/// columns that the row meets, to out (first a and left x count). Uses all threads. Memory: twice
+/// x.
 void product_row(DType dtype, const std::vector<ChainFactor>& factors, Index row, DType kind,
                  Index count, const void* x, void* out);
 

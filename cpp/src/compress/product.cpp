@@ -50,9 +50,13 @@ class Together {
   Together(Index count, Index rank)
       : now_(at(count * rank)), next_(at(count * rank)), start_(at(count)), order_(at(count)) {}
 
+  /// From `start` (count x the first factor's left; null: ones) to out (count x the last's right).
   void run(const std::vector<ChainFactor>& factors, Index width, Index count, const Index* rows,
-           const Index* columns, W* out) {
-    std::fill_n(now_.begin(), count, W(1));
+           const Index* columns, const W* start, W* out) {
+    if (start)
+      std::copy_n(start, count * factors.front().left, now_.begin());
+    else
+      std::fill_n(now_.begin(), count, W(1));
     for (const ChainFactor& p : factors) {
       order_.resize(at(count));
       for (Index n = 0; n < count; ++n) {
@@ -64,7 +68,7 @@ class Together {
       multiply(p, count);
       now_.swap(next_);
     }
-    std::copy_n(now_.begin(), count, out);
+    std::copy_n(now_.begin(), count * factors.back().right, out);
   }
 
  private:
@@ -115,9 +119,10 @@ void multiply_row(const ChainFactor& p, Index row, Index count, const W* x, W* o
 }  // namespace
 
 void product_entries(DType dtype, const std::vector<ChainFactor>& factors, Index count,
-                     const Index* rows, const Index* columns, void* out) {
+                     const Index* rows, const Index* columns, const void* start, void* out) {
   const Index width = factors.back().a * factors.back().c * factors.back().d;
-  Index rank = 1;
+  const Index left = factors.front().left, right = factors.back().right;
+  Index rank = left;
   for (const ChainFactor& p : factors) rank = std::max(rank, p.right);
   const Index most = std::min(count, std::max<Index>(256, numbers_together / rank));
   visit(dtype, [&](auto tag) {
@@ -126,7 +131,8 @@ void product_entries(DType dtype, const std::vector<ChainFactor>& factors, Index
     Together<T, W> together(most, rank);
     for (Index first = 0; first < count; first += most)
       together.run(factors, width, std::min(most, count - first), rows + first, columns + first,
-                   static_cast<W*>(out) + first);
+                   start ? static_cast<const W*>(start) + first * left : nullptr,
+                   static_cast<W*>(out) + first * right);
   });
 }
 
@@ -145,7 +151,7 @@ void product_row(DType dtype, const std::vector<ChainFactor>& factors, Index row
           now.swap(next);
           from = now.data();
         }
-        std::copy_n(from, count, static_cast<W*>(out));
+        std::copy_n(from, factors.front().a * factors.front().left * count, static_cast<W*>(out));
       }
     });
   });

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -88,10 +90,17 @@ def bounds(size: int, count: int) -> Indices:
     return np.arange(count + 1) * size // count
 
 
-def ranges(size: int, count: int) -> tuple[Indices, NDArray[np.bool_]]:
-    """Return the indices of `count` ranges as rows of one length, and which are real.
+def limits_of(size: int, count: int, chosen: Indices) -> tuple[Indices, Indices]:
+    """First index and end of some of `count` ranges."""
+    return chosen * size // count, (chosen + 1) * size // count
 
-    Ranges that are shorter than others repeat their last index, marked False.
+
+def ranges(
+    size: int, count: int, chosen: Indices | None = None
+) -> tuple[Indices, NDArray[np.bool_]]:
+    """Return the indices of some of `count` ranges as rows of one length, and which are real.
+
+    Ranges that are shorter than others repeat their last index, marked False. Default: all ranges.
 
     Examples
     --------
@@ -101,22 +110,29 @@ def ranges(size: int, count: int) -> tuple[Indices, NDArray[np.bool_]]:
            [1, 2]]), array([[ True, False],
            [ True,  True]]))
     """
-    limits = bounds(size, count)
-    lengths = np.diff(limits)
-    offsets = np.arange(lengths.max())
+    first, end = limits_of(size, count, np.arange(count) if chosen is None else chosen)
+    lengths = end - first
+    offsets = np.arange(-(-size // count))
     inside = offsets < lengths[:, None]
-    return limits[:-1, None] + np.minimum(offsets, lengths[:, None] - 1), inside
+    return first[:, None] + np.minimum(offsets, lengths[:, None] - 1), inside
 
 
-def samples(size: int, count: int, width: int, rng: np.random.Generator | None) -> Indices:
-    """Return `width` indices of each of `count` ranges, or all where there are fewer.
+def samples(
+    size: int,
+    count: int,
+    width: int,
+    numbers: Callable[[Indices, int], NDArray[np.float64]] | None,
+    chosen: Indices | None = None,
+) -> Indices:
+    """Return `width` indices of some of `count` ranges, or all where there are fewer.
 
-    They lie as Chebyshev nodes do (denser at the ends), each moved to a free index; with `rng`,
-    every second one is replaced by a random one, for ranges whose order isn't one coordinate's.
+    They lie as Chebyshev nodes do (denser at the ends), each moved to a free index; with
+    `numbers(ranges, width)`, random ones between 0 and 1, every second index is replaced by a
+    random one, for ranges whose order isn't one coordinate's. Default: of all ranges.
 
     Returns
     -------
-    ndarray of int64, shape (count, width)
+    ndarray of int64, shape (ranges, width)
         Distinct in each row, but for short ranges, which repeat their last index.
 
     Examples
@@ -126,20 +142,21 @@ def samples(size: int, count: int, width: int, rng: np.random.Generator | None) 
     array([[ 0,  3,  7, 12, 15],
            [16, 19, 23, 28, 31]])
     """
-    limits = bounds(size, count)
-    lengths = np.diff(limits)
-    if width >= lengths.max():
-        return ranges(size, count)[0]
+    which = np.arange(count) if chosen is None else chosen
+    first, end = limits_of(size, count, which)
+    lengths = end - first
+    if width >= -(-size // count):
+        return ranges(size, count, which)[0]
     nodes = (1 - np.cos((np.arange(width) + 0.5) * np.pi / width)) / 2
     # Distinct for all ranges at once: the shortest decides, the others scale.
-    shortest = int(lengths.min())
+    shortest = size // count
     inside = np.floor(nodes * shortest).astype(np.int64)
     if width <= shortest:
         steps = np.arange(width)
         inside = np.maximum.accumulate(inside - steps) + steps
         inside = np.minimum(inside, shortest - width + steps)
-    chosen: Indices = limits[:-1, None] + inside * (lengths[:, None] - 1) // max(shortest - 1, 1)
-    if rng is not None:
-        extra = rng.random((count, width // 2)) * lengths[:, None]
-        chosen[:, 1::2] = limits[:-1, None] + extra.astype(np.int64)
-    return chosen
+    found: Indices = first[:, None] + inside * (lengths[:, None] - 1) // max(shortest - 1, 1)
+    if numbers is not None:
+        extra = numbers(which, width // 2) * lengths[:, None]
+        found[:, 1::2] = first[:, None] + extra.astype(np.int64)
+    return found

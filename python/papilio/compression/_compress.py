@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 from scipy.sparse.linalg import LinearOperator
 
-from .._util.checks import finite_number, flag, generator, positive_int, tolerance
+from .._util.checks import finite_number, flag, positive_int, tolerance
 from .._util.progress import Progress, reporter
 from ..operators import Butterfly, Section, butterfly_of
 from . import _limits
@@ -20,6 +20,7 @@ from ._entries import Entries
 from ._job import Job
 from ._options import Memory, Options, floor_of
 from ._product import Chain, times_power
+from ._random import Streams
 from ._report import CompressionReport, CompressionWarning
 from ._sketch import Products, Sketch
 from ._source import as_given, evaluator, factors_dtype, orders_of, shape_of
@@ -164,7 +165,7 @@ def compress(
         max_memory = finite_number(max_memory, "max_memory", positive=True)
     if rounding is not None:
         rounding = flag(rounding, "rounding")
-    rng = generator(seed)
+    streams = Streams.of(seed)
     given = as_given(source, shape)
     inside = shape_of(given.source, shape)
     if depth is not None and depth >= min(inside).bit_length():
@@ -175,7 +176,7 @@ def compress(
     memory = Memory(max_memory)
     options = Options(
         tol=tol, max_rank=max_rank, rank=fixed_rank, depth=depth, rounding=rounding,
-        scattered=scattered, rng=rng, memory=memory,
+        scattered=scattered, streams=streams, memory=memory,
     )  # fmt: skip
     with reporter(progress, "compress") as tell:
         options.tell = tell
@@ -250,7 +251,7 @@ def _from_operator(
         )
     if not formable or (min(shape) > _limits.FORMED and products.has_adjoint()):
         sketch = Sketch(
-            products, tol=options.tol / 4, max_rank=options.max_rank, rng=options.rng,
+            products, tol=options.tol / 4, max_rank=options.max_rank, streams=options.streams,
             reserve=options.memory.reserve,
         )  # fmt: skip
         entries = Entries(sketch.entries, None, None, shape)

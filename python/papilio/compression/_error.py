@@ -16,10 +16,10 @@ import numpy as np
 
 from .._chains.architecture import Architecture
 from .._util.dtypes import rounding_from_single
-from ..operators import butterfly_of
 from ._clustering import Indices, bounds
 from ._entries import BLOCK_BYTES, Entries
-from ._product import Chain, product_entries, product_row
+from ._product import Chain, Vectors
+from ._random import Streams, Use
 from ._scout import areas, quarters
 
 _Array = np.ndarray[Any, Any]
@@ -102,7 +102,7 @@ def smallest_share(normals: int, failure: float) -> float:
     return low
 
 
-def rounding_of(chain: Chain, weights: _Array, rng: np.random.Generator) -> float:
+def rounding_of(chain: Chain, weights: _Array, streams: Streams, look: int) -> float:
     """Root mean square of the rounding errors of products, relative to that of the products.
 
     Gaussian vectors are multiplied by some rows in single and in double precision, by the same
@@ -111,30 +111,20 @@ def rounding_of(chain: Chain, weights: _Array, rng: np.random.Generator) -> floa
     their squared norms, so that the mean of relative squares is that of the whole.
     """
     total = float(weights.sum())
-    dtype = chain.factors.dtype
     if total == 0:
         return 0.0
-    width = chain.factors.architecture.shape[1]
-    single = np.dtype(np.float32 if dtype.kind == "f" else np.complex64)
-    double = np.result_type(single, np.float64)
-    values: Sequence[_Array] = chain.factors.values
-    small = sum(factor.size for factor in values) <= _READ
-    if small and dtype != single:
-        values = [factor.astype(single) for factor in values]
-    count = _VECTORS[0] if small else _VECTORS[1]
-    x = rng.standard_normal((width, count)).astype(single)
-    if dtype.kind == "c":
-        x += (1j * rng.standard_normal((width, count))).astype(single)
+    count = _VECTORS[0] if chain.size <= _READ else _VECTORS[1]
+    stream = streams.at(Use.ROUNDING_ROWS, look)
+    x = Vectors(streams, look, count)
     relatives: list[float] = []
     read = 0
     while len(relatives) < _ROWS and (read < _READ or len(relatives) < _FEWEST_ROWS):
-        row = int(chain.rows[rng.choice(len(weights), p=weights / total)])
-        found, _ = product_row(chain.factors.architecture, values, row, x)
-        exact, count = product_row(chain.factors.architecture, values, row, x.astype(double))
+        row = int(chain.rows[stream.choice(len(weights), p=weights / total)])
+        found, exact = chain.row_products(row, x)
         size = float((np.abs(exact) ** 2).sum())
         relatives.append(float((np.abs(found - exact) ** 2).sum()) / size if size > 0 else 0.0)
-        read += count
-    return rounding_from_single(dtype, math.sqrt(sum(relatives) / len(relatives)))
+        read += chain.row_size
+    return rounding_from_single(chain.dtype, math.sqrt(sum(relatives) / len(relatives)))
 
 
 def together(away: float, rounding: float, weights: _Array) -> float:
@@ -150,8 +140,8 @@ def together(away: float, rounding: float, weights: _Array) -> float:
     return math.sqrt(away**2 + rounding**2 + 2 * along * away * rounding)
 
 
-def exact_error(chain: Chain, source: Entries, rng: np.random.Generator) -> Error:
-    """Compare all entries, about `BLOCK_BYTES` at a time."""
+def exact_error(chain: Chain, look: int, *, source: Entries, streams: Streams) -> Error:
+    """Compare all entries, about `BLOCK_BYTES` at a time; the look-th look."""
     m, n = source.shape
     architecture = chain.factors.architecture
     width = architecture[-1].c
@@ -170,7 +160,7 @@ def exact_error(chain: Chain, source: Entries, rng: np.random.Generator) -> Erro
             error += float((np.abs(exact - some) ** 2).sum())
             sizes[rows] += np.square(np.abs(exact), dtype=np.float64).sum(axis=1)
     away = relative(math.sqrt(error), math.sqrt(sizes.sum()))
-    rounding = rounding_of(chain, sizes, rng)
+    rounding = rounding_of(chain, sizes, streams, look)
     both = together(away, rounding, sizes)
     return Error(both, both, 1.0, m * n, rounding)
 
@@ -224,14 +214,13 @@ class SampledError:
     entries and errors are large, and independent entries of the boxes make the bound.
     """
 
-    def __init__(self, source: Entries, rng: np.random.Generator) -> None:
-        self._source, self._rng = source, rng
-        self._looks = 0
+    def __init__(self, source: Entries, streams: Streams) -> None:
+        self._source, self._streams = source, streams
 
-    def __call__(self, chain: Chain) -> Error:
-        """What is known of a chain, from fresh samples."""
-        self._looks += 1
-        failure = (1 - CONFIDENCE) / 2**self._looks
+    def __call__(self, chain: Chain, look: int) -> Error:
+        """What is known of a chain, from samples of the look-th look."""
+        self._rng = self._streams.at(Use.LOOK, look)
+        failure = (1 - CONFIDENCE) / 2**look
         boxes = self._scouted(chain)
         area, errors, sizes = boxes.shares()
         chances = 0.25 * area + 0.5 * errors + 0.25 * sizes
@@ -245,7 +234,7 @@ class SampledError:
         _, most = mean_bounds(error, _UNSEEN * float(error.max()), failure / 2)
         away = relative(math.sqrt(float(error.mean())), math.sqrt(float(size.mean())))
         of_rows = np.bincount(places[0], weights=size, minlength=self._source.shape[0])
-        rounding = rounding_of(chain, of_rows, self._rng)
+        rounding = rounding_of(chain, of_rows, self._streams, look)
         bound = relative(math.sqrt(most), self._norm(chain, math.sqrt(most), size, failure / 2))
         bound = together(bound, rounding, of_rows)
         return Error(math.hypot(away, rounding), bound, CONFIDENCE, _SAMPLES, rounding)
@@ -254,11 +243,10 @@ class SampledError:
         """What the norm is at least: from samples, or from that of the factors if it is better."""
         least, _ = mean_bounds(sizes, _UNSEEN * float(sizes.max()), failure)
         norm = math.sqrt(least)
-        if least > _CLEAR * float(sizes.mean()) or chain.factors.nbytes > _NORMED_BYTES:
+        if least > _CLEAR * float(sizes.mean()) or chain.nbytes > _NORMED_BYTES:
             return norm
         # ||A|| >= ||F|| - ||A - F||.
-        factors = butterfly_of(chain.factors)
-        return max(norm, factors.norm() - error)
+        return max(norm, chain.norm() - error)
 
     def _scouted(self, chain: Chain) -> _Boxes:
         m, n = self._source.shape
@@ -302,7 +290,5 @@ class SampledError:
         """Squares of the errors and of the entries there."""
         i, j = places
         exact = self._source(i[:, None], j[:, None])[:, 0, 0]
-        found = product_entries(
-            chain.factors.architecture, chain.factors.values, chain.rows[i], chain.columns[j]
-        )
+        found = chain.entries(i, j)
         return np.abs(exact - found) ** 2, np.square(np.abs(exact), dtype=np.float64)

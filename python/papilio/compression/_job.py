@@ -19,9 +19,11 @@ from ._error import Error, SampledError, exact_error
 from ._options import Options
 from ._probe import Probe
 from ._product import Chain, times_power
+from ._random import Use
 from ._report import CompressionReport
 from ._scheme import IncompressibleError, Scheme, choose_scheme
 from ._scout import Scout
+from ._shares import Built, Request
 from ._skeletons import Builder
 
 _ATTEMPTS = 4
@@ -40,21 +42,18 @@ class Job:
         options: Options,
         *,
         compare_all: bool = False,
-        look: Callable[[Chain], Error] | None = None,
+        look: Callable[[Chain, int], Error] | None = None,
     ) -> None:
         self._source, self._dtype, self._options = source, dtype, options
-        compare = partial(exact_error, source=source, rng=options.rng)
-        self._look = look or (compare if compare_all else SampledError(source, options.rng))
+        compare = partial(exact_error, source=source, streams=options.streams)
+        self._look = look or (compare if compare_all else SampledError(source, options.streams))
         self._look_whole = look or compare  # at a dense matrix, all of whose entries are known
+        self._looks = 0
 
     def run(self) -> tuple[Chain, CompressionReport]:
         """The factors and what is known of them."""
         options, shape = self._options, self._source.shape
-        self._hot = Scout(self._source, options.rng).places
-        # Levels share the tolerance as independent errors do; what one level leaves grows a
-        # little on its way through the others.
-        levels = max(1, min(shape).bit_length() - 4)
-        scheme, expected, measured = self._scheme(self._finest(options.tol / math.sqrt(levels)))
+        scheme, expected, measured = self._planned()
         attempt = 1
         if scheme is not None:
             found = self._compressed(scheme, expected)
@@ -71,7 +70,8 @@ class Job:
                 )
         if scheme is None:
             chain = self._dense()
-            error = self._look_whole(chain)
+            self._looks += 1
+            error = self._look_whole(chain, self._looks)
         if self._source.exponent:
             chain = times_power(chain, self._source.exponent)
         return chain, CompressionReport(
@@ -85,12 +85,34 @@ class Job:
             measured_ranks=measured,
             entries=self._source.count,
             products=0,
-            nbytes=chain.factors.nbytes,
+            nbytes=chain.nbytes,
             attempts=attempt,
             seconds=0.0,
             confidence=error.confidence,
             rounding=error.rounding,
         )
+
+    def _planned(self) -> tuple[Scheme | None, int, dict[tuple[int, int], int]]:
+        """Where entries are large, and the scheme; found by one, known to all builders."""
+        options, source = self._options, self._source
+        # Levels share the tolerance as independent errors do; what one level leaves grows a
+        # little on its way through the others.
+        levels = max(1, min(source.shape).bit_length() - 4)
+        tolerance = self._finest(options.tol / math.sqrt(levels))
+
+        def look() -> Any:
+            self._hot = Scout(source, options.streams.at(Use.SCOUT)).places
+            return self._hot, source.exponent, self._scheme(tolerance)
+
+        self._hot, source.exponent, found = options.team.decided(look)
+        scheme, expected, measured = found
+        return scheme, expected, measured
+
+    def _looked_at(self, chain: Any) -> Error:
+        """The error of a chain, from samples of their own."""
+        self._looks += 1
+        look = self._looks
+        return self._options.team.looked_at(chain, lambda chain: self._look(chain, look))
 
     def _compressed(self, scheme: Scheme, expected: int) -> tuple[Chain, Error, int] | None:
         """The factors, their error and the attempts; None if they are larger than the matrix."""
@@ -104,23 +126,29 @@ class Job:
         if rounding:
             tolerance /= 3  # most of the error is left to the rounding, which makes more of it
         oversampling = _OVERSAMPLING
-        chain: Chain | None = None
+        chain: Any = None
         for attempt in range(1, _ATTEMPTS + 1):
             rank = options.rank or expected
             options.memory.reserve(scheme.entries(rank) * self._dtype.itemsize)
             options.memory.release_to(kept)
-            try:
-                chain = self._build(scheme, expected, self._finest(tolerance), oversampling)
-            except IncompressibleError:
-                if self._may_be_dense():
-                    return None
-                raise
-            error = self._look(chain)
+            known = options.store.given_up(attempt)
+            if known is None:
+                request = Request(scheme, expected, self._finest(tolerance), oversampling, attempt)
+                try:
+                    chain = options.team.chain(self._build(request))
+                except IncompressibleError:
+                    if self._may_be_dense():
+                        return None
+                    raise
+                error = self._looked_at(chain)
+            else:
+                error, self._looks = known, attempt
             finest = self._finest(tolerance) > tolerance or error.rounding >= options.tol
             if error.bound <= options.tol or finest or attempt == _ATTEMPTS:
                 break
-            if options.rank or self._is_larger(chain):
+            if options.rank or (chain is not None and self._is_larger(chain)):
                 break
+            options.store.give_up(attempt, error)
             away = math.sqrt(error.bound**2 - error.rounding**2)
             wanted = math.sqrt(options.tol**2 - error.rounding**2)
             tolerance *= min(0.8, max(0.05, 0.6 * wanted / away))
@@ -131,7 +159,7 @@ class Job:
         assert chain is not None
         if rounding and error.bound < options.tol:
             rounded = self._rounded(chain, math.sqrt(options.tol**2 - error.bound**2))
-            of_rounded = self._look(rounded)
+            of_rounded = self._looked_at(rounded)
             if of_rounded.bound <= options.tol:
                 chain, error = rounded, of_rounded
         return None if self._is_larger(chain) else (chain, error, attempt)
@@ -141,9 +169,9 @@ class Job:
         m, n = self._source.shape
         return m * n <= _limits.SMALL and self._options.depth is None
 
-    def _is_larger(self, chain: Chain) -> bool:
+    def _is_larger(self, chain: Any) -> bool:
         m, n = self._source.shape
-        return self._options.depth is None and chain.factors.nnz >= m * n
+        return self._options.depth is None and bool(chain.size >= m * n)
 
     def _finest(self, tolerance: float) -> float:
         """The tolerance, or what rounding leaves of it."""
@@ -153,8 +181,9 @@ class Job:
         """The cheapest scheme (None: dense) and its rank; refuses what has none."""
         options, shape = self._options, self._source.shape
         probe = Probe(
-            self._source, tolerance, options.max_rank, options.scattered, self._hot, options.rng
-        )
+            self._source, tolerance, options.max_rank, options.scattered, self._hot,
+            options.streams,
+        )  # fmt: skip
         fixed, depth = options.rank, options.depth
         rank_of_depth = probe.rank
         if fixed is not None and depth is not None:
@@ -173,23 +202,8 @@ class Job:
             "and column_points make clusters geometric); a larger tol lowers them"
         )
 
-    def _build(self, scheme: Scheme, expected: int, tolerance: float, oversampling: int) -> Chain:
-        options = self._options
-        return Builder(
-            self._source,
-            scheme,
-            self._dtype,
-            tolerance=tolerance,
-            expected_rank=expected,
-            max_rank=options.max_rank,
-            fixed_rank=options.rank,
-            scattered=options.scattered,
-            oversampling=oversampling,
-            hot=self._hot,
-            rng=options.rng,
-            reserve=options.memory.reserve,
-            progress=options.tell,
-        ).build()
+    def _build(self, request: Request) -> Built:
+        return Builder(self._source, self._dtype, request, self._options, self._hot).build()
 
     def _wants_rounding(self, scheme: Scheme, rank: int) -> bool:
         options = self._options

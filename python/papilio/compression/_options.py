@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from ._random import Streams
+from ._store import InMemory, Store
+from ._team import Alone, Team
 
 
 def floor_of(dtype: np.dtype[Any]) -> float:
@@ -49,6 +53,8 @@ class Options:
     depth: int | None
     rounding: bool | None
     scattered: bool
-    rng: np.random.Generator
+    streams: Streams
     memory: Memory
     tell: Callable[[float], object] | None = None
+    team: Team = field(default_factory=Alone)
+    store: Store = field(default_factory=InMemory)

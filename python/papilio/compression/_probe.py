@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ._clustering import Indices, bounds, samples
+from ._clustering import Indices, bounds, limits_of, samples
 from ._entries import Entries
+from ._random import Streams, Use
 
 _PROBES = 8  # pairs of clusters that a rank is measured on before anything is built
 
@@ -22,11 +23,11 @@ class Probe:
         max_rank: int,
         scattered: bool,
         hot: Indices,
-        rng: np.random.Generator,
+        streams: Streams,
     ) -> None:
         self._source, self._shape = source, source.shape
         self._tolerance, self._max_rank = tolerance, max_rank
-        self._scattered, self._hot, self._rng = scattered, hot, rng
+        self._scattered, self._hot, self._streams = scattered, hot, streams
         self.ranks: dict[tuple[int, int], int] = {}  # (rows, columns) of a block -> rank
 
     def rank(self, depth: int) -> int:
@@ -45,12 +46,14 @@ class Probe:
     def _rank_at(self, depth: int, level: int) -> int:
         heights, widths = 1 << (depth - level), 1 << level
         tall, wide = -(-self._shape[0] // heights), -(-self._shape[1] // widths)
-        t, v, stands_for = chosen_pairs(self._hot, self._shape, heights, widths, _PROBES, self._rng)
+        t, v, stands_for = chosen_pairs(
+            self._hot, self._shape, heights, widths, _PROBES,
+            self._streams.at(Use.PROBE_PAIRS, depth, level),
+        )  # fmt: skip
         size = 32
         while True:
-            rng = self._rng if self._scattered else None
-            i = samples(self._shape[0], heights, min(size, tall), rng)[t]
-            j = np.sort(samples(self._shape[1], widths, min(size, wide), rng), axis=1)[v]
+            i = self._samples(0, heights, min(size, tall), t)
+            j = np.sort(self._samples(1, widths, min(size, wide), v), axis=1)
             most = min(i.shape[1], self._max_rank)
             # Fewer of large blocks: every second or fourth, ..., of both kinds.
             some = slice(None, None, max(1, size // 64))
@@ -62,6 +65,13 @@ class Probe:
                 self.ranks[tall, wide] = rank
                 return rank
             size *= 2
+
+    def _samples(self, axis: int, count: int, width: int, chosen: Indices) -> Indices:
+        def numbers(clusters: Indices, width: int) -> NDArray[np.float64]:
+            return self._streams.rows(clusters, width, Use.PROBE_SAMPLES, axis, count)
+
+        random = numbers if self._scattered else None
+        return samples(self._shape[axis], count, width, random, chosen)
 
     def table(self) -> str:
         """The measured ranks in words."""
@@ -104,11 +114,6 @@ def chosen_pairs(
         [np.ones(len(known)), np.full(len(others), left / max(1, len(others)))]
     )
     return pairs // widths, pairs % widths, stands_for
-
-
-def limits_of(size: int, count: int, clusters: Indices) -> tuple[Indices, Indices]:
-    """First index and end of some of `count` ranges."""
-    return clusters * size // count, (clusters + 1) * size // count
 
 
 def stood_for(columns: Indices, first: Indices, end: Indices) -> NDArray[np.float64]:

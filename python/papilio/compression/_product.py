@@ -11,20 +11,89 @@ import numpy as np
 from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
+from ..operators import butterfly_of
 from ._clustering import Indices
 from ._entries import scaled
+from ._random import Streams, Use
 
 _Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
+class Vectors:
+    """Gaussian vectors that a look at an error multiplies: keyed, group of columns by group."""
+
+    streams: Streams
+    look: int
+    count: int
+
+    def block(self, group: int, height: int, dtype: np.dtype[Any]) -> _Array:
+        """Entries of all vectors at the columns of a group, in single precision."""
+        single = np.dtype(np.float32 if dtype.kind == "f" else np.complex64)
+        shape = height, self.count
+        stream = self.streams.at(Use.ROUNDING_VECTORS, self.look, group)
+        numbers: _Array = stream.standard_normal(shape).astype(single)
+        if dtype.kind == "c":
+            numbers += (1j * stream.standard_normal(shape)).astype(single)
+        return numbers
+
+
+@dataclass(frozen=True)
 class Chain:
-    """The factors, and where the rows and columns of the matrix (in tree order) stand in them."""
+    """The factors, and where the rows and columns of the matrix (in tree order) stand in them.
+
+    `groups` ranges of columns are those that several builders would share, see `Shares`.
+    """
 
     factors: Factors
     ranks: list[int]
     rows: Indices
     columns: Indices
+    groups: int = 1
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.factors.dtype
+
+    @property
+    def size(self) -> int:
+        """Numbers in the factors."""
+        return self.factors.nnz
+
+    @property
+    def nbytes(self) -> int:
+        return self.factors.nbytes
+
+    @property
+    def row_size(self) -> int:
+        """Of how many numbers a row is made."""
+        return row_size(self.factors.architecture)
+
+    def entries(self, i: Indices, j: Indices) -> _Array:
+        """Entries (i, j) of the matrix that the factors make, in tree order."""
+        own = self.factors
+        return product_entries(own.architecture, own.values, self.rows[i], self.columns[j])
+
+    def row_products(self, row: int, x: Vectors) -> tuple[_Array, _Array]:
+        """A row of the factors' product times vectors, in single and in double precision."""
+        own = self.factors
+        height = own.architecture.shape[1] // self.groups
+        given = np.concatenate([x.block(n, height, own.dtype) for n in range(self.groups)])
+        double = given.astype(np.result_type(given.dtype, np.float64))
+        return (
+            product_row(own.architecture, own.values, row, given),
+            product_row(own.architecture, own.values, row, double),
+        )
+
+    def norm(self) -> float:
+        """The Frobenius norm of the factors' product."""
+        return butterfly_of(self.factors).norm()
+
+
+def row_size(architecture: Architecture) -> int:
+    """How many values of a dense chainable chain's factors a row of its product depends on."""
+    ranks = [1, *architecture.ranks]
+    return sum(p.a * left * p.c for p, left in zip(architecture, ranks, strict=True))
 
 
 def times_power(chain: Chain, exponent: int) -> Chain:
@@ -54,13 +123,10 @@ def product_entries(
 
 def product_row(
     architecture: Architecture, values: Sequence[_Array], row: int, x: _Array
-) -> tuple[_Array, int]:
+) -> _Array:
     """Row `row` of a dense chainable chain's product times the columns of x, in x's dtype.
 
-    Also how many values of the factors it depends on. The last factor's d is 1. Sums run from term
-    to term, as the kernels' do.
+    The last factor's d is 1. Sums run from term to term, as the kernels' do.
     """
-    ranks = list(architecture.ranks)
-    read = sum(p.a * left * p.c for p, left in zip(architecture, [1, *ranks], strict=True))
     contiguous = [np.ascontiguousarray(factor) for factor in values]
-    return _core.product_row(contiguous, ranks, row, np.ascontiguousarray(x)), read
+    return _core.product_row(contiguous, list(architecture.ranks), row, np.ascontiguousarray(x))

@@ -7,263 +7,249 @@ algorithm.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
-from .._chains.factors import Factors
 from .._chains.index_orders import bit_reversal
-from ._clustering import Indices, ranges, samples
-from ._entries import BLOCK_BYTES, Entries, fitting
-from ._probe import chosen_pairs, limits_of, stood_for, tolerated_rank
-from ._product import Chain
-from ._scheme import IncompressibleError, Scheme
+from ._clustering import Indices, limits_of, ranges
+from ._entries import BLOCK_BYTES, Entries
+from ._level import SEARCH_STEPS, Level
+from ._options import Options
+from ._probe import chosen_pairs, tolerated_rank
+from ._random import Use
+from ._scheme import IncompressibleError
+from ._shares import Built, Request
+from ._store import Step
 
 _PILOTS = 192  # pairs that choose the rank of a level
 _GRADED = 12.0  # times the mean of the sampled columns: energies that smooth kernels don't reach
 _SEARCHED = 24  # pairs in which columns of more energy than the sampled ones are looked for
-_STEPS = 8  # columns that a search compares at a time
 _Array = np.ndarray[Any, Any]
 
 
 class Builder:
-    """Builds the factors of one scheme, level by level.
+    """Builds the own shares of the factors of one scheme, level by level.
 
     At level l, ``skeletons[v, s]`` are the rows that represent cluster t on the columns of cluster
     v, s being the bit reversal of t. So clusters 2t and 2t + 1 of the level before stand at s and
-    s + 2**(depth - l): gathering candidates and filling factors is slicing.
+    s + 2**(depth - l): gathering candidates and filling factors is slicing. Of the clusters of rows
+    and columns only the own ones are there, see `Shares`.
     """
 
     def __init__(
         self,
         source: Entries,
-        scheme: Scheme,
         dtype: np.dtype[Any],
-        *,
-        tolerance: float,
-        expected_rank: int,
-        max_rank: int,
-        fixed_rank: int | None,
-        scattered: bool,
-        oversampling: int,
+        request: Request,
+        options: Options,
         hot: Indices,
-        rng: np.random.Generator,
-        reserve: Callable[[int], None],
-        progress: Callable[[float], object] | None,
     ) -> None:
-        self._source, self._scheme, self._dtype = source, scheme, dtype
-        self._oversampling, self._hot = oversampling, hot
+        self._source, self._dtype, self._options = source, dtype, options
+        self._request, self._scheme, self._hot = request, request.scheme, hot
+        self._team, self._store = options.team, options.store
+        self._shares = self._team.shares(self._scheme)
         self._graded = False
-        self._tolerance = tolerance
-        self._expected_rank, self._max_rank = expected_rank, max_rank
-        self._fixed_rank = fixed_rank
-        self._scattered, self._rng = scattered, rng
-        self._reserve, self._progress = reserve, progress
-        self._steps = scheme.last - scheme.first + 2
+        self._steps = self._scheme.last - self._scheme.first + 2
 
-    def build(self) -> Chain:
-        scheme = self._scheme
-        leaves, real = ranges(scheme.shape[0], 1 << (scheme.depth - scheme.first))
-        reversal = bit_reversal(len(leaves))
-        leaves, real = leaves[reversal], real[reversal]
+    def build(self) -> Built:
+        """All levels, but for those that the store has already."""
+        scheme, shares = self._scheme, self._shares
+        _, own = shares.clusters(scheme.first)
+        leaves, real = self._row_leaves(own)
         values: list[_Array] = []
         ranks: list[int] = []
         skeletons: Indices | None = None
         for level in range(scheme.first, scheme.last + 1):
-            if skeletons is None:
-                candidates = np.broadcast_to(leaves, (1 << level, *leaves.shape))
-            else:
-                candidates = _pairs(skeletons)
-            factor, skeletons = self._level(level, candidates, ranks)
-            values.append(factor)
-        values[0][0].transpose(2, 0, 1)[~real] = 0  # rows that only fill up their cluster
+            step = self._saved(level)
+            if step is None:
+                if skeletons is None:
+                    candidates = np.broadcast_to(leaves, (1 << level, *leaves.shape))
+                else:
+                    candidates = _pairs(skeletons)
+                step = self._level(level, candidates, ranks, real)
+            values.append(step.values)
+            ranks.append(step.rank)
+            self._graded, skeletons = step.graded, step.skeletons
+            assert skeletons is not None
+            if level == shares.middle:
+                skeletons = self._team.exchanged(shares, skeletons)
         assert skeletons is not None
-        last, columns = self._last(skeletons)
-        values.append(last)
+        last = self._saved(scheme.last + 1)
+        values.append(self._last(skeletons, ranks) if last is None else last.values)
+        rows, columns = self._positions()
+        return Built(shares, tuple(values), ranks, rows, columns)
+
+    def _saved(self, level: int) -> Step | None:
+        step = self._store.saved(self._request, self._shares, level)
+        if step is not None:
+            self._options.memory.reserve(step.values.nbytes)
+            self._source.count = step.entries
+            self._reporter(level)(1.0)
+        return step
+
+    def _row_leaves(self, own: Indices | None = None) -> tuple[Indices, NDArray[np.bool_]]:
+        """The rows of own leaves in bit-reversed order, or of all, and which are real."""
+        scheme = self._scheme
+        order = bit_reversal(1 << (scheme.depth - scheme.first))
+        return ranges(scheme.shape[0], len(order), order if own is None else order[own])
+
+    def _positions(self) -> tuple[Indices, Indices]:
+        """Where the rows and columns of the matrix stand among those of the factors."""
+        scheme = self._scheme
+        leaves, real = self._row_leaves()
         heights = len(leaves)
         rows = np.empty(scheme.shape[0], np.int64)
         slots = np.arange(leaves.shape[1]) * heights + np.arange(heights)[:, None]
         rows[leaves[real]] = slots[real]
-        return Chain(Factors(scheme.architecture(ranks), tuple(values)), ranks, rows, columns)
+        leaves, real = ranges(scheme.shape[1], 1 << scheme.last)
+        columns = np.empty(scheme.shape[1], np.int64)
+        columns[leaves[real]] = np.arange(leaves.size).reshape(leaves.shape)[real]
+        return rows, columns
 
-    def _level(self, level: int, candidates: Indices, ranks: list[int]) -> tuple[_Array, Indices]:
-        """The factor of one level and its skeletons; appends the level's rank."""
-        scheme = self._scheme
-        widths, heights, most = candidates.shape
-        wide = -(-scheme.shape[1] // widths)
-        allowed = min(most, self._max_rank)
-        expected = min(self._fixed_rank or self._expected_rank, allowed)
-        self._graded = self._graded or self._is_graded(candidates)
-        rank = expected if self._fixed_rank else self._pilot_rank(candidates, expected)
+    def _level(
+        self, number: int, candidates: Indices, ranks: Sequence[int], real: NDArray[np.bool_]
+    ) -> Step:
+        """The factor of one level and its skeletons."""
+        scheme, options, team = self._scheme, self._options, self._team
+        most = candidates.shape[2]
+        allowed = min(most, options.max_rank)
+        expected = min(options.rank or self._request.expected_rank, allowed)
+        graded = self._graded or self._is_graded(self._of(number, False), candidates)
+        level = self._of(number, graded)
+        rank = expected if options.rank else self._pilot_rank(level, candidates, expected)
         while True:
             if rank > allowed:
-                if most > self._max_rank:
-                    raise IncompressibleError(
-                        f"the rank at level {level} of {scheme.depth} is more than max_rank = "
-                        f"{self._max_rank} (levels before: {ranks}): blocks of "
-                        f"{-(-scheme.shape[0] // heights)} x {wide} entries. A larger max_rank or "
-                        "a larger tol may do"
-                    )
+                if most > options.max_rank:
+                    raise self._refusal(number, ranks)
                 rank = allowed
-            columns = self._samples(widths, rank)
-            factor = self._allocate(level, rank, ranks)
-            target = _by_cluster(factor, level == scheme.first, rank)
-            skeletons = np.empty((widths, heights, rank), np.int64)
-            before = after = 0.0
-            for v, s in _batches(widths, heights, most * columns.shape[1]):
-                rows = candidates[v, s].reshape(-1, most)
-                clusters = np.repeat(np.arange(v.start, v.stop), s.stop - s.start)
-                pivots, weights, residuals = self._interpolate(rows, columns, clusters, rank)
-                count = v.stop - v.start, s.stop - s.start
-                skeletons[v, s] = np.take_along_axis(rows, pivots, 1).reshape(*count, rank)
-                weights = weights.reshape(*count, *target(0).shape[1:])
-                for n in range(count[0]):
-                    target(v.start + n)[s] = weights[n]
-                before += float(residuals[:, 0].sum())
-                after += float(residuals[:, -1].sum())
-                self._report(level - scheme.first, v, s, widths, heights)
+            factor = self._allocate(number, rank, ranks)
+            skeletons, before, after = team.interpolated(
+                level, self._shares, candidates, rank,
+                _by_cluster(factor, number == scheme.first, rank), self._reporter(number),
+            )  # fmt: skip
             # A level of pilots that were too smooth is built again with more.
-            if self._fixed_rank or rank == allowed or after <= 4 * self._tolerance**2 * before:
-                ranks.append(rank)
-                return factor, skeletons
-            self._reserve(-factor.nbytes)
-            del factor, target
+            tolerance = self._request.tolerance
+            if options.rank or rank == allowed or after <= 4 * tolerance**2 * before:
+                break
+            options.memory.reserve(-factor.nbytes)
+            self._store.discard(factor)
+            del factor
             rank += 1 + rank // 8
+        if number == scheme.first:
+            factor[0].transpose(2, 0, 1)[~real] = 0  # rows that only fill up their cluster
+        step = Step(rank, graded, factor, skeletons, self._source.count)
+        return self._store.save(self._request, self._shares, number, step)
 
-    def _interpolate(
-        self, rows: Indices, columns: Indices, clusters: Indices, rank: int
-    ) -> tuple[Indices, _Array, NDArray[np.float64]]:
-        """Pivots, weights and residuals of rows (p, r) on columns of the clusters (p,)."""
-        first, end = limits_of(self._scheme.shape[1], len(columns), clusters)
-        chosen = columns[clusters]
-        if self._graded and chosen.shape[1] < int((end - first).max()):
-            more = self._search(rows, first, end)
-            chosen = np.sort(np.concatenate([chosen, more], axis=1), axis=1)
-        scales = np.sqrt(stood_for(chosen, first, end))
-        return _core.interpolate(self._source(rows, chosen), rank, scales)
+    def _of(self, number: int, graded: bool) -> Level:
+        options, request = self._options, self._request
+        streams = options.streams if options.scattered else None
+        return Level(self._source, number, request.oversampling, graded, streams, request.attempt)
 
-    def _is_graded(self, candidates: Indices) -> bool:
+    def _refusal(self, number: int, ranks: Sequence[int]) -> IncompressibleError:
+        shape, depth = self._scheme.shape, self._scheme.depth
+        tall, wide = -(-shape[0] >> (depth - number)), -(-shape[1] >> number)
+        return IncompressibleError(
+            f"the rank at level {number} of {depth} is more than max_rank = "
+            f"{self._options.max_rank} (levels before: {list(ranks)}): blocks of {tall} x {wide} "
+            "entries. A larger max_rank or a larger tol may do"
+        )
+
+    def _is_graded(self, level: Level, candidates: Indices) -> bool:
         """Whether some columns are far larger than those that would be sampled."""
-        widths, heights, most = candidates.shape
-        if self._source.whole or -(-self._scheme.shape[1] // widths) <= 4 * _STEPS:
+        if self._source.whole or level.widest <= 4 * SEARCH_STEPS:
             return False
-        t, v, _ = chosen_pairs(
-            self._hot, self._scheme.shape, heights, widths, _SEARCHED // 2, self._rng
+        v, rows, _ = self._chosen(level, candidates, _SEARCHED // 2, Use.GRADES)
+
+        def look() -> bool:
+            first, end = limits_of(level.size, level.widths, v)
+            found = [level.search(rows, first, end), self._hottest(first, end)]
+            usual = level.columns(v, min(rows.shape[1], self._request.expected_rank))
+            largest = level.energies(rows, np.concatenate(found, axis=1)).max(axis=1)
+            sampled = level.energies(rows, usual)
+            return bool((largest > _GRADED * sampled.mean(axis=1)).any())
+
+        return self._team.decided(look)
+
+    def _chosen(
+        self, level: Level, candidates: Indices, most: int, use: Use
+    ) -> tuple[Indices, Indices, NDArray[np.float64]]:
+        """Pairs of a level: column clusters, candidates, and how many pairs each stands for."""
+        heights = 1 << (self._scheme.depth - level.number)
+        stream = self._options.streams.at(use, self._request.attempt, level.number)
+        t, v, stands_for = chosen_pairs(
+            self._hot, self._scheme.shape, heights, level.widths, most, stream
         )
         s = bit_reversal(heights)[t]
-        rows = candidates[v, s]
-        first, end = limits_of(self._scheme.shape[1], widths, v)
-        found = np.concatenate([self._search(rows, first, end), self._hottest(v, widths)], axis=1)
-        usual = self._samples(widths, min(most, self._expected_rank))[v]
-        largest = self._energies(rows, found).max(axis=1)
-        sampled = self._energies(rows, usual)
-        return bool((largest > _GRADED * sampled.mean(axis=1)).any())
+        rows = self._team.rows(self._shares, level.number, candidates, v, s)
+        return v, rows, stands_for
 
-    def _energies(self, rows: Indices, columns: Indices) -> NDArray[np.float64]:
-        energies: NDArray[np.float64] = np.square(
-            np.abs(self._source(rows, columns)), dtype=np.float64
-        ).sum(axis=1)
-        return energies
-
-    def _hottest(self, clusters: Indices, widths: int) -> Indices:
+    def _hottest(self, first: Indices, end: Indices) -> Indices:
         """The first known places of large entries in each cluster of columns, else its start."""
-        first, end = limits_of(self._scheme.shape[1], widths, clusters)
         known = self._hot[:, 1]
         inside = (known >= first[:, None]) & (known < end[:, None])
         order = np.argsort(~inside, axis=1, kind="stable")[:, :4]
         return np.where(np.take_along_axis(inside, order, 1), known[order], first[:, None])
 
-    def _search(self, rows: Indices, first: Indices, end: Indices) -> Indices:
-        """Columns on the way to the largest in each range: closer and closer to it.
+    def _pilot_rank(self, level: Level, candidates: Indices, expected: int) -> int:
+        """The rank that leaves the tolerance of some blocks of the level."""
+        max_rank = self._options.max_rank
+        v, rows, stands_for = self._chosen(level, candidates, _PILOTS, Use.PILOTS)
+        most = rows.shape[1]
 
-        Each step compares `_STEPS` columns of a range and goes on between the neighbours of the
-        largest, so that a singularity is seen from all distances.
-        """
-        low, high = first.copy(), end.copy()
-        # The sizes of some rows are those of all.
-        some = rows[:, :: max(1, rows.shape[1] // 16)] if rows.shape[1] > 32 else rows
-        seen = []
-        for _ in range(64):
-            place = (np.arange(_STEPS) + 0.5) / _STEPS
-            columns = low[:, None] + (place * (high - low)[:, None]).astype(np.int64)
-            seen.append(columns)
-            if int((high - low).max()) <= _STEPS:
-                break
-            best = self._energies(some, columns).argmax(axis=1)
-            at = np.arange(len(rows))
-            low = np.where(best == 0, low, columns[at, np.maximum(best - 1, 0)] + 1)
-            high = np.where(best == _STEPS - 1, high, columns[at, np.minimum(best + 1, _STEPS - 1)])
-            high = np.maximum(high, low + 1)
-        return np.concatenate(seen, axis=1)
+        def look() -> int:
+            guess = expected
+            while True:
+                columns = level.columns(v, guess)
+                limit = min(most, columns.shape[1], max_rank, 2 * guess)
+                residuals = np.empty((len(rows), limit + 1))
+                step = max(1, BLOCK_BYTES // (16 * most * columns.shape[1]))
+                for start in range(0, len(rows), step):
+                    part = slice(start, start + step)
+                    found = level.interpolate(rows[part], columns[part], v[part], limit)
+                    residuals[part] = found[2]
+                rank = tolerated_rank(residuals * stands_for[:, None], self._request.tolerance)
+                enough = rank <= guess or columns.shape[1] >= level.widest
+                if (rank <= limit and enough) or guess >= min(most, max_rank):
+                    return max(1, rank)
+                guess = min(2 * guess, most, max_rank)
 
-    def _pilot_rank(self, candidates: Indices, expected: int) -> int:
-        """The rank that leaves `tolerance` of some blocks of the level."""
-        widths, heights, most = candidates.shape
-        t, v, stands_for = chosen_pairs(
-            self._hot, self._scheme.shape, heights, widths, _PILOTS, self._rng
-        )
-        rows = candidates[v, bit_reversal(heights)[t]]
-        guess = expected
-        while True:
-            columns = self._samples(widths, guess)
-            limit = min(most, columns.shape[1], self._max_rank, 2 * guess)
-            residuals = np.empty((len(rows), limit + 1))
-            step = max(1, BLOCK_BYTES // (16 * most * columns.shape[1]))
-            for start in range(0, len(rows), step):
-                part = slice(start, start + step)
-                residuals[part] = self._interpolate(rows[part], columns, v[part], limit)[2]
-            rank = tolerated_rank(residuals * stands_for[:, None], self._tolerance)
-            enough = rank <= guess or columns.shape[1] >= -(-self._scheme.shape[1] // widths)
-            if (rank <= limit and enough) or guess >= min(most, self._max_rank):
-                return max(1, rank)
-            guess = min(2 * guess, most, self._max_rank)
+        return self._team.decided(look)
 
-    def _samples(self, widths: int, rank: int) -> Indices:
-        """Columns of each cluster on which rows are compared, in order."""
-        size = self._scheme.shape[1]
-        if self._source.whole:
-            return ranges(size, widths)[0]
-        rng = self._rng if self._scattered else None
-        return np.sort(samples(size, widths, self._oversampling * rank, rng), axis=1)
-
-    def _allocate(self, level: int, rank: int, ranks: list[int]) -> _Array:
+    def _allocate(self, level: int, rank: int, ranks: Sequence[int]) -> _Array:
         scheme = self._scheme
+        v, s = self._shares.clusters(level)
         if level == scheme.first:
-            shape = (1, scheme.row_leaf, rank << level, 1 << (scheme.depth - level))
-        else:
-            shape = (1 << (level - 1), 2 * ranks[-1], 2 * rank, 1 << (scheme.depth - level))
-        return self._empty(shape)
+            return self._empty(level, (1, scheme.row_leaf, rank << level, len(s)))
+        return self._empty(level, (len(v) // 2, 2 * ranks[-1], 2 * rank, len(s)))
 
-    def _empty(self, shape: tuple[int, int, int, int]) -> _Array:
-        self._reserve(int(np.prod(shape)) * self._dtype.itemsize)
-        return np.empty(shape, self._dtype)
+    def _empty(self, level: int, shape: tuple[int, int, int, int]) -> _Array:
+        self._options.memory.reserve(math.prod(shape) * self._dtype.itemsize)
+        return self._store.empty(level, shape, self._dtype)
 
-    def _last(self, skeletons: Indices) -> tuple[_Array, Indices]:
+    def _last(self, skeletons: Indices, ranks: list[int]) -> _Array:
         """The last factor: the entries of the skeletons in their columns, as they are."""
-        scheme = self._scheme
+        number = self._scheme.last + 1
+        own = self._shares.descendants(self._scheme.last)
         widths, heights, rank = skeletons.shape
-        leaves, real = ranges(scheme.shape[1], widths)
+        leaves, real = ranges(self._scheme.shape[1], 1 << self._scheme.last, own)
         size = leaves.shape[1]
-        factor = self._empty((widths, rank * heights, size, 1))
+        factor = self._empty(number, (widths, rank * heights, size, 1))
         target = factor.reshape(widths, rank, heights, size).transpose(0, 2, 1, 3)
-        for v, s in _batches(widths, heights, rank * size):
-            rows = skeletons[v, s].reshape(-1, rank)
-            j = np.repeat(leaves[v], s.stop - s.start, axis=0)
-            count = v.stop - v.start, s.stop - s.start
-            target[v, s] = fitting(self._source(rows, j), self._dtype).reshape(*count, rank, size)
-            self._report(self._steps - 1, v, s, widths, heights)
+        report = self._reporter(number)
+        self._team.evaluated(self._source, self._dtype, skeletons, leaves, target, report)
         factor[..., 0].transpose(0, 2, 1)[~real] = 0
-        columns = np.empty(scheme.shape[1], np.int64)
-        columns[leaves[real]] = np.arange(widths * size).reshape(widths, size)[real]
-        return factor, columns
+        step = Step(ranks[-1], self._graded, factor, None, self._source.count)
+        return self._store.save(self._request, self._shares, number, step).values
 
-    def _report(self, step: int, v: slice, s: slice, widths: int, heights: int) -> None:
-        if self._progress is not None:
-            done = (v.start * heights + (v.stop - v.start) * s.stop) / (widths * heights)
-            self._progress((step + done) / self._steps)
+    def _reporter(self, level: int) -> Callable[[float], object]:
+        """What to call with the fraction of a level that is done."""
+        step = level - self._scheme.first
+        tell = self._options.tell
+        return lambda done: None if tell is None else tell((step + done) / self._steps)
 
 
 def _pairs(skeletons: Indices) -> Indices:
@@ -281,16 +267,3 @@ def _by_cluster(factor: _Array, is_first: bool, rank: int) -> Callable[[int], _A
         return lambda v: leaf[:, v].transpose(2, 0, 1)
     inner = factor.reshape(a, b // 2, 2, 2, rank, d)
     return lambda v: inner[v // 2, :, :, v % 2].transpose(3, 1, 0, 2)
-
-
-def _batches(widths: int, heights: int, entries: int) -> Iterator[tuple[slice, slice]]:
-    """All pairs of clusters in batches of about BLOCK_BYTES: some v with all s, or one v."""
-    pairs = max(1, BLOCK_BYTES // (16 * entries))
-    if pairs >= heights:
-        step = pairs // heights
-        for v in range(0, widths, step):
-            yield slice(v, min(v + step, widths)), slice(0, heights)
-        return
-    for v in range(widths):
-        for s in range(0, heights, pairs):
-            yield slice(v, v + 1), slice(s, min(s + pairs, heights))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ._clustering import Indices, bounds, ranges
 from ._entries import exponent_of, scaled
 from ._error import CONFIDENCE, Error, relative, rounding_of, smallest_share
 from ._product import Chain
+from ._random import Streams, Use
 from ._scheme import IncompressibleError
 
 _Array = np.ndarray[Any, Any]
@@ -22,6 +24,15 @@ _VECTORS = 64  # that are multiplied at a time
 _TESTS = 32  # Gaussian vectors that the error is estimated from
 _OVERSAMPLING = 8
 _STACKED = 1 << 17  # numbers in blocks whose singular values are found together: some milliseconds
+
+
+class _For(IntEnum):
+    """What random vectors of a sketch are for."""
+
+    RANK = 0
+    ROWS = 1
+    COLUMNS = 2
+    LOOK = 3
 
 
 class Products:
@@ -108,13 +119,12 @@ class Sketch:
         *,
         tol: float,
         max_rank: int,
-        rng: np.random.Generator,
+        streams: Streams,
         reserve: Callable[[int], None],
     ) -> None:
-        self._multiply, self._rng = products, rng
+        self._multiply, self._streams = products, streams
         self._shape = m, n = products.shape
         self.dtype = products.dtype
-        self._looks = 0
         # About 4 n entries in a block: what the rank costs and the number of clusters balance.
         levels = max(0, (min(m, n) // 4).bit_length() - 1)
         self._height, self._width = 1 << (levels - levels // 2), 1 << (levels // 2)
@@ -130,13 +140,12 @@ class Sketch:
         self._right = np.empty((n, self._height, inner), self.dtype)
         self._fill(rank, inner)
 
-    def _gaussian(self, rows: int, columns: int) -> _Array:
+    def _gaussian(self, rows: int, columns: int, what: _For, place: int) -> _Array:
         """Standard normal numbers; complex ones have both parts of half the variance."""
-        numbers = self._rng.standard_normal((rows, columns)).astype(
-            np.result_type(self.dtype, "f8")
-        )
+        stream = self._streams.at(Use.SKETCH, what, place)
+        numbers = stream.standard_normal((rows, columns)).astype(np.result_type(self.dtype, "f8"))
         if self.dtype.kind == "c":
-            numbers += 1j * self._rng.standard_normal((rows, columns))
+            numbers += 1j * stream.standard_normal((rows, columns))
             numbers *= np.sqrt(0.5)
         gaussian: _Array = numbers.astype(self.dtype)
         return gaussian
@@ -150,7 +159,7 @@ class Sketch:
             while True:
                 count = min(count, high - low)
                 x = np.zeros((self._shape[1], count), self.dtype)
-                x[low:high] = self._gaussian(high - low, count)
+                x[low:high] = self._gaussian(high - low, count, _For.RANK, int(v))
                 y = self._multiply(x)
                 if self._multiply.exponent == 0:
                     y = self._scaled(y)
@@ -200,7 +209,10 @@ class Sketch:
 
     def _fill(self, rank: int, inner: int) -> None:
         m, n = self._shape
-        tests = [self._gaussian(int(size), inner) for size in np.diff(self._row_bounds)]
+        tests = [
+            self._gaussian(int(size), inner, _For.ROWS, t)
+            for t, size in enumerate(np.diff(self._row_bounds))
+        ]
         padded = np.zeros((*self._rows.shape, inner), self.dtype)
         padded[self._real] = np.concatenate(tests)
         for start, x in self._random_blocks(n, self._column_bounds, rank, None):
@@ -233,7 +245,10 @@ class Sketch:
             x = np.zeros((size, (stop - start) * columns), self.dtype)
             for n in range(start, stop):
                 low, high = limits[n : n + 2]
-                block = self._gaussian(high - low, columns) if given is None else given[n]
+                if given is None:
+                    block = self._gaussian(high - low, columns, _For.COLUMNS, n)
+                else:
+                    block = given[n]
                 x[low:high, (n - start) * columns : (n - start + 1) * columns] = block
             yield start, x
 
@@ -255,14 +270,13 @@ class Sketch:
             out[part] = np.einsum("prck,prck->prc", left, right)
         return out
 
-    def error(self, chain: Chain) -> Error:
+    def error(self, chain: Chain, look: int) -> Error:
         """The error, from products of both with Gaussian vectors in the factors' dtype.
 
         The bound holds for any operator: rank one is the worst (docs/compress.md). Look k may fail
         with probability (1 - CONFIDENCE) / 2^k.
         """
-        self._looks += 1
-        x = self._gaussian(self._shape[1], _TESTS)
+        x = self._gaussian(self._shape[1], _TESTS, _For.LOOK, look)
         exact = self._multiply(x)
         factors = butterfly_of(chain.factors)
         padded = np.zeros((factors.shape[1], _TESTS), x.dtype)
@@ -271,11 +285,11 @@ class Sketch:
         away = float(np.linalg.norm(exact - found)) / math.sqrt(_TESTS)
         size = factors.norm()
         normals = _TESTS * (2 if self.dtype.kind == "c" else 1)
-        share = smallest_share(normals, (1 - CONFIDENCE) / 2**self._looks)
+        share = smallest_share(normals, (1 - CONFIDENCE) / 2**look)
         most = away / math.sqrt(share)
         # ||A|| >= ||F|| - ||A - F||.
         bound = relative(most, size - most)
         estimate = relative(away, float(np.linalg.norm(exact)) / math.sqrt(_TESTS))
-        rounding = rounding_of(chain, (np.abs(exact) ** 2).sum(axis=1), self._rng)
+        rounding = rounding_of(chain, (np.abs(exact) ** 2).sum(axis=1), self._streams, look)
         # Rounding is in what was measured, but for that of the operator's own products.
         return Error(estimate, max(bound, rounding), CONFIDENCE, _TESTS, rounding)

@@ -1,0 +1,171 @@
+"""One level of a scheme: how the rows of its pairs of clusters are interpolated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ._clustering import Indices, limits_of, ranges, samples
+from ._entries import BLOCK_BYTES, Entries
+from ._probe import stood_for
+from ._random import Streams, Use
+
+SEARCH_STEPS = 8  # columns that a search compares at a time
+_Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Level:
+    """What the interpolation of a pair depends on, besides its candidates.
+
+    What comes out of a pair is the same wherever and with whichever others it is interpolated, if
+    `source` gives an entry the same bits whichever block it is asked for in.
+
+    Attributes
+    ----------
+    source : Entries
+    number : int
+        The level: there are ``2**number`` column clusters.
+    oversampling : int
+        Sampled columns for each row of a skeleton.
+    graded : bool
+        Whether columns far larger than the sampled ones are looked for.
+    streams : Streams or None
+        Random numbers, where clusters have more than one dimension.
+    attempt : int
+    """
+
+    source: Entries
+    number: int
+    oversampling: int
+    graded: bool
+    streams: Streams | None
+    attempt: int
+
+    @property
+    def size(self) -> int:
+        return self.source.shape[1]
+
+    @property
+    def widths(self) -> int:
+        return 1 << self.number
+
+    @property
+    def widest(self) -> int:
+        """Columns of the largest cluster."""
+        return -(-self.size // self.widths)
+
+    def columns(self, clusters: Indices, rank: int) -> Indices:
+        """Columns of some clusters on which rows are compared, in order."""
+        if self.source.whole:
+            return ranges(self.size, self.widths, clusters)[0]
+        numbers = None if self.streams is None else self._numbers
+        width = self.oversampling * rank
+        return np.sort(samples(self.size, self.widths, width, numbers, clusters), axis=1)
+
+    def _numbers(self, clusters: Indices, width: int) -> NDArray[np.float64]:
+        assert self.streams is not None
+        return self.streams.rows(clusters, width, Use.SAMPLES, self.attempt, self.number)
+
+    def interpolate(
+        self, rows: Indices, columns: Indices, clusters: Indices, rank: int
+    ) -> tuple[Indices, _Array, NDArray[np.float64]]:
+        """Pivots, weights and residuals of rows (p, r) on columns (p, c) of the clusters (p,)."""
+        first, end = limits_of(self.size, self.widths, clusters)
+        if self.graded and columns.shape[1] < self.widest:
+            more = self.search(rows, first, end)
+            columns = np.sort(np.concatenate([columns, more], axis=1), axis=1)
+        scales = np.sqrt(stood_for(columns, first, end))
+        return _core.interpolate(self.source(rows, columns), rank, scales)
+
+    def energies(self, rows: Indices, columns: Indices) -> NDArray[np.float64]:
+        """The squared norm of each column on the rows."""
+        energies: NDArray[np.float64] = np.square(
+            np.abs(self.source(rows, columns)), dtype=np.float64
+        ).sum(axis=1)
+        return energies
+
+    def search(self, rows: Indices, first: Indices, end: Indices) -> Indices:
+        """Columns on the way to the largest in each range: closer and closer to it.
+
+        Each step compares `SEARCH_STEPS` columns of a range and goes on between the neighbours of
+        the largest, so that a singularity is seen from all distances.
+        """
+        low, high = first.copy(), end.copy()
+        # The sizes of some rows are those of all.
+        some = rows[:, :: max(1, rows.shape[1] // 16)] if rows.shape[1] > 32 else rows
+        # As many steps as the longest range of all takes, whichever are here.
+        longest = self.widest
+        seen = []
+        for _ in range(64):
+            place = (np.arange(SEARCH_STEPS) + 0.5) / SEARCH_STEPS
+            columns = low[:, None] + (place * (high - low)[:, None]).astype(np.int64)
+            seen.append(columns)
+            if longest <= SEARCH_STEPS:
+                break
+            best = self.energies(some, columns).argmax(axis=1)
+            at = np.arange(len(rows))
+            low = np.where(best == 0, low, columns[at, np.maximum(best - 1, 0)] + 1)
+            high = np.where(
+                best == SEARCH_STEPS - 1, high, columns[at, np.minimum(best + 1, SEARCH_STEPS - 1)]
+            )
+            high = np.maximum(high, low + 1)
+            # Between two neighbours of one in eight, or at an end.
+            longest = max(1, (longest * 2 + SEARCH_STEPS - 1) // SEARCH_STEPS)
+        return np.concatenate(seen, axis=1)
+
+    def build(
+        self,
+        candidates: Indices,
+        clusters: Indices,
+        rank: int,
+        target: Callable[[int], _Array],
+        report: Callable[[float], object],
+    ) -> tuple[Indices, NDArray[np.float64]]:
+        """Write the weights of all pairs of some column clusters with some row clusters.
+
+        ``candidates[v, s]`` are the rows that pair (v, s) chooses from, `clusters` the numbers of
+        its column clusters, ``target(v)[s]`` takes its weights. Returns the skeletons, and for each
+        pair the squared norms before and after.
+        """
+        widths, heights, most = candidates.shape
+        columns = self.columns(clusters, rank)
+        skeletons = np.empty((widths, heights, rank), np.int64)
+        left = np.empty((2, widths, heights))
+        for v, s in batches(widths, heights, most * columns.shape[1]):
+            count = v.stop - v.start, s.stop - s.start
+            rows = candidates[v, s].reshape(-1, most)
+            of_pairs = np.repeat(np.arange(v.start, v.stop), count[1])
+            pivots, weights, residuals = self.interpolate(
+                rows, columns[of_pairs], clusters[of_pairs], rank
+            )
+            skeletons[v, s] = np.take_along_axis(rows, pivots, 1).reshape(*count, rank)
+            weights = weights.reshape(*count, *target(0).shape[1:])
+            for n in range(count[0]):
+                target(v.start + n)[s] = weights[n]
+            left[:, v, s] = residuals[:, [0, -1]].T.reshape(2, *count)
+            report(part_done(v, s, widths, heights))
+        return skeletons, left
+
+
+def part_done(v: slice, s: slice, widths: int, heights: int) -> float:
+    """How far a loop over `batches` is."""
+    return float(v.start * heights + (v.stop - v.start) * s.stop) / (widths * heights)
+
+
+def batches(widths: int, heights: int, entries: int) -> Iterator[tuple[slice, slice]]:
+    """All pairs of clusters in batches of about BLOCK_BYTES: some v with all s, or one v."""
+    pairs = max(1, BLOCK_BYTES // (16 * entries))
+    if pairs >= heights:
+        step = pairs // heights
+        for v in range(0, widths, step):
+            yield slice(v, min(v + step, widths)), slice(0, heights)
+        return
+    for v in range(widths):
+        for s in range(0, heights, pairs):
+            yield slice(v, v + 1), slice(s, min(s + pairs, heights))
