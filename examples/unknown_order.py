@@ -54,7 +54,7 @@ print(nothing)
 assert not nothing.success
 
 # %%
-# What the search looks for isn't seen in the entries, but in the blocks: rows that are equal modulo 8
+# What the search looks for is seen in the blocks, not in the entries: rows that are equal modulo 8
 # by 8 neighbouring columns. In the recovered order each has rank 1, up to the noise.
 
 K = np.empty_like(A)

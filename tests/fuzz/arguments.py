@@ -601,6 +601,9 @@ class Argument(Case):
             except (TypeError, ValueError, pp.IncompressibleError) as error:
                 if not OWN & set(self.values):
                     self._check_words(function, str(error))
+            except MemoryError as error:
+                assert "max_memory" in self.names, repr(error)  # documented: a limit too small
+                self._check_words(function, str(error))
             except ZeroDivisionError:
                 assert "failing function" in self.values or self.function == "divided"
             except RuntimeError as error:
