@@ -129,6 +129,7 @@ class Rotation:
         pairs = zip(self._parameters, self._operator.factors, gradients, strict=True)
         return gx, tuple(self._pulled(own, values, g) for own, values, g in pairs)
 
+    @np.errstate(over="ignore", invalid="ignore")  # infinities flow as IEEE says
     def _pulled(self, own: _Array, values: _Array, gradient: _Array) -> _Array:
         if self._form == "angles":
             cosine, sine = values[:, 0, 0], values[:, 1, 0]

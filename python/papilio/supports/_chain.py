@@ -36,6 +36,8 @@ _POLISH = 300
 _ROUNDS = 10
 _RESTARTS = 4
 _DIVERGED = 100.0
+# How large the rounding of a part's column times a row may be, next to the matrix.
+_ROUNDING = 0.1
 
 
 def solve_chain(A: Any, masks: Sequence[Any], options: Options) -> FixedSupportResult:
@@ -293,7 +295,7 @@ class _Problem:
 
     def is_rounding(self, values: _Array) -> bool:
         """Whether the parts are so large that what they leave of the matrix is rounding."""
-        return not self.growth(values) * np.finfo(float).eps <= 1
+        return not self.growth(values) * np.finfo(self._target.dtype).eps <= _ROUNDING
 
 
 @dataclass

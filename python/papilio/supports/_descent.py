@@ -22,6 +22,8 @@ Solver = _core.AlternatingReal | _core.AlternatingComplex
 # (unless the fit is exact: elimination without pivoting has large terms too).
 _DIVERGED = 100.0
 _EXACT = 1e-20  # squared error, next to the data
+# How large the rounding of a column times a row may be, next to the data.
+_ROUNDING = 0.1
 _FINALISTS = 4
 _SAME = 1e-9  # difference of objectives, relative
 
@@ -79,6 +81,7 @@ class Problem:
     classes: tuple[_Array, _Array]
     ridge: float
     tolerance: float
+    epsilon: float  # rounding of one operation in the dtype that the factors will have
 
     def deflation(self, by_mass: bool) -> Point:
         """Class after class: from a tractable sub-problem on, or as elimination does."""
@@ -113,7 +116,7 @@ class Problem:
     def is_rounding(self, x: _Array, y: _Array) -> bool:
         """Whether columns times rows are so large that what they leave of the data is rounding."""
         growth = float(self.solver.balance(x.copy(), y.copy()))
-        return not growth * np.finfo(float).eps <= math.sqrt(self.norm2)
+        return not growth * self.epsilon <= _ROUNDING * math.sqrt(self.norm2)
 
     def polish(self, point: Point, steps: int, track: Track) -> None:
         """L-BFGS over all values at once, which does not zigzag as alternation does."""

@@ -240,6 +240,7 @@ def _solve_locally(
         (starts.astype(np.int64), order),
         ridge,
         options.tolerance,
+        float(np.finfo(target.dtype).eps),
     )
     track = Track(options.start, options.max_sweeps, options.tell)
     point, solution.divergence = descend(
