@@ -76,8 +76,8 @@ def descend(
                 state.stopped = "exact"
                 break
             before = state.loss
-            _cycle(state, inputs, outputs, tol, max_iterations, watch, best, tell)
-            if before - state.loss <= tol * before:
+            more = _cycle(state, inputs, outputs, tol, max_iterations, watch, best, tell)
+            if before - state.loss <= tol * before or more <= tol * state.loss:
                 state.stopped = "tol"
                 break
     except _Enough:
@@ -97,8 +97,8 @@ def _cycle(
     watch: _Watch | None,
     best: _Best,
     tell: Callable[[float], object] | None,
-) -> None:
-    """Some iterations in one gauge."""
+) -> float:
+    """Some iterations in one gauge; return what more of them are expected to lower the loss by."""
     F = _orthonormal(state.operator)
     whitening = _whitening(F, inputs)
     inverses = [np.linalg.inv(root) for root in whitening]
@@ -140,7 +140,7 @@ def _cycle(
             elif len(state.watched) - 1 - int(np.argmin(state.watched)) >= _PATIENCE:
                 raise _Enough
 
-    scipy.optimize.minimize(
+    found = scipy.optimize.minimize(
         loss_and_gradient,
         np.zeros_like(begin),
         jac=True,
@@ -154,6 +154,10 @@ def _cycle(
             "gtol": 0.0,
         },
     )
+    if not found.success:  # it was stopped
+        return np.inf
+    # The quadratic model of the loss from the gradients' changes; first steps know none.
+    return 0.5 * unit * float(found.jac @ (found.hess_inv @ found.jac))
 
 
 def _loss_and_gradient(
