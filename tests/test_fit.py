@@ -86,6 +86,17 @@ def test_noise_is_averaged_over_few_unknowns(dtype):
     assert np.linalg.norm(F.toarray() - T) < np.linalg.norm(start.toarray() - T)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_a_start_close_to_the_best_needs_few_products(dtype):
+    arch = Architecture.square_dyadic(64)
+    _, X, Y = planted(13, arch, 128, dtype, noise=0.01)
+    report = fit(X, Y, arch).report
+    assert report.stopped == "tol" and report.evaluations <= report.iterations + 3 <= 16
+    best = fit(X, Y, arch, tol=1e-12, max_iterations=500).report
+    part = report.loss - report.dense_loss  # what tol is a fraction of
+    assert best.loss - 1e-12 * part <= report.loss <= best.loss + 1e-4 * part
+
+
 @pytest.mark.parametrize("start", ["factorize", "random"])
 def test_exact_data_give_the_operator(start):
     arch = Architecture.mixed_radix([3, 3, 3], ranks=2)

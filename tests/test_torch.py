@@ -1,6 +1,7 @@
 """papilio.torch: layers and their derivatives, by the core and by torch's own products."""
 
 import copy
+import io
 import pickle
 import subprocess
 import sys
@@ -332,6 +333,68 @@ def test_compiled_whole():
     close(*results, torch.float32)
 
 
+MODULES = {
+    "dyadic": lambda **given: pt.ButterflyLinear(11, 8, **given),
+    "monarch": lambda **given: pt.MonarchLinear(11, 9, **given),
+    "low rank": lambda **given: pt.LowRankLinear(11, 9, 2, **given),
+    "rotation": lambda **given: pt.ButterflyRotation(11, block=3, **given),
+    "rotation of a part": lambda **given: pt.ButterflyRotation(34, **given),
+}
+
+
+@pytest.fixture(params=MODULES)
+def module(request):
+    """A way to make a module, one of it with random values, and inputs."""
+    make = MODULES[request.param]
+    made = make()
+    for values in made.parameters():
+        torch.nn.init.normal_(values)
+    return make, made, torch.randn(4, made.n if hasattr(made, "n") else made.in_features)
+
+
+def test_every_module_is_saved_copied_moved_and_made_without_memory(module):
+    make, made, x = module
+    file = io.BytesIO()
+    torch.save(made.state_dict(), file)
+    file.seek(0)
+    empty = make(device="meta")
+    assert empty(x.to("meta")).shape == made(x).shape
+    empty.to_empty(device="cpu").load_state_dict(torch.load(file, weights_only=True))
+    for other in (empty, copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert torch.equal(other(x), made(x))
+        assert repr(other) == repr(made)
+        assert all(p.requires_grad for p in other.parameters())
+    close([copy.deepcopy(made).double()(x.double()).float()], [made(x)], torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = made(x.bfloat16())
+    torch.testing.assert_close(y, made(x.bfloat16().float()))
+
+
+def test_every_module_under_vmap_and_functional_gradients(module):
+    _, made, x = module
+    made, x = made.double(), x.double()
+    close([torch.vmap(made)(x), torch.vmap(made, 1)(x[:, None])], [made(x)] * 2, torch.float64)
+    values = dict(made.named_parameters())
+
+    def loss(values, row):
+        return torch.func.functional_call(made, values, (row,)).square().sum()
+
+    rows = torch.vmap(torch.func.grad(loss), (None, 0))(values, x)
+    made(x).square().sum().backward()
+    for name, parameter in made.named_parameters():
+        close([rows[name].sum(0)], [parameter.grad], torch.float64)
+
+
+def test_layers_from_dense_ones_are_copied_with_their_report():
+    layer = pt.ButterflyLinear.from_linear(
+        torch.nn.Linear(16, 12), params=0.6, calibration=torch.randn(40, 16)
+    )
+    x = torch.randn(3, 16)
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(other(x), layer(x))
+        assert str(other.report) == str(layer.report)
+
+
 def test_pruned_and_parametrized_factors():
     from torch.nn.utils import parametrize, prune
 
@@ -552,7 +615,8 @@ def test_rotations_learn_and_form_no_square_matrix():
         return torch.func.functional_call(turn, dict(zip(names, values, strict=True)), (x,))
 
     given = [torch.randn_like(value, requires_grad=True) for value in values]
-    assert torch.autograd.gradcheck(call, (x, *given), fast_mode=True)
+    assert torch.autograd.gradcheck(call, (x, *given), check_forward_ad=True, fast_mode=True)
+    assert torch.autograd.gradgradcheck(call, (x, *given), fast_mode=True)
     assert sum(p.numel() for p in pt.ButterflyRotation(1024).parameters()) == 512 * 10
 
 

@@ -34,6 +34,7 @@ class Descent:
 
     operator: Butterfly
     loss: float
+    floor: float = 0.0  # what rounding alone leaves of the loss
     history: list[float] = field(default_factory=list)
     watched: list[float] = field(default_factory=list)
     iterations: int = 0
@@ -50,7 +51,7 @@ class _Best:
 
 
 class _Enough(Exception):
-    """The validation loss doesn't become better any more."""
+    """What is left is rounding, or the validation loss doesn't become better any more."""
 
 
 def descend(
@@ -69,19 +70,19 @@ def descend(
     best = _Best(start, np.inf if watch is None else watch(start))
     if watch is not None:
         state.watched.append(best.held)
-    floor = (8 * float(np.finfo(np.float64).eps) * float(np.linalg.norm(outputs))) ** 2
+    rounding = 8 * len(start.factors) * float(np.finfo(np.float64).eps)  # of a product
+    state.floor = (rounding * float(np.linalg.norm(outputs))) ** 2
     try:
         while state.iterations < max_iterations:
-            if state.loss <= floor:
-                state.stopped = "exact"
-                break
+            if state.loss <= state.floor:
+                raise _Enough
             before = state.loss
-            _cycle(state, inputs, outputs, tol, max_iterations, watch, best, tell)
-            if before - state.loss <= tol * before:
+            more = _cycle(state, inputs, outputs, tol, max_iterations, watch, best, tell)
+            if before - state.loss <= tol * before or more <= tol * state.loss:
                 state.stopped = "tol"
                 break
     except _Enough:
-        state.stopped = "validation"
+        state.stopped = "exact" if state.loss <= state.floor else "validation"
     if watch is not None:
         state.operator = best.operator
         state.loss = _loss(state.operator, inputs, outputs)
@@ -97,18 +98,19 @@ def _cycle(
     watch: _Watch | None,
     best: _Best,
     tell: Callable[[float], object] | None,
-) -> None:
-    """Some iterations in one gauge."""
+) -> float:
+    """Some iterations in one gauge; return what more of them are expected to lower the loss by."""
     F = _orthonormal(state.operator)
     whitening = _whitening(F, inputs)
     inverses = [np.linalg.inv(root) for root in whitening]
     packing = _Packing(F.factors)
     first, begin = _loss_and_gradient(F, inputs, outputs, inverses, packing)
     state.evaluations += 1
-    # SciPy's first step is of length 1. This is where that is the best one for a second derivative
-    # of 4: twice the identity, and neighbouring factors that have half of their changes in common.
+    # SciPy's first step is of length 1, and its first inverse of the second derivatives 1. Here
+    # these are about 4 (twice the identity, and neighbouring factors have half of their changes in
+    # common): variables and loss are scaled so that they and the gradient become 1.
     scale = 4 / float(np.linalg.norm(begin)) if begin.any() else 1.0
-    unit = state.loss
+    unit = 4 / scale**2
     last: list[Any] = [F, first]
 
     def loss_and_gradient(steps: _Array) -> tuple[float, _Array]:
@@ -139,8 +141,10 @@ def _cycle(
                 best.operator, best.held = moved, held
             elif len(state.watched) - 1 - int(np.argmin(state.watched)) >= _PATIENCE:
                 raise _Enough
+        if state.loss <= state.floor:  # searches along lines would go on for long
+            raise _Enough
 
-    scipy.optimize.minimize(
+    found = scipy.optimize.minimize(
         loss_and_gradient,
         np.zeros_like(begin),
         jac=True,
@@ -151,9 +155,14 @@ def _cycle(
             "maxfun": 4 * _CYCLE,
             "maxcor": _CYCLE,
             "ftol": tol / 4,
+            "maxls": 8,  # more are needed where rounding decides only
             "gtol": 0.0,
         },
     )
+    if not found.success:  # it was stopped
+        return np.inf
+    # By the quadratic model of the loss that the gradients' changes have made.
+    return 0.5 * unit * float(found.jac @ (found.hess_inv @ found.jac))
 
 
 def _loss_and_gradient(

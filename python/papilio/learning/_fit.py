@@ -70,7 +70,7 @@ def fit(
         The order of the cuts of the start, as in `factorize`.
     tol : float, default 1e-4
         Stop where twenty iterations lower the loss by less than this fraction (that part of it
-        which dense least squares could remove).
+        which dense least squares could remove), or further ones are expected to, by the gradients.
     max_iterations : int, default 200
     seed : int or numpy.random.Generator, default 0
         Of a random start and of `validation`.
