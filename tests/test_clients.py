@@ -102,8 +102,7 @@ def test_pylops_takes_operators_as_they_are():
     found = sparsity.omp(S, y, niter_outer=10, sigma=1e-10)[0]  # columns by `apply_columns`
     np.testing.assert_allclose(found, x, atol=1e-8)
     F = T.hadamard(N)
-    for solve in (basic.cgls, basic.lsqr):
-        np.testing.assert_allclose(solve(F, F @ x, np.zeros(N), niter=50)[0], x, atol=1e-10)
+    np.testing.assert_allclose(basic.cgls(F, F @ x, np.zeros(N), niter=50)[0], x, atol=1e-10)
     least = pylops.optimization.leastsquares
     for solve in (least.regularized_inversion, least.normal_equations_inversion):
         found = solve(F, F @ x, [pylops.Identity(N)], epsRs=[1e-6])[0]
@@ -140,6 +139,7 @@ def test_shapes_of_arrays_in_pylops():
     np.testing.assert_allclose(own @ X.ravel(), F.apply(X, axes=(0, 1)).ravel())
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # its own names move
 def test_pyproximal():
     pyproximal = pytest.importorskip("pyproximal")
     S, x = some_samples(), sparse_signal()
@@ -148,10 +148,12 @@ def test_pyproximal():
     for solve in (primal.ProximalGradient, primal.AcceleratedProximalGradient):
         found = solve(data, sparse, x0=np.zeros(N), tau=0.9, niter=200)
         assert np.linalg.norm(found - x) < 0.02 * np.linalg.norm(x)
+    F = T.dct(N, norm="ortho")
     found = primal.LinearizedADMM(
-        pyproximal.L2(b=S @ x), sparse, S, x0=np.zeros(N), tau=0.9, mu=0.9, niter=400
-    )[0]
-    assert np.linalg.norm(S @ found - S @ x) < 0.02 * np.linalg.norm(S @ x)
+        pyproximal.L1(sigma=1e-2), pyproximal.L2(b=F @ x), F, x0=np.zeros(N), tau=0.9, mu=0.9,
+        niter=200,
+    )[0]  # fmt: skip
+    assert np.linalg.norm(found - x) < 0.02 * np.linalg.norm(x)
 
 
 # ---------------------------------------------------------------- torch, JAX, numba, xarray

@@ -20,7 +20,7 @@ class _Watch:
     def find_spec(self, name: str, path: object = None, target: object = None) -> Any:
         if name != _NAME:
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         spec = find_spec(name)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
@@ -64,4 +64,4 @@ def join_threadpoolctl() -> None:
     if _NAME in sys.modules:
         _register(sys.modules[_NAME])
     else:
-        sys.meta_path.insert(0, _Watch())  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _Watch())

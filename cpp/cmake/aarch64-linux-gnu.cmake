@@ -1,0 +1,14 @@
+# Builds for 64-bit ARM on another machine, whose tests run in qemu:
+#   cmake -S . -B build/aarch64 -DCMAKE_TOOLCHAIN_FILE=cpp/cmake/aarch64-linux-gnu.cmake
+#     -DPAPILIO_PYTHON=OFF -DPAPILIO_TESTS=ON
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_FIND_ROOT_PATH /usr/aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+find_program(PAPILIO_QEMU NAMES qemu-aarch64-static qemu-aarch64)
+if(PAPILIO_QEMU)
+  set(CMAKE_CROSSCOMPILING_EMULATOR ${PAPILIO_QEMU} -L /usr/aarch64-linux-gnu)
+endif()
