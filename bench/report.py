@@ -37,6 +37,7 @@ class Run(NamedTuple):
     """How a JSON file is made."""
 
     command: str  # a script of this folder with its arguments
+    quick: str  # the arguments that try it
     image: str = ""  # in docs/images
     mpi: int = 0  # ranks
     long: bool = False
@@ -44,36 +45,66 @@ class Run(NamedTuple):
 
 RUNS = {
     "apply": Run(
-        "apply.py --sizes 64 256 1024 4096 --batches 1 7 32 256 --seconds 0.2", image="apply"
+        "apply.py --sizes 64 256 1024 4096 --batches 1 7 32 256 --seconds 0.2",
+        "--sizes 64 --batches 1 32",
+        image="apply",
     ),
-    "transforms_1": Run("transforms.py --only dft hadamard others accuracy --threads 1"),
-    "transforms_2": Run("transforms.py --only dft hadamard others --threads 2"),
-    "nudft": Run("nudft.py --cpu --threads 1 --most 262144 --batches 1 --seconds 0.3"),
+    "transforms_1": Run(
+        "transforms.py --only dft hadamard others accuracy --threads 1", "--only others --threads 1"
+    ),
+    "transforms_2": Run(
+        "transforms.py --only dft hadamard others --threads 2", "--only hadamard --threads 2"
+    ),
+    "nudft": Run(
+        "nudft.py --cpu --threads 1 --most 262144 --batches 1 --seconds 0.3",
+        "--cpu --threads 1 --dims 1 --batches 1 --tols 1e-6 --most 1024",
+    ),
     "nudft_batches": Run(
-        "nudft.py --cpu --threads 1 --most 524288 --batches 8 32 --tols 1e-6 --seconds 0.3"
+        "nudft.py --cpu --threads 1 --most 524288 --batches 8 32 --tols 1e-6 --seconds 0.3",
+        "--cpu --threads 1 --dims 1 --batches 8 --tols 1e-6 --most 8192",
     ),
-    "factorize": Run("factorize.py --only targets noise memory interrupt --sizes 128 1024 4096"),
+    "factorize": Run(
+        "factorize.py --only targets noise memory interrupt --sizes 128 1024 4096",
+        "--only noise memory interrupt",
+    ),
     "factorize_scaling": Run(
-        "factorize.py --only scaling --sizes 512 2048 4096 8192 --peer-limit 0", image="factorize"
+        "factorize.py --only scaling --sizes 512 2048 4096 8192 --peer-limit 0",
+        "--only scaling --peer-limit 0",
+        image="factorize",
     ),
-    "compress": Run("compress.py --quick --sizes 1024 4096 16384", image="compress"),
+    "compress": Run(
+        "compress.py --quick --sizes 1024 4096 16384",
+        "--sizes 1024 --kernels laplace",
+        image="compress",
+    ),
     "compress_large": Run(
-        "compress.py --quick --sizes 1048576 --kernels 'nudft type 2' 'fio variant 2'", long=True
+        "compress.py --quick --sizes 65536 262144 1048576 --kernels 'nudft type 2' 'fio variant 2'",
+        "--sizes 4096 --kernels laplace",
+        long=True,
     ),
-    "compress_bounds": Run("compress_bounds.py --seconds 60 --processes 2"),
-    "polynomials": Run("polynomials.py --sizes 1024 2048 4096"),
-    "recovery": Run("recovery.py --instances 5 --sizes 16 64 128 256 --kinds "
-                    "'orthogonal butterfly' dft hadamard 'gaussian butterfly'"),
-    "recovery_none": Run("recovery.py --instances 3 --sizes 16 64 128 --kinds 'no structure'"),
-    "fixed_support": Run("fixed_support.py --only analysis exact palm local chains "
-                         "--instances 25", image="fixed_support"),
-    "supports_zoo": Run("supports_zoo.py", image="supports"),
-    "threads": Run("threads.py --quick"),
-    "gradients": Run("gradients.py --quick --large"),
-    "fit": Run("fit.py"),
-    "torch_layers": Run("torch_layers.py"),
-    "distributed": Run("distributed.py", mpi=4),
-}  # fmt: skip
+    "compress_bounds": Run(
+        "compress_bounds.py --seconds 60 --processes 2", "--seconds 1 --processes 1"
+    ),
+    "polynomials": Run("polynomials.py --sizes 1024 2048 4096", "--sizes 256 --tol 1e-6"),
+    "recovery": Run(
+        "recovery.py --instances 5 --sizes 16 64 128 256 --kinds 'orthogonal butterfly' dft "
+        "hadamard 'gaussian butterfly'",
+        "--sizes 16 --instances 1 --kinds dft",
+    ),
+    "recovery_none": Run(
+        "recovery.py --instances 3 --sizes 16 64 128 --kinds 'no structure'",
+        "--sizes 16 --instances 1 --kinds 'no structure'",
+    ),
+    "fixed_support": Run(
+        "fixed_support.py --instances 25", "--only analysis exact chains", image="fixed_support"
+    ),
+    "supports_zoo": Run("supports_zoo.py", "", image="supports"),
+    "threads": Run("threads.py --quick", "--only dct"),
+    "gradients": Run("gradients.py --seconds 1", "--seconds 0.1"),
+    "fit": Run("fit.py", "--sizes 16 --steps 5"),
+    "torch_layers": Run("torch_layers.py", "--only memory"),
+    "distributed": Run("distributed.py", "", mpi=4),
+}
 
 
 def load(results: Path) -> dict[str, Any]:
@@ -154,15 +185,16 @@ def run(names: list[str], results: Path, quick: bool) -> list[str]:
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
     for name in names:
         spec = RUNS[name]
-        command = [sys.executable, *shlex.split(spec.command)]
+        script, *arguments = shlex.split(spec.command)
+        if quick:
+            arguments = ["--quick", *shlex.split(spec.quick)]
+        command = [sys.executable, script, *arguments]
         if spec.mpi:
             command[1:1] = ["-m", "mpi4py"]
             command = ["mpiexec", "-n", str(spec.mpi), *command]
         command += ["--json", str(results / f"{name}.json")]
         if spec.image and not quick:
             command += ["--plot", str(ROOT / "docs" / "images" / f"{spec.image}.png")]
-        if quick and "--quick" not in command:
-            command += ["--quick"]
         print(f"\n== {name}: {shlex.join(command[1:])}", flush=True)
         start = time.perf_counter()
         try:

@@ -155,13 +155,6 @@ def meets(ratio: float, goal: str) -> bool:
     return ratio <= float(value) if sign == "<=" else ratio >= float(value)
 
 
-@block("call", "apply")
-def call(apply: Record) -> str:
-    """What a product costs that is hardly more than the call."""
-    (row,) = (r for r in only(apply, n=64, batch=1, what="papilio"))
-    return time_of(row["seconds"])
-
-
 # ---------------------------------------------------------------- threads
 
 

@@ -17,7 +17,7 @@ FLOORS = (
     ("factorization", "compression"),
     ("supports", "learning", "transforms", "permutations"),
     ("torch", "sklearn", "fft", "mpi", "_dask"),
-    ("_legacy", "_demo", "cli", "__main__", "__init__"),
+    ("_legacy", "_threadpools", "_demo", "cli", "__main__", "__init__"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(ROOT.rglob("*.py"))

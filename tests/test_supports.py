@@ -248,8 +248,8 @@ def test_many_classes_that_overlap_in_one_entry_each_are_joined():
 
 def test_large_random_blocks_are_found():
     rng = np.random.default_rng(1)
-    blocks = [rng.random((60, 20)) < 0.5 for _ in range(30)]
-    others = [rng.random((20, 50)) < 0.5 for _ in range(30)]
+    blocks = [scipy.sparse.coo_array(rng.random((60, 20)) < 0.5) for _ in range(30)]
+    others = [scipy.sparse.coo_array(rng.random((20, 50)) < 0.5) for _ in range(30)]
     report = analyze_supports(scipy.sparse.block_diag(blocks), scipy.sparse.block_diag(others))
     assert len(report.component_kinds) == 30
     assert set(report.component_kinds) == {"open"}

@@ -58,6 +58,10 @@ void watch_signals() {
 
 }  // namespace
 
+// By this name threadpoolctl's controller (papilio/_threadpools.py) tells this library from others
+// called _core.
+extern "C" PYBIND11_EXPORT int papilio_get_num_threads() { return num_threads(); }
+
 void register_config(py::module_& module) {
   try {
     active_isa();

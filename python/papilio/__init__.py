@@ -10,6 +10,7 @@ from ._chains.factors import Factors
 from ._chains.pattern import Pattern
 from ._core import build_info as _build_info
 from ._legacy import find_old_names as _find_old_names
+from ._threadpools import join_threadpoolctl as _join_threadpoolctl
 from .compression import CompressionReport, CompressionWarning, IncompressibleError, compress
 from .config import get_num_threads, set_num_threads, show_config
 from .factorization import best_architecture, factorize
@@ -47,6 +48,7 @@ from .supports import (
 
 __version__ = _build_info()["version"]
 _find_old_names()
+_join_threadpoolctl()
 
 __all__ = [
     "Architecture",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import mmap
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator
 
 from .dtypes import as_array
 
@@ -24,9 +26,25 @@ def is_dask_array(x: Any) -> bool:
     return any(str(kind.__module__).startswith("dask.array") for kind in type(x).__mro__)
 
 
+def is_tensor(x: Any) -> bool:
+    """Whether products with it are tensors; nothing of torch is imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, getattr(torch, "Tensor", ()))
+
+
+def is_foreign_operator(x: Any) -> bool:
+    """Whether it is a linear operator, of SciPy's class or of another that does the same (PyLops').
+
+    Operators of papilio are ones, too.
+    """
+    return isinstance(x, LinearOperator) or all(
+        hasattr(x, name) for name in ("matvec", "rmatvec", "shape")
+    )
+
+
 def with_axes(x: Any) -> Any:
     """What is multiplied by an operator, as an array of at least one axis."""
-    array = x if is_dask_array(x) else as_array(x, "x")
+    array = x if is_dask_array(x) or is_tensor(x) else as_array(x, "x")
     if array.ndim == 0:
         raise ValueError("x has no axes, expected a vector or more")
     return array

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.optimize
+import scipy
 
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors

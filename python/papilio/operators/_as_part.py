@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from scipy.sparse.linalg import LinearOperator
+from scipy.sparse.linalg import aslinearoperator
 
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
+from .._util.arrays import is_foreign_operator
 from .._util.checks import shown
 from .._util.dtypes import plain_array, promoted
 from ._base import Operator
@@ -25,8 +26,8 @@ def as_part(given: Any, name: str) -> Any:
         return given
     if scipy.sparse.issparse(given):
         return Sparse.copy_of(given, name)
-    if isinstance(given, LinearOperator):
-        return Foreign(given)
+    if is_foreign_operator(given):
+        return Foreign(aslinearoperator(given))
     try:
         array = plain_array(given, name)
     except TypeError as error:

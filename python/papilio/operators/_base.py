@@ -15,6 +15,7 @@ from .._util.dtypes import is_scalar
 from ._differentiable import Differentiable
 from ._drawing import Drawn
 from ._norms import norm
+from ._pylops import PylopsNames
 from ._stored import Stored
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Family:
     save: Callable[[Any, Any, Any], None]
 
 
-class Operator(Stored, Drawn, Differentiable):
+class Operator(Stored, Drawn, PylopsNames, Differentiable):
     """A linear operator: `Butterfly`, `Composition`, `Section`, and what arithmetic makes of them.
 
     It is a `scipy.sparse.linalg.LinearOperator` that multiplies arrays of any number of axes from

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .._util.arrays import is_dask_array
+from .._util.arrays import is_dask_array, is_tensor
 from .._util.checks import axis_number, items_of, shown
 from .._util.dtypes import as_array
 
@@ -43,7 +43,13 @@ def apply_along(F: Any, x: Any, out: Any, axes: Any) -> _Array:
     """F of the arrays of shape F.dims that lie along these axes of x."""
     if is_dask_array(x) and out is not None:
         raise TypeError(f"out is {shown(out)}, expected None: the product of a dask array is lazy")
-    array = x if is_dask_array(x) else as_array(x, "x")
+    if is_tensor(x) and out is not None:
+        whole = out.numpy() if is_tensor(out) else out
+        apply_along(F, x.detach().numpy(), whole, axes)
+        given_out: _Array = out
+        return given_out
+    array = x if is_dask_array(x) or is_tensor(x) else as_array(x, "x")
+    move: Any = type(x).movedim if is_tensor(x) else np.moveaxis
     given = items_of(axes, "axes", "whole numbers") if np.iterable(axes) else [axes]
     chosen = [axis_number(axis, array.ndim, "axes") for axis in given]
     if len(set(chosen)) < len(chosen) or len(chosen) != len(F.dims):
@@ -58,12 +64,12 @@ def apply_along(F: Any, x: Any, out: Any, axes: Any) -> _Array:
     # The axes side by side, where the first of them is, in the operator's order.
     start = sum(axis < min(chosen) for axis in range(array.ndim) if axis not in chosen)
     together = list(range(start, start + len(chosen)))
-    moved = np.moveaxis(array, chosen, together)
+    moved = move(array, chosen, together)
     before, after = moved.shape[:start], moved.shape[start + len(chosen) :]
     product = F.apply(moved.reshape(*before, F.shape[1], *after), axis=start)
     placed: _Array = product.reshape(*before, *F.dimsd, *after)
     if len(F.dimsd) == len(chosen):
-        placed = np.moveaxis(placed, together, chosen)
+        placed = move(placed, together, chosen)
     if out is None:
         return placed
     if not isinstance(out, np.ndarray) or out.dtype != placed.dtype:

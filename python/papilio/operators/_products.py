@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
-from .._util.arrays import is_dask_array, result_of, with_axes
+from .._util.arrays import (
+    is_dask_array,
+    is_foreign_operator,
+    is_tensor,
+    result_of,
+    with_axes,
+)
 from .._util.checks import axis_number, shown
 from .._util.dtypes import as_array, converted, is_scalar, promoted
 from ._dims import Dims, apply_along, shaped_as
@@ -126,7 +132,8 @@ class Products(LinearOperator):  # type: ignore[misc]
         x : array_like
             Any number of axes, of length ``shape[1]`` along `axis`. For a dask array, with one
             chunk along `axis`, the result is a dask array: each chunk is multiplied when it is
-            computed.
+            computed. For a torch tensor on the CPU it is a tensor, through which gradients flow
+            to x.
         out : ndarray, optional
             Where the result goes: of x's shape but ``shape[0]`` along `axis`, of the result's
             dtype, writable, any strides. Either it doesn't overlap x, or it is x itself (the same
@@ -186,6 +193,9 @@ class Products(LinearOperator):  # type: ignore[misc]
         if is_dask_array(x):
             lazy: _Array = _lazy(self, x, out, axis)
             return lazy
+        if is_tensor(x):
+            tensor: _Array = import_module("..torch._arrays", __package__).apply(self, x, out, axis)
+            return tensor
         array = as_array(x, "x")
         axis = axis_number(axis, array.ndim)
         given = self._given(promoted(array.dtype, "x"))
@@ -209,7 +219,7 @@ class Products(LinearOperator):  # type: ignore[misc]
         product = self._plain(x)
         if product is not None:  # x was a plain vector or matrix
             return product
-        if isinstance(x, LinearOperator):
+        if is_foreign_operator(x):
             return self._times(x)
         if is_scalar(x):
             return super().__matmul__(x)
@@ -221,7 +231,7 @@ class Products(LinearOperator):  # type: ignore[misc]
         product = self._transpose()._plain_rows(x)
         if product is not None:  # x was a plain vector or matrix
             return product
-        if isinstance(x, LinearOperator):
+        if is_foreign_operator(x):
             return self._after(x)
         if is_scalar(x):
             return super().__rmatmul__(x)
