@@ -78,6 +78,12 @@ def test_the_picture_of_tools_is_what_its_script_draws_and_names_what_exists():
             assert callable(thing(call.replace("pp.", "papilio.", 1)))
 
 
+@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=str)
+def test_code_lines_fit_pages_of_880_pixels(page):
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    assert max((len(line) for block in blocks for line in block.splitlines()), default=0) <= 90
+
+
 def test_every_picture_that_a_page_shows_is_there():
     root = DOCS.parent
     for page in [root / "README.md", *DOCS.rglob("*.md")]:
