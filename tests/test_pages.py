@@ -84,6 +84,15 @@ def test_code_lines_fit_pages_of_880_pixels(page):
     assert max((len(line) for block in blocks for line in block.splitlines()), default=0) <= 90
 
 
+def test_the_map_of_the_operators_room_is_whole():
+    page = (DOCS / "development.md").read_text(encoding="utf-8")
+    table = page.split("Inside of `operators`:")[1].split("###")[0]
+    modules = {
+        path.stem for path in (pathlib.Path(papilio.__file__).parent / "operators").glob("_*.py")
+    }
+    assert set(re.findall(r"`(_\w+)`", table)) == modules - {"__init__"}
+
+
 def test_every_picture_that_a_page_shows_is_there():
     root = DOCS.parent
     for page in [root / "README.md", *DOCS.rglob("*.md")]:
