@@ -12,9 +12,10 @@ epochs of training afterwards each gets the learning rate, of the same three, th
 best on digits held out from training.
 
 **What to expect**: with the same number of weights, butterflies don't beat truncated
-singular value decompositions here, neither before nor after the training that follows.
-A dense layer that was trained freely has no butterfly structure to be found; layers
-that are butterflies from the start of training are another matter.
+singular value decompositions here: the best ones found are of low rank. With typical
+inputs they may lose less at once, and more after the training that follows. A dense
+layer that was trained freely has no butterfly structure to be found; layers that are
+butterflies from the start of training are another matter.
 
 This page shows one small network. ``python examples/compress_network.py full`` takes
 the mean of two larger ones, for several shares of the weights.
