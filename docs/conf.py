@@ -12,6 +12,7 @@ from gallery import shown_only  # noqa: E402
 
 project = "papilio"
 author = "The papilio developers"
+html_show_copyright = False
 release = version = papilio.__version__
 extensions = [
     "myst_parser",
@@ -37,6 +38,7 @@ sphinx_gallery_conf = {
     "filename_pattern": rf"/(?!({shown_only(HERE.parent / 'examples')})\.py)\w+\.py$",
     "within_subsection_order": "gallery.Order",
     "backreferences_dir": None,
+    "capture_repr": (),
     "reference_url": {"papilio": None},
     "default_thumb_file": str(HERE / "images" / "factors.png"),
     "download_all_examples": False,

@@ -2,8 +2,9 @@
 Sums of butterflies, rounded
 ============================
 
-Ranks add up when butterflies are added. ``round`` lowers them again, to a tolerance, without
-forming the matrix: arithmetic like that of floating-point numbers, with operators.
+Ranks add up when butterflies are added. ``round`` lowers them again, to a tolerance,
+without forming the matrix: arithmetic like that of floating-point numbers, with
+operators.
 """
 
 import matplotlib.pyplot as plt
@@ -23,8 +24,8 @@ for frequency in (20, 40, 60, 80):
     print(f"frequency {frequency}: ranks {terms[-1].architecture.ranks}")
 
 # %%
-# The sum, term by term: as it is, and rounded after each addition. The error of each rounding is in
-# the report of its result.
+# The sum, term by term: as it is, and rounded after each addition. The error of each
+# rounding is in the report of its result.
 
 exact = sum(term.toarray() for term in terms)
 plain = rounded = terms[0]
@@ -38,8 +39,8 @@ print(rounded)
 print(rounded.report)
 
 # %%
-# Three roundings to 1e-6 leave an error of this size, not more than their sum (of parts that are
-# about as long as the whole):
+# Three roundings to 1e-6 leave an error of this size, not more than their sum (of parts
+# that are about as long as the whole):
 
 error = np.linalg.norm(rounded.toarray() - exact) / np.linalg.norm(exact)
 print(f"error of the rounded sum: {error:.1e}")

@@ -2,21 +2,23 @@
 A trained network with fewer weights
 ====================================
 
-Butterflies beside low rank and pruning, with and without typical inputs. A multilayer perceptron
-learns scikit-learn's handwritten digits. Its hidden layers are then replaced by products of sparse
-factors with a share of the weights, found by `from_linear`: close to the weight matrix, or, with a
-sample of training data, close to the layer's outputs. Truncated singular value decompositions and
-pruning of the smallest weights get as many numbers (pruning also needs the places of those it
-keeps, which aren't counted). For two epochs of training afterwards each gets the learning rate, of
-the same three, that is best on digits held out from training.
+Butterflies beside low rank and pruning, with and without typical inputs. A multilayer
+perceptron learns scikit-learn's handwritten digits. Its hidden layers are then replaced
+by products of sparse factors with a share of the weights, found by `from_linear`: close
+to the weight matrix, or, with a sample of training data, close to the layer's outputs.
+Truncated singular value decompositions and pruning of the smallest weights get as many
+numbers (pruning also needs the places of those it keeps, which aren't counted). For two
+epochs of training afterwards each gets the learning rate, of the same three, that is
+best on digits held out from training.
 
-**What to expect**: with the same number of weights, butterflies don't beat truncated singular value
-decompositions here, neither before nor after the training that follows. A dense layer that was
-trained freely has no butterfly structure to be found; layers that are butterflies from the start of
-training are another matter.
+**What to expect**: with the same number of weights, butterflies don't beat truncated
+singular value decompositions here: the best ones found are of low rank. With typical
+inputs they may lose less at once, and more after the training that follows. A dense
+layer that was trained freely has no butterfly structure to be found; layers that are
+butterflies from the start of training are another matter.
 
-This page shows one small network. ``python examples/compress_network.py full`` takes the mean of
-two larger ones, for several shares of the weights.
+This page shows one small network. ``python examples/compress_network.py full`` takes
+the mean of two larger ones, for several shares of the weights.
 """
 
 import copy
@@ -52,7 +54,9 @@ def train(model, epochs, lr, weight_decay=0.0):
     for _ in range(epochs):
         for rows in torch.randperm(len(train_x)).split(batch):
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(model(train_x[rows]), train_y[rows]).backward()
+            torch.nn.functional.cross_entropy(
+                model(train_x[rows]), train_y[rows]
+            ).backward()
             optimizer.step()
     return model
 
@@ -90,10 +94,14 @@ def compressed(model, name, share):
     model = copy.deepcopy(model)
     if name.startswith("butterflies"):
         rule = lambda name, layer: {"params": share} if name in "02" else None  # noqa: E731
-        table = pt.replace_linear(model, rule, train_x if name.endswith("inputs") else None)
+        table = pt.replace_linear(
+            model, rule, train_x if name.endswith("inputs") else None
+        )
         return model, table
     for number in (0, 2):
-        model[number] = (truncated if name == "truncated SVD" else pruned)(model[number], share)
+        model[number] = (truncated if name == "truncated SVD" else pruned)(
+            model[number], share
+        )
     return model, None
 
 
@@ -131,13 +139,17 @@ print(f"dense networks 64 -> {width} -> {width} -> 10: accuracy {dense:.3f}")
 names = ("butterflies, with inputs", "butterflies", "truncated SVD", "pruning")
 results = {name: [] for name in names}
 for share in shares:
-    print(f"\n{share:.0%} of the weights of two layers: accuracy, after two epochs of training")
+    print(
+        f"\n{share:.0%} of the weights of two layers: accuracy, after two epochs more"
+    )
     for name in names:
         pairs = []
         for seed, model in zip(seeds, models, strict=True):
             smaller, table = compressed(model, name, share)
             pairs.append((accuracies(smaller)[1], trained_after(smaller, seed)[1]))
-        results[name].append([statistics.mean(column) for column in zip(*pairs, strict=True)])
+        results[name].append(
+            [statistics.mean(column) for column in zip(*pairs, strict=True)]
+        )
         print("  {:25} {:.3f}  {:.3f}".format(name, *results[name][-1]))
         if table is not None:  # of the last network
             print("   ", str(table).replace("\n", "\n    "))
@@ -147,7 +159,9 @@ for share in shares:
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True)
 for number, title in enumerate(("replaced", "and trained for two epochs")):
     for name in names:
-        axes[number].semilogx(shares, [found[number] for found in results[name]], "o-", label=name)
+        axes[number].semilogx(
+            shares, [found[number] for found in results[name]], "o-", label=name
+        )
     axes[number].axhline(dense, color="gray", linestyle=":")
     axes[number].set(title=title, xlabel="share of the weights")
 for ax in axes:

@@ -3,7 +3,8 @@ Deblurring over several ranks
 =============================
 
 A distributed convolution, solved by PyLops-MPI. Run it by ``mpiexec -n 2 python
-examples/distributed_deblurring.py``, with mpi4py and pylops-mpi; this page only shows it.
+examples/distributed_deblurring.py``, with mpi4py and pylops-mpi; this page only shows
+it.
 """
 
 import numpy as np
@@ -21,18 +22,24 @@ blur = np.exp(-0.5 * ((np.arange(n) - n // 2) / 4.0) ** 2)
 spectrum = np.fft.fft(np.roll(blur / blur.sum(), n // 2))
 
 # %%
-# Both transforms in natural order, cyclic on both sides: two exchanges in all. The regularized
-# normal equations (A* A + 0.01) x = A* y are a convolution, too.
-A = mpi.distribute(pp.transforms.idft(n) @ (pp.Composition([spectrum]) @ pp.transforms.dft(n)))
+# Both transforms in natural order, cyclic on both sides: two exchanges in all. The
+# regularized normal equations (A* A + 0.01) x = A* y are a convolution, too.
+A = mpi.distribute(
+    pp.transforms.idft(n) @ (pp.Composition([spectrum]) @ pp.transforms.dft(n))
+)
 normal = pp.Composition([np.abs(spectrum) ** 2 + 0.01 + 0j])
 N = mpi.distribute(pp.transforms.idft(n) @ (normal @ pp.transforms.dft(n)))
 
 own = signal[A.columns].astype(complex)
-blurred = A @ own + 1e-3 * np.random.default_rng(comm.Get_rank()).standard_normal(len(own))
+blurred = A @ own + 1e-3 * np.random.default_rng(comm.Get_rank()).standard_normal(
+    len(own)
+)
 
 
 def vector(part, shapes):
-    made = pylops_mpi.DistributedArray(global_shape=n, local_shapes=shapes, dtype=complex)
+    made = pylops_mpi.DistributedArray(
+        global_shape=n, local_shapes=shapes, dtype=complex
+    )
     made[:] = part
     return made
 
@@ -46,9 +53,15 @@ def distance(part):
 operator = A.to_pylops()
 data = vector(blurred, operator.data_shapes)
 start = vector(0, operator.model_shapes)
-by_cgls, _, iterations, *_ = pylops_mpi.cgls(operator, data, start, niter=20, damp=0.1, tol=0)
+by_cgls, _, iterations, *_ = pylops_mpi.cgls(
+    operator, data, start, niter=20, damp=0.1, tol=0
+)
 by_cg, cg_iterations, _ = pylops_mpi.cg(
-    N.to_pylops(), vector(A.H @ blurred, operator.model_shapes), start.zeros_like(), niter=20, tol=0
+    N.to_pylops(),
+    vector(A.H @ blurred, operator.model_shapes),
+    start.zeros_like(),
+    niter=20,
+    tol=0,
 )
 by_fista, *_ = pylops_mpi.optimization.sparsity.fista(
     operator, data, start.zeros_like(), niter=20, eps=1e-3, alpha=1.0

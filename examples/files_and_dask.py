@@ -2,8 +2,9 @@
 Operators on the disk, and many columns
 =======================================
 
-An operator may be larger than memory: ``load(mmap=True)`` maps its values, and a pickle of it is
-its path. Arrays that are larger than memory are multiplied chunk by chunk by dask.
+An operator may be larger than memory: ``load(mmap=True)`` maps its values, and a pickle
+of it is its path. Arrays that are larger than memory are multiplied chunk by chunk by
+dask.
 """
 
 import pathlib
@@ -36,10 +37,13 @@ for n in sizes:
 print(G)
 
 # %%
-# Mapping doesn't read the values: its time doesn't grow with the file. A pickle of the mapped
-# operator is short, and other processes that load it share the memory.
+# Mapping doesn't read the values: its time doesn't grow with the file. A pickle of the
+# mapped operator is short, and other processes that load it share the memory.
 
-print(f"{path.stat().st_size / 2**20:.0f} MiB on the disk, pickled: {len(pickle.dumps(G))} bytes")
+print(
+    f"{path.stat().st_size / 2**20:.0f} MiB on the disk, "
+    f"pickled: {len(pickle.dumps(G))} bytes"
+)
 
 # %%
 # Many columns: each chunk is multiplied when it is computed, by whoever computes it.

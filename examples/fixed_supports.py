@@ -2,8 +2,9 @@
 Factors with supports of your choice
 ====================================
 
-Two factors with given supports: ``analyze_supports`` says whether the best ones can be computed and
-whether they exist at all, ``fixed_support`` computes them, exactly where that is proved.
+Two factors with given supports: ``analyze_supports`` says whether the best ones can be
+computed and whether they exist at all, ``fixed_support`` computes them, exactly where
+that is proved.
 """
 
 import matplotlib.pyplot as plt
@@ -12,13 +13,17 @@ import numpy as np
 import papilio as pp
 
 # %%
-# Three problems of size 16. Where columns of the first factor and rows of the second have equal
-# supports they form classes, rectangles in the product: all depends on how these overlap.
+# Three problems of size 16. Where columns of the first factor and rows of the second
+# have equal supports they form classes, rectangles in the product: all depends on how
+# these overlap.
 
 n = 16
 blocks = np.kron(np.eye(2), np.ones((8, 8)))
 supports = {
-    "Monarch": (np.kron(np.eye(4), np.ones((4, 4))), np.kron(np.ones((4, 4)), np.eye(4))),
+    "Monarch": (
+        np.kron(np.eye(4), np.ones((4, 4))),
+        np.kron(np.ones((4, 4)), np.eye(4)),
+    ),
     "rank 3 + two blocks": (
         np.hstack([np.ones((n, 3)), blocks]),
         np.vstack([np.ones((3, n)), blocks]),
@@ -36,8 +41,8 @@ for ax, (name, report) in zip(axes, reports.items(), strict=True):
 fig.tight_layout()
 
 # %%
-# Solutions for a random matrix. For the first two the error is the smallest possible one. For LU no
-# method is known to find it: the result is local, with a lower bound.
+# Solutions for a random matrix. For the first two the error is the smallest possible
+# one. For LU no method is known to find it: the result is local, with a lower bound.
 
 A = np.random.default_rng(0).standard_normal((n, n))
 for name, pair in supports.items():
@@ -48,8 +53,9 @@ for name, pair in supports.items():
     )
 
 # %%
-# Worse: the set of products L U isn't closed. The report has a matrix that isn't a product, and
-# products that come as close to it as you like, with entries that grow without bound.
+# Worse: the set of products L U isn't closed. The report has a matrix that isn't a
+# product, and products that come as close to it as you like, with entries that grow
+# without bound.
 
 witness = reports["LU"].witness
 print(witness.reason)
@@ -62,6 +68,10 @@ for epsilon in epsilons:
 fig, ax = plt.subplots(figsize=(6, 3.6))
 ax.loglog(epsilons, norms, "o-")
 ax.invert_xaxis()
-ax.set(xlabel="distance to the limit", ylabel="norm of the factors", title="LU: factors diverge")
+ax.set(
+    xlabel="distance to the limit",
+    ylabel="norm of the factors",
+    title="LU: factors diverge",
+)
 fig.tight_layout()
 plt.show()

@@ -2,20 +2,20 @@
 A fast graph Fourier transform
 ==============================
 
-The eigenvectors of a sensor graph as a butterfly. The graph Fourier transform of signals on 256
-sensors multiplies by the matrix of the Laplacian's eigenvectors, in general n^2 multiply-adds. Two
-ways to approximate it by fewer:
+The eigenvectors of a sensor graph as a butterfly. The graph Fourier transform of
+signals on 256 sensors multiplies by the matrix of the Laplacian's eigenvectors, in
+general n^2 multiply-adds. Two ways to approximate it by fewer:
 
-- truncated Jacobi (Le Magoarou, Gribonval, Tremblay, arXiv:1612.04542): a product of the Givens
-  rotations that make the Laplacian diagonal, always the largest entry next;
-- a butterfly: sensors in the order of nested bisections, so that eigenvectors of near frequencies
-  look alike on near sensors, factorized for several ranks; and once more with each frequency
-  weighted as the heat kernel does, which is what a filter needs.
+- truncated Jacobi (Le Magoarou, Gribonval, Tremblay, arXiv:1612.04542): a product of
+  the Givens rotations that make the Laplacian diagonal, always the largest entry next;
+- a butterfly: sensors in the order of nested bisections, so that eigenvectors of near
+  frequencies look alike on near sensors, factorized for several ranks; and once more
+  with each frequency weighted as the heat kernel does, which is what a filter needs.
 
-In the filter rotations win at each number of multiply-adds: they keep what is diagonal nearly so,
-whichever vectors they have found. To the transform itself, each eigenvector in its place, the
-butterfly comes closer at each number; weighted, it is the better one of the two butterflies in the
-filter up to rank 5.
+In the filter rotations win at each number of multiply-adds: they keep what is diagonal
+nearly so, whichever vectors they have found. To the transform itself, each eigenvector
+in its place, the butterfly comes closer at each number; weighted, it is the better one
+of the two butterflies in the filter up to rank 5.
 """
 
 import time
@@ -54,7 +54,7 @@ def bisected(sensors, axis=0):
 
 
 def rotations(counts):
-    """The transforms of the first rotations of Jacobi's method, for each of these counts."""
+    """The transforms of the first rotations of Jacobi's method, for some counts."""
     matrix, transform, found = laplacian.copy(), np.eye(n), {}
     size = abs(matrix - np.diag(np.diag(matrix)))
     for k in range(max(counts)):
@@ -74,7 +74,7 @@ def rotations(counts):
 
 
 def errors(analysis, response):
-    """Of the transform, up to the signs of its rows, and of the heat filter that uses it."""
+    """Of the transform, up to signs of its rows, and of the heat filter by it."""
     signs = np.sign(np.einsum("ij,ji->i", analysis, vectors))
     transform = np.linalg.norm(signs[:, None] * analysis - vectors.T) / np.sqrt(n)
     filtered = np.linalg.norm((analysis.T * response) @ analysis - smoothing)
@@ -117,7 +117,9 @@ print(f"{n * n} for the matrix; all of it in {time.perf_counter() - started:.1f}
 fig, axes = plt.subplots(1, 3, figsize=(13, 4))
 axes[0].scatter(*places.T, c=vectors[:, 8], cmap="RdBu", s=25)
 axes[0].set(title="eigenvector 8 on the sensors", xticks=[], yticks=[])
-for ax, column, title in zip(axes[1:], (1, 2), ("transform", "heat filter"), strict=True):
+for ax, column, title in zip(
+    axes[1:], (1, 2), ("transform", "heat filter"), strict=True
+):
     for name, points in curves.items():
         ax.loglog([p[0] for p in points], [p[column] for p in points], "o-", label=name)
     ax.axvline(n * n, color="gray", ls=":", label="dense")

@@ -2,12 +2,12 @@
 A spectrum from irregular samples
 =================================
 
-An interferogram whose samples lie at irregular, partly missing positions. A Fourier spectrometer
-measures y(x) = sum_k s_k exp(i k x) at the positions of its mirror. Vibrations make the positions
-irregular, so that no FFT inverts the measurement: LSQR does, with products of the compressed
-non-uniform Fourier matrix. Beside it: the dense solution, and LSQR with FINUFFT where that is
-installed. (``transforms.nudft`` would be faster still; a compressed operator is what kernels have
-that no library knows.)
+An interferogram whose samples lie at irregular, partly missing positions. A Fourier
+spectrometer measures y(x) = sum_k s_k exp(i k x) at the positions of its mirror.
+Vibrations make the positions irregular, so that no FFT inverts the measurement: LSQR
+does, with products of the compressed non-uniform Fourier matrix. Beside it: the dense
+solution, and LSQR with FINUFFT where that is installed. (``transforms.nudft`` would be
+faster still; a compressed operator is what kernels have that no library knows.)
 
 ``python examples/irregular_spectroscopy.py [n]``
 """
@@ -41,8 +41,8 @@ F = pp.compress(matrix, tol=1e-6)
 seconds = time.perf_counter() - start
 print(F)
 print(F.report)
-exact = np.concatenate([matrix(i[:, None], np.arange(n)) @ spectrum
-                        for i in np.array_split(np.arange(size), 1 + size // 256)])  # fmt: skip
+rows = np.array_split(np.arange(size), 1 + size // 256)
+exact = np.concatenate([matrix(i[:, None], np.arange(n)) @ spectrum for i in rows])
 noise = rng.standard_normal(size) + 1j * rng.standard_normal(size)
 measured = exact + 0.01 * np.linalg.norm(exact) / np.linalg.norm(noise) * noise
 
@@ -54,7 +54,9 @@ def solve(operator, name):
     start = time.perf_counter()
     found, _, steps = lsqr(operator, measured, atol=1e-8, btol=1e-8, iter_lim=200)[:3]
     error = np.linalg.norm(found - spectrum) / np.linalg.norm(spectrum)
-    print(f"{name}: {steps} steps, {time.perf_counter() - start:.3g} s, error {error:.2e}")
+    print(
+        f"{name}: {steps} steps, {time.perf_counter() - start:.3g} s, error {error:.2e}"
+    )
     return found
 
 
@@ -77,8 +79,12 @@ except ImportError:
 else:
     fast = LinearOperator(
         (size, n),
-        matvec=lambda c: finufft.nufft1d2(positions, c.astype(complex), eps=1e-6, isign=1),
-        rmatvec=lambda y: finufft.nufft1d1(positions, y.astype(complex), n, eps=1e-6, isign=-1),
+        matvec=lambda c: finufft.nufft1d2(
+            positions, c.astype(complex), eps=1e-6, isign=1
+        ),
+        rmatvec=lambda y: finufft.nufft1d1(
+            positions, y.astype(complex), n, eps=1e-6, isign=-1
+        ),
         dtype=complex,
     )
     other = solve(fast, "LSQR, FINUFFT")
@@ -92,7 +98,9 @@ axes[0].plot(k, found.real, "r--", lw=1, label="LSQR with the compressed operato
 axes[0].legend()
 axes[1].semilogy(k, np.abs(found - spectrum), "r", lw=0.7, label="error, LSQR")
 if naive is not None:
-    axes[1].semilogy(k, np.abs(naive - spectrum), "b", lw=0.7, label="error, adjoint only")
+    axes[1].semilogy(
+        k, np.abs(naive - spectrum), "b", lw=0.7, label="error, adjoint only"
+    )
 axes[1].set(xlabel="mode")
 axes[1].legend()
 fig.tight_layout()

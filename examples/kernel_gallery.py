@@ -2,8 +2,8 @@
 Kernels of the literature
 =========================
 
-What ``papilio.kernels`` has, what it looks like, and how small it becomes. At n = 256 the savings
-only begin: factors grow like n log n.
+What ``papilio.kernels`` has, what it looks like, and how small it becomes. At n = 256
+the savings only begin: factors grow like n log n.
 """
 
 import matplotlib.pyplot as plt
@@ -19,7 +19,9 @@ circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
 k = pp.kernels
 gallery = {
     "non-uniform DFT, type 2": k.nudft(2, points, n),
-    "non-uniform DFT, type 3": k.nudft(3, points, frequencies=np.sort(points[::-1] ** 3) * 4),
+    "non-uniform DFT, type 3": k.nudft(
+        3, points, frequencies=np.sort(points[::-1] ** 3) * 4
+    ),
     "FIO, variant 1": k.fio(n),
     "FIO, 2-D": k.fio2d(16),
     "Hankel": k.hankel(n),
@@ -38,7 +40,9 @@ for title, kernel in gallery.items():
     F = pp.compress(kernel, tol=1e-4)
     A = kernel.toarray()
     error = np.linalg.norm(F.toarray() - A) / np.linalg.norm(A)
-    print(f"{title}: {F.nnz / A.size:.0%} of dense at n = {n}, relative error {error:.1e}")
+    print(
+        f"{title}: {F.nnz / A.size:.0%} of dense at n = {n}, relative error {error:.1e}"
+    )
 
 # %%
 # Real parts:

@@ -2,10 +2,10 @@
 Learn a fast transform from noisy samples
 =========================================
 
-Inputs x are random, outputs are T x with 1 % of noise, for a Fourier transform (in bit-reversed
-order), a Hadamard transform and a random orthogonal butterfly. Dense least squares estimates n^2
-numbers, `fit` some 2 n log2 n of them: it needs fewer samples for the same error, and its result
-is a fast operator.
+Inputs x are random, outputs are T x with 1 % of noise, for a Fourier transform (in
+bit-reversed order), a Hadamard transform and a random orthogonal butterfly. Dense least
+squares estimates n^2 numbers, `fit` some 2 n log2 n of them: it needs fewer samples for
+the same error, and its result is a fast operator.
 
 ``python examples/learn_a_transform.py [n]``
 """
@@ -50,7 +50,9 @@ for name, T in transforms.items():
         middle = time.perf_counter()
         F = pp.fit(X, Y, arch)
         seconds = middle - start, time.perf_counter() - middle
-        errors = [np.linalg.norm(A - T) / np.linalg.norm(T) for A in (dense, F.toarray())]
+        errors = [
+            np.linalg.norm(A - T) / np.linalg.norm(T) for A in (dense, F.toarray())
+        ]
         curves.setdefault(name, []).append(errors)
         print(
             f"{name}, {count} samples: dense {errors[0]:.1e} in {seconds[0]:.2f} s, "
@@ -65,7 +67,9 @@ fig, ax = plt.subplots(figsize=(6.5, 4.2))
 for color, (name, errors) in enumerate(curves.items()):
     for column, style in enumerate(("o:", "o-")):
         label = f"{name}, {('dense least squares', 'fit')[column]}"
-        ax.loglog(samples, [e[column] for e in errors], style, color=f"C{color}", label=label)
+        ax.loglog(
+            samples, [e[column] for e in errors], style, color=f"C{color}", label=label
+        )
 ax.set(xlabel=f"samples (n = {n})", ylabel="relative error of the transform")
 ax.set_xticks(samples, [str(count) for count in samples])
 ax.minorticks_off()

@@ -19,9 +19,14 @@ blur = np.exp(-0.5 * ((np.arange(n) - n // 2) / 2.0) ** 2)
 spectrum = np.fft.fft(np.roll(blur / blur.sum(), n // 2))
 
 # %%
-# Operators of papilio, SciPy and diagonals multiply to one operator, which is compiled as a whole.
+# Operators of papilio, SciPy and diagonals multiply to one operator, which is compiled
+# as a whole.
 
-blurring = pp.transforms.idft(n) @ aslinearoperator(diags_array(spectrum)) @ pp.transforms.dft(n)
+blurring = (
+    pp.transforms.idft(n)
+    @ aslinearoperator(diags_array(spectrum))
+    @ pp.transforms.dft(n)
+)
 print(blurring)
 blurred = blurring @ signal + 1e-3 * rng.standard_normal(n)
 

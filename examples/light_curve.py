@@ -2,10 +2,10 @@
 A light curve with gaps
 =======================
 
-The spectrum of a star's light that was sampled at uneven times, with gaps. The classical
-periodogram is the modulus of the type 1 transform of the measurements. The times' own pattern shows
-in it as sidelobes; least squares with a small penalty, by conjugate gradients on the normal
-operator, takes them away.
+The spectrum of a star's light that was sampled at uneven times, with gaps. The
+classical periodogram is the modulus of the type 1 transform of the measurements. The
+times' own pattern shows in it as sidelobes; least squares with a small penalty, by
+conjugate gradients on the normal operator, takes them away.
 
 ``python examples/light_curve.py [n]``
 """
@@ -24,9 +24,13 @@ rng = np.random.default_rng(1)
 
 # Nights of some seasons: times in days, measured against the whole span.
 nights = np.sort(rng.choice(np.arange(n), 2 * n // 3, replace=False))
-times = nights[(nights // 90) % 3 != 2] + rng.uniform(-0.1, 0.1, ((nights // 90) % 3 != 2).sum())
+times = nights[(nights // 90) % 3 != 2] + rng.uniform(
+    -0.1, 0.1, ((nights // 90) % 3 != 2).sum()
+)
 periods, sizes = (4.13, 11.7, 3.21), (1.0, 0.6, 0.3)
-light = sum(a * np.cos(2 * np.pi * times / p + p) for a, p in zip(sizes, periods, strict=True))
+light = sum(
+    a * np.cos(2 * np.pi * times / p + p) for a, p in zip(sizes, periods, strict=True)
+)
 light += 0.3 * rng.standard_normal(len(times))
 
 # %%
@@ -55,7 +59,10 @@ fig, axes = plt.subplots(3, 1, figsize=(9, 7))
 axes[0].plot(times, light, ".")
 axes[0].set(xlabel="days", ylabel="light")
 for axis, spectrum, title in zip(
-    axes[1:], (periodogram, np.abs(sharp)), ("periodogram", "least squares"), strict=True
+    axes[1:],
+    (periodogram, np.abs(sharp)),
+    ("periodogram", "least squares"),
+    strict=True,
 ):
     axis.plot(k[n:] / span, spectrum[n:])
     axis.set(title=title, xlabel="1 / days")

@@ -2,13 +2,14 @@
 Monarch and butterfly layers from scratch
 =========================================
 
-Accuracy of a network, and time of a step. Three networks learn scikit-learn's handwritten digits,
-alike but for their hidden layer. Each kind gets the learning rate, of the same three, that is best
-on digits held out from training. Then one step of training of a layer alone is timed for several
-widths: where does the structured layer become faster?
+Accuracy of a network, and time of a step. Three networks learn scikit-learn's
+handwritten digits, alike but for their hidden layer. Each kind gets the learning rate,
+of the same three, that is best on digits held out from training. Then one step of
+training of a layer alone is timed for several widths: where does the structured layer
+become faster?
 
-This page shows a small run. ``python examples/monarch_from_scratch.py full`` has wider networks,
-several seeds and rates.
+This page shows a small run. ``python examples/monarch_from_scratch.py full`` has wider
+networks, several seeds and rates.
 """
 
 import statistics
@@ -46,7 +47,7 @@ kinds = {
 
 
 def trained(kind, rate, seed):
-    """Accuracies, held-out and of the test, of a network with this kind of hidden layer."""
+    """Accuracies, held-out and of the test, with this kind of hidden layer."""
     torch.manual_seed(seed)
     model = torch.nn.Sequential(
         torch.nn.Linear(64, width),
@@ -59,7 +60,9 @@ def trained(kind, rate, seed):
     for _ in range(epochs):
         for rows in torch.randperm(len(train_x)).split(batch):
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(model(train_x[rows]), train_y[rows]).backward()
+            torch.nn.functional.cross_entropy(
+                model(train_x[rows]), train_y[rows]
+            ).backward()
             optimizer.step()
     with torch.no_grad():
         held, test = (
@@ -101,14 +104,20 @@ print("  width  " + "".join(f"{name:>11}" for name in kinds))
 timings = []
 for size in widths:
     timings.append(step_times(size))
-    print(f"  {size:5d}  " + "".join(f"{1e3 * timings[-1][name]:11.3f}" for name in kinds))
+    print(
+        f"  {size:5d}  " + "".join(f"{1e3 * timings[-1][name]:11.3f}" for name in kinds)
+    )
 
 # %%
 
 fig, axes = plt.subplots(figsize=(5, 3.5))
 for name in kinds:
     axes.loglog(widths, [1e3 * times[name] for times in timings], "o-", label=name)
-axes.set(xlabel="width", ylabel="ms", title=f"forward and backward of one layer, batch {batch}")
+axes.set(
+    xlabel="width",
+    ylabel="ms",
+    title=f"forward and backward of one layer, batch {batch}",
+)
 axes.set_xticks(widths, labels=[str(size) for size in widths])
 axes.minorticks_off()
 axes.legend()

@@ -2,15 +2,16 @@
 Orthogonal fine-tuning by butterflies of rotations
 ==================================================
 
-A rotation of few angles in front of a layer; no n x n matrix is formed in training. A network
-learns upright digits; then it is shown digits that are turned by 90 degrees. Only small adapters of
-its first two layers are trained: butterflies of rotations, which keep the lengths and angles of the
-neurons' weights, or matrices of low rank that are added (LoRA). Each gets the learning rate, of the
-same three, that is best on digits held out from training. Afterwards the rotations are merged into
-the dense layers. Others form the n x n rotation in every step; the times of one step are compared.
+A rotation of few angles in front of a layer; no n x n matrix is formed in training. A
+network learns upright digits; then it is shown digits that are turned by 90 degrees.
+Only small adapters of its first two layers are trained: butterflies of rotations, which
+keep the lengths and angles of the neurons' weights, or matrices of low rank that are
+added (LoRA). Each gets the learning rate, of the same three, that is best on digits
+held out from training. Afterwards the rotations are merged into the dense layers.
+Others form the n x n rotation in every step; the times of one step are compared.
 
-This page shows a small run. ``python examples/orthogonal_finetuning.py full`` has a wider network,
-several seeds and rates.
+This page shows a small run. ``python examples/orthogonal_finetuning.py full`` has a
+wider network, several seeds and rates.
 """
 
 import copy
@@ -35,7 +36,9 @@ torch.manual_seed(0)
 digits = load_digits()
 images = torch.tensor(digits.images / 16, dtype=torch.float32)
 labels = torch.tensor(digits.target)
-parts = train_test_split(images, labels, test_size=0.25, stratify=labels, random_state=0)
+parts = train_test_split(
+    images, labels, test_size=0.25, stratify=labels, random_state=0
+)
 train_images, test_images, train_y, test_y = parts
 held_images, train_images = train_images[:300], train_images[300:]
 held_y, train_y = train_y[:300], train_y[300:]
@@ -51,7 +54,9 @@ def train(model, inputs, parameters, epochs, lr):
     for _ in range(epochs):
         for rows in torch.randperm(len(inputs)).split(batch):
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(model(inputs[rows]), train_y[rows]).backward()
+            torch.nn.functional.cross_entropy(
+                model(inputs[rows]), train_y[rows]
+            ).backward()
             optimizer.step()
         pairs = (turned(held_images), held_y), (turned(test_images), test_y)
         curve.append([accuracy(model, *pair) for pair in pairs])
@@ -77,7 +82,7 @@ class LowRankUpdate(torch.nn.Module):
 
 
 class DenseRotation(torch.nn.Module):
-    """The same rotation as others apply it: n x n factors, their product, and the weight turned."""
+    """The same rotation as others apply it: n x n factors, and the weight turned."""
 
     def __init__(self, rotation, linear):
         super().__init__()
@@ -101,7 +106,9 @@ model = torch.nn.Sequential(
     torch.nn.ReLU(),
     torch.nn.Linear(width, 10),
 )
-train(model, train_images.flatten(1), model.parameters(), epochs, 1e-3 if full else 5e-3)
+train(
+    model, train_images.flatten(1), model.parameters(), epochs, 1e-3 if full else 5e-3
+)
 upright = accuracy(model, test_images.flatten(1), test_y)
 print(
     f"network 64 -> {width} -> {width} -> 10: accuracy {upright:.3f}, "
@@ -131,21 +138,28 @@ def tuned_at(make, rate, seed):
     """An adapter, trained on turned digits, and its accuracies after each epoch."""
     torch.manual_seed(seed)
     tuned = make()
-    parameters = [parameter for parameter in tuned.parameters() if parameter.requires_grad]
-    return tuned, torch.tensor(train(tuned, turned(train_images), parameters, epochs, rate))
+    parameters = [
+        parameter for parameter in tuned.parameters() if parameter.requires_grad
+    ]
+    return tuned, torch.tensor(
+        train(tuned, turned(train_images), parameters, epochs, rate)
+    )
 
 
 curves, adapted = {}, {}
 print("\ntrained on turned digits:")
 for name, make in adapters.items():
     runs = {rate: [tuned_at(make, rate, seed) for seed in seeds] for rate in rates}
-    rate = max(rates, key=lambda rate: sum(curve[-1, 0].item() for _, curve in runs[rate]))
+    rate = max(
+        rates, key=lambda rate: sum(curve[-1, 0].item() for _, curve in runs[rate])
+    )
     adapted[name] = runs[rate][0][0]
     tests = torch.stack([curve[:, 1] for _, curve in runs[rate]])
     curves[name] = tests.mean(0).tolist()
     count = sum(p.numel() for p in adapted[name].parameters() if p.requires_grad)
     print(
-        f"  {name:11} {count:8d} parameters  rate {rate:.0e}  accuracy {curves[name][-1]:.3f} "
+        f"  {name:11} {count:8d} parameters  rate {rate:.0e}  "
+        f"accuracy {curves[name][-1]:.3f} "
         f"({tests[:, -1].min():.3f} to {tests[:, -1].max():.3f})"
     )
 
@@ -153,7 +167,11 @@ rotations = adapted["rotations"][0], adapted["rotations"][3]
 merged = copy.deepcopy(model)
 merged[0], merged[2] = rotations[0].merge_into(first), rotations[1].merge_into(second)
 with torch.no_grad():
-    change = (merged(turned(test_images)) - adapted["rotations"](turned(test_images))).abs().max()
+    change = (
+        (merged(turned(test_images)) - adapted["rotations"](turned(test_images)))
+        .abs()
+        .max()
+    )
 print(f"merged into the dense layers: outputs differ by {change:.1e} at most")
 
 x = torch.randn(64, width)

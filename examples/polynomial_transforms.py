@@ -2,8 +2,9 @@
 Legendre, Chebyshev and Bessel
 ==============================
 
-Changes between bases of polynomials, and series of Bessel functions, by compressed butterflies.
-They pay for long series; here they are short, and compared with dense formulas.
+Changes between bases of polynomials, and series of Bessel functions, by compressed
+butterflies. They pay for long series; here they are short, and compared with dense
+formulas.
 """
 
 import matplotlib.pyplot as plt
@@ -14,8 +15,8 @@ from scipy.special import j0, jn_zeros
 import papilio as pp
 
 # %%
-# Chebyshev coefficients of a function come from a cosine transform of its values at Chebyshev
-# points; ``chebyshev_to_legendre`` takes them to Legendre coefficients.
+# Chebyshev coefficients of a function come from a cosine transform of its values at
+# Chebyshev points; ``chebyshev_to_legendre`` takes them to Legendre coefficients.
 
 n = 256
 x = np.cos(np.pi * (np.arange(n) + 0.5) / n)
@@ -39,16 +40,16 @@ L = pp.transforms.legendre_to_chebyshev(n, tol=1e-12)
 print(f"there and back: {np.linalg.norm(L @ c - C) / np.linalg.norm(C):.1e}")
 
 # %%
-# In Legendre coefficients integrals are short: with the weight 1, all polynomials but the first are
-# orthogonal to constants.
+# In Legendre coefficients integrals are short: with the weight 1, all polynomials but
+# the first are orthogonal to constants.
 
 nodes, weights = legendre.leggauss(n)
 print(f"integral: {2 * c[0]:.15f}")
 assert np.isclose(2 * c[0], weights @ chebyshev.chebval(nodes, C), atol=1e-12)
 
 # %%
-# A Fourier-Bessel series ``sum_k a_k J_0(j_k r)`` on a disk, at all radii at once: ``compress``
-# takes the formula.
+# A Fourier-Bessel series ``sum_k a_k J_0(j_k r)`` on a disk, at all radii at once:
+# ``compress`` takes the formula.
 
 m = 512
 zeros, radii = jn_zeros(0, m), np.linspace(0, 1, m)

@@ -2,8 +2,9 @@
 Replace an FFT, and plan it
 ===========================
 
-Fourier, cosine and Hadamard transforms as operators: along any axis, with exact adjoints and
-inverses, in products with other operators. A program that calls ``scipy.fft`` needs one line.
+Fourier, cosine and Hadamard transforms as operators: along any axis, with exact
+adjoints and inverses, in products with other operators. A program that calls
+``scipy.fft`` needs one line.
 """
 
 import statistics
@@ -45,16 +46,16 @@ with scipy.fft.set_backend(papilio.fft):
     assert np.allclose(scipy.signal.fftconvolve(signal, filter_), expected)
 
 # %%
-# How a product runs depends on how many vectors there are, and whether the vectors lie in columns
-# or in rows of the array. ``plan`` tells in words; ``plan(..., tune=True)`` measures the candidates
-# and keeps the fastest.
+# How a product runs depends on how many vectors there are, and whether the vectors lie
+# in columns or in rows of the array. ``plan`` tells in words; ``plan(..., tune=True)``
+# measures the candidates and keeps the fastest.
 
 print(F.plan(200))
 print(F.plan(200, layout="rows"))
 
 # %%
-# Times on the machine that built this page, which had other work to do. In columns, lanes of SIMD
-# vectors run along the batch: that is where an operator gains most.
+# Times on the machine that built this page, which had other work to do. In columns,
+# lanes of SIMD vectors run along the batch: that is where an operator gains most.
 
 
 def median_time(call, *args, **options):
@@ -77,7 +78,9 @@ for number, (title, axis) in enumerate((("columns", 0), ("rows", 1))):
         ours.append(median_time(operator.apply, batch, out=out, axis=axis))
         theirs.append(median_time(scipy.fft.fft, batch, axis=axis))
     ax.loglog(sizes, np.multiply(1e6, ours), f"C{number}o-", label=f"papilio, {title}")
-    ax.loglog(sizes, np.multiply(1e6, theirs), f"C{number}x:", label=f"scipy.fft, {title}")
+    ax.loglog(
+        sizes, np.multiply(1e6, theirs), f"C{number}x:", label=f"scipy.fft, {title}"
+    )
 ax.set(xlabel="n", ylabel="µs", title="complex Fourier transforms of 64 vectors")
 ax.set_xticks(sizes, [str(size) for size in sizes])
 ax.minorticks_off()

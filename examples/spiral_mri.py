@@ -2,11 +2,12 @@
 Magnetic resonance along spirals
 ================================
 
-An image from data along spirals, received by several coils. Each coil measures the Fourier
-transform of the image times its sensitivity, at points of a spiral through the plane of
-frequencies. The operator is a stack of products of a non-uniform transform and a diagonal; the
-image is its least-squares solution: by LSQR with products, and by conjugate gradients with the
-normal operator, whose cost doesn't depend on how many points were measured.
+An image from data along spirals, received by several coils. Each coil measures the
+Fourier transform of the image times its sensitivity, at points of a spiral through the
+plane of frequencies. The operator is a stack of products of a non-uniform transform and
+a diagonal; the image is its least-squares solution: by LSQR with products, and by
+conjugate gradients with the normal operator, whose cost doesn't depend on how many
+points were measured.
 
 ``python examples/spiral_mri.py [n]``
 """
@@ -32,7 +33,8 @@ for value, row, column, height, width in (
 ):  # fmt: skip
     image += value * (((y - row) / height) ** 2 + ((x - column) / width) ** 2 < 1)
 
-# Eight interleaved spirals: half as many points as the image has near its largest frequencies.
+# Eight interleaved spirals: half as many points as the image has near its largest
+# frequencies.
 turns = n / 24
 t = np.sqrt(np.linspace(0, 1, n * n // 16))
 arms = 2 * np.pi * np.arange(8) / 8
@@ -64,7 +66,9 @@ AHA = sum((S.H @ normal @ S for S in around[1:]), around[0].H @ normal @ around[
 
 def told(name, found, start, count):
     error = np.linalg.norm(found - image.ravel()) / np.linalg.norm(image)
-    print(f"{name}: {count} steps, {time.perf_counter() - start:.3g} s, error {error:.3f}")
+    print(
+        f"{name}: {count} steps, {time.perf_counter() - start:.3g} s, error {error:.3f}"
+    )
 
 
 start = time.perf_counter()

@@ -2,10 +2,11 @@
 A network that no optimizer can train
 =====================================
 
-A sparse ReLU network whose best weights are infinitely large. Its two masks are triangular, so that
-the product of its weights is an LU factorization. Matrices without one are limits of others that
-have one. Data that come from such a matrix have no optimal weights: the better the fit, the larger
-the weights. The analysis of the masks says so before any training, and makes the data.
+A sparse ReLU network whose best weights are infinitely large. Its two masks are
+triangular, so that the product of its weights is an LU factorization. Matrices without
+one are limits of others that have one. Data that come from such a matrix have no
+optimal weights: the better the fit, the larger the weights. The analysis of the masks
+says so before any training, and makes the data.
 """
 
 import matplotlib.pyplot as plt
@@ -32,7 +33,7 @@ for epsilon in (1e-1, 1e-2, 1e-3):
 
 
 def train(masks, ridge, seed, rounds=8, steps=250):
-    """L-BFGS from random weights; the loss and the norm of all weights, round by round."""
+    """L-BFGS from random weights; the loss and the weights' norm, round by round."""
     places = [np.nonzero(mask) for mask in masks]
     sizes = [len(rows) for rows, _ in places]
     rng = np.random.default_rng(seed)
@@ -62,14 +63,18 @@ def train(masks, ridge, seed, rounds=8, steps=250):
     track = []
     for _ in range(rounds):
         options = {"maxiter": steps, "ftol": 0, "gtol": 1e-14}
-        values = minimize(objective, values, jac=True, method="L-BFGS-B", options=options).x
+        values = minimize(
+            objective, values, jac=True, method="L-BFGS-B", options=options
+        ).x
         track.append((objective(values)[0], np.linalg.norm(values)))
     return np.array(track)
 
 
 def best(masks, ridge):
     """The best of some starts."""
-    return min((train(masks, ridge, seed) for seed in range(3)), key=lambda track: track[-1, 0])
+    return min(
+        (train(masks, ridge, seed) for seed in range(3)), key=lambda track: track[-1, 0]
+    )
 
 
 runs = {

@@ -78,6 +78,34 @@ def test_the_picture_of_tools_is_what_its_script_draws_and_names_what_exists():
             assert callable(thing(call.replace("pp.", "papilio.", 1)))
 
 
+@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=str)
+def test_code_lines_fit_pages_of_880_pixels(page):
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    assert max((len(line) for block in blocks for line in block.splitlines()), default=0) <= 90
+
+
+def test_the_gallery_has_all_examples_in_order_and_runs_most_of_them_everywhere():
+    gallery = runpy.run_path(str(DOCS / "_ext" / "gallery.py"))
+    examples = DOCS.parent / "examples"
+    names = {path.stem for path in examples.glob("*.py")}
+    assert set(gallery["ORDER"]) == names
+    assert len(names - set(gallery["shown_only"](examples).split("|"))) >= 16
+    for name in names:
+        title = re.match(
+            r'"""\n(.+)\n=+\n\n', (examples / f"{name}.py").read_text(encoding="utf-8")
+        )
+        assert title, name
+
+
+def test_the_map_of_the_operators_room_is_whole():
+    page = (DOCS / "development.md").read_text(encoding="utf-8")
+    table = page.split("Inside of `operators`:")[1].split("###")[0]
+    modules = {
+        path.stem for path in (pathlib.Path(papilio.__file__).parent / "operators").glob("_*.py")
+    }
+    assert set(re.findall(r"`(_\w+)`", table)) == modules - {"__init__"}
+
+
 def test_every_picture_that_a_page_shows_is_there():
     root = DOCS.parent
     for page in [root / "README.md", *DOCS.rglob("*.md")]:

@@ -108,6 +108,27 @@ def _reports():
     yield pp.fixed_support(A[:3, :3], np.ones((3, 1)), np.ones((1, 3)))
     yield pp.fixed_support(A[:3, :3], np.tri(3), np.tri(3).T, seed=0)
     yield pp.analyze_supports(np.tri(3), np.tri(3).T)
+    yield pp.analyze_supports([np.tri(3), np.eye(3), np.tri(3).T])
+    yield pp.analyze_network([np.tri(3), np.tri(3).T])
+    yield pp.fit(
+        far[:32].reshape(8, 4), far[:32].reshape(8, 4), pp.Architecture.dense((8, 8))
+    ).report
+    butterfly = pp.factorize(
+        pp.transforms.hadamard(16).toarray(), pp.Architecture.square_dyadic(16)
+    )
+    yield butterfly.quantize(3).report
+    yield butterfly.simplify().simplification
+
+
+def test_reports_of_layers_draw_themselves():
+    torch = pytest.importorskip("torch")
+    pt = pytest.importorskip("papilio.torch")
+    model = torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.Linear(16, 3))
+    fractions = []
+    table = pt.replace_linear(model, {"params": 0.6}, progress=fractions.append)
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    assert [bar.get_height() for bar in table.plot().patches[:2]] == [256, 48]
+    assert model[0].report.plot().lines
 
 
 @pytest.mark.filterwarnings("ignore")

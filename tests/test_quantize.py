@@ -120,3 +120,11 @@ def test_what_does_not_fit_is_named(to, kind, message):
         F.quantize(to)
     with pytest.raises(ValueError, match="NaN or infinite"):
         F.with_factors([v * np.nan for v in F.factors]).quantize(4)
+
+
+def test_progress_is_told_up_to_the_end():
+    fractions = []
+    pp.Butterfly.random(pp.Architecture.square_dyadic(16), seed=0).quantize(
+        4, progress=fractions.append
+    )
+    assert fractions == sorted(fractions) and fractions[-1] == 1

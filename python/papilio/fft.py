@@ -69,6 +69,11 @@ __all__ = [
     "rfftn",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 __ua_domain__ = "numpy.scipy.fft"
 
 _Array = np.ndarray[Any, Any]

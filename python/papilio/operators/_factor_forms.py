@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .._chains.factors import Factors
+from .._util.progress import Progress
 from ._balance import balanced
 from ._chain_operator import ChainOperator
 from ._dims import shaped_as
@@ -128,7 +129,7 @@ class FactorForms(ChainOperator):
         """
         return shaped_as(self._of_factors(balanced(self.factors)), self)
 
-    def quantize(self, to: Any) -> Self:
+    def quantize(self, to: Any, *, progress: Progress = False) -> Self:
         """Return the operator with factors rounded to few bits, jointly.
 
         A column of a factor and the row of the next one that it meets may be scaled against each
@@ -141,6 +142,9 @@ class FactorForms(ChainOperator):
         to : int or dtype_like
             How many significant bits each value (each part of a complex one) keeps, exponents
             being as they are; or float16 or float32, with their range, too.
+        progress : bool or callable, default False
+            True shows a bar (needs tqdm) if it takes longer than a second; a callable is called
+            with the fraction done.
 
         Returns
         -------
@@ -156,6 +160,8 @@ class FactorForms(ChainOperator):
             values that aren't finite.
         OverflowError
             If the values are too large for the dtype.
+        ImportError
+            For ``progress=True`` without tqdm.
 
         Notes
         -----
@@ -174,7 +180,7 @@ class FactorForms(ChainOperator):
         >>> report.relative_error < 0.7 * report.naive_error
         True
         """
-        factors, report = quantized(self.factors, to, self._distance)
+        factors, report = quantized(self.factors, to, self._distance, progress)
         return shaped_as(self._of_factors(factors, report), self)
 
     def _distance(self, factors: Factors) -> float:

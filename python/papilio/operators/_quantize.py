@@ -12,6 +12,8 @@ from .._chains.factors import Factors
 from .._chains.interfaces import from_left_blocks, from_right_blocks, left_blocks, right_blocks
 from .._chains.pattern import Pattern
 from .._util.checks import shown, whole_number
+from .._util.plotting import new_axes
+from .._util.progress import Progress, reporter, share_of
 from ._rounding import chainable_form
 
 _Array = np.ndarray[Any, Any]
@@ -46,6 +48,34 @@ class Quantization:
         """The same of the transposed operator."""
         return self
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the error beside that of rounding each value by itself.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> F = pp.Butterfly.random(pp.Architecture.square_dyadic(16), seed=2)
+        >>> ax = F.quantize(6).report.plot()  # doctest: +SKIP
+        """
+        ax = new_axes(ax)
+        ax.bar(["joint", "each value by itself"], [self.relative_error, self.naive_error])
+        ax.set(ylabel="relative error", title=self.dtype or f"{self.bits} bits")
+        return ax
+
     def __str__(self) -> str:
         form = f"{self.bits} bits" if self.dtype is None else self.dtype
         return (
@@ -55,9 +85,19 @@ class Quantization:
 
 
 def quantized(
-    factors: Factors, to: Any, error: Callable[[Factors], float]
+    factors: Factors, to: Any, error: Callable[[Factors], float], progress: Progress
 ) -> tuple[Factors, Quantization]:
     """See `FactorForms.quantize`; `error` gives that of other factors, relative to the operator."""
+    with reporter(progress, "quantize") as tell:
+        return _quantized(factors, to, error, tell or (lambda fraction: None))
+
+
+def _quantized(
+    factors: Factors,
+    to: Any,
+    error: Callable[[Factors], float],
+    tell: Callable[[float], object],
+) -> tuple[Factors, Quantization]:
     bits, name, rounded = _format(to, factors.dtype)
     if not factors.is_finite():
         raise ValueError("a factor has values that are NaN or infinite, expected finite numbers")
@@ -72,8 +112,8 @@ def quantized(
         factors.architecture.is_chainable or factors.architecture.T.is_chainable
     ):
         chain, transposed = chainable_form(factors)
-        for right_to_left in (False, True):
-            values = _swept(chain, rounded, right_to_left)
+        for number, right_to_left in enumerate((False, True)):
+            values = _swept(chain, rounded, right_to_left, share_of(tell, number, 2))
             found = replace(chain, values=tuple(v.astype(chain.dtype) for v in values))
             found = found.T if transposed else found
             if found.is_finite():
@@ -82,6 +122,7 @@ def quantized(
                     best, least = found, reached
     if not np.isfinite(least):
         raise OverflowError(f"{name} can't hold the factors: their values are too large for it")
+    tell(1.0)
     return best, Quantization(bits, name, float(least), float(naive_error))
 
 
@@ -121,7 +162,9 @@ def _parts(rounded: _Round, values: _Array) -> _Array:
     return rounded(wide.real) + 1j * rounded(wide.imag)
 
 
-def _swept(chain: Factors, rounded: _Round, right_to_left: bool) -> list[_Array]:
+def _swept(
+    chain: Factors, rounded: _Round, right_to_left: bool, tell: Callable[[float], object]
+) -> list[_Array]:
     """Each factor rounded with the best scales of its columns (rows), which its neighbour gets."""
     patterns = list(chain.architecture)
     wide = np.result_type(chain.dtype, np.float64)
@@ -130,7 +173,7 @@ def _swept(chain: Factors, rounded: _Round, right_to_left: bool) -> list[_Array]
         for array, p in zip(chain, patterns, strict=True)
     ]
     splits = range(len(patterns) - 1)
-    for n in reversed(splits) if right_to_left else splits:
+    for done, n in enumerate(reversed(splits) if right_to_left else splits, 1):
         p, q = patterns[n], patterns[n + 1]
         left, right = left_blocks(values[n], p, q), right_blocks(values[n + 1], p, q)
         final = n == (0 if right_to_left else len(patterns) - 2)
@@ -141,6 +184,7 @@ def _swept(chain: Factors, rounded: _Round, right_to_left: bool) -> list[_Array]
             left, right = _rounded_rows(left.swapaxes(-1, -2), right, rounded, final)
             left = left.swapaxes(-1, -2)
         values[n], values[n + 1] = _placed(left, right, p, q)
+        tell(done / len(splits))
     last = 0 if right_to_left else -1
     values[last] = _parts(rounded, values[last])
     return values

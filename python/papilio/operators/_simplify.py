@@ -15,6 +15,7 @@ from .._chains.factors import Factors
 from .._chains.pattern import Pattern
 from .._util.checks import tolerance
 from .._util.interruptible import interruptibly
+from .._util.plotting import new_axes
 from .._util.roots import roots_of_unity
 from ._compiled import Compiled, Side
 
@@ -67,6 +68,40 @@ class Simplification:
     nbytes_before: int
     nbytes_after: int
     factors: tuple[FactorChange, ...]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the largest change of a value in each factor, and the tolerance.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> A = pp.transforms.hadamard(16).toarray()
+        >>> F = pp.factorize(A, pp.Architecture.square_dyadic(16))
+        >>> ax = F.simplify().simplification.plot()  # doctest: +SKIP
+        """
+        ax = new_axes(ax)
+        floor = float(np.finfo(float).eps) / 16  # drawn in place of zero
+        numbers = range(1, len(self.factors) + 1)
+        ax.semilogy(numbers, [max(f.change, floor) for f in self.factors], "o", label="factor")
+        ax.axhline(max(self.relative_change, floor), color="black", label="whole operator")
+        ax.axhline(max(self.tol, floor), color="red", linestyle=":", label="tolerance")
+        ax.set(xlabel="factor", ylabel="largest change", xticks=list(numbers))
+        ax.legend()
+        return ax
 
     def __str__(self) -> str:
         lines = [

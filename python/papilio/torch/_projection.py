@@ -42,6 +42,32 @@ class LayerReport:
     output_error: float | None
     factorization: Any
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the report of the factorization or the fit.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
+        Examples
+        --------
+        >>> import torch
+        >>> import papilio.torch as pt
+        >>> layer = pt.ButterflyLinear.from_linear(torch.nn.Linear(64, 64), params=0.2)
+        >>> ax = layer.report.plot()  # doctest: +SKIP
+        """
+        return self.factorization.plot(ax)
+
     def __str__(self) -> str:
         error = f"{self.relative_error:.2e} of the weight"
         if self.output_error is not None:

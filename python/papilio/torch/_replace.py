@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from .._util.checks import shown
+from .._util.plotting import new_axes
+from .._util.progress import Progress, reporter
 from ._layers import ButterflyLinear
 
 _MOST_ROWS = 4096  # calibration inputs that are kept for each layer
@@ -43,6 +45,39 @@ class Replacement:
 class ReplacementTable(tuple[Replacement, ...]):
     """What `replace_linear` did: a tuple of `Replacement`, which prints as a table."""
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the weights of each layer before and after.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
+        Examples
+        --------
+        >>> import torch
+        >>> import papilio.torch as pt
+        >>> model = torch.nn.Sequential(torch.nn.Linear(64, 64))
+        >>> ax = pt.replace_linear(model, {"params": 0.2}).plot()  # doctest: +SKIP
+        """
+        ax = new_axes(ax)
+        places = range(len(self))
+        ax.bar(places, [row.dense for row in self], color="lightgray", label="before")
+        ax.bar(places, [row.weights for row in self], width=0.5, label="after")
+        ax.set_xticks(places, [row.name for row in self])
+        ax.set(xlabel="layer", ylabel="weights")
+        ax.legend()
+        return ax
+
     def __str__(self) -> str:
         width = max([len("layer"), *(len(row.name) for row in self)])
         lines = [f"{'layer':{width}}      dense    weights    share    error  of outputs"]
@@ -60,6 +95,8 @@ def replace_linear(
     model: nn.Module,
     rule: Callable[[str, nn.Linear], Mapping[str, Any] | None] | Mapping[str, Any],
     calibration: torch.Tensor | Iterable[Any] | None = None,
+    *,
+    progress: Progress = False,
 ) -> ReplacementTable:
     """Replace dense layers of a model, in place, by structured ones close to them.
 
@@ -73,6 +110,9 @@ def replace_linear(
     calibration : Tensor or iterable, optional
         Typical inputs of the model, or batches of them (of a batch that is a tuple or a list, such
         as a DataLoader gives, the first entry). Each layer is then fitted to what it was given.
+    progress : bool or callable, default False
+        True shows a bar (needs tqdm) if it takes longer than a second; a callable is called with
+        the fraction done, by entries of the layers.
 
     Returns
     -------
@@ -84,6 +124,8 @@ def replace_linear(
     ------
     TypeError, ValueError
         For other arguments, and as `from_linear`.
+    ImportError
+        For ``progress=True`` without tqdm.
 
     Notes
     -----
@@ -115,32 +157,35 @@ def replace_linear(
             layers[name] = module, None if wanted is None else dict(wanted)
     seen = {} if calibration is None else _inputs_of(model, layers, calibration)
     rows, made = [], {}
-    for name, (linear, wanted) in layers.items():
-        layer = None
-        if wanted is not None:
-            layer = ButterflyLinear.from_linear(linear, **{"calibration": seen.get(name)} | wanted)
-        if layer is None or len(layer.factors) == 1:
-            rows.append(
-                Replacement(name, linear.weight.numel(), linear.weight.numel(), 0.0, None, False)
-            )
-            continue
-        made[linear] = layer
-        report = layer.report
-        rows.append(
-            Replacement(
-                name,
-                report.dense,
-                report.weights,
-                report.relative_error,
-                report.output_error,
-                True,
-            )
-        )
+    total = sum(linear.weight.numel() for linear, _ in layers.values())
+    done = 0
+    with reporter(progress, "replace_linear") as report_progress:
+        for name, (linear, wanted) in layers.items():
+            layer = None
+            if wanted is not None:
+                chosen = {"calibration": seen.get(name)} | wanted
+                layer = ButterflyLinear.from_linear(linear, **chosen)
+            if layer is not None and len(layer.factors) > 1:
+                made[linear] = layer
+            rows.append(_row(name, linear, made.get(linear)))
+            done += linear.weight.numel()
+            if report_progress is not None:
+                report_progress(done / total)
     for module in list(model.modules()):
         for key, child in module._modules.items():
             if child in made:
                 module._modules[key] = made[child]
     return ReplacementTable(rows)
+
+
+def _row(name: str, linear: nn.Linear, layer: ButterflyLinear | None) -> Replacement:
+    """What became of a layer; None kept it."""
+    dense = linear.weight.numel()
+    if layer is None:
+        return Replacement(name, dense, dense, 0.0, None, False)
+    report = layer.report
+    errors = report.relative_error, report.output_error
+    return Replacement(name, report.dense, report.weights, *errors, True)
 
 
 @torch.no_grad()
