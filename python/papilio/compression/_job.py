@@ -142,13 +142,13 @@ class Job:
                     raise
                 error = self._looked_at(chain)
             else:
-                error, self._looks = known, attempt
+                (error, self._source.count), self._looks = known, attempt
             finest = self._finest(tolerance) > tolerance or error.rounding >= options.tol
             if error.bound <= options.tol or finest or attempt == _ATTEMPTS:
                 break
             if options.rank or (chain is not None and self._is_larger(chain)):
                 break
-            options.store.give_up(attempt, error)
+            options.store.give_up(attempt, error, self._source.count)
             away = math.sqrt(error.bound**2 - error.rounding**2)
             wanted = math.sqrt(options.tol**2 - error.rounding**2)
             tolerance *= min(0.8, max(0.05, 0.6 * wanted / away))

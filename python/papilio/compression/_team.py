@@ -24,8 +24,18 @@ Report = Callable[[float], object]
 class Team(Protocol):
     """What builders with shares do together. Whatever one of them raises, all raise."""
 
+    part: int  # which of the builders this is
+
     def shares(self, scheme: Scheme) -> Shares:
         """The own shares of a scheme."""
+        ...
+
+    def together(self, make: Callable[[], _T]) -> _T:
+        """What `make` returns here."""
+        ...
+
+    def gathered(self, make: Callable[[], _T]) -> list[_T]:
+        """What `make` returns on each of the builders."""
         ...
 
     def decided(self, look: Callable[[], _T]) -> _T:
@@ -68,8 +78,16 @@ class Team(Protocol):
 class Alone:
     """One process that has all pairs."""
 
+    part = 0
+
     def shares(self, scheme: Scheme) -> Shares:
         return Shares.all(scheme)
+
+    def together(self, make: Callable[[], _T]) -> _T:
+        return make()
+
+    def gathered(self, make: Callable[[], _T]) -> list[_T]:
+        return [make()]
 
     def decided(self, look: Callable[[], _T]) -> _T:
         return look()
