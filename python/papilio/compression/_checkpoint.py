@@ -92,7 +92,7 @@ class Checkpoint:
 
     def empty(self, level: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> _Array:
         """Where the own share of a level's factor is written: a file."""
-        return self._team.together(lambda: self._directory.create(f"level_{level}", shape, dtype))
+        return self._directory.create(f"level_{level}", shape, dtype)
 
     def discard(self, values: _Array) -> None:
         """Remove the file that `empty` made."""
@@ -118,16 +118,19 @@ class Checkpoint:
         if told["skeletons"] is not None:
             stored = self._piece(told["skeletons"], shares, level)
             skeletons = np.array(stored[:, 0].transpose(0, 2, 1))
-        values = self._piece(told["values"], shares, level)
+        values = self._values(told["values"], shares, level)
         entries = told["entries"] if self._team.part == 0 else 0
         return Step(told["rank"], told["graded"], values, skeletons, entries)
 
     def _piece(self, entry: dict[str, Any], shares: Shares, level: int) -> _Array:
         axis, groups, chosen = _division(shares, level)
-        piece = self._directory.stored(entry).piece(axis, groups, chosen)
-        self._known[_place(piece)] = entry
-        found: _Array = piece
-        return found
+        piece: _Array = self._directory.stored(entry).piece(axis, groups, chosen)
+        return piece
+
+    def _values(self, entry: dict[str, Any], shares: Shares, level: int) -> _Array:
+        values = self._piece(entry, shares, level)
+        self._known[_place(values)] = entry
+        return values
 
     def save(self, request: Request, shares: Shares, level: int, step: Step) -> Step:
         """Have a level on the disk, told of, and mapped from there."""
@@ -151,7 +154,7 @@ class Checkpoint:
             self._directory.remove([file["name"] for entry in before for file in entry["files"]])
 
         team.decided(tell)
-        mapped = team.together(lambda: self._piece(values, shares, level))
+        mapped = team.together(lambda: self._values(values, shares, level))
         return Step(step.rank, step.graded, mapped, step.skeletons, step.entries)
 
     def _entry(self, shares: Shares, level: int, array: _Array) -> dict[str, Any]:
@@ -193,6 +196,7 @@ class Checkpoint:
         names = list(_named(state))
         counts = self._team.gathered(lambda: entries)
         state["steps"] = []
+        self._known.clear()
         state["given_up"] = [*state["given_up"], [asdict(error), sum(counts)]]
 
         def tell() -> None:
@@ -274,7 +278,8 @@ def call_of(
     """What a call of compress is told by: arguments, versions, and some entries or products."""
     digests = [None if order is None else _digest(order) for order in orders]
     return {
-        "papilio": _core.build_info()["version"], "numpy": np.__version__, "instructions": _core.isa(),
+        "papilio": _core.build_info()["version"], "numpy": np.__version__,
+        "instructions": _core.isa(),
         "source": kind, "shape": list(shape), "tol": options.tol, "dtype": str(dtype),
         "max_rank": options.max_rank, "rank": options.rank, "depth": options.depth,
         "rounding": bool(options.rounding), "seed": str(options.streams.seed),

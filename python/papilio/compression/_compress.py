@@ -169,7 +169,47 @@ def compress(
     >>> bool(abs((F @ np.ones(n))[5] - exact) < 1e-6 * n)
     True
     """
-    start = time.perf_counter()
+    call = asked(
+        source, shape, tol, row_points=row_points, column_points=column_points, dtype=dtype,
+        max_rank=max_rank, rank=rank, depth=depth, rounding=rounding, max_memory=max_memory,
+        seed=seed, out=out,
+    )  # fmt: skip
+    with reporter(progress, "compress") as tell:
+        call.options.tell = tell
+        factors, report, _ = build(call)
+    if call.out is not None:
+        return mapped(call.out, report)
+    butterfly = butterfly_of(factors, report)
+    return butterfly if factors.shape == call.shape else Section(butterfly, call.shape)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A call of compress, checked."""
+
+    given: Given
+    shape: tuple[int, int]
+    orders: tuple[Indices | None, Indices | None]
+    dtype: Any
+    out: str | None
+    options: Options
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the source gives products, not entries."""
+        return isinstance(self.given.source, LinearOperator)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all entries are evaluated at once."""
+        return self.shape[0] * self.shape[1] <= _limits.WHOLE
+
+
+def asked(
+    source: Any, shape: Any, tol: Any, *, row_points: Any, column_points: Any, dtype: Any,
+    max_rank: Any, rank: Any, depth: Any, rounding: Any, max_memory: Any, seed: Any, out: Any,
+) -> Asked:  # fmt: skip
+    """Check the arguments of `compress`."""
     tol = tolerance(tol)
     max_rank = positive_int(max_rank, "max_rank")
     fixed_rank = None if rank is None else positive_int(rank, "rank")
@@ -193,28 +233,35 @@ def compress(
             f"depth is {depth}, expected at most log2 of {min(inside)} rows or columns"
         )
     orders, scattered = orders_of(given.source, inside, row_points, column_points)
-    memory = Memory(max_memory)
     options = Options(
         tol=tol, max_rank=max_rank, rank=fixed_rank, depth=depth, rounding=rounding,
-        scattered=scattered, streams=streams, memory=memory,
+        scattered=scattered, streams=streams, memory=Memory(max_memory),
     )  # fmt: skip
-    with reporter(progress, "compress") as tell:
-        options.tell = tell
-        if isinstance(given.source, LinearOperator):
-            build = partial(_from_operator, given.source, inside, orders, dtype, options)
-        else:
-            build = partial(_from_entries, given, inside, orders, dtype, options)
-        with _storing(out, options) as stored:
-            chain, report = build(stored)
-            report = replace(report, seconds=time.perf_counter() - start)
-            if not report.reached:
-                _warn(report, chain, options)
-            factors = _placed(chain, orders)
-            if stored.checkpoint is None:
-                butterfly = butterfly_of(factors, report)
-                return butterfly if factors.shape == inside else Section(butterfly, inside)
-            stored.checkpoint.finish(factors, inside)
-            return mapped(stored.checkpoint.path, report)
+    return Asked(given, inside, orders, dtype, out, options)
+
+
+def build(call: Asked) -> tuple[Factors, CompressionReport, Any]:
+    """The factors in the user's order of rows and columns, what is known of them, and their chain.
+
+    Of several builders each has its own shares; see `Team`. With `out`, the operator is there.
+    """
+    start = time.perf_counter()
+    options = call.options
+    with _storing(call.out, options) as stored:
+        find = _from_operator if call.is_operator else _from_entries
+        chain, report = find(call, stored)
+        report = replace(report, seconds=time.perf_counter() - start)
+        if not report.reached:
+            _warn(report, chain, options)
+        whole = chain.factors.shape
+        factors = replace(
+            chain.factors,
+            row_permutation=_permutation(chain.rows, call.orders[0], whole[0]),
+            column_permutation=_permutation(chain.columns, call.orders[1], whole[1]),
+        )
+        if stored.checkpoint is not None:
+            stored.checkpoint.finish(factors, call.shape)
+    return factors, report, chain
 
 
 def _warn(report: CompressionReport, chain: Chain, options: Options) -> None:
@@ -224,7 +271,7 @@ def _warn(report: CompressionReport, chain: Chain, options: Options) -> None:
         + (" with 99 % confidence" if report.confidence < 1 else "")
         + f"), not tol = {options.tol:.2e}; {_remedy(report, chain, options)}",
         CompressionWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
 
 
@@ -240,8 +287,9 @@ class _Stored:
         """Find an earlier build of the call, or begin one; see `call_of`."""
         kind, shape, dtype, orders, see = told
         if self.out is not None:
-            call = call_of(kind, shape, dtype, self.options, orders, see())
-            self.checkpoint = Checkpoint(self.out, call, self.options.team)
+            team = self.options.team
+            call = team.decided(lambda: call_of(kind, shape, dtype, self.options, orders, see()))
+            self.checkpoint = Checkpoint(self.out, call, team)
             self.options.store = self.checkpoint
 
 
@@ -260,22 +308,21 @@ def _storing(out: Any, options: Options) -> Iterator[_Stored]:
             stored.checkpoint.close()
 
 
-def _from_entries(
-    given: Given,
-    shape: tuple[int, int],
-    orders: tuple[Indices | None, Indices | None],
-    dtype: Any,
-    options: Options,
-    stored: _Stored,
-) -> tuple[Chain, CompressionReport]:
+def _from_entries(call: Asked, stored: _Stored) -> tuple[Any, CompressionReport]:
     """The factors of what gives its entries."""
-    evaluate, kind = evaluator(given.source, shape, dtype)
-    values_dtype = factors_dtype(dtype, kind)
+    given, shape, orders, options = call.given, call.shape, call.orders, call.options
+
+    def known() -> Any:
+        evaluate, kind = evaluator(given.source, shape, call.dtype)
+        return evaluate, factors_dtype(call.dtype, kind)
+
+    evaluate, dtype = options.team.together(known)
     see = partial(seen_entries, evaluate, shape)
-    stored.begin(given.kind, shape, values_dtype, orders, see)
+    stored.begin(given.kind, shape, dtype, orders, see)
     entries = Entries(evaluate, *orders, shape)
     small = shape[0] * shape[1] <= (_limits.COMPARED if given.is_array else _limits.WHOLE)
-    return Job(_held(entries), values_dtype, options, compare_all=small).run()
+    held = entries.held() if call.is_small else entries
+    return Job(held, dtype, options, compare_all=small).run()
 
 
 def _remedy(report: CompressionReport, chain: Chain, options: Options) -> str:
@@ -305,20 +352,10 @@ def _remedy(report: CompressionReport, chain: Chain, options: Options) -> str:
     return "a larger tol would be reached"
 
 
-def _held(entries: Entries) -> Entries:
-    """The entries of a matrix that is small enough evaluated now, else as they are."""
-    return entries.held() if entries.shape[0] * entries.shape[1] <= _limits.WHOLE else entries
-
-
-def _from_operator(
-    operator: LinearOperator,
-    shape: tuple[int, int],
-    orders: tuple[Indices | None, Indices | None],
-    dtype: Any,
-    options: Options,
-    stored: _Stored,
-) -> tuple[Chain, CompressionReport]:
+def _from_operator(call: Asked, stored: _Stored) -> tuple[Any, CompressionReport]:
     """The factors of an operator: from a sketch, or from all of its columns where that is less."""
+    operator, shape, orders = call.given.source, call.shape, call.orders
+    dtype, options = call.dtype, call.options
     products = Products(operator, orders)
     values_dtype = factors_dtype(dtype, products.dtype)
     formable = shape[0] * shape[1] <= _limits.WHOLE
@@ -350,17 +387,7 @@ def _from_operator(
     return chain, replace(report, products=products.count)
 
 
-def _placed(chain: Chain, orders: tuple[Indices | None, Indices | None]) -> Factors:
-    """The factors in the user's order of rows and columns."""
-    whole = chain.factors.shape
-    return replace(
-        chain.factors,
-        row_permutation=permutation_of(chain.rows, orders[0], whole[0]),
-        column_permutation=permutation_of(chain.columns, orders[1], whole[1]),
-    )
-
-
-def permutation_of(positions: Indices, order: Indices | None, size: int) -> Indices | None:
+def _permutation(positions: Indices, order: Indices | None, size: int) -> Indices | None:
     """Where each row stands among the factors' `size` rows; those that pad come last."""
     permutation = np.empty(size, np.int64)
     count = len(positions)

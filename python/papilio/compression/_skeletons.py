@@ -232,7 +232,7 @@ class Builder:
 
     def _empty(self, level: int, shape: tuple[int, int, int, int]) -> _Array:
         self._options.memory.reserve(math.prod(shape) * self._dtype.itemsize)
-        return self._store.empty(level, shape, self._dtype)
+        return self._team.together(lambda: self._store.empty(level, shape, self._dtype))
 
     def _last(self, skeletons: Indices, ranks: list[int]) -> _Array:
         """The last factor: the entries of the skeletons in their columns, as they are."""

@@ -12,7 +12,7 @@ from .._chains.factors import Factors
 from ._clustering import Indices
 from ._entries import Entries, fitting
 from ._level import Level, batches, part_done
-from ._product import Chain
+from ._product import Chain, times_power
 from ._scheme import Scheme
 from ._shares import Built, Shares
 
@@ -74,6 +74,10 @@ class Team(Protocol):
         """What was built, as a chain whose entries can be asked for."""
         ...
 
+    def times_power(self, chain: Any, exponent: int) -> Any:
+        """A chain times a power of two."""
+        ...
+
 
 class Alone:
     """One process that has all pairs."""
@@ -123,6 +127,9 @@ class Alone:
         factors = Factors(scheme.architecture(built.ranks), built.values)
         groups = built.shares.column_groups
         return Chain(factors, built.ranks, built.rows, built.columns, groups)
+
+    def times_power(self, chain: Any, exponent: int) -> Any:
+        return times_power(chain, exponent)
 
 
 def totals(groups: dict[int, list[float]]) -> tuple[float, float]:
