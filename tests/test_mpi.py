@@ -89,7 +89,7 @@ def test_a_build_whose_ranks_are_killed_goes_on_and_gives_the_same_bits(tmp_path
         output, code = run(ranks, program, tmp_path, steps)
         assert "dying" in output, output[-3000:]
         assert code != 0
-        with pytest.raises(ValueError, match="nothing was written to its end"):
+        with pytest.raises((FileNotFoundError, ValueError), match=r"F\.papilio"):
             pp.load(tmp_path / "F.papilio")
     output, code = run(2, program, tmp_path, -1)
     assert code == 0, output[-3000:]

@@ -73,7 +73,7 @@ def builds(folder):
     out = folder / "F.papilio"
     expected, comm = serial(KERNEL), Counted(COMM)
     D = mpi.compress(KERNEL, comm=comm, out=out, **ARGUMENTS)
-    report = expected.report
+    report, sent = expected.report, COMM.allreduce(comm.sent)
     assert D.report.ranks == report.ranks
     assert D.report.error_bound == report.error_bound
     assert D.report.entries == report.entries
@@ -86,7 +86,6 @@ def builds(folder):
         assert D.nbytes * SIZE == expected.nbytes
         scheme = report.scheme
         middle = report.ranks[min(max(scheme.depth // 2, scheme.first), scheme.last) - scheme.first]
-        sent = COMM.allreduce(comm.sent)
         assert sent * SIZE == (SIZE - 1) * (middle * 8 << scheme.depth), sent
         assert D.exchange_bytes * SIZE == (SIZE - 1) * (middle * 8 << scheme.depth)
     assert np.array_equal(np.sort(np.concatenate(COMM.allgather(D.rows))), np.arange(512))

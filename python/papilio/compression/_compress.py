@@ -32,6 +32,7 @@ from ._scheme import IncompressibleError
 from ._sketch import Products, Sketch
 from ._source import Given, as_given, evaluator, factors_dtype, orders_of, shape_of
 from ._store import InMemory
+from ._workers import Workers
 
 
 def compress(
@@ -49,6 +50,7 @@ def compress(
     max_memory: float | None = None,
     seed: int | np.random.Generator = 0,
     out: str | os.PathLike[str] | None = None,
+    client: Any = None,
     progress: Progress = False,
 ) -> Butterfly | Section:
     """Build the butterfly of a matrix from its entries or from products with it.
@@ -110,6 +112,10 @@ def compress(
         the result is mapped from there, as `papilio.load` with ``mmap=True`` does. A build that was
         killed goes on with the level after the last whole one when it is called again in the
         same way, and gives the same bits (docs/scale.md).
+    client : dask.distributed.Client, optional
+        Its workers evaluate the entries and interpolate, subtree by subtree; what was on a worker
+        that is lost is done again by another. The same bits as without. `source` is pickled, and
+        gives entries; matrices of at most 2^22 entries are built here.
     progress : bool or callable, default False
         True shows a bar (tqdm) for a run of more than a second; a callable is called with the
         fraction done, from 0 to 1 (again from 0 for each attempt).
@@ -174,6 +180,12 @@ def compress(
         max_rank=max_rank, rank=rank, depth=depth, rounding=rounding, max_memory=max_memory,
         seed=seed, out=out,
     )  # fmt: skip
+    if client is not None:
+        team = Workers(client)
+        if call.is_operator:
+            raise TypeError("source is an operator, expected entries(i, j) or an array for client")
+        if not call.is_small:
+            call.options.team = team
     with reporter(progress, "compress") as tell:
         call.options.tell = tell
         factors, report, _ = build(call)
