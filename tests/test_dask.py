@@ -183,7 +183,7 @@ def test_builds_by_tasks_give_the_same_bits(threads, monkeypatch, tmp_path):
         assert np.array_equal(F.toarray(), expected.toarray())
         assert F.report.entries == expected.report.entries
         assert F.report.error_bound == expected.report.error_bound
-        assert client.tasks > 3 * threads
+        assert client.tasks > len(F.report.ranks) + 2  # more than one for each level
 
 
 def test_what_workers_cannot_build_is_said():
@@ -213,7 +213,7 @@ def test_a_build_survives_killed_workers_and_gives_the_same_bits():
         import papilio as pp
 
         def entries(i, j):
-            time.sleep(0.005)
+            time.sleep(0.001)
             return np.exp(2j * np.pi * (i * j % 4096) / 4096)
 
         if __name__ == "__main__":
