@@ -770,7 +770,7 @@ def graded():
     return pp.kernels.Kernel("graded", A.shape, A.dtype, lambda i, j: A[i, j])
 
 
-SAMPLED = {"scattered": scattered_points, "graded": graded, "smooth": lambda: kernels.fio(256)}
+SAMPLED = {"scattered": scattered_points, "graded": graded, "smooth": lambda: kernels.fio(512)}
 
 
 @pytest.mark.parametrize("name", SAMPLED)

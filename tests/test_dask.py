@@ -1,11 +1,13 @@
 """Products of dask arrays: lazy, chunk by chunk of the batch, operators as paths."""
 
 import pickle
+import threading
 
 import numpy as np
 import pytest
 
 import papilio as pp
+from papilio.compression import _limits
 from processes import SANITIZED, run_program
 
 da = pytest.importorskip("dask.array")
@@ -131,3 +133,118 @@ def test_operators_travel_as_paths_and_a_killed_worker_is_replaced(tmp_path):
             print("right")
     """
     assert "right" in run_program(program, seconds=300, FOLDER=str(tmp_path))
+
+
+class Done:
+    """A task that has run already."""
+
+    def __init__(self, function, arguments):
+        import cloudpickle
+
+        given = [a.result() if isinstance(a, Done) else a for a in arguments]
+        self._found = pickle.loads(cloudpickle.dumps(function(*given)))
+
+    def result(self):
+        return self._found
+
+    def cancel(self):
+        pass
+
+
+class Pretending:
+    """A client whose tasks run at once, here."""
+
+    def __init__(self, threads):
+        self.threads, self.tasks = threads, 0
+
+    def nthreads(self):
+        return {"one": self.threads}
+
+    def submit(self, function, *arguments, pure):
+        self.tasks += 1
+        return Done(function, arguments)
+
+
+@pytest.mark.parametrize("threads", [1, 5])
+def test_builds_by_tasks_give_the_same_bits(threads, monkeypatch, tmp_path):
+    pytest.importorskip("cloudpickle")
+    for name in ("WHOLE", "COMPARED", "SMALL"):
+        monkeypatch.setattr(_limits, name, 0)
+    rng = np.random.default_rng(6)
+    targets, sources = rng.random((300, 2)), rng.random((260, 2)) + np.array([2, 0])
+    for kernel, tol, out in (
+        (pp.kernels.fio(512), 1e-2, None),
+        (pp.kernels.helmholtz(targets, sources, 5), 1e-3, tmp_path / "F.papilio"),
+    ):
+        arguments = {"tol": tol, "dtype": "complex64", "seed": 5}
+        expected = pp.compress(kernel, rounding=False, **arguments)
+        client = Pretending(threads)
+        F = pp.compress(kernel, rounding=False, client=client, out=out, **arguments)
+        assert np.array_equal(F.toarray(), expected.toarray())
+        assert F.report.entries == expected.report.entries
+        assert F.report.error_bound == expected.report.error_bound
+        assert client.tasks > len(F.report.ranks) + 2  # more than one for each level
+
+
+def test_what_workers_cannot_build_is_said():
+    pytest.importorskip("cloudpickle")
+    with pytest.raises(TypeError, match="client is 3, expected a dask"):
+        pp.compress(pp.kernels.fio(64), client=3)
+    with pytest.raises(TypeError, match="source is an operator, expected entries"):
+        pp.compress(T.dft(64), client=Pretending(1))
+    lock = threading.Lock()
+
+    def entries(i, j):
+        assert lock
+        return np.exp(1j * i * j / 4096)
+
+    with pytest.raises(TypeError, match="source can't be sent to the workers of client"):
+        pp.compress(entries, (4096, 4096), 1e-2, client=Pretending(1))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(SANITIZED, reason="the sanitizer's workers take too long to start")
+def test_a_build_survives_killed_workers_and_gives_the_same_bits():
+    pytest.importorskip("distributed")
+    program = """
+        import os, signal, threading, time
+        import numpy as np
+        from distributed import Client, LocalCluster
+        import papilio as pp
+
+        def entries(i, j):
+            time.sleep(0.001)
+            return np.exp(2j * np.pi * (i * j % 4096) / 4096)
+
+        if __name__ == "__main__":
+            arguments = {"shape": (4096, 4096), "tol": 1e-2, "seed": 5, "rounding": False}
+            expected = pp.compress(entries, **arguments)
+            with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+                with Client(cluster) as client:
+                    kills = []
+
+                    def progress(fraction):
+                        if len(kills) < 2 and fraction > 0.2 + 0.3 * len(kills):
+                            victim = list(cluster.workers.values())[len(kills) % 2]
+                            kills.append(victim.process.pid)
+                            os.kill(victim.process.pid, signal.SIGKILL)
+
+                    F = pp.compress(entries, client=client, progress=progress, **arguments)
+                    assert len(set(kills)) == 2, kills
+                    for x, y in zip(expected.factors, F.factors, strict=True):
+                        assert np.array_equal(x, y)
+
+                    def failing(i, j):
+                        if i.shape[0] > 200:
+                            raise ZeroDivisionError("mine")
+                        return entries(i, j)
+
+                    try:
+                        pp.compress(failing, client=client, **arguments)
+                    except ZeroDivisionError as error:
+                        assert "mine" in str(error)
+                    else:
+                        raise AssertionError("it went on")
+            print("right")
+    """
+    assert "right" in run_program(program, seconds=300)

@@ -255,11 +255,11 @@ for target in sys.argv[1:]:
 
 def rewritten(path, change):
     """Change a saved directory's manifest, with a digest that is right."""
-    from papilio.operators._directory import _digest_of
+    from papilio.operators._directory import digest_of
 
     manifest = json.loads((path / "manifest.json").read_text())
     change(manifest)
-    manifest["digest"] = _digest_of(manifest)
+    manifest["digest"] = digest_of(manifest)
     (path / "manifest.json").write_text(json.dumps(manifest))
 
 

@@ -8,8 +8,11 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+import papilio as pp
+from papilio.compression import _limits
 from processes import SANITIZED
 
 HERE = pathlib.Path(__file__).parent
@@ -69,6 +72,33 @@ def test_a_killed_rank_ends_the_job():
     output, code = run(2, HERE / "mpi" / "killed.py")
     assert "dying" in output, output[-3000:]
     assert code != 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_builds_give_the_same_bits_hold_a_share_and_fail_together(tmp_path, ranks):
+    output, code = run(ranks, HERE / "mpi" / "compress.py", tmp_path)
+    assert code == 0, output[-3000:]
+    assert f"all is well on {ranks}" in output
+
+
+@pytest.mark.slow
+def test_a_build_whose_ranks_are_killed_goes_on_and_gives_the_same_bits(tmp_path, monkeypatch):
+    program = HERE / "mpi" / "compress.py"
+    for ranks, steps in ((3, 0), (2, 1), (3, 2), (2, 3)):
+        output, code = run(ranks, program, tmp_path, steps)
+        assert "dying" in output, output[-3000:]
+        assert code != 0
+        with pytest.raises((FileNotFoundError, ValueError), match=r"F\.papilio"):
+            pp.load(tmp_path / "F.papilio")
+    output, code = run(2, program, tmp_path, -1)
+    assert code == 0, output[-3000:]
+    for name in ("WHOLE", "COMPARED", "SMALL", "FORMED"):
+        monkeypatch.setattr(_limits, name, 0)
+    expected = pp.compress(pp.kernels.fio(512), tol=1e-2, dtype="complex64", seed=5, rounding=False)
+    found = pp.load(tmp_path / "F.papilio")
+    for x, y in zip(expected.factors, found.factors, strict=True):
+        assert np.array_equal(x, y)
 
 
 @pytest.mark.slow

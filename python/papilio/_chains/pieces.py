@@ -138,25 +138,51 @@ def divided(
     (array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1], dtype=int32), array([4, 4]))
     """
     cut = best_cut(architecture, parts)
-    height, width = architecture.shape if shape is None else shape
-    rows = _permuted(row_permutation, np.arange(height)) % cut.row_groups
-    block = architecture.shape[1] // cut.column_groups
-    columns = _permuted(column_permutation, np.arange(width)) // block
-    row_sets, column_sets = (
-        _shares(rows, cut.row_groups, parts),
-        _shares(columns, cut.column_groups, parts),
+    inside = architecture.shape if shape is None else shape
+    rows, columns = _groups(architecture, cut, row_permutation, column_permutation, inside)
+    row_sets = _shares(rows, cut.row_groups, parts)
+    column_sets = _shares(columns, cut.column_groups, parts)
+    return divided_so(
+        architecture, cut, column_sets, row_sets, row_permutation, column_permutation, inside
     )
+
+
+def divided_so(
+    architecture: Architecture,
+    cut: Cut,
+    columns: tuple[Indices, ...],
+    rows: tuple[Indices, ...],
+    row_permutation: _Permutation,
+    column_permutation: _Permutation,
+    shape: tuple[int, int],
+) -> Division:
+    """The division of a chain whose parts have these groups of columns and rows, ascending."""
+    of_rows, of_columns = _groups(architecture, cut, row_permutation, column_permutation, shape)
     return Division(
         architecture,
-        (height, width),
+        shape,
         cut,
-        column_sets,
-        row_sets,
-        _owners(column_sets, cut.column_groups)[columns],
-        _owners(row_sets, cut.row_groups)[rows],
+        columns,
+        rows,
+        _owners(columns, cut.column_groups)[of_columns],
+        _owners(rows, cut.row_groups)[of_rows],
         row_permutation,
         column_permutation,
     )
+
+
+def _groups(
+    architecture: Architecture,
+    cut: Cut,
+    row_permutation: _Permutation,
+    column_permutation: _Permutation,
+    shape: tuple[int, int],
+) -> tuple[Indices, Indices]:
+    """The groups in which the rows and columns of a leading section lie."""
+    height, width = shape
+    rows = _permuted(row_permutation, np.arange(height)) % cut.row_groups
+    block = architecture.shape[1] // cut.column_groups
+    return rows, _permuted(column_permutation, np.arange(width)) // block
 
 
 def piece_of(values: Any, axis: int, groups: int, chosen: Indices) -> Any:

@@ -1,7 +1,27 @@
 """Butterflies of matrices that are known by their entries or by products only."""
 
-from ._compress import compress
+from ._compress import Asked, asked, build, compress
+from ._product import Vectors, product_row, product_vectors, row_size
 from ._report import CompressionReport, CompressionWarning
-from ._scheme import IncompressibleError
+from ._scheme import IncompressibleError, Scheme
+from ._shares import Built, Shares
+from ._team import evaluate, totals
 
-__all__ = ["CompressionReport", "CompressionWarning", "IncompressibleError", "compress"]
+__all__ = [
+    "Asked",
+    "Built",
+    "CompressionReport",
+    "CompressionWarning",
+    "IncompressibleError",
+    "Scheme",
+    "Shares",
+    "Vectors",
+    "asked",
+    "build",
+    "compress",
+    "evaluate",
+    "product_row",
+    "product_vectors",
+    "row_size",
+    "totals",
+]

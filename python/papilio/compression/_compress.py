@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 from scipy.sparse.linalg import LinearOperator
 
+from .._chains.factors import Factors
 from .._util.checks import finite_number, flag, positive_int, tolerance
 from .._util.progress import Progress, reporter
-from ..operators import Butterfly, Section, butterfly_of
+from ..operators import Butterfly, Section, butterfly_of, directory_path, mapped
 from . import _limits
+from ._checkpoint import Checkpoint, call_of, seen_entries, seen_products
 from ._clustering import Indices
 from ._entries import Entries
 from ._job import Job
@@ -22,8 +28,11 @@ from ._options import Memory, Options, floor_of
 from ._product import Chain, times_power
 from ._random import Streams
 from ._report import CompressionReport, CompressionWarning
+from ._scheme import IncompressibleError
 from ._sketch import Products, Sketch
-from ._source import as_given, evaluator, factors_dtype, orders_of, shape_of
+from ._source import Given, as_given, evaluator, factors_dtype, orders_of, shape_of
+from ._store import InMemory
+from ._workers import Workers
 
 
 def compress(
@@ -40,6 +49,8 @@ def compress(
     rounding: bool | None = None,
     max_memory: float | None = None,
     seed: int | np.random.Generator = 0,
+    out: str | os.PathLike[str] | None = None,
+    client: Any = None,
     progress: Progress = False,
 ) -> Butterfly | Section:
     """Build the butterfly of a matrix from its entries or from products with it.
@@ -90,11 +101,21 @@ def compress(
     rounding : bool, optional
         Lower the ranks afterwards by `Butterfly.round`, within `tol`: a tenth to a third less
         memory for about as much time again, and three times the memory of the factors while it
-        runs. Default: for factors of at most 1 GiB.
+        runs. Default: for factors of at most 1 GiB, and not with `out`.
     max_memory : float, optional
         Bytes that factors, and sketches of operators, may take together.
     seed : int, default 0
-        Of all random choices; the same seed gives the same bits, for any number of threads.
+        Of all random choices; the same seed gives the same bits, for any number of threads. Of a
+        generator, the next 128 bits are the seed.
+    out : path_like, optional
+        A ``.papilio`` directory for the factors: each level is written there as it is built, and
+        the result is mapped from there, as `papilio.load` with ``mmap=True`` does. A build that was
+        killed goes on with the level after the last whole one when it is called again in the
+        same way, and gives the same bits (docs/scale.md).
+    client : dask.distributed.Client, optional
+        Its workers evaluate the entries and interpolate, subtree by subtree; what was on a worker
+        that is lost is done again by another. The same bits as without. `source` is pickled, and
+        gives entries; matrices of at most 2^22 entries are built here.
     progress : bool or callable, default False
         True shows a bar (tqdm) for a run of more than a second; a callable is called with the
         fraction done, from 0 to 1 (again from 0 for each attempt).
@@ -114,7 +135,8 @@ def compress(
     MemoryError
         If `max_memory` isn't enough.
     TypeError, ValueError
-        For wrong arguments, and for entries that are not finite or of a wrong shape or type.
+        For wrong arguments, and for entries that are not finite or of a wrong shape or type; for an
+        `out` with an unfinished build of another call: the message says what differs.
 
     Warns
     -----
@@ -153,7 +175,53 @@ def compress(
     >>> bool(abs((F @ np.ones(n))[5] - exact) < 1e-6 * n)
     True
     """
-    start = time.perf_counter()
+    call = asked(
+        source, shape, tol, row_points=row_points, column_points=column_points, dtype=dtype,
+        max_rank=max_rank, rank=rank, depth=depth, rounding=rounding, max_memory=max_memory,
+        seed=seed, out=out,
+    )  # fmt: skip
+    if client is not None:
+        team = Workers(client)
+        if call.is_operator:
+            raise TypeError("source is an operator, expected entries(i, j) or an array for client")
+        if not call.is_small:
+            call.options.team = team
+    with reporter(progress, "compress") as tell:
+        call.options.tell = tell
+        factors, report, _ = build(call)
+    if call.out is not None:
+        return mapped(call.out, report)
+    butterfly = butterfly_of(factors, report)
+    return butterfly if factors.shape == call.shape else Section(butterfly, call.shape)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A call of compress, checked."""
+
+    given: Given
+    shape: tuple[int, int]
+    orders: tuple[Indices | None, Indices | None]
+    dtype: Any
+    out: str | None
+    options: Options
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the source gives products, not entries."""
+        return isinstance(self.given.source, LinearOperator)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all entries are evaluated at once."""
+        return self.shape[0] * self.shape[1] <= _limits.WHOLE
+
+
+def asked(
+    source: Any, shape: Any, tol: Any, *, row_points: Any, column_points: Any, dtype: Any,
+    max_rank: Any, rank: Any, depth: Any, rounding: Any, max_memory: Any, seed: Any, out: Any,
+) -> Asked:  # fmt: skip
+    """Check the arguments of `compress`."""
     tol = tolerance(tol)
     max_rank = positive_int(max_rank, "max_rank")
     fixed_rank = None if rank is None else positive_int(rank, "rank")
@@ -165,6 +233,10 @@ def compress(
         max_memory = finite_number(max_memory, "max_memory", positive=True)
     if rounding is not None:
         rounding = flag(rounding, "rounding")
+    elif out is not None:
+        rounding = False
+    if out is not None:
+        out = directory_path(out)
     streams = Streams.of(seed)
     given = as_given(source, shape)
     inside = shape_of(given.source, shape)
@@ -173,32 +245,96 @@ def compress(
             f"depth is {depth}, expected at most log2 of {min(inside)} rows or columns"
         )
     orders, scattered = orders_of(given.source, inside, row_points, column_points)
-    memory = Memory(max_memory)
     options = Options(
         tol=tol, max_rank=max_rank, rank=fixed_rank, depth=depth, rounding=rounding,
-        scattered=scattered, streams=streams, memory=memory,
+        scattered=scattered, streams=streams, memory=Memory(max_memory),
     )  # fmt: skip
-    with reporter(progress, "compress") as tell:
-        options.tell = tell
-        if isinstance(given.source, LinearOperator):
-            chain, report = _from_operator(given.source, inside, orders, dtype, options)
-        else:
-            evaluate, kind = evaluator(given.source, inside, dtype)
-            values_dtype = factors_dtype(dtype, kind)
-            entries = Entries(evaluate, *orders, inside)
-            small = inside[0] * inside[1] <= (_limits.COMPARED if given.is_array else _limits.WHOLE)
-            chain, report = Job(_held(entries), values_dtype, options, compare_all=small).run()
-    report = replace(report, seconds=time.perf_counter() - start)
-    if not report.reached:
-        warnings.warn(
-            f"compress: the relative error is about {report.relative_error:.2e} (at most "
-            f"{report.error_bound:.2e}"
-            + (" with 99 % confidence" if report.confidence < 1 else "")
-            + f"), not tol = {tol:.2e}; {_remedy(report, chain, options)}",
-            CompressionWarning,
-            stacklevel=2,
+    return Asked(given, inside, orders, dtype, out, options)
+
+
+def build(call: Asked) -> tuple[Factors, CompressionReport, Any]:
+    """The factors in the user's order of rows and columns, what is known of them, and their chain.
+
+    Of several builders each has its own shares; see `Team`. With `out`, the operator is there.
+    """
+    start = time.perf_counter()
+    options = call.options
+    with _storing(call.out, options) as stored:
+        find = _from_operator if call.is_operator else _from_entries
+        chain, report = find(call, stored)
+        report = replace(report, seconds=time.perf_counter() - start)
+        if not report.reached:
+            _warn(report, chain, options)
+        whole = chain.factors.shape
+        factors = replace(
+            chain.factors,
+            row_permutation=_permutation(chain.rows, call.orders[0], whole[0]),
+            column_permutation=_permutation(chain.columns, call.orders[1], whole[1]),
         )
-    return _assemble(chain, inside, orders, report)
+        if stored.checkpoint is not None:
+            stored.checkpoint.finish(factors, call.shape)
+    return factors, report, chain
+
+
+def _warn(report: CompressionReport, chain: Chain, options: Options) -> None:
+    warnings.warn(
+        f"compress: the relative error is about {report.relative_error:.2e} (at most "
+        f"{report.error_bound:.2e}"
+        + (" with 99 % confidence" if report.confidence < 1 else "")
+        + f"), not tol = {options.tol:.2e}; {_remedy(report, chain, options)}",
+        CompressionWarning,
+        stacklevel=4,
+    )
+
+
+@dataclass
+class _Stored:
+    """Where a build keeps its levels: told by what is known of the call once entries are seen."""
+
+    out: Any
+    options: Options
+    checkpoint: Checkpoint | None = None
+
+    def begin(self, *told: Any) -> None:
+        """Find an earlier build of the call, or begin one; see `call_of`."""
+        kind, shape, dtype, orders, see = told
+        if self.out is not None:
+            team = self.options.team
+            call = team.decided(lambda: call_of(kind, shape, dtype, self.options, orders, see()))
+            self.checkpoint = Checkpoint(self.out, call, team)
+            self.options.store = self.checkpoint
+
+
+@contextmanager
+def _storing(out: Any, options: Options) -> Iterator[_Stored]:
+    """A build that can be gone on with, unless it ends in a refusal."""
+    stored = _Stored(out, options)
+    try:
+        yield stored
+    except IncompressibleError:
+        if stored.checkpoint is not None:
+            stored.checkpoint.abandon()
+        raise
+    finally:
+        if stored.checkpoint is not None:
+            stored.checkpoint.close()
+
+
+def _from_entries(call: Asked, stored: _Stored) -> tuple[Any, CompressionReport]:
+    """The factors of what gives its entries."""
+    given, shape, orders, options = call.given, call.shape, call.orders, call.options
+
+    def known() -> Any:
+        evaluate, kind = evaluator(given.source, shape, call.dtype)
+        return evaluate, factors_dtype(call.dtype, kind)
+
+    evaluate, dtype = options.team.together(known)
+    see = partial(seen_entries, evaluate, shape)
+    stored.begin(given.kind, shape, dtype, orders, see)
+    entries = Entries(evaluate, *orders, shape)
+    small = shape[0] * shape[1] <= (_limits.COMPARED if given.is_array else _limits.WHOLE)
+    held = entries.held() if call.is_small else entries
+    return Job(held, dtype, options, compare_all=small).run()
 
 
 def _remedy(report: CompressionReport, chain: Chain, options: Options) -> str:
@@ -228,19 +364,10 @@ def _remedy(report: CompressionReport, chain: Chain, options: Options) -> str:
     return "a larger tol would be reached"
 
 
-def _held(entries: Entries) -> Entries:
-    """The entries of a matrix that is small enough evaluated now, else as they are."""
-    return entries.held() if entries.shape[0] * entries.shape[1] <= _limits.WHOLE else entries
-
-
-def _from_operator(
-    operator: LinearOperator,
-    shape: tuple[int, int],
-    orders: tuple[Indices | None, Indices | None],
-    dtype: Any,
-    options: Options,
-) -> tuple[Chain, CompressionReport]:
+def _from_operator(call: Asked, stored: _Stored) -> tuple[Any, CompressionReport]:
     """The factors of an operator: from a sketch, or from all of its columns where that is less."""
+    operator, shape, orders = call.given.source, call.shape, call.orders
+    dtype, options = call.dtype, call.options
     products = Products(operator, orders)
     values_dtype = factors_dtype(dtype, products.dtype)
     formable = shape[0] * shape[1] <= _limits.WHOLE
@@ -249,6 +376,7 @@ def _from_operator(
             f"source is an operator of shape {shape} without products with its adjoint (rmatvec), "
             "expected both: the pair (matvec, rmatvec), or entries(i, j), or an array"
         )
+    stored.begin("operator", shape, values_dtype, orders, partial(seen_products, products))
     if not formable or (min(shape) > _limits.FORMED and products.has_adjoint()):
         sketch = Sketch(
             products, tol=options.tol / 4, max_rank=options.max_rank, streams=options.streams,
@@ -262,29 +390,13 @@ def _from_operator(
                 chain = times_power(chain, products.exponent)
             return chain, replace(report, products=products.count)
         options.memory.release_to(0)
+        options.store = InMemory()
     # The sketch missed something, or would take more products than there are columns.
     products.exponent = 0
     matrix = products.matrix()
     entries = Entries(lambda i, j: matrix[i[:, :, None], j[:, None, :]], None, None, shape)
     chain, report = Job(entries.held(), values_dtype, options, compare_all=True).run()
     return chain, replace(report, products=products.count)
-
-
-def _assemble(
-    chain: Chain,
-    shape: tuple[int, int],
-    orders: tuple[Indices | None, Indices | None],
-    report: CompressionReport,
-) -> Butterfly | Section:
-    """The operator in the user's order of rows and columns."""
-    whole = chain.factors.shape
-    factors = replace(
-        chain.factors,
-        row_permutation=_permutation(chain.rows, orders[0], whole[0]),
-        column_permutation=_permutation(chain.columns, orders[1], whole[1]),
-    )
-    butterfly = butterfly_of(factors, report)
-    return butterfly if whole == shape else Section(butterfly, shape)
 
 
 def _permutation(positions: Indices, order: Indices | None, size: int) -> Indices | None:

@@ -18,7 +18,7 @@ from ._entries import Entries, fitting
 from ._error import Error, SampledError, exact_error
 from ._options import Options
 from ._probe import Probe
-from ._product import Chain, times_power
+from ._product import Chain
 from ._random import Use
 from ._report import CompressionReport
 from ._scheme import IncompressibleError, Scheme, choose_scheme
@@ -73,7 +73,8 @@ class Job:
             self._looks += 1
             error = self._look_whole(chain, self._looks)
         if self._source.exponent:
-            chain = times_power(chain, self._source.exponent)
+            chain = options.team.times_power(chain, self._source.exponent)
+        counts = options.team.gathered(lambda: self._source.count)
         return chain, CompressionReport(
             relative_error=error.estimate,
             error_bound=error.bound,
@@ -83,7 +84,7 @@ class Job:
             ranks=tuple(chain.ranks),
             scheme=scheme or Scheme(shape, 0, 0, 0),
             measured_ranks=measured,
-            entries=self._source.count,
+            entries=sum(counts),
             products=0,
             nbytes=chain.nbytes,
             attempts=attempt,
@@ -142,13 +143,13 @@ class Job:
                     raise
                 error = self._looked_at(chain)
             else:
-                error, self._looks = known, attempt
+                (error, self._source.count), self._looks = known, attempt
             finest = self._finest(tolerance) > tolerance or error.rounding >= options.tol
             if error.bound <= options.tol or finest or attempt == _ATTEMPTS:
                 break
             if options.rank or (chain is not None and self._is_larger(chain)):
                 break
-            options.store.give_up(attempt, error)
+            options.store.give_up(attempt, error, self._source.count)
             away = math.sqrt(error.bound**2 - error.rounding**2)
             wanted = math.sqrt(options.tol**2 - error.rounding**2)
             tolerance *= min(0.8, max(0.05, 0.6 * wanted / away))

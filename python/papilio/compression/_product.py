@@ -81,8 +81,8 @@ class Chain:
         given = np.concatenate([x.block(n, height, own.dtype) for n in range(self.groups)])
         double = given.astype(np.result_type(given.dtype, np.float64))
         return (
-            product_row(own.architecture, own.values, row, given),
-            product_row(own.architecture, own.values, row, double),
+            product_row(own.values, list(own.architecture.ranks), row, given),
+            product_row(own.values, list(own.architecture.ranks), row, double),
         )
 
     def norm(self) -> float:
@@ -121,12 +121,23 @@ def product_entries(
     return _core.product_entries(contiguous, list(architecture.ranks), rows, columns)
 
 
-def product_row(
-    architecture: Architecture, values: Sequence[_Array], row: int, x: _Array
+def product_vectors(
+    values: Sequence[_Array], ranks: list[int], rows: Indices, columns: Indices, start: _Array
 ) -> _Array:
-    """Row `row` of a dense chainable chain's product times the columns of x, in x's dtype.
+    """What `product_entries` has of each entry after some consecutive factors, from `start` on.
 
-    The last factor's d is 1. Sums run from term to term, as the kernels' do.
+    `ranks` has those at both ends, too. Going on from there gives the bits of the whole.
     """
     contiguous = [np.ascontiguousarray(factor) for factor in values]
-    return _core.product_row(contiguous, list(architecture.ranks), row, np.ascontiguousarray(x))
+    return _core.product_entries(contiguous, ranks, rows, columns, np.ascontiguousarray(start))
+
+
+def product_row(values: Sequence[_Array], ranks: list[int], row: int, x: _Array) -> _Array:
+    """Row `row` of a dense chainable chain's product times the columns of x, in x's dtype.
+
+    The last factor's d is 1. Sums run from term to term, as the kernels' do. With the ranks at
+    both ends, too, the factors are some consecutive ones, and x has what the ones on their right
+    gave for that row.
+    """
+    contiguous = [np.ascontiguousarray(factor) for factor in values]
+    return _core.product_row(contiguous, ranks, row, np.ascontiguousarray(x))

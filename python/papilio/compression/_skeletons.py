@@ -66,20 +66,24 @@ class Builder:
         for level in range(scheme.first, scheme.last + 1):
             step = self._saved(level)
             if step is None:
-                if skeletons is None:
+                if level == scheme.first:
                     candidates = np.broadcast_to(leaves, (1 << level, *leaves.shape))
                 else:
+                    assert skeletons is not None
                     candidates = _pairs(skeletons)
                 step = self._level(level, candidates, ranks, real)
             values.append(step.values)
             ranks.append(step.rank)
             self._graded, skeletons = step.graded, step.skeletons
-            assert skeletons is not None
-            if level == shares.middle:
+            # Of saved levels only the last one has skeletons.
+            if level == shares.middle and skeletons is not None:
                 skeletons = self._team.exchanged(shares, skeletons)
-        assert skeletons is not None
         last = self._saved(scheme.last + 1)
-        values.append(self._last(skeletons, ranks) if last is None else last.values)
+        if last is None:
+            assert skeletons is not None
+            values.append(self._last(skeletons, ranks))
+        else:
+            values.append(last.values)
         rows, columns = self._positions()
         return Built(shares, tuple(values), ranks, rows, columns)
 
@@ -228,7 +232,7 @@ class Builder:
 
     def _empty(self, level: int, shape: tuple[int, int, int, int]) -> _Array:
         self._options.memory.reserve(math.prod(shape) * self._dtype.itemsize)
-        return self._store.empty(level, shape, self._dtype)
+        return self._team.together(lambda: self._store.empty(level, shape, self._dtype))
 
     def _last(self, skeletons: Indices, ranks: list[int]) -> _Array:
         """The last factor: the entries of the skeletons in their columns, as they are."""

@@ -31,6 +31,16 @@ class Given:
     def is_array(self) -> bool:
         return isinstance(self.source, np.ndarray)
 
+    @property
+    def kind(self) -> str:
+        """What it is, in words that are the same in another process; kernels by their names."""
+        name = getattr(self.source, "name", None)
+        if self.is_array:
+            return "array"
+        if isinstance(self.source, LowLevelCallable):
+            return "C function"
+        return f"kernel {name}" if isinstance(name, str) else "entries"
+
 
 def as_given(source: Any, shape: Any) -> Given:
     """`source` as one of the kinds that are read."""

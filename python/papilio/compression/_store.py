@@ -44,11 +44,11 @@ class Store(Protocol):
         """Keep a level that is complete; it is used as it comes back."""
         ...
 
-    def given_up(self, attempt: int) -> Error | None:
-        """The error of an earlier build's attempt that another one followed."""
+    def given_up(self, attempt: int) -> tuple[Error, int] | None:
+        """The error of an earlier build's attempt that another one followed, and the entries."""
         ...
 
-    def give_up(self, attempt: int, error: Error) -> None:
+    def give_up(self, attempt: int, error: Error, entries: int) -> None:
         """Forget the levels of an attempt that another one follows."""
         ...
 
@@ -68,8 +68,8 @@ class InMemory:
     def save(self, request: Request, shares: Shares, level: int, step: Step) -> Step:
         return step
 
-    def given_up(self, attempt: int) -> Error | None:
+    def given_up(self, attempt: int) -> tuple[Error, int] | None:
         return None
 
-    def give_up(self, attempt: int, error: Error) -> None:
+    def give_up(self, attempt: int, error: Error, entries: int) -> None:
         """Nothing to be done."""

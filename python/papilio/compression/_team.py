@@ -12,7 +12,7 @@ from .._chains.factors import Factors
 from ._clustering import Indices
 from ._entries import Entries, fitting
 from ._level import Level, batches, part_done
-from ._product import Chain
+from ._product import Chain, times_power
 from ._scheme import Scheme
 from ._shares import Built, Shares
 
@@ -24,8 +24,18 @@ Report = Callable[[float], object]
 class Team(Protocol):
     """What builders with shares do together. Whatever one of them raises, all raise."""
 
+    part: int  # which of the builders this is
+
     def shares(self, scheme: Scheme) -> Shares:
         """The own shares of a scheme."""
+        ...
+
+    def together(self, make: Callable[[], _T]) -> _T:
+        """What `make` returns here."""
+        ...
+
+    def gathered(self, make: Callable[[], _T]) -> list[_T]:
+        """What `make` returns on each of the builders."""
         ...
 
     def decided(self, look: Callable[[], _T]) -> _T:
@@ -64,12 +74,24 @@ class Team(Protocol):
         """What was built, as a chain whose entries can be asked for."""
         ...
 
+    def times_power(self, chain: Any, exponent: int) -> Any:
+        """A chain times a power of two."""
+        ...
+
 
 class Alone:
     """One process that has all pairs."""
 
+    part = 0
+
     def shares(self, scheme: Scheme) -> Shares:
         return Shares.all(scheme)
+
+    def together(self, make: Callable[[], _T]) -> _T:
+        return make()
+
+    def gathered(self, make: Callable[[], _T]) -> list[_T]:
+        return [make()]
 
     def decided(self, look: Callable[[], _T]) -> _T:
         return look()
@@ -105,6 +127,9 @@ class Alone:
         factors = Factors(scheme.architecture(built.ranks), built.values)
         groups = built.shares.column_groups
         return Chain(factors, built.ranks, built.rows, built.columns, groups)
+
+    def times_power(self, chain: Any, exponent: int) -> Any:
+        return times_power(chain, exponent)
 
 
 def totals(groups: dict[int, list[float]]) -> tuple[float, float]:

@@ -4,7 +4,8 @@ Each rank holds its share of the factors and of the vectors. A product is a loca
 of all ranks with all, and another local one; docs/scale.md has the model and how to run it.
 """
 
+from ._compress import compress
 from ._distribute import distribute, load
 from ._distributed import Distributed
 
-__all__ = ["Distributed", "distribute", "load"]
+__all__ = ["Distributed", "compress", "distribute", "load"]

@@ -87,7 +87,7 @@ def distribute(F: Any, comm: Any = None) -> Distributed:
     if comm.Get_size() == 1:
         return _alone(comm, F)
     shared = together(comm, lambda: share(parts, comm.Get_size(), comm.Get_rank()))
-    return _made(comm, shared, F.dtype)
+    return made(comm, shared, F.dtype)
 
 
 def load(path: str | os.PathLike[str], comm: Any = None) -> Distributed:
@@ -132,7 +132,7 @@ def load(path: str | os.PathLike[str], comm: Any = None) -> Distributed:
     if size == 1:
         return _alone(comm, load_whole(target, mmap=True))
     shared = together(comm, lambda: share(_opened(target), size, rank))
-    return _made(comm, shared)
+    return made(comm, shared)
 
 
 def _checked(F: Any) -> list[Any]:
@@ -151,7 +151,8 @@ def _alone(comm: Any, F: Operator) -> Distributed:
     return Distributed(comm, [Local.of(F)], F.shape, F.dtype, rows, columns, 0)
 
 
-def _made(comm: Any, shared: Shared, dtype: Any = None) -> Distributed:
+def made(comm: Any, shared: Shared, dtype: Any = None, report: Any = None) -> Distributed:
+    """The operator of which this rank has these stages."""
     rank = comm.Get_rank()
     stages = shared.stages
     local = [stage.dtype for stage in stages if isinstance(stage, Local)]
@@ -167,4 +168,5 @@ def _made(comm: Any, shared: Shared, dtype: Any = None) -> Distributed:
         np.flatnonzero(shared.row_owners == rank),
         np.flatnonzero(shared.column_owners == rank),
         sum(comm.allgather(sent)),
+        report,
     )

@@ -20,8 +20,9 @@ _Indices = NDArray[np.int64]
 class Distributed:
     """A linear operator whose factors and vectors lie on the ranks of a communicator.
 
-    What `distribute` and `load` return. Every rank calls what is here at the same time, with its
-    own part of a vector, or of several as columns: NumPy arrays of `local_shape`'s lengths.
+    What `distribute`, `load` and `compress` return. Every rank calls what is here at the same time,
+    with its own part of a vector, or of several as columns: NumPy arrays of `local_shape`'s
+    lengths.
 
     Attributes
     ----------
@@ -32,6 +33,8 @@ class Distributed:
     rows, columns : ndarray of int64
         Which entries of the result and of x this rank has, ascending: ``D @ x[D.columns]`` is
         ``(F @ x)[D.rows]``.
+    report : CompressionReport or None
+        What `compress` found out; None of other operators, and of transposes.
 
     Notes
     -----
@@ -65,11 +68,12 @@ class Distributed:
         rows: _Indices,
         columns: _Indices,
         exchange_bytes: int,
+        report: Any = None,
     ) -> None:
         self.comm, self.shape, self.dtype = comm, shape, dtype
         self.rows, self.columns = rows, columns
         self._stages = list(stages)
-        self._exchange_bytes = exchange_bytes
+        self._exchange_bytes, self.report = exchange_bytes, report
         self._transposed: Distributed | None = None
         self._conjugate: Distributed | None = None
         for indices in (rows, columns):

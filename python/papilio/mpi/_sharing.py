@@ -14,7 +14,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from .._chains.architecture import Architecture
-from .._chains.pieces import Flipped, divided_either_way
+from .._chains.pieces import Division, Flipped, divided_either_way
 from .._util.checks import shown
 from ..operators import (
     Butterfly,
@@ -80,18 +80,23 @@ class Chain:
         values: Sequence[Any] = self.values
         if flipped:
             values = [Flipped(array) for array in reversed(values)]
-        right, width = division.right(rank, values)
-        left, height = division.left(rank, values)
-        stages: list[Stage] = [
-            Local.of_factors(right, None, width),
-            Exchange(division.sent(rank), division.received(rank)),
-            Local.of_factors(left, height, None),
-        ]
+        stages = stages_of(division, rank, values)
         if self.is_conjugated:
             stages = [stage.conj() for stage in stages]
         if flipped == self.is_transposed:
             return Shared(stages, division.row_owners, division.column_owners)
         return Shared(transposed(stages), division.column_owners, division.row_owners)
+
+
+def stages_of(division: Division, rank: int, values: Sequence[Any]) -> list[Stage]:
+    """One rank's stages of a product with a divided chain, of values or what has pieces of them."""
+    right, width = division.right(rank, values)
+    left, height = division.left(rank, values)
+    return [
+        Local.of_factors(right, None, width),
+        Exchange(division.sent(rank), division.received(rank)),
+        Local.of_factors(left, height, None),
+    ]
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def together(comm: Any, make: Callable[[], _T]) -> _T:
 
 def raise_together(comm: Any, failure: Exception | None) -> None:
     """Raise on all ranks if there is a failure on one: its own, or one that tells whose it is."""
-    told = None if failure is None else (_builtin(type(failure)), str(failure))
+    told = None if failure is None else (_known(type(failure)), str(failure))
     for rank, other in enumerate(comm.allgather(told)):
         if other is not None:
             if failure is not None:
@@ -71,9 +71,11 @@ def _operation(comm: Any, name: str) -> Any:
     return getattr(MPI, name)
 
 
-def _builtin(kind: type[Exception]) -> type[Exception]:
+def _known(kind: type[Exception]) -> type[Exception]:
     """The exception's class, or the one it is derived from that every rank knows."""
-    return next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    return next(
+        base for base in kind.__mro__ if base.__module__.split(".")[0] in ("builtins", "papilio")
+    )
 
 
 def _made(kind: type[Exception], message: str) -> Exception:

@@ -7,6 +7,7 @@ from ._butterfly import Butterfly, butterfly_of, stored_factors
 from ._combine import block_diag, hstack, vstack
 from ._composition import Composition, no_inverse
 from ._dims import shaped
+from ._directory import Sharding
 from ._files import load, loadable, open_parts
 from ._grids import GridFourier, Interpolation
 from ._kronecker import along_axes, kron
@@ -20,6 +21,7 @@ from ._replacing import replacing
 from ._report import Report
 from ._section import Section
 from ._simplify import FactorChange, Simplification
+from ._unfinished import Unfinished, directory_path, mapped
 
 __all__ = [
     "AlongAxis",
@@ -37,17 +39,21 @@ __all__ = [
     "RealLinear",
     "Report",
     "Section",
+    "Sharding",
     "Simplification",
     "Sparse",
+    "Unfinished",
     "along_axes",
     "block_diag",
     "butterfly_of",
     "complex_rows",
     "dense",
+    "directory_path",
     "hstack",
     "kron",
     "load",
     "loadable",
+    "mapped",
     "no_inverse",
     "open_parts",
     "plan",

@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
@@ -52,21 +52,31 @@ class Sharding:
 
 
 def write_directory(
-    path: str, tree: Any, arrays: Sequence[_Array], shardings: dict[int, Sharding]
+    path: str,
+    tree: Any,
+    arrays: Sequence[Any],
+    shardings: dict[int, Sharding],
+    stored: Mapping[int, dict[str, Any]] | None = None,
 ) -> None:
-    """Write a tree and its arrays; what an earlier save left there is removed at the end."""
+    """Write a tree and its arrays; what an earlier save left there is removed at the end.
+
+    `stored` has the entries of arrays that are in files of the directory already.
+    """
     created = not os.path.isdir(path)
     if created:
         os.mkdir(path)
-    before = _named_files(path)
+    before = set(named_files(path))
+    there = stored or {}
     written: list[str] = []
     try:
         entries = [
-            _write_array(path, f"array_{n}", array, shardings.get(n), written)
+            there[n]
+            if n in there
+            else _write_array(path, f"array_{n}", array, shardings.get(n), written)
             for n, array in enumerate(arrays)
         ]
         manifest = {"format": _FORMAT, "version": _VERSION, "tree": tree, "arrays": entries}
-        manifest["digest"] = _digest_of(manifest)
+        manifest["digest"] = digest_of(manifest)
         with replacing(os.path.join(path, MANIFEST)) as file:
             file.write(json.dumps(manifest, separators=(",", ":")).encode())
             file.flush()
@@ -79,7 +89,7 @@ def write_directory(
             with suppress(OSError):
                 os.rmdir(path)
         raise
-    for name in before:
+    for name in before - {file["name"] for entry in entries for file in entry["files"]}:
         with suppress(OSError):
             os.unlink(os.path.join(path, name))
 
@@ -101,11 +111,32 @@ def _write_array(
             os.fsync(file.fileno())
             size, digest = file.tell(), digesting.digest()
         files.append({"name": file_name, "bytes": size, "digest": digest})
-    entry: dict[str, Any] = {"dtype": array.dtype.str, "shape": list(array.shape), "files": files}
-    if shard is not None:
-        sets = [chosen.tolist() for chosen in shard.sets]
-        entry["shards"] = {"axis": shard.axis, "groups": shard.groups, "sets": sets}
+    return array_entry(array.shape, array.dtype, files, shard)
+
+
+def array_entry(
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    files: list[dict[str, Any]],
+    sharding: Sharding | None,
+) -> dict[str, Any]:
+    """What a manifest tells of an array."""
+    entry: dict[str, Any] = {"dtype": dtype.str, "shape": list(shape), "files": files}
+    if sharding is not None:
+        sets = [chosen.tolist() for chosen in sharding.sets]
+        entry["shards"] = {"axis": sharding.axis, "groups": sharding.groups, "sets": sets}
     return entry
+
+
+def file_entry(path: str, name: str) -> dict[str, Any]:
+    """What a manifest tells of a file that was written there, and is on the disk from now on."""
+    digest, size = _hash(), 0
+    with open_inside(path, name) as file:
+        os.fsync(file.fileno())
+        while words := file.read(1 << 22):
+            digest.update(words)
+            size += len(words)
+    return {"name": name, "bytes": size, "digest": digest.hexdigest()}
 
 
 class _Digesting:
@@ -126,7 +157,8 @@ def _hash() -> Any:
     return hashlib.blake2b(digest_size=16)
 
 
-def _digest_of(manifest: dict[str, Any]) -> str:
+def digest_of(manifest: dict[str, Any]) -> str:
+    """The digest of all that a manifest tells."""
     content = {key: value for key, value in manifest.items() if key != "digest"}
     digest = _hash()
     digest.update(json.dumps(content, separators=(",", ":"), sort_keys=True).encode())
@@ -134,7 +166,7 @@ def _digest_of(manifest: dict[str, Any]) -> str:
     return named
 
 
-def _named_files(path: str) -> list[str]:
+def named_files(path: str) -> list[str]:
     """The files of what is there already; none if that can't be told."""
     try:
         return [file.name for array in Directory(path).arrays for file in array.files]
@@ -157,7 +189,7 @@ class _File:
     dtype: np.dtype[Any]
 
     def read(self) -> _Array:
-        with _opened(self.folder, self.name) as file:
+        with open_inside(self.folder, self.name) as file:
             content = file.read(self.size + 1)
         digest = _hash()
         digest.update(content)
@@ -166,7 +198,7 @@ class _File:
         return self._checked(read_npy(io.BytesIO(content), self.size, self._called, self._fits))
 
     def map(self) -> _Array:
-        with _opened(self.folder, self.name) as file:
+        with open_inside(self.folder, self.name) as file:
             if os.fstat(file.fileno()).st_size != self.size:
                 raise ValueError(f"its file {self.name} has not the size that it was written with")
             shape, fortran, dtype = npy_header(file, self._called, self._fits)
@@ -255,7 +287,7 @@ class Directory:
 
     def __init__(self, path: str) -> None:
         try:
-            with _opened(path, MANIFEST) as file:
+            with open_inside(path, MANIFEST) as file:
                 text = file.read(_LARGEST_MANIFEST + 1)
         except FileNotFoundError:
             raise ValueError(f"it has no {MANIFEST}: nothing was written to its end") from None
@@ -270,14 +302,15 @@ class Directory:
             )
         if set(manifest) != {"format", "version", "tree", "arrays", "digest"}:
             raise ValueError(f"its {MANIFEST} has other entries than papilio writes")
-        self.digest = _digest_of(manifest)
+        self.digest = digest_of(manifest)
         if self.digest != manifest["digest"]:
             raise ValueError(f"its {MANIFEST} is damaged: the digest is another")
         self.tree = manifest["tree"]
-        self.arrays = [_stored(path, entry) for entry in manifest["arrays"]]
+        self.arrays = [stored_array(path, entry) for entry in manifest["arrays"]]
 
 
-def _stored(folder: str, entry: Any) -> StoredArray:
+def stored_array(folder: str, entry: Any) -> StoredArray:
+    """The array that an entry of a manifest tells of."""
     shape = tuple(_whole(n) for n in entry["shape"])
     dtype = _DTYPES.get(entry["dtype"])
     if dtype is None:
@@ -316,7 +349,7 @@ def _whole(value: Any) -> int:
     return value
 
 
-def _opened(folder: str, name: str) -> IO[bytes]:
+def open_inside(folder: str, name: str) -> IO[bytes]:
     """A regular file of the directory itself: links and devices are refused."""
     flags = os.O_RDONLY
     for more in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):

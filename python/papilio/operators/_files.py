@@ -7,6 +7,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
@@ -74,7 +75,7 @@ def save(F: Operator, path: str | os.PathLike[str], shards: Any = None) -> None:
         with replacing(target) as file:
             write_archive(file, members)
         return
-    encoding = _Encoding(parts)
+    encoding = Encoding(parts)
     tree = encoding.whole(F)
     write_directory(target, tree, encoding.arrays, encoding.shardings)
 
@@ -96,7 +97,7 @@ def _butterfly_members(F: Butterfly) -> dict[str, Any]:
 
 def _tree_members(F: Operator) -> dict[str, Any]:
     """An operator that is made of others: a tree in JSON, and the arrays that it names."""
-    encoding = _Encoding()
+    encoding = Encoding()
     text = json.dumps(encoding.whole(F), separators=(",", ":")).encode()
     members = {f"array_{n}": array for n, array in enumerate(encoding.arrays)}
     members["tree"] = np.frombuffer(text, np.uint8)
@@ -104,12 +105,20 @@ def _tree_members(F: Operator) -> dict[str, Any]:
     return members
 
 
-class _Encoding:
+@dataclass(frozen=True)
+class _Stored:
+    """An array that is in files already, as its entry in a manifest tells."""
+
+    entry: dict[str, Any]
+
+
+class Encoding:
     """Operators as trees of plain values, with their arrays aside, for `shards` parts each."""
 
     def __init__(self, shards: int | None = None) -> None:
-        self.arrays: list[_Array] = []
+        self.arrays: list[Any] = []
         self.shardings: dict[int, Sharding] = {}
+        self.entries: dict[int, dict[str, Any]] = {}
         self._shards = shards
 
     def whole(self, F: Operator) -> Any:
@@ -119,7 +128,19 @@ class _Encoding:
             tree = {"shapes": [list(shape) for shape in F._dims], "operator": tree}
         return tree
 
+    def stored(self, entry: dict[str, Any]) -> Any:
+        """What stands in a state for an array that is in files already."""
+        return _Stored(entry)
+
+    def state(self, kind: str, state: Any) -> Any:
+        """The tree of an operator of some kind, from its state."""
+        return {"kind": kind, "state": self._node(state)}
+
     def _node(self, value: Any) -> Any:
+        if isinstance(value, _Stored):
+            self.entries[len(self.arrays)] = value.entry
+            self.arrays.append(None)
+            return {"array": len(self.arrays) - 1}
         if value is None or isinstance(value, bool | int | float | str):
             return value
         if isinstance(value, np.ndarray):
