@@ -161,6 +161,8 @@ def main() -> None:
     tols = {name: value[1] for name, value in matrices().items()}
     table, total, above = [], 0, 0
     for name, found in results.items():
+        if not found:  # no time was left for it
+            continue
         false = sum(error > bound for error, bound, _ in found)
         reached = [error for error, _, there in found if there]
         ratios = sorted(bound / max(error, 1e-300) for error, bound, _ in found)
@@ -172,8 +174,7 @@ def main() -> None:
         total, above = total + len(found), above + false
     print_table([heading, *table])
     print(f"{above} of {total} above their bound, in {time.perf_counter() - start:.0f} s")
-    if chosen.json:
-        write_json(chosen.json, info, [dict(zip(heading, row, strict=True)) for row in table])
+    write_json(chosen.json, info, [dict(zip(heading, row, strict=True)) for row in table])
 
 
 if __name__ == "__main__":

@@ -84,11 +84,12 @@ Factor to_factor(DType dtype, const Pattern& pattern, const py::array& values) {
     throw py::value_error("values must be C-contiguous with four axes");
   const Index sizes[4] = {pattern.a, pattern.b, pattern.c, pattern.d};
   for (int n = 0; n < 4; ++n) {
-    const bool tied = (n == 0 || n == 3) && values.shape(n) == 1;
-    if (values.shape(n) != sizes[n] && !tied)
+    const Index size = values.shape(n);
+    const bool tied = (n == 0 && size == 1) || (n == 3 && size > 0 && sizes[n] % size == 0);
+    if (size != sizes[n] && !tied)
       throw py::value_error("values don't have the shape of their pattern");
   }
-  return {pattern, values.data(), values.shape(0) < pattern.a, values.shape(3) < pattern.d};
+  return {pattern, values.data(), values.shape(0) < pattern.a, pattern.d / values.shape(3)};
 }
 
 }  // namespace papilio

@@ -13,12 +13,18 @@
 
 namespace papilio {
 
-/// values[i, j, k, l], C-contiguous of shape (tied_a ? 1 : a, b, c, tied_d ? 1 : d); a tied axis
-/// repeats its one entry. The memory isn't owned.
+/// Entry (i, j, k, l) is values[tied_a ? 0 : i, j, k, l / run], C-contiguous of shape
+/// (tied_a ? 1 : a, b, c, d / run): each stands for a run of neighbouring l, for all of them where
+/// run = d. The memory isn't owned.
 struct Factor {
   Pattern pattern;
   const void* values;
-  bool tied_a, tied_d;
+  bool tied_a;
+  Index run;
+
+  bool tied_d() const { return run == pattern.d; }
+  /// How many values of a row are stored.
+  Index stored_l() const { return pattern.d / run; }
 };
 
 /// F[i, j] = K[row_permutation[i], column_permutation[j]], K the product of the factors, left to

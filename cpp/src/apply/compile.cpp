@@ -71,7 +71,7 @@ void add_butterfly_stage(Program& program, const Piece& piece, bool transpose) {
     weights.l = (p.c - 1) * parts * width;
     weights.i = structure.tied_a ? 0 : weights.l * kept.pattern.d / width;
     program.weight_bytes +=
-        static_cast<double>(kept.t.size()) * static_cast<double>(size_of(dtype));
+        static_cast<double>(kept.entries()) * static_cast<double>(size_of(dtype));
   }
   program.stages.push_back(std::move(stage));
 }
@@ -132,8 +132,8 @@ Index set_strides(Stage& stage, const Factor& factor, bool transpose, bool colum
   const Pattern &pattern = weights.pattern, &f = factor.pattern;
   // Before transposition.
   Index j = f.c, k = 1, block = f.b * f.c;
-  Index steps = factor.tied_d ? 1 : f.d;  // blocks along l
-  stage.same_l = factor.tied_d && f.d > 1;
+  Index steps = factor.tied_d() ? 1 : f.d;  // blocks along l
+  stage.same_l = factor.tied_d() && f.d > 1;
   if (stage.kind == Stage::Kind::within) return pattern.c * lanes;
   if (stage.kind == Stage::Kind::outputs) {
     weights.i =
@@ -153,7 +153,7 @@ Index set_strides(Stage& stage, const Factor& factor, bool transpose, bool colum
   weights.i = factor.tied_a ? 0 : steps * block;
   weights.j = transpose ? k : j;
   weights.k = transpose ? j : k;
-  weights.l = factor.tied_d || steps == 1 ? 0 : block;
+  weights.l = factor.tied_d() || steps == 1 ? 0 : block;
   return block;
 }
 
@@ -172,7 +172,7 @@ void add_weighted_stage(Program& program, const Chain& chain, const Piece& piece
   const Index block = set_strides(stage, factor, transpose, columns, lanes);
   const Index is = stage.weights.i == 0 ? 1 : weights.pattern.a;
   program.weight_bytes += static_cast<double>(size_of(program.dtype)) *
-                          static_cast<double>(factor.tied_d ? is * block : is * f.b * f.c * f.d);
+                          static_cast<double>(factor.tied_d() ? is * block : is * f.b * f.c * f.d);
   if (stage.kind == Stage::Kind::within) {
     const kernels::WithinStage here{weights.pattern.c, weights.pattern.d, nullptr,
                                     stage.weights.i == 0 ? 0 : block, false};

@@ -106,7 +106,7 @@ template <class T>
 struct Entries {
   Entries(const Factor& factor, bool outputs) : w(weights_of(factor, outputs)) {}
   Index place(Index i, Index j, Index k, Index l) const {
-    return i * w.i + j * w.j + k * w.k + l * w.l;
+    return i * w.i + j * w.j + k * w.k + w.along(l);
   }
   T operator()(Index i, Index j, Index k, Index l) const {
     return static_cast<const T*>(w.values)[place(i, j, k, l)];
@@ -115,12 +115,12 @@ struct Entries {
 };
 
 /// Whether value(i, j, k, l) is matrix(j, k) * twiddle(i, k, l) within a part `allowed` of itself,
-/// for all i < is, j, k < n, l < ls. Calls store(i, k, l, twiddle) on the way.
+/// for all i < is, j, k < n, l < d, the first of each run. Calls store(i, k, l, twiddle) on the way.
 template <class Value, class Matrix, class Twiddle, class Store>
-bool is_twiddled(Index is, Index n, Index ls, Value value, Matrix matrix, Twiddle twiddle,
+bool is_twiddled(Index is, Index n, Index d, Index run, Value value, Matrix matrix, Twiddle twiddle,
                  double allowed, Store store) {
   for (Index i = 0; i < is; ++i)
-    for (Index l = 0; l < ls; ++l)
+    for (Index l = 0; l < d; l += run)
       for (Index k = 0; k < n; ++k) {
         const auto t = twiddle(i, k, l);
         for (Index j = 0; j < n; ++j)
@@ -135,11 +135,11 @@ std::optional<Structure> analyse_values(const Factor& factor, bool outputs, doub
   const Entries<T> raw(factor, outputs);
   const Pattern& p = raw.w.pattern;
   const auto value = [&](Index i, Index j, Index k, Index l) { return Complex(raw(i, j, k, l)); };
-  const Index is = factor.tied_a ? 1 : p.a, ls = factor.tied_d ? 1 : p.d;
+  const Index is = factor.tied_a ? 1 : p.a;
   const Complex first = value(0, 0, 0, 0);
   const double scale = first.real();
   if (first.imag() != 0 || scale == 0.0 || !std::isfinite(scale)) return std::nullopt;
-  Structure found{factor.pattern, outputs, factor.tied_a, scale, {}, {}};
+  Structure found{factor.pattern, outputs, factor.tied_a, scale, {}, {}, factor.run};
   found.matrix.resize(static_cast<std::size_t>(p.b * p.c));
   const auto at = [&](Index j, Index k) -> Complex& {
     return found.matrix[static_cast<std::size_t>(outputs ? k * p.b + j : j * p.c + k)];
@@ -152,7 +152,7 @@ std::optional<Structure> analyse_values(const Factor& factor, bool outputs, doub
   // Two roundings of `allowed` each are in a quotient; every entry is looked at below.
   if (!make_exact(found, 2 * allowed)) return std::nullopt;
   bool all_ones = true;
-  std::vector<Complex> t(static_cast<std::size_t>(is * (p.c - 1) * p.d));
+  std::vector<Complex> t(static_cast<std::size_t>(is * (p.c - 1) * factor.stored_l()));
   // As the kernels will have it.
   const auto twiddle = [&](Index i, Index k, Index l) {
     return k == 0 ? Complex(1) : Complex(raw(i, 0, k, l) / static_cast<real_of<T>>(scale));
@@ -160,11 +160,11 @@ std::optional<Structure> analyse_values(const Factor& factor, bool outputs, doub
   const auto store = [&](Index i, Index k, Index l, Complex x) {
     if (k == 0) return;
     all_ones &= x == 1.0;
-    Complex* to = t.data() + (i * (p.c - 1) + k - 1) * p.d + l;
-    for (Index repeat = 0; repeat < (factor.tied_d ? p.d : 1); ++repeat) to[repeat] = x;
+    t[static_cast<std::size_t>((i * (p.c - 1) + k - 1) * factor.stored_l() + l / factor.run)] = x;
   };
   const auto matrix = [&](Index j, Index k) { return scale * at(j, k); };
-  if (!is_twiddled(is, p.c, ls, value, matrix, twiddle, allowed, store)) return std::nullopt;
+  if (!is_twiddled(is, p.c, p.d, factor.run, value, matrix, twiddle, allowed, store))
+    return std::nullopt;
   if (!all_ones) found.t = std::move(t);
   return found;
 }
@@ -202,7 +202,7 @@ template <class T>
 bool make_product(T* values, const Pattern& p, const std::vector<T>& entries, bool outputs,
                   double tolerance) {
   const Index n = p.b;
-  const Entries<T> value(Factor{p, values, false, false}, outputs);
+  const Entries<T> value(Factor{p, values, false, 1}, outputs);
   const auto matrix = [&](Index j, Index k) {
     return entries[static_cast<std::size_t>(j * n + k)];
   };
@@ -216,7 +216,7 @@ bool make_product(T* values, const Pattern& p, const std::vector<T>& entries, bo
     return sum / static_cast<double>(n);
   };
   const auto store = [&](Index i, Index k, Index l, T x) { at(i, k, l) = x; };
-  if (!is_twiddled(p.a, n, p.d, value, matrix, mean, tolerance, store)) return false;
+  if (!is_twiddled(p.a, n, p.d, 1, value, matrix, mean, tolerance, store)) return false;
   for (Index i = 0; i < p.a; ++i)
     for (Index j = 0; j < n; ++j)
       for (Index k = 0; k < n; ++k)
@@ -246,7 +246,8 @@ void for_twiddles(DType dtype, const Structure& s, bool conjugate, Store store) 
   for (Index i = 0; i < (s.tied_a ? 1 : p.a); ++i)
     for (Index k = 1; k < p.c; ++k)
       for (Index l = 0; l < p.d; ++l) {
-        const Complex t = s.t[static_cast<std::size_t>((i * (p.c - 1) + k - 1) * p.d + l)];
+        const Index at = (i * (p.c - 1) + k - 1) * (p.d / s.run) + l / s.run;
+        const Complex t = s.t[static_cast<std::size_t>(at)];
         store(i, k - 1, l, 0, t.real());
         if (holds_complex(dtype)) store(i, k - 1, l, 1, conjugate ? -t.imag() : t.imag());
       }
@@ -312,7 +313,8 @@ std::optional<Structure> compose(const Structure& left, const Structure& right, 
   const Index es = q.b, fs = p.c, n = merged.b, d = q.d;
   const auto twiddle = [](const Structure& s, Index i, Index k, Index l) {
     if (k == 0 || s.t.empty()) return Complex(1);
-    const Index at = ((s.tied_a ? 0 : i) * (s.pattern.c - 1) + k - 1) * s.pattern.d + l;
+    const Index row = (s.tied_a ? 0 : i) * (s.pattern.c - 1) + k - 1;
+    const Index at = row * (s.pattern.d / s.run) + l / s.run;
     return s.t[static_cast<std::size_t>(at)];
   };
   // The left twiddles must be those of e = 0 times a constant of (f, e), which joins the matrix.
@@ -324,12 +326,14 @@ std::optional<Structure> compose(const Structure& left, const Structure& right, 
         const Complex g = twiddle(left, 0, f, e * d) / twiddle(left, 0, f, 0);
         constant[static_cast<std::size_t>(f * es + e)] = g;
         for (Index i = 0; i < is; ++i)
-          for (Index l = 0; l < d; ++l)
+          for (Index l = 0; l < d; l += std::gcd(left.run, d))
             if (!is_close(g * twiddle(left, i, f, l), twiddle(left, i, f, e * d + l),
                           tolerance(dtype)))
               return std::nullopt;
       }
-  Structure product{merged, false, left.tied_a && right.tied_a, left.scale * right.scale, {}, {}};
+  const Index run = std::gcd(std::gcd(left.shared(), right.shared()), d);
+  Structure product{merged, false, left.tied_a && right.tied_a, left.scale * right.scale,
+                    {},     {},    run};
   product.matrix.resize(static_cast<std::size_t>(n * n));
   for (Index j = 0; j < n; ++j)
     for (Index k = 0; k < n; ++k) {
@@ -344,36 +348,37 @@ std::optional<Structure> compose(const Structure& left, const Structure& right, 
     return std::nullopt;
   const auto is_one = [](Complex x) { return x == 1.0; };
   const Index steps = product.tied_a ? 1 : p.a;
-  std::vector<Complex> t(static_cast<std::size_t>(steps * (n - 1) * d));
+  std::vector<Complex> t(static_cast<std::size_t>(steps * (n - 1) * (d / run)));
   for (Index i = 0; i < steps; ++i)
     for (Index k = 1; k < n; ++k)
-      for (Index l = 0; l < d; ++l) {
+      for (Index l = 0; l < d; l += run) {
         const Index f = k / q.c, k2 = k % q.c;
         const Complex x = twiddle(left, i, f, l), y = twiddle(right, i * fs + f, k2, l);
         if (x != 0.0 && y != 0.0 && !is_normal(dtype, std::abs(x * y))) return std::nullopt;
-        t[static_cast<std::size_t>((i * (n - 1) + k - 1) * d + l)] = x * y;
+        t[static_cast<std::size_t>((i * (n - 1) + k - 1) * (d / run) + l / run)] = x * y;
       }
   if (!std::all_of(t.begin(), t.end(), is_one)) product.t = std::move(t);
   return product;
 }
 
 Index shared_run(const Structure& s) {
-  const Index d = s.pattern.d;
-  Index run = d;
+  const Index stored = s.pattern.d / s.run;
+  Index run = stored;
   for (std::size_t n = 0; n < s.t.size() && run > 1; ++n)
-    if (const Index l = static_cast<Index>(n) % d; l > 0 && s.t[n] != s.t[n - 1])
+    if (const Index l = static_cast<Index>(n) % stored; l > 0 && s.t[n] != s.t[n - 1])
       run = std::gcd(run, l);
-  return run;
+  return run * s.run;
 }
 
 Structure without_repeats(const Structure& s, Index run, Index copies) {
   Structure kept = s;
   const Index d = s.pattern.d / run * copies;
   kept.pattern.d = d;
-  kept.t.resize(s.t.size() / static_cast<std::size_t>(run) * static_cast<std::size_t>(copies));
+  kept.run = 1;
+  kept.t.resize(static_cast<std::size_t>(s.entries() / run * copies));
   for (std::size_t n = 0; n < kept.t.size(); ++n) {
-    const Index at = static_cast<Index>(n);
-    kept.t[n] = s.t[static_cast<std::size_t>(at / d * s.pattern.d + at % d / copies * run)];
+    const Index at = static_cast<Index>(n), l = at % d / copies * run;
+    kept.t[n] = s.t[static_cast<std::size_t>(at / d * (s.pattern.d / s.run) + l / s.run)];
   }
   return kept;
 }
@@ -381,7 +386,7 @@ Structure without_repeats(const Structure& s, Index run, Index copies) {
 std::shared_ptr<const void> pack_twiddles(DType dtype, const Structure& s, bool conjugate) {
   const Index parts = holds_complex(dtype) ? 2 : 1, ks = s.pattern.c - 1, d = s.pattern.d;
   return with_scalar(dtype, [&](auto tag) -> std::shared_ptr<const void> {
-    const auto packed = allocate<decltype(tag)>(static_cast<Index>(s.t.size()) * parts);
+    const auto packed = allocate<decltype(tag)>(s.entries() * parts);
     for_twiddles(dtype, s, conjugate, [&](Index i, Index k, Index l, Index part, double x) {
       packed.get()[((i * d + l) * ks + k) * parts + part] = static_cast<decltype(tag)>(x);
     });
@@ -400,7 +405,7 @@ std::shared_ptr<const void> pack_twiddle_lanes(DType dtype, const Structure& s, 
   const Index parts = holds_complex(dtype) ? 2 : 1, ks = s.pattern.c - 1, d = s.pattern.d;
   const Index repeats = d < lanes && s.tied_a ? lanes / d : 1;
   return with_scalar(dtype, [&](auto tag) -> std::shared_ptr<const void> {
-    const auto packed = allocate<decltype(tag)>(static_cast<Index>(s.t.size()) * parts * repeats);
+    const auto packed = allocate<decltype(tag)>(s.entries() * parts * repeats);
     constexpr Index together = 16 / (2 * sizeof tag);
     const auto place = [&](Index number) {
       return parts == 2 ? lane_of(number, lanes, together) : number;

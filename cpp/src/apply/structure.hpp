@@ -20,9 +20,14 @@ struct Structure {
   bool tied_a;
   double scale;
   std::vector<std::complex<double>> matrix;  // [j][k]
-  std::vector<std::complex<double>> t;       // [i][k - 1][l]; empty if all are 1
+  std::vector<std::complex<double>> t;       // [i][k - 1][l / run]; empty if all are 1
+  Index run = 1;
 
   Index radix() const { return pattern.b; }
+  /// How many l a twiddle is for, at least: all where there are none.
+  Index shared() const { return t.empty() ? pattern.d : run; }
+  /// How many twiddles there are, with a copy for each l.
+  Index entries() const { return static_cast<Index>(t.size()) * run; }
 };
 
 /// Fourier matrices as kernels know them: powers of two have bit-reversed columns (for twiddles of

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <new>
+#include <numeric>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -42,7 +43,7 @@ double magnitude(std::complex<R> x) {
 
 Index stored_entries(const Factor& factor) {
   const Pattern& p = factor.pattern;
-  return (factor.tied_a ? 1 : p.a) * p.b * p.c * (factor.tied_d ? Index{1} : p.d);
+  return (factor.tied_a ? 1 : p.a) * p.b * p.c * factor.stored_l();
 }
 
 /// Whether products of three of these values neither overflow nor vanish, so that merged factors
@@ -65,7 +66,7 @@ std::shared_ptr<const void> product_values(const Factor& left, const Factor& rig
   const Weights x = weights_of(left, false), y = weights_of(right, false);
   const Pattern &p = left.pattern, &q = right.pattern;
   const Index blocks_f = q.a / p.a, blocks_e = p.d / q.d, rank = chain_rank(p, q);
-  const Index is = shape.tied_a ? 1 : p.a, ls = shape.tied_d ? 1 : q.d;
+  const Index is = shape.tied_a ? 1 : p.a, ls = shape.stored_l();
   const auto values = allocate<T>(stored_entries(shape));
   const T* xs = static_cast<const T*>(x.values);
   const T* ys = static_cast<const T*>(y.values);
@@ -77,10 +78,11 @@ std::shared_ptr<const void> product_values(const Factor& left, const Factor& rig
       for (Index f = 0; f < blocks_f; ++f)
         for (Index k = 0; k < q.c; ++k)
           for (Index l = 0; l < ls; ++l) {
+            const Index x_l = x.along(e * q.d + l * shape.run), y_l = y.along(l * shape.run);
             T sum(0);
             for (Index rho = 0; rho < rank; ++rho)
-              sum += xs[i * x.i + j * x.j + (f * rank + rho) * x.k + (e * q.d + l) * x.l] *
-                     ys[(i * blocks_f + f) * y.i + (rho * blocks_e + e) * y.j + k * y.k + l * y.l];
+              sum += xs[i * x.i + j * x.j + (f * rank + rho) * x.k + x_l] *
+                     ys[(i * blocks_f + f) * y.i + (rho * blocks_e + e) * y.j + k * y.k + y_l];
             *to++ = sum;
           }
     }
@@ -88,15 +90,35 @@ std::shared_ptr<const void> product_values(const Factor& left, const Factor& rig
   return values;
 }
 
+/// Runs of the product lie within runs of both: those of the right factor divide its d, the step
+/// between the rows of the left one.
 Factor joined_shape(const Factor& left, const Factor& right) {
   return {chain_product(left.pattern, right.pattern), nullptr, left.tied_a && right.tied_a,
-          left.tied_d && right.tied_d};
+          std::gcd(left.run, right.run)};
 }
 
 Product multiply(DType dtype, const Product& left, const Factor& right) {
   Product product{joined_shape(left.factor, right), nullptr};
   product.owner = visit(dtype, [&](auto tag) {
     return product_values<decltype(tag)>(left.factor, right, product.factor);
+  });
+  product.factor.values = product.owner.get();
+  return product;
+}
+
+/// Runs of some l written out: kernels know a value for each l, and one for all.
+Product spelled_out(DType dtype, const Product& given) {
+  const Factor& from = given.factor;
+  if (from.run == 1 || from.tied_d()) return given;
+  Product product{{from.pattern, nullptr, from.tied_a, 1}, nullptr};
+  product.owner = visit(dtype, [&](auto tag) -> std::shared_ptr<const void> {
+    using T = decltype(tag);
+    const auto values = allocate<T>(stored_entries(product.factor));
+    const T* x = static_cast<const T*>(from.values);
+    in_shares(stored_entries(from), static_cast<double>(from.run), [&](Index begin, Index end) {
+      for (Index n = begin; n < end; ++n) std::fill_n(values.get() + n * from.run, from.run, x[n]);
+    });
+    return values;
   });
   product.factor.values = product.owner.get();
   return product;
@@ -125,13 +147,9 @@ std::shared_ptr<void> allocate_bytes(std::size_t bytes) {
 
 Weights weights_of(const Factor& factor, bool transpose) {
   const Pattern& p = factor.pattern;
-  const Index d = factor.tied_d ? 1 : p.d;
-  Weights weights{p,
-                  factor.values,
-                  factor.tied_a ? 0 : p.b * p.c * d,
-                  p.c * d,
-                  d,
-                  factor.tied_d ? 0 : Index{1}};
+  const Index d = factor.stored_l();
+  Weights weights{p, factor.values, factor.tied_a ? 0 : p.b * p.c * d,
+                  p.c * d, d, factor.tied_d() ? 0 : Index{1}, factor.run};
   if (transpose) {
     std::swap(weights.pattern.b, weights.pattern.c);
     std::swap(weights.j, weights.k);
@@ -150,7 +168,7 @@ Product multiply(const Chain& chain, std::size_t first, std::size_t last) {
   Product product{chain.factors[first], nullptr};
   for (std::size_t s = first + 1; s < last; ++s)
     product = multiply(chain.dtype, product, chain.factors[s]);
-  return product;
+  return spelled_out(chain.dtype, product);
 }
 
 std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chain,
@@ -187,7 +205,7 @@ std::shared_ptr<const void> pack_blocks(DType dtype, const Factor& factor) {
     const Pattern& p = factor.pattern;
     const auto packed = allocate<T>(stored_entries(factor));
     const T* from = static_cast<const T*>(factor.values);
-    const Index block = p.b * p.c, d = factor.tied_d ? 1 : p.d;
+    const Index block = p.b * p.c, d = factor.stored_l();
     const Index blocks = (factor.tied_a ? 1 : p.a) * d;
     in_shares(blocks, 2 * static_cast<double>(block), [&](Index begin, Index end) {
       T* to = packed.get() + begin * block;
@@ -205,7 +223,7 @@ std::shared_ptr<const void> pack_lanes(DType dtype, const Factor& factor, Index 
     using T = decltype(tag);
     const Pattern& p = factor.pattern;
     const T* from = static_cast<const T*>(factor.values);
-    const Index block = p.b * p.c, d = factor.tied_d ? 1 : p.d, is = factor.tied_a ? 1 : p.a;
+    const Index block = p.b * p.c, d = factor.stored_l(), is = factor.tied_a ? 1 : p.a;
     if (d < lanes) {
       const auto packed = allocate<T>(is * block * d + lanes);
       std::copy(from, from + is * block * d, packed.get());
@@ -247,7 +265,7 @@ std::shared_ptr<const void> pack_outputs(DType dtype, const Weights& weights, In
         for (Index k = 0; k < p.c; ++k, to += lanes)
           for (Index n = v * lanes; n < std::min((v + 1) * lanes, outputs); ++n)
             to[n - v * lanes] =
-                from[i * weights.i + n / p.d * weights.j + k * weights.k + n % p.d * weights.l];
+                from[i * weights.i + n / p.d * weights.j + k * weights.k + weights.along(n % p.d)];
     return packed;
   });
 }
@@ -265,7 +283,7 @@ std::shared_ptr<const void> pack_within(DType dtype, const Weights& weights, Ind
         for (Index n = 0; n < lanes; ++n) {
           const Index row = v * lanes + n;
           const Index i = row / (p.c * p.d), j = row / p.d % p.c, l = row % p.d;
-          *to++ = from[i * weights.i + j * weights.j + (j ^ q) * weights.k + l * weights.l];
+          *to++ = from[i * weights.i + j * weights.j + (j ^ q) * weights.k + weights.along(l)];
         }
     return packed;
   });

@@ -29,7 +29,7 @@ struct Product {
 /// The pattern of that product and along which axes it is tied, without its values.
 Factor product_shape(const Chain& chain, std::size_t first, std::size_t last);
 
-/// The product of the factors [first, last) of the chain.
+/// The product of the factors [first, last) of the chain, with a value for each l or for all.
 Product multiply(const Chain& chain, std::size_t first, std::size_t last);
 
 /// Groups [first, last) of neighbours among the factors [begin, end) that are worth being
@@ -41,12 +41,16 @@ std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chai
                                                                std::size_t begin, std::size_t end,
                                                                Index radix, Index least_d);
 
-/// Values of a factor with the strides that lead through them, 0 along tied axes. Transposition
-/// only exchanges j and k, and b and c of the pattern.
+/// Values of a factor with the strides that lead through them, 0 along tied axes; `run` as in
+/// Factor. Transposition only exchanges j and k, and b and c of the pattern.
 struct Weights {
   Pattern pattern;
   const void* values;
   Index i, j, k, l;
+  Index run;
+
+  /// How far the value for this l is from the first of its row.
+  Index along(Index at) const { return (run == 1 ? at : at / run) * l; }
 };
 Weights weights_of(const Factor& factor, bool transpose);
 

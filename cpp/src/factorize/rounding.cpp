@@ -116,18 +116,15 @@ class Sweep {
   static void copy_values(const Factor& factor, T* to) {
     const Pattern& p = factor.pattern;
     const T* from = static_cast<const T*>(factor.values);
-    if (!factor.tied_a && !factor.tied_d)
+    if (!factor.tied_a && factor.run == 1)
       return in_parts(
           p.nnz(), [&](Index first, Index count) { std::copy_n(from + first, count, to + first); });
-    const Index blocks = p.b * p.c, d = factor.tied_d ? 1 : p.d;
+    const Index blocks = p.b * p.c, d = factor.stored_l();
     for (Index i = 0; i < p.a; ++i)
-      for (Index block = 0; block < blocks; ++block, to += p.d) {
+      for (Index block = 0; block < blocks; ++block) {
         if (block % 256 == 0) poll_interruption();
         const T* line = from + ((factor.tied_a ? 0 : i) * blocks + block) * d;
-        if (factor.tied_d)
-          std::fill_n(to, p.d, *line);
-        else
-          std::copy_n(line, p.d, to);
+        for (Index l = 0; l < d; ++l, to += factor.run) std::fill_n(to, factor.run, line[l]);
       }
   }
 

@@ -20,6 +20,38 @@ _Array = np.ndarray[Any, Any]
 _Permutation = NDArray[np.int64] | None
 
 
+class _Values(Sequence[_Array]):
+    """Arrays of shape (a, b, c, d), 1 along a or d where tied, made of what is stored.
+
+    Stored arrays have a divisor of d along l: each of their values stands for a run of neighbours.
+    """
+
+    def __init__(self, architecture: Architecture, given: Sequence[_Array]) -> None:
+        self.stored: tuple[_Array, ...] = (
+            given.stored if isinstance(given, _Values) else tuple(given)
+        )
+        self._sizes = tuple(pattern.d for pattern in architecture)
+        for array in self.stored:
+            array.setflags(write=False)
+
+    @overload
+    def __getitem__(self, index: int) -> _Array: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[_Array, ...]: ...
+    def __getitem__(self, index: int | slice) -> _Array | tuple[_Array, ...]:
+        if isinstance(index, slice):
+            return tuple(self[n] for n in range(*index.indices(len(self))))
+        array, d = self.stored[index], self._sizes[index]
+        if array.shape[3] in (1, d):
+            return array
+        spelled_out = np.repeat(array, d // array.shape[3], axis=3)
+        spelled_out.setflags(write=False)
+        return spelled_out
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Factors(Sequence[_Array]):
     """The factors of a butterfly, left to right, with the permutations around them.
@@ -31,9 +63,11 @@ class Factors(Sequence[_Array]):
     ----------
     architecture : Architecture
         The patterns.
-    values : tuple of ndarray
+    values : sequence of ndarray
         For each pattern the array ``values[i, j, k, l]`` of shape (a, b, c, d), with length 1 along
-        a or d where the values repeat; all of one dtype.
+        a or d where the values repeat; all of one dtype. Where runs of neighbouring l share their
+        values, as in transforms over axes, they are stored once, and the array is made when asked
+        for.
     row_permutation, column_permutation : ndarray of int64 or None
         None where nothing is permuted.
 
@@ -48,15 +82,20 @@ class Factors(Sequence[_Array]):
     """
 
     architecture: Architecture
-    values: tuple[_Array, ...]
+    values: Sequence[_Array]
     row_permutation: _Permutation = None
     column_permutation: _Permutation = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", tuple(self.values))
-        for array in (*self.values, self.row_permutation, self.column_permutation):
+        object.__setattr__(self, "values", _Values(self.architecture, self.values))
+        for array in (self.row_permutation, self.column_permutation):
             if array is not None:
                 array.setflags(write=False)
+
+    @property
+    def stored(self) -> tuple[_Array, ...]:
+        """The values as they lie in memory: a divisor of d along l, each for a run of l."""
+        return self.values.stored  # type: ignore[attr-defined,no-any-return]
 
     @classmethod
     def of(
@@ -113,7 +152,7 @@ class Factors(Sequence[_Array]):
         if {array.dtype for array in kept} - {kept[0].dtype} or kept[0].dtype not in SUPPORTED:
             raise ValueError("its values are not all of one dtype that papilio knows")
         for n, (array, pattern) in enumerate(zip(kept, architecture, strict=True)):
-            if not pattern.fits_values(array.shape):
+            if not fits_stored(pattern, array.shape):
                 raise ValueError(f"values {n} have shape {array.shape}, expected {tuple(pattern)}")
         return cls(
             architecture,
@@ -146,7 +185,7 @@ class Factors(Sequence[_Array]):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the values."""
-        dtype: np.dtype[Any] = self.values[0].dtype
+        dtype: np.dtype[Any] = self.stored[0].dtype
         return dtype
 
     @property
@@ -157,7 +196,7 @@ class Factors(Sequence[_Array]):
     @property
     def nbytes(self) -> int:
         """Bytes of all stored values; tied values count once."""
-        return sum(array.nbytes for array in self.values)
+        return sum(array.nbytes for array in self.stored)
 
     @property
     def patterns(self) -> list[tuple[int, int, int, int]]:
@@ -169,7 +208,7 @@ class Factors(Sequence[_Array]):
         """Of the transposed matrix: views of the values."""
         return Factors(
             self.architecture.T,
-            tuple(array.transpose(0, 2, 1, 3) for array in reversed(self.values)),
+            tuple(array.transpose(0, 2, 1, 3) for array in reversed(self.stored)),
             self.column_permutation,
             self.row_permutation,
         )
@@ -178,11 +217,11 @@ class Factors(Sequence[_Array]):
         """Of the conjugated matrix: new values, unless they are real."""
         if self.dtype.kind != "c":
             return self
-        return replace(self, values=tuple(array.conj() for array in self.values))
+        return replace(self, values=tuple(array.conj() for array in self.stored))
 
     def astype(self, dtype: Any) -> Factors:
         """With values in another dtype."""
-        return replace(self, values=tuple(array.astype(dtype) for array in self.values))
+        return replace(self, values=tuple(array.astype(dtype) for array in self.stored))
 
     def replacements(self, given: Any, name: str) -> list[_Array]:
         """Arrays of the shapes and the dtype of the values, or raise naming them."""
@@ -213,12 +252,12 @@ class Factors(Sequence[_Array]):
         ]
 
     def contiguous(self) -> list[_Array]:
-        """The values as the core reads them: C-contiguous."""
-        return [np.ascontiguousarray(array) for array in self.values]
+        """The stored values as the core reads them: C-contiguous."""
+        return [np.ascontiguousarray(array) for array in self.stored]
 
     def is_finite(self) -> bool:
         """Whether no value is NaN or infinite."""
-        return all(bool(np.isfinite(array).all()) for array in self.values)
+        return all(bool(np.isfinite(array).all()) for array in self.stored)
 
     def has_radices_of(self, other: Factors) -> bool:
         """Whether the sum of both is a butterfly of summed ranks: radices and permutations."""
@@ -259,6 +298,12 @@ class Factors(Sequence[_Array]):
             values.append(out.reshape(a, left * q, r * right, d))
         architecture = Architecture(Pattern(*array.shape) for array in values)
         return Factors(architecture, tuple(values), self.row_permutation, self.column_permutation)
+
+
+def fits_stored(pattern: Pattern, shape: tuple[int, ...]) -> bool:
+    """Whether a factor's values may be stored in this shape: a divisor of d along l."""
+    runs = len(shape) == 4 and shape[3] > 0 and pattern.d % shape[3] == 0
+    return runs and pattern.fits_values((*shape[:3], pattern.d))
 
 
 def _same(p: _Permutation, q: _Permutation) -> bool:

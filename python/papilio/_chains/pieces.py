@@ -110,7 +110,10 @@ class Division:
             a, d = (p.a, p.d // groups) if axis else (p.a // groups, p.d)
             a, d = (a, d * len(chosen)) if axis else (a * len(chosen), d)
             patterns.append(Pattern(a, p.b, p.c, d))
-        kept = [piece_of(array, axis, groups, chosen) for array in values[which]]
+        kept = []
+        for p, array in zip(self.architecture[which], values[which], strict=True):
+            whole = _spelled_out(array, p.d) if axis == 3 else array
+            kept.append(piece_of(whole, axis, groups, chosen))
         return Factors(Architecture(patterns), tuple(kept), _or_none(rows), _or_none(columns))
 
 
@@ -185,6 +188,14 @@ def _groups(
     return rows, _permuted(column_permutation, np.arange(width)) // block
 
 
+def _spelled_out(values: Any, d: int) -> Any:
+    """With a value for each l, if runs of neighbours share theirs."""
+    if values.shape[3] in (1, d):
+        return values
+    array = values if isinstance(values, np.ndarray) else values.read()
+    return np.repeat(array, d // array.shape[3], axis=3)
+
+
 def piece_of(values: Any, axis: int, groups: int, chosen: Indices) -> Any:
     """The chosen groups of a factor's values: of blocks along a (axis 0), or modulo along d (3).
 
@@ -254,6 +265,13 @@ class Flipped:
 
     def __init__(self, values: Any) -> None:
         self._values = values
+        self.shape = values.shape  # of which the ends are asked for, that don't change
+
+    def read(self) -> Any:
+        """All of them."""
+        values = self._values
+        array = values if isinstance(values, np.ndarray) else values.read()
+        return array.transpose(0, 2, 1, 3)
 
     def piece(self, axis: int, groups: int, chosen: Indices) -> Any:
         """The chosen groups; see `piece_of`."""

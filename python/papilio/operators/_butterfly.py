@@ -43,7 +43,7 @@ class _Shared:
     def operator(self) -> _core.Operator:
         """What multiplies."""
         own = self.factors
-        return _core.Operator(own.patterns, own.values, own.row_permutation, own.column_permutation)
+        return _core.Operator(own.patterns, own.stored, own.row_permutation, own.column_permutation)
 
     def astype(self, dtype: np.dtype[Any]) -> _Shared:
         """In another dtype, made once."""
@@ -293,7 +293,7 @@ class Butterfly(FactorForms):
         True
         """
         own = self._data.factors
-        values = [_inverse_transposed(array, f"factors[{n}]") for n, array in enumerate(own)]
+        values = [_inverse_transposed(array, f"factors[{n}]") for n, array in enumerate(own.stored)]
         # (F_1 ... F_L)^-T is F_1^-T ... F_L^-T: the same patterns and permutations.
         inverse = Factors(
             own.architecture, tuple(values), own.row_permutation, own.column_permutation
@@ -306,7 +306,7 @@ class Butterfly(FactorForms):
         own = self._data.factors
         return (
             own.architecture,
-            own.values,
+            own.stored,
             own.row_permutation,
             own.column_permutation,
             Side.TRANSPOSED in self._side,

@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from .._chains.architecture import Architecture
+from .._chains.factors import fits_stored
 from .._chains.index_orders import as_permutation
 from .._chains.pieces import divided_either_way
 from .._util.checks import flag, path_text, shown, whole_number
@@ -22,7 +23,7 @@ from ._along_axis import AlongAxis
 from ._archive import Archive, write_archive
 from ._base import Operator
 from ._blocks import Blocks
-from ._butterfly import Butterfly
+from ._butterfly import Butterfly, stored_factors
 from ._composition import Composition, no_inverse
 from ._dims import restored_shapes
 from ._directory import Directory, Sharding, StoredArray, write_directory
@@ -170,6 +171,8 @@ class Encoding:
     def _butterfly(self, F: Butterfly, shape: tuple[int, int]) -> Any:
         """A butterfly, or a section of it, whose values lie in shards if some are asked for."""
         *state, _ = F._state()
+        if self._shards is not None and self._shards > 1:
+            state[1] = tuple(stored_factors(F)[0].values)  # a value for each l, to be divided
         first = len(self.arrays)
         node = {"kind": "Butterfly", "state": self._node(state)}
         if self._shards is None or self._shards == 1:
@@ -375,7 +378,7 @@ def _read(file: IO[bytes], path: str, mapped: bool) -> Operator:
             raise ValueError("its member patterns is not of int64")
         architecture = Architecture(tuple(int(size) for size in row) for row in patterns)
         values = [
-            archive.array(f"values_{n}", pattern.fits_values)
+            archive.array(f"values_{n}", partial(fits_stored, pattern))
             for n, pattern in enumerate(architecture)
         ]
         if values[0].dtype not in SUPPORTED or {array.dtype for array in values} != {

@@ -38,10 +38,10 @@ def kron(*operators: Operator | ArrayLike) -> Operator:
     -------
     Butterfly or Composition
         ``F1 (x) F2 (x) ...``, in the common dtype: one Butterfly if all operators are.
-        Its factors are those of all operators; values of left operators repeat along d, those of
-        right ones along a, and are stored once where the factor is tied there or has one entry
-        along that axis; others are repeated. A Composition multiplies along one axis after the
-        other, the last one first, and repeats nothing. Its ``inv()`` is that of the operators.
+        Its factors are those of all operators. Values of left operators repeat along d and are
+        stored once; those of right ones repeat along a, and are stored once where the factor is
+        tied there or has one entry along that axis. A Composition multiplies along one axis after
+        the other, the last one first, and repeats nothing. Its ``inv()`` is that of the operators.
 
     Raises
     ------
@@ -103,12 +103,12 @@ def _butterfly(
     for part in parts:
         before, after = part.before, part.after
         F: Any = part.operator
-        for (a, b, c, d), array in zip(F.architecture, F.factors, strict=True):
+        for (a, b, c, d), array in zip(F.architecture, F.factors.stored, strict=True):
             patterns.append((a * before, b, c, d * after))
-            # Along i = (index of the identity, i of the factor), l = (l of the factor, index).
+            # Along i = (index of the identity, i of the factor); each value is stored once for all
+            # l = (l of the factor, index).
             copies = 1 if array.shape[0] == 1 else before, 1, 1, 1
-            repeated = np.repeat(array, 1 if array.shape[3] == 1 else after, axis=3)
-            values.append(np.tile(repeated, copies).astype(dtype, order="C"))
+            values.append(np.tile(array, copies).astype(dtype, order="C"))
     return butterfly_of(
         Factors(
             Architecture(patterns),
