@@ -3,6 +3,7 @@
 #include "kernels/gradient_kernels.hpp"
 
 #include "kernels/gradient_lines.hpp"
+#include "kernels/gradient_rows.hpp"
 #include "kernels/lane_sums.hpp"
 
 namespace papilio {
@@ -328,7 +329,7 @@ struct Stage {
   }
 
   static constexpr GradientKernels kernels() {
-    return {forward, backward, load, store, {tile, lanes}};
+    return {forward, backward, load, store, {tile, lanes}, RowsStage<T, is_complex>::kernels()};
   }
 };
 
