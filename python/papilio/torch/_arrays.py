@@ -21,7 +21,7 @@ def apply(F: Any, x: torch.Tensor, out: Any, axis: Any) -> Any:
     >>> import torch
     >>> import papilio as pp
     >>> pp.transforms.hadamard(4) @ torch.ones(4)
-    tensor([4., 0., 0., 0.])
+    tensor([4., 0., 0., 0.], dtype=torch.float64)
     """
     if x.device.type != "cpu":
         raise TypeError(f"x is on {x.device}, expected a tensor on the CPU: x.cpu()")
