@@ -49,7 +49,8 @@ std::vector<Index> to_permutation(const py::object& array, Index size, const cha
 /// Hands SciPy's LAPACK to the core; to be called before anything that computes an SVD.
 void connect_lapack();
 
-/// A factor's 4-D values, tied where an axis is shorter: 1 along a, a divisor of d along d. TypeError, ValueError for other arrays.
+/// A factor's 4-D values, tied where an axis is shorter: 1 along a, a divisor of d along d.
+/// TypeError, ValueError for other arrays.
 Factor to_factor(DType dtype, const Pattern& pattern, const py::array& values);
 
 void register_pattern(py::module_& module);

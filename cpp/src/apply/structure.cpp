@@ -115,7 +115,8 @@ struct Entries {
 };
 
 /// Whether value(i, j, k, l) is matrix(j, k) * twiddle(i, k, l) within a part `allowed` of itself,
-/// for all i < is, j, k < n, l < d, the first of each run. Calls store(i, k, l, twiddle) on the way.
+/// for all i < is, j, k < n, l < d, the first of each run. Calls store(i, k, l, twiddle) on the
+/// way.
 template <class Value, class Matrix, class Twiddle, class Store>
 bool is_twiddled(Index is, Index n, Index d, Index run, Value value, Matrix matrix, Twiddle twiddle,
                  double allowed, Store store) {
@@ -332,8 +333,8 @@ std::optional<Structure> compose(const Structure& left, const Structure& right, 
               return std::nullopt;
       }
   const Index run = std::gcd(std::gcd(left.shared(), right.shared()), d);
-  Structure product{merged, false, left.tied_a && right.tied_a, left.scale * right.scale,
-                    {},     {},    run};
+  Structure product{merged, false, left.tied_a && right.tied_a, left.scale * right.scale, {},
+                    {},     run};
   product.matrix.resize(static_cast<std::size_t>(n * n));
   for (Index j = 0; j < n; ++j)
     for (Index k = 0; k < n; ++k) {

@@ -148,8 +148,13 @@ std::shared_ptr<void> allocate_bytes(std::size_t bytes) {
 Weights weights_of(const Factor& factor, bool transpose) {
   const Pattern& p = factor.pattern;
   const Index d = factor.stored_l();
-  Weights weights{p, factor.values, factor.tied_a ? 0 : p.b * p.c * d,
-                  p.c * d, d, factor.tied_d() ? 0 : Index{1}, factor.run};
+  Weights weights{p,
+                  factor.values,
+                  factor.tied_a ? 0 : p.b * p.c * d,
+                  p.c * d,
+                  d,
+                  factor.tied_d() ? 0 : Index{1},
+                  factor.run};
   if (transpose) {
     std::swap(weights.pattern.b, weights.pattern.c);
     std::swap(weights.j, weights.k);
