@@ -48,7 +48,7 @@ struct Values {
     }
     Index a = 1;
     for (const auto& entries : values) {
-      chain.factors.push_back({{a, 2, 2, n / (2 * a)}, entries.data(), false, false});
+      chain.factors.push_back({{a, 2, 2, n / (2 * a)}, entries.data(), false, 1});
       a *= 2;
     }
   }

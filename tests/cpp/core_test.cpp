@@ -110,7 +110,7 @@ void test_products(DType dtype) {
     for (T& x : values.back()) x = static_cast<T>(uniform(generator));
   }
   for (std::size_t s = 0; s < chain.size(); ++s)
-    factors.factors.push_back({chain[s], values[s].data(), false, false});
+    factors.factors.push_back({chain[s], values[s].data(), false, 1});
   const Index rows = factors.rows(), cols = factors.cols();
   Planner planner(factors);
   for (Index batch : {1, 5, 40}) {

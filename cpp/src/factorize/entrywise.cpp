@@ -54,7 +54,7 @@ double squared_error(Matrix<T>& matrix, const std::vector<Partial<T>>& factors, 
   Chain chain{};
   chain.dtype = dtype_of_type<T>;
   for (const Partial<T>& factor : factors)
-    chain.factors.push_back({factor.pattern, factor.values.data(), false, false});
+    chain.factors.push_back({factor.pattern, factor.values.data(), false, 1});
   const Index rows = matrix.rows(), cols = matrix.cols(), height = height_of(factors, rows);
   std::vector<T> unit(static_cast<std::size_t>(rows * height));
   std::vector<T> product(static_cast<std::size_t>(cols * height));
