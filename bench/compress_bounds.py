@@ -110,7 +110,7 @@ def runs(task: tuple[str, int, int]) -> list[tuple[float, float, bool]]:
     def compare(chain: Any) -> float:
         i, j = np.arange(N)[:, None], np.arange(N)
         own = chain.factors
-        found = entries_by_lookup(own.architecture, own.values, chain.rows[i], chain.columns[j])
+        found = entries_by_lookup(own.architecture, own.stored, chain.rows[i], chain.columns[j])
         return float(np.linalg.norm(found - in_order) / size)
 
     product.product_entries = entries_by_lookup

@@ -189,8 +189,12 @@ def _groups(
 
 
 def _spelled_out(values: Any, d: int) -> Any:
-    """With a value for each l, if runs of neighbours share theirs."""
-    if values.shape[3] in (1, d):
+    """With a value for each l, if runs of neighbours share theirs.
+
+    What has no shape is a part of the values already, without runs.
+    """
+    shape = getattr(values, "shape", None)
+    if shape is None or shape[3] in (1, d):
         return values
     array = values if isinstance(values, np.ndarray) else values.read()
     return np.repeat(array, d // array.shape[3], axis=3)
@@ -265,7 +269,8 @@ class Flipped:
 
     def __init__(self, values: Any) -> None:
         self._values = values
-        self.shape = values.shape  # of which the ends are asked for, that don't change
+        # Of which the ends are asked for, that don't change; what has none is a part already.
+        self.shape = getattr(values, "shape", None)
 
     def read(self) -> Any:
         """All of them."""

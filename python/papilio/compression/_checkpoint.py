@@ -207,7 +207,7 @@ class Checkpoint:
 
     def finish(self, factors: Factors, shape: tuple[int, int]) -> None:
         """Let the directory be that of the operator, whose values are mostly there already."""
-        entries = [self._known.get(_place(array)) for array in factors.values]
+        entries = [self._known.get(_place(array)) for array in factors.stored]
         self._team.decided(lambda: self._directory.finish(factors, shape, entries))
 
     def abandon(self) -> None:

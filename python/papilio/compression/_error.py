@@ -151,7 +151,7 @@ def exact_error(chain: Chain, look: int, *, source: Entries, streams: Streams) -
     sizes = np.zeros(m)
     for leaf in range(architecture[-1].a):
         of_leaf = order[limits[leaf] : limits[leaf + 1]]
-        found = leaf_columns(architecture, chain.factors.values, leaf)
+        found = leaf_columns(architecture, chain.factors.stored, leaf)
         step = max(1, BLOCK_BYTES // (16 * max(1, len(of_leaf))))
         for start in range(0, m, step):
             rows = np.arange(start, min(start + step, m))

@@ -72,7 +72,7 @@ class Chain:
     def entries(self, i: Indices, j: Indices) -> _Array:
         """Entries (i, j) of the matrix that the factors make, in tree order."""
         own = self.factors
-        return product_entries(own.architecture, own.values, self.rows[i], self.columns[j])
+        return product_entries(own.architecture, own.stored, self.rows[i], self.columns[j])
 
     def row_products(self, row: int, x: Vectors) -> tuple[_Array, _Array]:
         """A row of the factors' product times vectors, in single and in double precision."""
@@ -81,8 +81,8 @@ class Chain:
         given = np.concatenate([x.block(n, height, own.dtype) for n in range(self.groups)])
         double = given.astype(np.result_type(given.dtype, np.float64))
         return (
-            product_row(own.values, list(own.architecture.ranks), row, given),
-            product_row(own.values, list(own.architecture.ranks), row, double),
+            product_row(own.stored, list(own.architecture.ranks), row, given),
+            product_row(own.stored, list(own.architecture.ranks), row, double),
         )
 
     def norm(self) -> float:
@@ -98,7 +98,7 @@ def row_size(architecture: Architecture) -> int:
 
 def times_power(chain: Chain, exponent: int) -> Chain:
     """The same factors but for the last one, times a power of two."""
-    *others, last = chain.factors.values
+    *others, last = chain.factors.stored
     wide = last.astype(np.result_type(last.dtype, np.float64))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         values = scaled(wide, exponent).astype(last.dtype)

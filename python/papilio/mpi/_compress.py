@@ -132,7 +132,7 @@ def compress(
             factors.architecture, chain.cut, columns, rows, factors.row_permutation,
             factors.column_permutation, call.shape,
         )  # fmt: skip
-        stages = stages_of(division, own, [_Own(values) for values in factors.values])
+        stages = stages_of(division, own, [_Own(values) for values in factors.stored])
         return Shared(stages, division.row_owners, division.column_owners)
 
     return made(comm, together(comm, shared), factors.dtype, report)

@@ -162,7 +162,7 @@ class Unfinished:
         encoding = Encoding()
         values = [
             array if entry is None else encoding.stored(entry)
-            for array, entry in zip(factors.values, entries, strict=True)
+            for array, entry in zip(factors.stored, entries, strict=True)
         ]
         tree = encoding.state(
             "Butterfly",
