@@ -167,7 +167,7 @@ SparseMatrix sparse(Index cols, const std::vector<Index>& start, const std::vect
 void test_compositions() {
   // [[1, 2], [0, 0], [0, 3]] after a Hadamard butterfly of order 2: runs of 2, 0 and 1 entries.
   const std::vector<double> hadamard{1, 1, 1, -1};
-  Planner planner({DType::float64, {{{1, 2, 2, 1}, hadamard.data(), false, false}}, {}, {}});
+  Planner planner({DType::float64, {{{1, 2, 2, 1}, hadamard.data(), false, 1}}, {}, {}});
   const SparseMatrix last = sparse(2, {0, 2, 2, 3}, {0, 1, 1}, {1, 2, 3});
   check(last.runs().size() == 3, "rows of equal length are runs");
   const Composition composition(DType::float64, false, false,
