@@ -37,6 +37,9 @@ def test_ragged_lists_are_named():
         H8 @ [[1, 2], [3]]
     with pytest.raises(ValueError, match="A is not an array"):
         factorize([[1, 2], [3]], ARCH8)
+    for modes in ([[1, 2], [3]], [4, [3]], "12"):
+        with pytest.raises((TypeError, ValueError), match="modes"):
+            pp.transforms.nudft(2, np.arange(5.0), modes)
 
 
 def test_extended_precision_is_refused():

@@ -594,7 +594,9 @@ class Argument(Case):
         arguments |= {name: ODD[value]() for name, value in replaced}
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            for documented in (pp.CompressionWarning, pp.DivergingFactorsWarning):
+            for documented in (
+                pp.CompressionWarning, pp.DivergingFactorsWarning, pp.transforms.ToleranceWarning
+            ):  # fmt: skip
                 warnings.simplefilter("ignore", documented)
             try:
                 function.call(**arguments)

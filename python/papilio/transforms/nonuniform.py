@@ -327,7 +327,11 @@ def _coordinates_of(values: Any, name: str, dimensions: int | None = None) -> _A
 
 
 def _counts(modes: Any, dimensions: int) -> tuple[int, ...]:
-    if isinstance(modes, Sequence | np.ndarray) and np.ndim(modes):
+    if isinstance(modes, np.ndarray):
+        several = modes.ndim > 0
+    else:
+        several = isinstance(modes, Sequence) and not isinstance(modes, str | bytes)
+    if several:
         counts = [length(count, f"modes[{d}]") for d, count in enumerate(modes)]
     else:
         counts = [length(modes, "modes")]
