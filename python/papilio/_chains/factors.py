@@ -41,12 +41,9 @@ class _Values(Sequence[_Array]):
     def __getitem__(self, index: int | slice) -> _Array | tuple[_Array, ...]:
         if isinstance(index, slice):
             return tuple(self[n] for n in range(*index.indices(len(self))))
-        array, d = self.stored[index], self._sizes[index]
-        if array.shape[3] in (1, d):
-            return array
-        spelled_out = np.repeat(array, d // array.shape[3], axis=3)
-        spelled_out.setflags(write=False)
-        return spelled_out
+        values = spelled_out(self.stored[index], self._sizes[index])
+        values.setflags(write=False)
+        return values
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -298,6 +295,13 @@ class Factors(Sequence[_Array]):
             values.append(out.reshape(a, left * q, r * right, d))
         architecture = Architecture(Pattern(*array.shape) for array in values)
         return Factors(architecture, tuple(values), self.row_permutation, self.column_permutation)
+
+
+def spelled_out(values: _Array, d: int) -> _Array:
+    """Values with one for each l, or one for all, where runs of neighbours shared theirs."""
+    if values.shape[3] in (1, d):
+        return values
+    return np.repeat(values, d // values.shape[3], axis=3)
 
 
 def fits_stored(pattern: Pattern, shape: tuple[int, ...]) -> bool:

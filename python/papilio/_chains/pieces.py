@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .architecture import Architecture
 from .cuts import Cut, best_cut, most_parts
-from .factors import Factors
+from .factors import Factors, spelled_out
 from .pattern import Pattern
 
 Indices = NDArray[np.int64]
@@ -112,7 +112,7 @@ class Division:
             patterns.append(Pattern(a, p.b, p.c, d))
         kept = []
         for p, array in zip(self.architecture[which], values[which], strict=True):
-            whole = _spelled_out(array, p.d) if axis == 3 else array
+            whole = _without_runs(array, p.d) if axis == 3 else array
             kept.append(piece_of(whole, axis, groups, chosen))
         return Factors(Architecture(patterns), tuple(kept), _or_none(rows), _or_none(columns))
 
@@ -188,7 +188,7 @@ def _groups(
     return rows, _permuted(column_permutation, np.arange(width)) // block
 
 
-def _spelled_out(values: Any, d: int) -> Any:
+def _without_runs(values: Any, d: int) -> Any:
     """With a value for each l, if runs of neighbours share theirs.
 
     What has no shape is a part of the values already, without runs.
@@ -196,8 +196,7 @@ def _spelled_out(values: Any, d: int) -> Any:
     shape = getattr(values, "shape", None)
     if shape is None or shape[3] in (1, d):
         return values
-    array = values if isinstance(values, np.ndarray) else values.read()
-    return np.repeat(array, d // array.shape[3], axis=3)
+    return spelled_out(values if isinstance(values, np.ndarray) else values.read(), d)
 
 
 def piece_of(values: Any, axis: int, groups: int, chosen: Indices) -> Any:
