@@ -41,8 +41,9 @@ def product(x: torch.Tensor, factors: Sequence[torch.Tensor], patterns: Patterns
     """F times each row of x."""
     follow()
     a, b, _, d = patterns[0]
-    y = torch.empty((x.shape[0], a * b * d), dtype=x.dtype)
-    core = _chain(patterns, x.dtype)
+    dtype = x.dtype
+    y = torch.empty(x.size(0), a * b * d, dtype=dtype)
+    core = _chain(patterns, dtype)
     # The core looks at plain tensors itself. Views that stand for conjugate values and the like,
     # those without entries, and all where torch lacks that interface, come as arrays.
     if not core.multiply_tensors(factors, x, y):
