@@ -210,7 +210,7 @@ def test_absurd_patterns_are_refused_by_the_core(sizes):
         lambda: _core.chain_rank(sizes, sizes),
         lambda: _core.chain_product(good, sizes),
         lambda: _core.reduce_chain([good, sizes]),
-        lambda: _core.round([sizes], values, 0.0, 0),
+        lambda: _core.round([sizes], values, 0.0, 0, None),
         lambda: _core.orthonormalize([sizes], values, 0),
         lambda: _core.norm([sizes], values),
         lambda: _core.factorize(

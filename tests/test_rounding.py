@@ -195,3 +195,20 @@ def test_blocks_helper_covers_the_support():
     left, right = pp.Pattern(1, 4, 2, 2), pp.Pattern(2, 2, 4, 1)
     A = np.ones((8, 8))
     assert sum(block.sum() for _, _, block in blocks(A, left, right)) == 64
+
+
+def test_progress_rises_to_one_and_may_stop_the_work():
+    F = pp.transforms.hadamard(64)
+    seen: list[float] = []
+    (F + F).round(1e-10, progress=seen.append)
+    assert seen == sorted(seen)
+    assert len(seen) == 10  # five splits, there and back
+    assert seen[-1] == 1
+
+    def stop(fraction: float) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        (F + F).round(progress=stop)
+    with pytest.raises(TypeError, match="progress is 'yes'"):
+        F.round(progress="yes")

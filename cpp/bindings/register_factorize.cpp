@@ -114,6 +114,15 @@ std::vector<PatternTuple> to_tuples(const Patterns& patterns) {
   return tuples;
 }
 
+/// Empty for None.
+Progress to_progress(const py::object& progress) {
+  if (progress.is_none()) return {};
+  return [&](double fraction) {
+    const WithLock held;
+    progress(fraction);
+  };
+}
+
 /// `read` is None, or a callable that gives rows [first, first + count) of a matrix of this shape
 /// as a C-contiguous array of matrix.dtype; `matrix` is then empty.
 py::tuple factorize_array(const py::array& matrix, const std::array<Index, 2>& shape,
@@ -156,11 +165,7 @@ py::tuple factorize_array(const py::array& matrix, const std::array<Index, 2>& s
   options.tol = tol;
   options.max_rank = max_rank;
   options.overwrite = overwrite;
-  if (!progress.is_none())
-    options.progress = [&](double fraction) {
-      const WithLock held;
-      progress(fraction);
-    };
+  options.progress = to_progress(progress);
   const Patterns chain = to_patterns(patterns);
   Factorization result;
   {
@@ -198,12 +203,14 @@ Figures figures_of(const SweptChain& swept) {
 }
 
 py::tuple round_values(const std::vector<PatternTuple>& patterns,
-                       const std::vector<py::array>& values, double tol, Index max_rank) {
+                       const std::vector<py::array>& values, double tol, Index max_rank,
+                       const py::object& progress) {
   const Chain chain = to_chain(patterns, values);
+  const Progress tell = to_progress(progress);
   SweptChain swept;
   {
     const WithoutLock released;
-    swept = round_chain(chain, tol, max_rank);
+    swept = round_chain(chain, tol, max_rank, tell);
   }
   return py::make_tuple(to_tuples(swept.patterns),
                         to_arrays(values.front().dtype(), swept.patterns, swept.values),

@@ -144,6 +144,7 @@ def round(
     values: Sequence[NDArray[Any]],
     tol: float,
     max_rank: int,
+    progress: Callable[[float], object] | None,
     /,
 ) -> tuple[list[_PatternTuple], list[NDArray[Any]], Figures]: ...
 def blind_pair_costs(values: NDArray[Any], /) -> NDArray[np.float64]: ...

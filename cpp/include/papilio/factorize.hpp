@@ -7,6 +7,7 @@
 
 #include "papilio/apply.hpp"
 #include "papilio/dtype.hpp"
+#include "papilio/interruption.hpp"
 #include "papilio/pattern.hpp"
 
 namespace papilio {
@@ -37,9 +38,7 @@ struct FactorizeOptions {
   /// separates the first factor of a dense C-contiguous matrix, tol is 0, and the cuts tell the
   /// error (orders that cut off end factors, orthonormalized).
   bool overwrite = false;
-  /// Called now and then, by the calling thread, with the fraction that is done; may throw. (So
-  /// does what poll_interruption calls.)
-  std::function<void(double)> progress;
+  Progress progress;
 };
 
 /// All errors are relative to the Frobenius norm of the matrix (0 for a zero matrix).
@@ -91,7 +90,8 @@ struct SweptChain {
 /// then one of truncated SVDs back. Memory: three times the values. Throws std::invalid_argument if
 /// the chain isn't chainable or a value isn't finite, std::overflow_error if the new factors can't
 /// hold the matrix.
-SweptChain round_chain(const Chain& chain, double tol, Index max_rank);
+SweptChain round_chain(const Chain& chain, double tol, Index max_rank,
+                       const Progress& progress = {});
 
 /// The same product with blocks of orthonormal columns in all factors before number `centre`, and
 /// of orthonormal rows in all after it. Ranks that exceed a block's size become that size.

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <vector>
 
 #include "papilio/dtype.hpp"
+#include "papilio/interruption.hpp"
 #include "papilio/pattern.hpp"
 
 namespace papilio {
@@ -91,9 +91,6 @@ struct RowMatrix {
   const std::int32_t* column;
   double scale;
 };
-
-/// Called now and then, by the calling thread, with the fraction that is done; may throw.
-using Progress = std::function<void(double)>;
 
 /// The norm of the matrix, times scale, outside of all rectangles. One buffer per thread, no copy.
 double norm_outside(const RowMatrix& matrix, const SupportAnalysis& analysis);

@@ -1,10 +1,14 @@
-// Long work that somebody may want to end: one hook for all of the core, asked between pieces of
-// work that take well below a tenth of a second.
+// Long work: what it tells, and one hook for all of the core that may end it, asked between pieces
+// of work that take well below a tenth of a second.
 #pragma once
 
 #include <atomic>
+#include <functional>
 
 namespace papilio {
+
+/// Called now and then, by the calling thread, with the fraction that is done; may throw.
+using Progress = std::function<void(double)>;
 
 /// What poll_interruption() calls: it throws to end the work. Null for none.
 void set_interruption(void (*hook)());

@@ -16,7 +16,7 @@ namespace {
 template <class T>
 class Sweep {
  public:
-  explicit Sweep(const Chain& chain) {
+  explicit Sweep(const Chain& chain, Progress progress = {}) : progress_(std::move(progress)) {
     for (std::size_t s = 0; s < chain.factors.size(); ++s) {
       const Factor& factor = chain.factors[s];
       const Pattern& p = factor.pattern;
@@ -39,6 +39,7 @@ class Sweep {
     for (std::size_t s = factors_.size() - 1; s > centre; --s) {
       pass_left(factors_[s - 1], factors_[s], no_tick());
       exponent_ += make_moderate(factors_[s - 1]);
+      report_step();
     }
     // Of a chain that is orthonormal but for the centre, the norm is that of the centre.
     const Buffer<T>& values = factors_[centre].values;
@@ -85,6 +86,7 @@ class Sweep {
           truncate(factors_[s], factors_[s + 1], allowed, max_rank, result.split_tails.back());
       used += discarded;
       result.split_errors.push_back(discarded);
+      report_step();
     }
     const auto relative = [&](double x) { return norm2 > 0 ? std::sqrt(x / norm2) : 0.0; };
     for (double& e : result.split_errors) e = relative(e);
@@ -132,9 +134,17 @@ class Sweep {
     return [](double) {};
   }
 
+  /// Rounding goes to each split twice.
+  void report_step() {
+    const double steps = 2 * static_cast<double>(factors_.size() - 1);
+    if (progress_) progress_(++done_ / steps);
+  }
+
   std::vector<Partial<T>> factors_;
   ScaledNorm norm_;   // of what the factors are now
   int exponent_ = 0;  // the chain is the product of the factors times 2^exponent_
+  Progress progress_;
+  double done_ = 0;
 };
 
 void check(const Chain& chain) {
@@ -148,13 +158,14 @@ void check(const Chain& chain) {
 
 }  // namespace
 
-SweptChain round_chain(const Chain& chain, double tol, Index max_rank) {
+SweptChain round_chain(const Chain& chain, double tol, Index max_rank, const Progress& progress) {
   check(chain);
   if (!(tol >= 0) || !std::isfinite(tol))
     throw std::invalid_argument("tol must be a number of at least 0");
   if (max_rank < 0) throw std::invalid_argument("max_rank must not be negative");
-  return visit(chain.dtype,
-               [&](auto tag) { return Sweep<decltype(tag)>(chain).round(tol, max_rank); });
+  return visit(chain.dtype, [&](auto tag) {
+    return Sweep<decltype(tag)>(chain, progress).round(tol, max_rank);
+  });
 }
 
 double chain_norm(const Chain& chain) {

@@ -12,6 +12,7 @@ from .._chains.drawing import chain_html
 from .._chains.factors import Factors
 from .._util.checks import whole_number
 from .._util.dtypes import as_array, is_scalar, promoted
+from .._util.progress import Progress
 from ._base import Operator
 from ._dims import shaped_as
 from ._drawing import Picture, factor_pictures
@@ -143,7 +144,13 @@ class ChainOperator(Operator):
         factors, simplification = simplify(self.factors, tol)
         return shaped_as(self._of_factors(factors, simplification=simplification), self)
 
-    def round(self, tol: float | None = None, *, max_rank: int | None = None) -> Self:
+    def round(
+        self,
+        tol: float | None = None,
+        *,
+        max_rank: int | None = None,
+        progress: Progress = False,
+    ) -> Self:
         """Return a butterfly with the same radices and the smallest ranks that tol allows.
 
         A sweep of QR factorizations from the right to the left makes the blocks of all factors but
@@ -158,6 +165,9 @@ class ChainOperator(Operator):
             rounding made is dropped.
         max_rank : int, optional
             No rank above this; the report says whether `tol` was met all the same.
+        progress : bool or callable, default False
+            True shows a bar (tqdm) for a run of more than a second; a callable is called with the
+            fraction done, from 0 to 1.
 
         Returns
         -------
@@ -170,7 +180,9 @@ class ChainOperator(Operator):
             If neither the architecture nor its transpose is chainable, a value isn't finite, for
             a tol that is negative or at least 1, or a max_rank below 1.
         TypeError
-            For a tol that isn't a number or a max_rank that isn't a whole one.
+            For a tol that isn't a number, a max_rank that isn't a whole one or a wrong `progress`.
+        ImportError
+            For ``progress=True`` without tqdm.
         OverflowError
             If the new factors can't hold the operator: products close to the largest number to
             the power of the number of factors.
@@ -184,7 +196,7 @@ class ChainOperator(Operator):
         >>> (F + F).round(1e-12).architecture.ranks
         (1, 1, 1)
         """
-        factors, report = round_ranks(self.factors, tol, max_rank)
+        factors, report = round_ranks(self.factors, tol, max_rank, progress)
         return shaped_as(self._of_factors(factors, report), self)
 
     def orthonormalize(self, centre: int = 0) -> Self:

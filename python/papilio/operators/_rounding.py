@@ -9,6 +9,7 @@ from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
 from .._util import checks
+from .._util.progress import Progress, reporter
 from ._report import Report
 
 
@@ -27,7 +28,7 @@ def _with_values(factors: Factors, patterns: Any, values: Any) -> Factors:
 
 
 def round_ranks(
-    factors: Factors, tol: float | None, max_rank: int | None
+    factors: Factors, tol: float | None, max_rank: int | None, progress: Progress
 ) -> tuple[Factors, Report]:
     """See `ChainOperator.round`."""
     start = time.perf_counter()
@@ -36,7 +37,10 @@ def round_ranks(
         max_rank = checks.positive_int(max_rank, "max_rank")
     limit = 0 if max_rank is None else min(max_rank, *factors.shape)  # more has no rank
     chain, transposed = chainable_form(factors)
-    patterns, values, figures = _core.round(chain.patterns, chain.contiguous(), tolerance, limit)
+    with reporter(progress, "round") as report_progress:
+        patterns, values, figures = _core.round(
+            chain.patterns, chain.contiguous(), tolerance, limit, report_progress
+        )
     found = _with_values(chain, patterns, values)
     report = Report.of(
         figures,
