@@ -21,6 +21,7 @@ from .._chains.support_masks import sets_of
 from ..factorization import factorize
 from ._analysis import analyze
 from ._graph import Contraction, reach
+from ._growth import DIVERGED, is_rounding
 from ._pair import solve_pair
 from ._result import FixedSupportResult, Options, make_result, to_factors, warn_diverging
 from ._target import Target
@@ -35,9 +36,6 @@ _POLISH = 300
 # Sweeps and polish: one round for every start, so many at most for the best of them.
 _ROUNDS = 10
 _RESTARTS = 4
-_DIVERGED = 100.0
-# How large the rounding of a part's column times a row may be, next to the matrix.
-_ROUNDING = 0.1
 
 
 def solve_chain(A: Any, masks: Sequence[Any], options: Options) -> FixedSupportResult:
@@ -164,7 +162,7 @@ def _by_alternation(target: Target, masks: Sequence[Any], options: Options) -> F
     if options.tell is not None:
         options.tell(1.0)  # an exact start needs no sweep
     growth = problem.growth(values)
-    diverging = growth > _DIVERGED and error2 > 1e-20 * target.norm2
+    diverging = growth > DIVERGED and error2 > 1e-20 * target.norm2
     if diverging:
         warn_diverging(growth)
     factors = [
@@ -295,7 +293,7 @@ class _Problem:
 
     def is_rounding(self, values: _Array) -> bool:
         """Whether the parts are so large that what they leave of the matrix is rounding."""
-        return not self.growth(values) * np.finfo(self._target.dtype).eps <= _ROUNDING
+        return is_rounding(self.growth(values), float(np.finfo(self._target.dtype).eps))
 
 
 @dataclass

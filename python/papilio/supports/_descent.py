@@ -14,16 +14,14 @@ import scipy
 from numpy.typing import NDArray
 
 from .. import _core
+from ._growth import DIVERGED, is_rounding
 
 _Array = NDArray[Any]
 Solver = _core.AlternatingReal | _core.AlternatingComplex
 
 # A column times a row that is so many times as large as the data is there to be cancelled by others
 # (unless the fit is exact: elimination without pivoting has large terms too).
-_DIVERGED = 100.0
 _EXACT = 1e-20  # squared error, next to the data
-# How large the rounding of a column times a row may be, next to the data.
-_ROUNDING = 0.1
 _FINALISTS = 4
 _SAME = 1e-9  # difference of objectives, relative
 
@@ -116,7 +114,7 @@ class Problem:
     def is_rounding(self, x: _Array, y: _Array) -> bool:
         """Whether columns times rows are so large that what they leave of the data is rounding."""
         growth = float(self.solver.balance(x.copy(), y.copy()))
-        return not growth * self.epsilon <= _ROUNDING * math.sqrt(self.norm2)
+        return is_rounding(growth / math.sqrt(self.norm2), self.epsilon)
 
     def polish(self, point: Point, steps: int, track: Track) -> None:
         """L-BFGS over all values at once, which does not zigzag as alternation does."""
@@ -162,7 +160,7 @@ class Problem:
         """
         growth = float(self.solver.balance(point.x, point.y)) / math.sqrt(self.norm2)
         exact = point.objective <= _EXACT * self.norm2
-        return growth if growth > _DIVERGED and not exact else 0.0
+        return growth if growth > DIVERGED and not exact else 0.0
 
 
 def descend(
