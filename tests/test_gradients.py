@@ -472,6 +472,7 @@ def test_same_bits_for_any_number_of_threads(name, dtype, threads):
     for count in (1, 2, 3):
         threads(count)
         gx, gradients = F.vjp(x, gy, axis=1)
-        found.append([gx.tobytes(), *(gradient.tobytes() for gradient in gradients)])
+        moved = F.jvp(x, x, gradients, axis=1)
+        found.append([array.tobytes() for array in (gx, *gradients, *moved)])
     _core.set_thresholds(0.0, 0)
     assert found[0] == found[1] == found[2]

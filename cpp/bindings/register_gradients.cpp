@@ -77,6 +77,36 @@ class Gradients {
     released(sizes, [&] { papilio::pull_back(chain_, values, sizes, in, out, back, wanted); });
   }
 
+  /// `changes` has None for factors that stay, and dx may be None.
+  void push_forward(const py::sequence& factors, const py::sequence& changes, const py::array& x,
+                    const py::object& dx, const py::array& y, const py::array& dy, int axis) const {
+    const py::tuple kept(factors), kept_changes(changes);
+    const std::vector<FactorArray> values = to_factors(kept, false, "factors");
+    if (kept_changes.size() != kept.size())
+      throw py::value_error("changes isn't as long as factors");
+    py::tuple filled(kept.size());
+    for (std::size_t s = 0; s < kept.size(); ++s)
+      filled[s] = kept_changes[s].is_none() ? kept[s] : kept_changes[s];
+    std::vector<FactorArray> moved = to_factors(filled, false, "changes");
+    for (std::size_t s = 0; s < kept.size(); ++s)
+      if (kept_changes[s].is_none()) moved[s].data = nullptr;
+    const Index rows = chain_.patterns.front().rows();
+    const VectorArray from = vectors(x, axis, columns(), "x");
+    const VectorArray to = vectors(y, axis, rows, "y"), dto = vectors(dy, axis, rows, "dy");
+    const std::vector<Index> sizes = batch_of(x, axis);
+    bool fits = batch_of(y, axis) == sizes && batch_of(dy, axis) == sizes && y.writeable() &&
+                dy.writeable();
+    VectorArray dfrom{nullptr, 0, std::vector<Index>(sizes.size())};
+    if (!dx.is_none()) {
+      const auto array = dx.cast<py::array>();
+      dfrom = vectors(array, axis, columns(), "dx");
+      fits = fits && batch_of(array, axis) == sizes;
+    }
+    if (!fits) throw py::value_error("y, dy or dx doesn't have x's batch, or is read-only");
+    released(sizes,
+             [&] { papilio::push_forward(chain_, values, moved, sizes, from, dfrom, to, dto); });
+  }
+
   /// `multiply` for rows of tensors. False, and nothing is done, where one isn't plain or doesn't
   /// fit.
   bool multiply_tensors(const py::sequence& factors, const py::handle& x,
@@ -207,6 +237,7 @@ void register_gradients(py::module_& module) {
                     const py::object&>())
       .def("multiply", &Gradients::multiply)
       .def("pull_back", &Gradients::pull_back)
+      .def("push_forward", &Gradients::push_forward)
       .def("multiply_tensors", &Gradients::multiply_tensors)
       .def("pull_back_tensors", &Gradients::pull_back_tensors);
 }

@@ -73,6 +73,19 @@ class Gradients:
         """gx = F^H gy where it isn't None, and the gradients of the factors, into arrays of their
         shapes (tied axes summed)."""
 
+    def push_forward(
+        self,
+        factors: Sequence[NDArray[Any]],
+        changes: Sequence[NDArray[Any] | None],
+        x: NDArray[Any],
+        dx: NDArray[Any] | None,
+        y: NDArray[Any],
+        dy: NDArray[Any],
+        axis: int,
+        /,
+    ) -> None:
+        """y = F x and its derivative dy; None stands for no change, and not all of them are."""
+
     def multiply_tensors(self, factors: Sequence[Any], x: Any, y: Any, /) -> bool:
         """`multiply` for rows of tensors of PyTorch. False, and nothing is done, where one isn't a
         plain one on the CPU of this dtype, or has another shape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -101,6 +102,7 @@ class Gradients(Case):
             array.array[...] = self._numbers(rng, shape, array.array.dtype)
             arrays.append(array)
         self._compare(F, arrays[0], arrays[1], axis)
+        self._compare_forward(F, arrays[0], axis, rng)
         low_thresholds(False)
 
     def _compare(self, F: pp.Butterfly, x: Guarded, gy: Guarded, axis: int) -> None:
@@ -152,6 +154,42 @@ class Gradients(Case):
                 assert np.array_equal(array.array, old), f"{name} changed"
         pp.set_num_threads(1)
 
+    def _compare_forward(
+        self, F: pp.Butterfly, x: Guarded, axis: int, rng: np.random.Generator
+    ) -> None:
+        """The product and its derivative in a direction, of which parts may be missing."""
+        given = x.array.copy()
+        dx = None
+        if rng.random() < 0.7:
+            dx = self._numbers(rng, given.shape, self.gy_dtype or self.dtype)
+        changes = [
+            self._numbers(rng, W.shape, self.dtype) if rng.random() < 0.7 else None
+            for W in F.factors
+        ]
+        kinds = [np.dtype(float) if z.dtype.kind == "i" else z.dtype for z in (given,)]
+        if dx is not None:
+            kinds.append(np.dtype(float) if dx.dtype.kind == "i" else dx.dtype)
+        real = np.result_type(F.dtype, *kinds).type(0).real.dtype
+        flat = [
+            None if z is None else np.moveaxis(z, axis, 0).reshape(z.shape[axis], -1)
+            for z in (given, dx)
+        ]
+        expected, sizes = pushed(F, flat[0], flat[1], changes, real)
+        first: list[bytes] | None = None
+        for threads in sorted({1, self.threads}):
+            pp.set_num_threads(threads)
+            found = F.jvp(x.array, dx, changes, axis=axis)
+            for name, array, wanted, size in zip(("y", "dy"), found, expected, sizes, strict=True):
+                columns = np.moveaxis(array, axis, 0).reshape(wanted.shape)
+                allowed = 2 * self._roundings(F) * np.finfo(real).eps * size
+                off = ~(np.abs(operators.extended(columns, real) - wanted) <= allowed)
+                assert not off.any(), f"{name}: {int(off.sum())} entries off, {threads} threads"
+            bits = [array.tobytes() for array in found]
+            assert first is None or first == bits, f"jvp: other bits on {threads} threads"
+            first = bits
+        pp.set_num_threads(1)
+        x.check("x")
+
     def _roundings(self, F: pp.Butterfly) -> float:
         """Sums over the batch and tied axes go pairwise or through lanes; generously."""
         vectors = self.columns * max(self.outer, 1)
@@ -165,6 +203,34 @@ class Gradients(Case):
             return rng.integers(-9, 10, shape)
         values = rng.standard_normal(shape)
         return values + 1j * rng.standard_normal(shape) if kind == "c" else values
+
+
+def pushed(
+    F: pp.Butterfly, x: _Array, dx: _Array | None, changes: Sequence[_Array | None], real: Any
+) -> tuple[list[_Array], list[_Array]]:
+    """F x and its derivative, of columns; and what the absolute values give."""
+    results: list[list[_Array]] = []
+    for absolute in (False, True):
+        of = np.abs if absolute else np.asarray
+
+        def wide(array: _Array, of: Any = of) -> _Array:
+            found: _Array = of(operators.extended(array.astype(_wide(array)), real))
+            return found
+
+        z = wide(x)
+        dz = np.zeros_like(z) if dx is None else wide(dx)
+        if F.column_permutation is not None:
+            order = np.argsort(F.column_permutation)
+            z, dz = z[order], dz[order]
+        for p, W, change in reversed(list(zip(F.architecture, F.factors, changes, strict=True))):
+            values = np.broadcast_to(wide(W), tuple(p))
+            dz = operators._applied(p, values, dz)
+            if change is not None:
+                dz = dz + operators._applied(p, np.broadcast_to(wide(change), tuple(p)), z)
+            z = operators._applied(p, values, z)
+        order = slice(None) if F.row_permutation is None else F.row_permutation
+        results.append([z[order], dz[order]])
+    return results[0], results[1]
 
 
 def reference(

@@ -34,6 +34,14 @@ struct GradientChain {
 void multiply(const GradientChain& chain, const std::vector<FactorArray>& values,
               const std::vector<Index>& sizes, const VectorArray& x, const VectorArray& y);
 
+/// y = F x, and its derivative dy: F dx plus the sum over the factors of the products in which that
+/// factor is replaced by its change. Null data of dx, or of a change, stand for zero; at least one
+/// isn't. Memory while it runs: the values of all factors twice, and six tiles for each thread.
+void push_forward(const GradientChain& chain, const std::vector<FactorArray>& values,
+                  const std::vector<FactorArray>& changes, const std::vector<Index>& sizes,
+                  const VectorArray& x, const VectorArray& dx, const VectorArray& y,
+                  const VectorArray& dy);
+
 /// gradients[s][i, j, k, l] = sum over the vectors of g[i, j, l] conj(z[i, k, l]), z being what
 /// factor s multiplies in F x and g what (F_1 ... F_{s-1})^H gy is; tied axes are summed over. And
 /// gx = F^H gy, if its data isn't null. What is written to overlaps nothing else.

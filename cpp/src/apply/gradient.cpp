@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "apply/gradient_way.hpp"
+#include "apply/gradient_tiles.hpp"
 #include "papilio/interruption.hpp"
 #include "parallel/workspace.hpp"
 
@@ -18,72 +18,6 @@ constexpr Index most_chunks = 16;
 constexpr Index least_vectors = 48;
 // Of all sums that are kept apart, where that leaves more than one.
 constexpr Index most_chunk_bytes = Index{64} << 20;
-
-// Between arrays of lines, so that neighbouring lines of two aren't a multiple of 4 KiB apart:
-// loads would wait for stores to the other.
-constexpr Index apart = 5 * 64;
-
-Index widest(const GradientChain& chain) {
-  Index rows = chain.patterns.front().rows();
-  for (const Pattern& p : chain.patterns) rows = std::max(rows, p.cols());
-  return rows;
-}
-
-GradientProblem problem_of(const GradientChain& chain, const std::vector<Index>& sizes) {
-  const Index parts = holds_complex(chain.dtype) ? 2 : 1;
-  GradientProblem problem{chain, kernels::gradient_kernels_for(chain.dtype),
-                          parts, static_cast<Index>(size_of(chain.dtype)) / parts,
-                          {0},   {0},
-                          1,     0};
-  for (Index size : sizes) problem.vectors *= size;
-  return problem;
-}
-
-std::unique_ptr<GradientWay> way_of(GradientProblem& problem,
-                                    const std::vector<FactorArray>& values,
-                                    const std::vector<FactorArray>& gradients) {
-  auto way = gradient_rows_way(problem, values, gradients);
-  return way ? std::move(way) : gradient_batch_way(problem, values, gradients);
-}
-
-/// The vectors of a tile in one array of the batch.
-class TileVectors {
- public:
-  TileVectors(const GradientProblem& problem, const std::vector<Index>& sizes,
-              const VectorArray& array, Index rows, const std::vector<Index>& index)
-      : sizes_(sizes), array_(array), offsets_(static_cast<std::size_t>(problem.tile)) {
-    vectors_ = {rows,
-                array.stride,
-                0,
-                offsets_.data(),
-                index.empty() ? nullptr : index.data(),
-                problem.pitch(),
-                false};
-  }
-  TileVectors(const TileVectors&) = delete;
-  TileVectors& operator=(const TileVectors&) = delete;
-
-  const kernels::GradientVectors& at(Index first, Index count) {
-    vectors_.count = count;
-    vectors_.together = true;
-    for (Index n = 0; n < count; ++n) {
-      Index rest = first + n, offset = 0;
-      for (std::size_t axis = sizes_.size(); axis-- > 0; rest /= sizes_[axis])
-        offset += rest % sizes_[axis] * array_.batch[axis];
-      offsets_[static_cast<std::size_t>(n)] = offset;
-      if (n > 0 && offset != offsets_[static_cast<std::size_t>(n) - 1] + 1)
-        vectors_.together = false;
-    }
-    if (count == 1 && array_.stride == 1) vectors_.together = false;
-    return vectors_;
-  }
-
- private:
-  const std::vector<Index>& sizes_;
-  const VectorArray& array_;
-  std::vector<Index> offsets_;
-  kernels::GradientVectors vectors_;
-};
 
 /// How the lines that enter the factors are kept: in segments of so many factors, from whose inputs
 /// the others are computed again, or all.
@@ -161,15 +95,6 @@ class Backward {
   char *memory_, *inner_, *gradient_, *other_;
 };
 
-/// In nanoseconds or so: how long so many passes over all factors take on one thread.
-double work_of(const GradientProblem& problem, double passes) {
-  double entries = 0;
-  for (const Pattern& p : problem.chain.patterns) entries += static_cast<double>(p.nnz());
-  const double each = 0.03 * static_cast<double>(problem.number) / 4 *
-                      static_cast<double>(problem.parts * problem.parts);
-  return passes * each * entries * static_cast<double>(problem.vectors);
-}
-
 /// The sums of all chunks are added up pairwise in the first one.
 template <class T>
 void add_chunks(const GradientProblem& problem, char* sums, Index chunks) {
@@ -213,40 +138,7 @@ void clear(const GradientChain& chain, const std::vector<FactorArray>& gradients
   }
 }
 
-/// Loads, multiplies and stores one tile.
-void multiply_tile(const GradientProblem& problem, const GradientWay& way, TileVectors& from,
-                   TileVectors& to, const VectorArray& x, const VectorArray& y, Index first,
-                   Index count) {
-  const Index bytes = widest(problem.chain) * problem.line_bytes() + apart;
-  Lease workspace;
-  char* lines = static_cast<char*>(workspace.reserve(static_cast<std::size_t>(3 * bytes)));
-  char *others = lines + bytes, *spare = others + bytes;
-  way.load(true, from.at(first, count), x.data, lines);
-  for (std::size_t s = problem.factors(); s-- > 0; std::swap(lines, others))
-    way.forward(s, lines, others, spare);
-  way.store(false, to.at(first, count), lines, y.data);
-}
-
 }  // namespace
-
-void multiply(const GradientChain& chain, const std::vector<FactorArray>& values,
-              const std::vector<Index>& sizes, const VectorArray& x, const VectorArray& y) {
-  GradientProblem problem = problem_of(chain, sizes);
-  if (problem.vectors == 0) return;
-  const std::vector<FactorArray> none;
-  const auto way = way_of(problem, values, none);
-  problem.tile = way->tile_of(4 * widest(chain));
-  Lease packed;
-  way->pack(static_cast<char*>(packed.reserve(static_cast<std::size_t>(problem.weights_bytes()))));
-  const Index tiles = problem.tiles();
-  parallel_for(threads_for(tiles, work_of(problem, 1)), tiles, [&](Index tile) {
-    TileVectors from(problem, sizes, x, chain.patterns.back().cols(), chain.column_permutation);
-    TileVectors to(problem, sizes, y, chain.patterns.front().rows(), chain.row_permutation);
-    const Index first = tile * problem.tile;
-    multiply_tile(problem, *way, from, to, x, y, first,
-                  std::min(problem.tile, problem.vectors - first));
-  });
-}
 
 void pull_back(const GradientChain& chain, const std::vector<FactorArray>& values,
                const std::vector<Index>& sizes, const VectorArray& x, const VectorArray& gy,

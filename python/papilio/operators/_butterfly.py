@@ -13,12 +13,11 @@ from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
 from .._util.once import once
-from ._chain_derivatives import chain_jvp
 from ._compiled import Compiled, Side
 from ._differentiable import Wanted
 from ._dims import shaped_as
 from ._factor_forms import FactorForms
-from ._gradients import chain_vjp, compiled_gradients
+from ._gradients import chain_jvp, chain_vjp, compiled_gradients
 from ._origin import SHARED, Origin, found
 from ._pickling import fingerprint
 from ._simplify import Simplification
@@ -232,14 +231,21 @@ class Butterfly(FactorForms):
         dtype = own.dtype
         if wanted.accumulate is not None:
             dtype = np.result_type(dtype, wanted.accumulate)
-        if dtype not in self._gradients:
-            self._gradients[dtype] = compiled_gradients(own, dtype)
-        return chain_vjp(self._gradients[dtype], dtype, own, (x, gy), wanted)
+        return chain_vjp(self._gradients_in(dtype), dtype, own, (x, gy), wanted)
 
     def _jvp(
         self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str
     ) -> tuple[_Array, _Array]:
-        return chain_jvp(self.factors, x, dx, self.factors.directions(dfactors, name), axis)
+        own = self.factors
+        changes = own.directions(dfactors, name)
+        if all(change is None for change in changes):
+            return super()._jvp(x, dx, None, axis, name)
+        return chain_jvp(self._gradients_in(own.dtype), own, x, dx, changes, axis)
+
+    def _gradients_in(self, dtype: np.dtype[Any]) -> _core.Gradients:
+        if dtype not in self._gradients:
+            self._gradients[dtype] = compiled_gradients(self.factors, dtype)
+        return self._gradients[dtype]
 
     def work(self) -> float:
         """About how many real multiply-adds a product takes."""

@@ -1,7 +1,8 @@
-"""Gradients of butterflies by the core, for arrays of any dtype and strides."""
+"""Derivatives of butterflies by the core, for arrays of any dtype and strides."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,28 @@ def chain_vjp(
         with np.errstate(over="ignore", invalid="ignore"):  # they flow as IEEE says
             out[...] = gx if out.dtype.kind == gx.dtype.kind else gx.real
     return out, gradients
+
+
+def chain_jvp(
+    core: _core.Gradients,
+    factors: Factors,
+    x: _Array,
+    dx: _Array | None,
+    dfactors: Sequence[_Array | None],
+    axis: int,
+) -> tuple[_Array, _Array]:
+    """`Differentiable.jvp` of a chain of factors; None stands for no change."""
+    result = np.result_type(factors.dtype, x, x if dx is None else dx)
+    shape = (*x.shape[:axis], factors.shape[0], *x.shape[axis + 1 :])
+    y, dy = np.empty(shape, result), np.empty(shape, result)
+    x = _readable(x, result)
+    dx = None if dx is None else _readable(dx, result)
+    if factors.dtype.kind == result.kind:
+        core.push_forward(factors.values, dfactors, x, dx, y, dy, axis)
+    else:
+        parts = None if dx is None else _parts(dx)
+        core.push_forward(factors.values, dfactors, _parts(x), parts, _parts(y), _parts(dy), axis)
+    return y, dy
 
 
 def _readable(x: _Array, dtype: np.dtype[Any]) -> _Array:
