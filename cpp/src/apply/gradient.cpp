@@ -147,7 +147,7 @@ void pull_back(const GradientChain& chain, const std::vector<FactorArray>& value
   clear(chain, gradients, problem.vectors == 0);
   if (problem.vectors == 0) return;
   const Index width = widest(chain);
-  const auto way = way_of(problem, values, gradients);
+  const auto way = way_of(problem, sizes, x, values, gradients);
   problem.tile = way->tile_of((static_cast<Index>(chain.patterns.size()) + 1) * width);
   const Keeping keeping = Keeping::of(problem, width);
   const Index chunks = chunks_of(problem), tiles = problem.tiles();

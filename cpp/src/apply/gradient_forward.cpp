@@ -66,7 +66,7 @@ void multiply(const GradientChain& chain, const std::vector<FactorArray>& values
   GradientProblem problem = problem_of(chain, sizes);
   if (problem.vectors == 0) return;
   const std::vector<FactorArray> none;
-  const auto way = way_of(problem, values, none);
+  const auto way = way_of(problem, sizes, x, values, none);
   problem.tile = way->tile_of(4 * widest(chain));
   Lease packed;
   way->pack(static_cast<char*>(packed.reserve(static_cast<std::size_t>(problem.weights_bytes()))));
@@ -94,7 +94,8 @@ void push_forward(const GradientChain& chain, const std::vector<FactorArray>& va
     changed.push_back(changes[s].data != nullptr);
     if (changed[s]) moved[s] = changes[s];
   }
-  const auto way = way_of(problem, values, none), moving_way = way_of(moving, moved, none);
+  const auto way = way_of(problem, sizes, x, values, none);
+  const auto moving_way = way_of(moving, sizes, x, moved, none);
   problem.tile = moving.tile = way->tile_of(7 * widest(chain));
   Lease packed;
   char* weights = static_cast<char*>(

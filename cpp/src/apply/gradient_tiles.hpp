@@ -29,10 +29,15 @@ inline GradientProblem problem_of(const GradientChain& chain, const std::vector<
   return problem;
 }
 
+/// Vectors that lie side by side are taken as they lie: turned, they take up to 1.7 times as long
+/// (dyadic, float32, 256 vectors of 4096, Zen 3).
 inline std::unique_ptr<GradientWay> way_of(GradientProblem& problem,
+                                           const std::vector<Index>& sizes, const VectorArray& x,
                                            const std::vector<FactorArray>& values,
                                            const std::vector<FactorArray>& gradients) {
-  auto way = gradient_rows_way(problem, values, gradients);
+  const bool side_by_side = !sizes.empty() && x.stride != 1 && x.batch.back() == 1 &&
+                            sizes.back() >= problem.kernels.shape.lanes;
+  auto way = side_by_side ? nullptr : gradient_rows_way(problem, values, gradients);
   return way ? std::move(way) : gradient_batch_way(problem, values, gradients);
 }
 
