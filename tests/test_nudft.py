@@ -301,3 +301,21 @@ def test_bad_options_are_named(options, error, message):
         nudft(2, [1.0], 8, **options)
     with pytest.raises(ValueError, match="span"):
         nudft(3, [0.0, 1e9], frequencies=[0.0, 1e9])
+
+
+@pytest.mark.parametrize("tol", [5e-324, 1e-310, 1e-300])
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_tolerances_that_nothing_reaches_give_what_can_be_reached(kind, tol):
+    x = points(9, 2)
+    sizes = {"frequencies": points(5, 2, seed=1)} if kind == 3 else {"modes": (4, 3)}
+    with pytest.warns(pp.transforms.ToleranceWarning, match="rounding in complex128 alone"):
+        F = nudft(kind, x, tol=tol, **sizes)
+    assert not F.report.reached and F.report.relative_error < 1e-12
+
+
+def test_the_rounding_of_a_single_output_is_not_left_to_chance():
+    eps = np.finfo(float).eps
+    for seed in range(20):
+        F = nudft(2, points(1, 1, seed=seed), 151, tol=1e-8)
+        adjoint = relative(F.H.toarray(), F.toarray().conj().T)
+        assert adjoint <= 2 * F.report.rounding + 16 * eps

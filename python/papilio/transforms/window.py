@@ -160,7 +160,9 @@ def enlargement(width: int, band: float) -> float:
 
 def expected_width(tol: float, band: float) -> int:
     """About how many cells are needed: errors are near ``exp(-pi w sqrt(1 - 2 band))``."""
-    return min(WIDEST, max(2, math.ceil(math.log(1 / tol) / (math.pi * math.sqrt(1 - 2 * band)))))
+    # A share of the smallest tolerance may be zero, and its inverse infinite.
+    wanted = -math.log(max(tol, np.finfo(float).tiny))
+    return min(WIDEST, max(2, math.ceil(wanted / (math.pi * math.sqrt(1 - 2 * band)))))
 
 
 def narrowest(tol: float, band: float, waves: int = WAVES) -> Window:
