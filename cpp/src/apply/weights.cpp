@@ -71,20 +71,28 @@ std::shared_ptr<const void> product_values(const Factor& left, const Factor& rig
   const T* xs = static_cast<const T*>(x.values);
   const T* ys = static_cast<const T*>(y.values);
   const Index row = blocks_f * q.c * ls;  // entries for one (i, j, e)
+  // Where the values of each l stand, and of each (e, l): found once, since that takes divisions.
+  std::vector<Index> x_at, y_at;
+  for (Index l = 0; l < ls; ++l) y_at.push_back(y.along(l * shape.run));
+  for (Index e = 0; e < blocks_e; ++e)
+    for (Index l = 0; l < ls; ++l) x_at.push_back(x.along(e * q.d + l * shape.run));
   in_shares(is * p.b * blocks_e, static_cast<double>(row * rank), [&](Index begin, Index end) {
     T* to = values.get() + begin * row;
     for (Index n = begin; n < end; ++n) {
       const Index i = n / blocks_e / p.b, j = n / blocks_e % p.b, e = n % blocks_e;
-      for (Index f = 0; f < blocks_f; ++f)
+      const Index *const x_l = x_at.data() + e * ls, *const y_l = y_at.data();
+      for (Index f = 0; f < blocks_f; ++f) {
+        const T* const x_row = xs + i * x.i + j * x.j + f * rank * x.k;
+        const T* const y_row = ys + (i * blocks_f + f) * y.i + e * y.j;
         for (Index k = 0; k < q.c; ++k)
           for (Index l = 0; l < ls; ++l) {
-            const Index x_l = x.along(e * q.d + l * shape.run), y_l = y.along(l * shape.run);
+            const T *left_value = x_row + x_l[l], *right_value = y_row + k * y.k + y_l[l];
             T sum(0);
             for (Index rho = 0; rho < rank; ++rho)
-              sum += xs[i * x.i + j * x.j + (f * rank + rho) * x.k + x_l] *
-                     ys[(i * blocks_f + f) * y.i + (rho * blocks_e + e) * y.j + k * y.k + y_l];
+              sum += left_value[rho * x.k] * right_value[rho * blocks_e * y.j];
             *to++ = sum;
           }
+      }
     }
   });
   return values;
