@@ -37,13 +37,15 @@ class _Shared:
 
     @classmethod
     def of(cls, factors: Factors) -> _Shared:
-        return cls(replace(factors, values=tuple(factors.contiguous())))  # read-only from now on
+        return cls(factors.as_multiplied())  # read-only from now on
 
     @once
     def operator(self) -> _core.Operator:
         """What multiplies."""
         own = self.factors
-        return _core.Operator(own.patterns, own.stored, own.row_permutation, own.column_permutation)
+        return _core.Operator(
+            own.patterns, own.multiplied, own.row_permutation, own.column_permutation
+        )
 
     def astype(self, dtype: np.dtype[Any]) -> _Shared:
         """In another dtype, made once."""
@@ -306,7 +308,7 @@ class Butterfly(FactorForms):
         own = self._data.factors
         return (
             own.architecture,
-            own.stored,
+            own.multiplied,
             own.row_permutation,
             own.column_permutation,
             Side.TRANSPOSED in self._side,
