@@ -16,7 +16,6 @@ import math
 import operator
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -36,7 +35,6 @@ from common import (
 
 TOL = 1e-6
 DENSE_LIMIT = 8192
-LARGE = 1 << 32  # bytes of factors that are kept on disk while products are timed
 
 
 def circle(n: int, radius: float, x: float = 0.0) -> Any:
@@ -87,22 +85,6 @@ def kernels() -> dict[str, tuple[Callable[[int], Any], int]]:
     }
 
 
-def on_disk(F: Any, folder: str) -> Any:
-    """The same operator with its factors in files: what is packed needn't be held twice."""
-    import numpy as np
-
-    import papilio as pp
-    from papilio.operators import butterfly_of
-
-    values = []
-    for n, factor in enumerate(F.factors):
-        path = Path(folder) / f"{n}.npy"
-        np.save(path, factor)
-        values.append(np.load(path, mmap_mode="r"))
-    factors = pp.Factors(F.architecture, tuple(values), F.row_permutation, F.column_permutation)
-    return butterfly_of(factors)  # which keeps them where they are
-
-
 def reading_rate() -> float:
     """Bytes in a second at which the BLAS reads a large matrix."""
     import numpy as np
@@ -117,9 +99,10 @@ def reading_rate() -> float:
     return A.nbytes / best
 
 
-def peak_bytes() -> int:
+def process_bytes(which: str) -> int:
+    """VmHWM: the most that the process has taken; VmRSS: what it takes."""
     status = Path("/proc/self/status").read_text()
-    return 1024 * int(next(line for line in status.splitlines() if "VmHWM" in line).split()[1])
+    return 1024 * int(next(line for line in status.splitlines() if which in line).split()[1])
 
 
 def run_case(name: str, n: int, dtype: str, rounding: bool, seconds: float) -> dict[str, Any]:
@@ -132,7 +115,7 @@ def run_case(name: str, n: int, dtype: str, rounding: bool, seconds: float) -> d
     rows, columns = kernel.shape
     real = kernel.dtype.kind == "f"
     wanted = np.dtype({"single": "f4" if real else "c8", "double": kernel.dtype}[dtype])
-    before = peak_bytes()
+    before, held = process_bytes("VmHWM"), process_bytes("VmRSS")
     start = time.perf_counter()
     F = pp.compress(kernel, tol=TOL, dtype=wanted, rounding=rounding)
     built = time.perf_counter() - start
@@ -148,36 +131,34 @@ def run_case(name: str, n: int, dtype: str, rounding: bool, seconds: float) -> d
         "error_bound": report.error_bound,
         "attempts": report.attempts,
         "bytes": report.nbytes,
-        "peak_bytes": peak_bytes() - before,
+        "peak_bytes": process_bytes("VmHWM") - before,
     }
     rng = np.random.default_rng(1)
     x = rng.standard_normal(columns).astype(wanted)
-    with tempfile.TemporaryDirectory() as folder:
-        if F.nbytes > LARGE:
-            F = on_disk(F, folder)
-        calls: dict[str, Callable[[], Any]] = {"apply": partial(operator.matmul, F, x)}
-        exact_rows = rng.integers(rows, size=20)
-        exact = kernel(exact_rows[:, None], np.arange(columns)) @ x.astype(kernel.dtype)
-        if rows * columns <= DENSE_LIMIT**2:
-            A = kernel.toarray().astype(wanted)
-            calls["dense"] = lambda: A @ x
-        if name == "nudft type 2":
-            try:
-                import finufft
-            except ImportError as error:
-                skipped("finufft", error)
-            else:
-                # In single precision a point of 2^20 modes would be off by a twentieth of a turn.
-                points, wide = kernel.row_points[:, 0], x.astype(np.complex128)
-                calls["finufft"] = lambda: finufft.nufft1d2(points, wide, eps=TOL, isign=-1)
-        for what, call in calls.items():
-            y = np.asarray(call())[exact_rows]
-            result[f"{what}_product_error"] = float(
-                np.linalg.norm(y - exact) / np.linalg.norm(exact)
-            )
-        for what, call in calls.items():
-            time.sleep(0.3)  # threads of other libraries spin until then
-            result[f"{what}_seconds"] = sorted(interleaved({what: call}, seconds, 5)[what])[2]
+    calls: dict[str, Callable[[], Any]] = {"apply": partial(operator.matmul, F, x)}
+    y = F @ x
+    F.H @ y, F @ np.stack([x] * 8, 1)
+    result["held_bytes"] = process_bytes("VmRSS") - held
+    exact_rows = rng.integers(rows, size=20)
+    exact = kernel(exact_rows[:, None], np.arange(columns)) @ x.astype(kernel.dtype)
+    if rows * columns <= DENSE_LIMIT**2:
+        A = kernel.toarray().astype(wanted)
+        calls["dense"] = lambda: A @ x
+    if name == "nudft type 2":
+        try:
+            import finufft
+        except ImportError as error:
+            skipped("finufft", error)
+        else:
+            # In single precision a point of 2^20 modes would be off by a twentieth of a turn.
+            points, wide = kernel.row_points[:, 0], x.astype(np.complex128)
+            calls["finufft"] = lambda: finufft.nufft1d2(points, wide, eps=TOL, isign=-1)
+    for what, call in calls.items():
+        y = np.asarray(call())[exact_rows]
+        result[f"{what}_product_error"] = float(np.linalg.norm(y - exact) / np.linalg.norm(exact))
+    for what, call in calls.items():
+        time.sleep(0.3)  # threads of other libraries spin until then
+        result[f"{what}_seconds"] = sorted(interleaved({what: call}, seconds, 5)[what])[2]
     rate = reading_rate()
     result["bytes_per_second"] = rate
     for kind in ("single", "double"):

@@ -75,17 +75,19 @@ def test_interpolation_residuals_are_those_of_pivoted_gram_schmidt():
         left -= np.outer(left @ q.conj(), q)
 
 
-def test_interpolation_of_fewer_independent_rows_than_the_rank_repeats_a_pivot():
+def test_interpolation_of_fewer_independent_rows_than_the_rank_takes_the_first_others():
     block = np.zeros((1, 5, 4))
     block[0, 2], block[0, 4] = 1.0, 2.0
     pivots, weights, residuals = _core.interpolate(block, 3)
-    assert pivots.tolist() == [[4, 4, 4]]
-    assert weights[0, :, 0].tolist() == [0, 0, 0.5, 0, 1]
-    assert not weights[0, :, 1:].any()
+    assert pivots.tolist() == [[4, 0, 1]]
+    assert weights[0].tolist() == [[0, 1, 0], [0, 0, 1], [0.5, 0, 0], [0, 0, 0], [1, 0, 0]]
     assert residuals.tolist() == [[20, 0, 0, 0]]
     pivots, weights, _ = _core.interpolate(np.zeros((2, 3, 3)), 2)
-    assert not pivots.any()
-    assert not weights.any()
+    assert pivots.tolist() == [[0, 1], [0, 1]]
+    assert (weights == np.eye(3)[:, :2]).all()
+    pivots, weights, _ = _core.interpolate(np.ones((1, 3, 3), complex), 3)
+    assert pivots.tolist() == [[0, 1, 2]]
+    assert (weights == np.eye(3)).all()
 
 
 def test_interpolation_refuses_wrong_arguments():

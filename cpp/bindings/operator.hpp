@@ -15,10 +15,12 @@ typedef std::tuple<Index, std::string, std::string> BatchTuple;
 /// (lanes, radix, tile).
 typedef std::tuple<std::string, Index, Index> ChoiceTuple;
 
-/// A chain of factors, the arrays that hold its values, and the planner of its products.
+/// A chain of factors, the arrays that hold its values, and the planner of its products. Values are
+/// C-contiguous, or where `reads_blocks` says so contiguous as (a, d, b, c), or (rows, weights) of
+/// interpolative factors.
 class Operator : public Product {
  public:
-  Operator(const std::vector<PatternTuple>& patterns, const std::vector<py::array>& values,
+  Operator(const std::vector<PatternTuple>& patterns, const py::tuple& values,
            const py::object& row_permutation, const py::object& column_permutation);
 
   Planner& planner() { return planner_; }
@@ -41,7 +43,7 @@ class Operator : public Product {
   Chain to_chain(const std::vector<PatternTuple>& patterns, const py::object& row_permutation,
                  const py::object& column_permutation);
 
-  std::vector<py::array> arrays_;
+  py::tuple arrays_;
   Planner planner_;
 };
 

@@ -222,7 +222,30 @@ py::array product_row_of(const std::vector<py::array>& arrays, const std::vector
 
 }  // namespace
 
+/// (rows, weights) of a factor with identities, or None; see `split_identities`.
+py::object identities_of(const py::array& values, Index rank) {
+  if (values.ndim() != 4 || !(values.flags() & py::array::c_style) || values.size() == 0)
+    throw py::value_error("values must be C-contiguous with four axes, none of them empty");
+  const DType dtype = dtype_of(values, "values");
+  const Pattern p{values.shape(0), values.shape(1), values.shape(2), values.shape(3)};
+  if (rank < 1 || rank > p.b || p.c % rank != 0 || p.b > 0xffff)
+    throw py::value_error("rank must be at most b, which is below 65536, and divide c");
+  py::array_t<std::uint16_t> rows({p.a, p.d, p.c / rank, p.b});
+  py::array weights(values.dtype(),
+                    std::vector<py::ssize_t>{p.a, p.d, p.c / rank, p.b - rank, rank});
+  std::uint16_t* const to_rows = rows.mutable_data();
+  void* const to_weights = weights.mutable_data();
+  bool whole;
+  {
+    const WithoutLock released;
+    whole = split_identities(dtype, p, rank, values.data(), to_rows, to_weights);
+  }
+  if (!whole) return py::none();
+  return py::make_tuple(rows, weights);
+}
+
 void register_compress(py::module_& module) {
+  module.def("identities", &identities_of);
   module.def("interpolate", &interpolate_blocks, py::arg("blocks"), py::arg("rank"),
              py::arg("scales") = py::none());
   module.def("evaluate", &evaluate_blocks);

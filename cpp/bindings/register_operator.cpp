@@ -1,5 +1,10 @@
 #include "operator.hpp"
 
+#include <algorithm>
+#include <cstdint>
+
+#include "papilio/compress.hpp"
+
 namespace papilio {
 
 namespace {
@@ -23,12 +28,62 @@ ChoiceTuple to_tuple(const Choice& choice) {
   return {choice.lanes == Lanes::columns ? "columns" : "rows", choice.radix, choice.tile};
 }
 
+/// A factor whose values lie as [i][l][j][k] in memory.
+Factor to_factor_by_blocks(DType dtype, const Pattern& p, const py::array& blocks) {
+  if (dtype_of(blocks, "values") != dtype) throw py::type_error("all values must have one dtype");
+  Factor factor{p, blocks.data(), blocks.shape(0) < p.a, 1, true};
+  if ((blocks.shape(0) != p.a && blocks.shape(0) != 1) || blocks.shape(1) != p.d ||
+      blocks.shape(2) != p.b || blocks.shape(3) != p.c || !reads_blocks(factor))
+    throw py::value_error("values by blocks must be untied along d, and large: see reads_blocks");
+  return factor;
+}
+
+/// A factor with identities, of their rows and the weights of the others.
+Factor to_interpolative_factor(DType dtype, const Pattern& p, const py::array& given,
+                               const py::array& weights) {
+  typedef py::array_t<std::uint16_t, py::array::c_style> Rows;
+  if (dtype_of(weights, "values") != dtype) throw py::type_error("all values must have one dtype");
+  if (!py::isinstance<Rows>(given) || given.ndim() != 4 || weights.ndim() != 5 ||
+      !(weights.flags() & py::array::c_style))
+    throw py::value_error("rows must be C-contiguous uint16 with four axes, weights with five");
+  const auto rows = given.cast<Rows>();
+  const Index rank = weights.shape(4), panels = rows.shape(2);
+  const bool fits = rank > 0 && rank <= p.b && std::max(p.b, p.c) <= most_interpolative_rows() &&
+                    panels * rank == p.c && rows.shape(0) == p.a && rows.shape(1) == p.d &&
+                    rows.shape(3) == p.b && weights.shape(0) == p.a && weights.shape(1) == p.d &&
+                    weights.shape(2) == panels && weights.shape(3) == p.b - rank;
+  if (!fits) throw py::value_error("rows and weights don't have the shapes of their pattern");
+  if (!are_permutations(p.a * p.d * panels, p.b, rows.data()))
+    throw py::value_error("rows must be permutations of those of a block");
+  return {p, weights.data(), false, 1, false, {rank, rows.data()}};
+}
+
+Factor to_stored_factor(DType dtype, const Pattern& pattern, const py::handle& stored) {
+  if (py::isinstance<py::tuple>(stored)) {
+    const auto [rows, weights] = stored.cast<std::tuple<py::array, py::array>>();
+    return to_interpolative_factor(dtype, pattern, rows, weights);
+  }
+  const auto values = stored.cast<py::array>();
+  if (values.ndim() == 4 && !(values.flags() & py::array::c_style)) {
+    const py::array blocks = values.attr("transpose")(0, 3, 1, 2);
+    if (blocks.flags() & py::array::c_style) return to_factor_by_blocks(dtype, pattern, blocks);
+  }
+  return to_factor(dtype, pattern, values);
+}
+
+py::array values_of(const py::handle& stored) {
+  if (py::isinstance<py::tuple>(stored))
+    return std::get<1>(stored.cast<std::tuple<py::array, py::array>>());
+  return stored.cast<py::array>();
+}
+
 }  // namespace
 
-Operator::Operator(const std::vector<PatternTuple>& patterns, const std::vector<py::array>& values,
+Operator::Operator(const std::vector<PatternTuple>& patterns, const py::tuple& values,
                    const py::object& row_permutation, const py::object& column_permutation)
     : arrays_(values), planner_(to_chain(patterns, row_permutation, column_permutation)) {
-  set_dtypes(values.front().dtype(), values.front().dtype());
+  const py::dtype dtype = values_of(values[0]).dtype();
+  set_dtypes(dtype, dtype);
 }
 
 void Operator::run(const Layout& layout, Side side, const void* in, void* out) {
@@ -91,9 +146,9 @@ Chain Operator::to_chain(const std::vector<PatternTuple>& patterns,
   if (patterns.empty() || patterns.size() != arrays_.size())
     throw py::value_error("expected as many arrays of values as patterns, and at least one");
   Chain chain{};
-  chain.dtype = dtype_of(arrays_.front(), "values");
+  chain.dtype = dtype_of(values_of(arrays_[0]), "values");
   for (std::size_t s = 0; s < patterns.size(); ++s) {
-    chain.factors.push_back(to_factor(chain.dtype, to_pattern(patterns[s]), arrays_[s]));
+    chain.factors.push_back(to_stored_factor(chain.dtype, to_pattern(patterns[s]), arrays_[s]));
     if (s > 0 && chain.factors[s - 1].pattern.cols() != chain.factors[s].pattern.rows())
       throw py::value_error("factors " + std::to_string(s - 1) + " and " + std::to_string(s) +
                             " don't fit: columns and rows differ");
@@ -105,8 +160,8 @@ Chain Operator::to_chain(const std::vector<PatternTuple>& patterns,
 
 void register_operator(py::module_& module) {
   py::class_<Operator>(module, "Operator")
-      .def(py::init<const std::vector<PatternTuple>&, const std::vector<py::array>&,
-                    const py::object&, const py::object&>())
+      .def(py::init<const std::vector<PatternTuple>&, const py::tuple&, const py::object&,
+                    const py::object&>())
       .def("multiplier",
            [](const py::object& self, Side side, bool rows) {
              return Product::multiplier(self, self.cast<Operator*>(), side, rows);
@@ -117,6 +172,16 @@ void register_operator(py::module_& module) {
       .def("plan", &Operator::plan)
       .def("tune", &Operator::tune)
       .def("force", &Operator::force);
+  module.def("are_permutations", [](const py::array_t<std::uint16_t, py::array::c_style>& rows) {
+    if (rows.ndim() != 4) throw py::value_error("rows must have four axes");
+    const Index size = rows.shape(3), count = rows.shape(0) * rows.shape(1) * rows.shape(2);
+    const WithoutLock released;
+    return are_permutations(count, size, rows.data());
+  });
+  module.def("reads_blocks", [](const PatternTuple& pattern) {
+    return reads_blocks({to_pattern(pattern), nullptr, false, 1});
+  });
+  module.attr("most_interpolative_rows") = most_interpolative_rows();
 }
 
 }  // namespace papilio

@@ -26,7 +26,7 @@ class Operator:
     def __init__(
         self,
         patterns: Sequence[_PatternTuple],
-        values: Sequence[NDArray[Any]],
+        values: tuple[NDArray[Any] | tuple[NDArray[np.uint16], NDArray[Any]], ...],
         row_permutation: NDArray[np.int64] | None,
         column_permutation: NDArray[np.int64] | None,
         /,
@@ -320,6 +320,14 @@ def interpolate(
 def evaluate(
     function: object, i: NDArray[np.int64], j: NDArray[np.int64], out: NDArray[Any], /
 ) -> None: ...
+def identities(
+    values: NDArray[Any], rank: int, /
+) -> tuple[NDArray[np.uint16], NDArray[Any]] | None: ...
+def are_permutations(rows: NDArray[np.uint16], /) -> bool: ...
+def reads_blocks(pattern: _PatternTuple, /) -> bool: ...
+
+most_interpolative_rows: int
+
 def wave(turns: NDArray[np.float64], /) -> NDArray[np.complex128]: ...
 def product_entries(
     factors: list[NDArray[Any]],

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 import papilio as pp
+from papilio._chains.factors import Factors
+from papilio._chains.interpolative import without_identities
+from papilio.operators import butterfly_of
 
 _Array = np.ndarray[Any, Any]
 
@@ -29,6 +32,9 @@ KINDS = (
     "twiddles only",
     "disturbed",
 )
+
+#: Of factors with large blocks: identities in panels of so many columns, which aren't stored.
+INTERPOLATIVE = "interpolative "
 
 #: (a, b, c, d, kind, tied: "", "a", "d" or "ad")
 Spec = tuple[int, int, int, int, str, str]
@@ -88,9 +94,34 @@ def draw_any_chain(rng: np.random.Generator) -> tuple[Spec, ...]:
     return tuple(specs)
 
 
+def draw_blocks_chain(rng: np.random.Generator) -> tuple[Spec, ...]:
+    """Factors with blocks that are read in one piece, some of them interpolative."""
+    a, b, d = int(rng.integers(1, 5)), int(rng.integers(8, 49)), int(rng.integers(1, 12))
+    specs: list[Spec] = []
+    for _ in range(int(rng.integers(1, 4))):
+        panels = int(rng.choice([1, 2, 2, 3]))
+        rank = int(rng.integers(max(1, 8 // panels), 1 + max(40 // panels, 8)))
+        c = panels * rank
+        kind = f"{INTERPOLATIVE}{rank}" if rank <= b and rng.random() < 0.7 else "random"
+        tied = "" if kind != "random" else str(rng.choice(["", "", "", "a", "d"]))
+        specs.append((a, b, c, d, kind, tied))
+        size = a * c * d
+        fitting = [
+            (x, y) for x in divisors(size) for y in divisors(size // x) if 8 <= size // x // y <= 64
+        ]
+        if size > 3000 or not fitting:
+            break
+        a, d = fitting[int(rng.integers(len(fitting)))]
+        b = size // (a * d)
+    return tuple(specs)
+
+
 def draw_chain(rng: np.random.Generator, dtype: str) -> tuple[Spec, ...]:
-    """One of both."""
-    return draw_square_chain(rng, dtype) if rng.random() < 0.75 else draw_any_chain(rng)
+    """One of these."""
+    kind = rng.random()
+    if kind < 0.15:
+        return draw_blocks_chain(rng)
+    return draw_square_chain(rng, dtype) if kind < 0.8 else draw_any_chain(rng)
 
 
 def _bit_reversed(radix: int) -> list[int]:
@@ -120,6 +151,8 @@ def values(spec: Spec, dtype: str, rng: np.random.Generator) -> _Array:
         x = rng.standard_normal(shape)
         return x + 1j * rng.standard_normal(shape) if holds_complex else x
 
+    if kind.startswith(INTERPOLATIVE):
+        return _interpolative(spec, normal(shape).astype(dtype), rng)
     if kind == "random" or b != c:
         return normal(shape).astype(dtype)
     ones = np.ones(shape)
@@ -164,6 +197,24 @@ def values(spec: Spec, dtype: str, rng: np.random.Generator) -> _Array:
     return np.ascontiguousarray(result.astype(dtype))
 
 
+def _rank(kind: str) -> int:
+    """The columns of an interpolative factor's panels, 0 for other kinds."""
+    text = kind.removeprefix(INTERPOLATIVE)
+    return int(text) if text != kind and text.isdigit() else 0
+
+
+def _interpolative(spec: Spec, values: _Array, rng: np.random.Generator) -> _Array:
+    """The values with an identity in each panel."""
+    a, b, c, d, kind, _ = spec
+    rank = _rank(kind)
+    if rank < 1 or c % rank or rank > b or values.shape != (a, b, c, d):
+        return values
+    for i, l, panel in np.ndindex(a, d, c // rank):
+        rows = rng.permutation(b)[:rank]
+        values[i, rows, panel * rank : (panel + 1) * rank, l] = np.eye(rank)
+    return values
+
+
 def draw_permutation(rng: np.random.Generator) -> str:
     """The name of a permutation."""
     return str(rng.choice(["", "", "", "bits", "random", "reverse"]))
@@ -189,12 +240,21 @@ def build(
     factors = [values(spec, dtype, rng) for spec in specs]
     architecture = pp.Architecture(spec[:4] for spec in specs)
     rows, cols = architecture.shape
-    return pp.Butterfly(
+    F = pp.Butterfly(
         factors,
         permutation(permutations[0], rows, [s[1] for s in specs], rng),
         permutation(permutations[1], cols, [s[2] for s in specs], rng),
         architecture=architecture,
     )
+    ranks = [_rank(spec[4]) for spec in specs]
+    if not any(ranks):
+        return F
+    kept = tuple(
+        without_identities(array, rank) if rank else array
+        for array, rank in zip(factors, ranks, strict=True)
+    )
+    own = F.factors
+    return butterfly_of(Factors(architecture, kept, own.row_permutation, own.column_permutation))
 
 
 def extended(x: _Array, dtype: Any) -> _Array:

@@ -10,6 +10,7 @@ import pathlib
 import signal
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from mpi4py import MPI
@@ -17,6 +18,7 @@ from mpi4py import MPI
 import papilio as pp
 from papilio import mpi
 from papilio.compression import _job, _limits
+from papilio.operators import butterfly_of
 
 COMM = MPI.COMM_WORLD
 RANK, SIZE = COMM.Get_rank(), COMM.Get_size()
@@ -45,7 +47,12 @@ def steps(out):
 
 
 def serial(kernel, **arguments):
-    return pp.compress(kernel, **({"rounding": False} | ARGUMENTS | arguments))
+    """What one process builds, with all values in arrays, as ranks and files have them."""
+    F = pp.compress(kernel, **({"rounding": False} | ARGUMENTS | arguments))
+    own = F.butterfly if isinstance(F, pp.Section) else F
+    plain = replace(own.factors, values=own.factors.stored)
+    whole = butterfly_of(plain, replace(F.report, nbytes=plain.nbytes))
+    return pp.Section(whole, F.shape) if isinstance(F, pp.Section) else whole
 
 
 def same(F, G):

@@ -2,6 +2,7 @@
 // each kind of batch, and keeps what it decided), Plan (the decision), execute (do it).
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,19 +14,38 @@
 
 namespace papilio {
 
+/// An identity in each panel of a factor's blocks: panel p of block (i, l) is its columns
+/// [p * rank, (p + 1) * rank), of which row rows[i, l, p, k] has a 1 in column k and zeros
+/// elsewhere, for k < rank; rows[i, l, p, rank...] are its other rows. None if rank is 0.
+struct Identities {
+  Index rank;
+  const std::uint16_t* rows;  // of shape (a, d, c / rank, b)
+};
+
 /// Entry (i, j, k, l) is values[tied_a ? 0 : i, j, k, l / run], C-contiguous of shape
 /// (tied_a ? 1 : a, b, c, d / run): each stands for a run of neighbouring l, for all of them where
-/// run = d. The memory isn't owned.
+/// run = d. With `by_blocks`, the same values lie as [i, l, j, k]; with identities, they are those
+/// of the other rows only, as [i, l, panel, row, column], of a factor that isn't tied. The memory
+/// isn't owned.
 struct Factor {
   Pattern pattern;
   const void* values;
   bool tied_a;
   Index run;
+  bool by_blocks = false;
+  Identities identities = {};
 
   bool tied_d() const { return run == pattern.d; }
   /// How many values of a row are stored.
   Index stored_l() const { return pattern.d / run; }
 };
+
+/// Whether a factor has blocks so large that kernels read each in one piece: its values are best
+/// stored `by_blocks`, so that all products share them.
+bool reads_blocks(const Factor& factor);
+
+/// Factors with identities have at most so many rows and columns in a block.
+Index most_interpolative_rows();
 
 /// F[i, j] = K[row_permutation[i], column_permutation[j]], K the product of the factors, left to
 /// right. An empty permutation is the identity.

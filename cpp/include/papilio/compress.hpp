@@ -3,6 +3,7 @@
 #pragma once
 
 #include <complex>
+#include <cstdint>
 #include <vector>
 
 #include "papilio/dtype.hpp"
@@ -21,10 +22,10 @@ struct Blocks {
 /// rows with the largest remaining row as the next pivot, in double precision. rank <= rows.
 /// pivots (count x rank), weights (count x rows x rank) in the blocks' type, the identity on the
 /// pivots; residuals (count x rank+1): the squared Frobenius norm of the rows that are left after
-/// 0, 1, ..., rank pivots, NaN or infinite if an entry is. Where nothing is left, pivots repeat the
-/// first with weights 0. `scales` is null, or has a number for each column of each block (count x
-/// cols) that multiplies it for all of this: the square root of how many columns it stands for.
-/// The same bits for any number of threads. Allocates one block per thread.
+/// 0, 1, ..., rank pivots, NaN or infinite if an entry is. Where nothing is left, the
+/// first rows that aren't pivots become ones. `scales` is null, or has a number for each column of
+/// each block (count x cols) that multiplies it for all of this: the square root of how many
+/// columns it stands for. The same bits for any number of threads. Allocates one block per thread.
 void interpolate(const Blocks& blocks, const double* scales, Index rank, Index* pivots,
                  void* weights, double* residuals);
 
@@ -61,6 +62,16 @@ void product_entries(DType dtype, const std::vector<ChainFactor>& factors, Index
 /// x.
 void product_row(DType dtype, const std::vector<ChainFactor>& factors, Index row, DType kind,
                  Index count, const void* x, void* out);
+
+/// Takes a factor apart whose blocks are panels of `rank` columns, each with an identity in some of
+/// its rows: see Identities of papilio/apply.hpp. `values` are C-contiguous; to rows (a, d, c /
+/// rank, b) and weights (a, d, c / rank, b - rank, rank). False, with both undefined, if an
+/// identity isn't whole. b is less than 2^16. Uses all threads.
+bool split_identities(DType dtype, const Pattern& pattern, Index rank, const void* values,
+                      std::uint16_t* rows, void* weights);
+
+/// Whether each of `count` lines of `size` numbers is a permutation of 0..size - 1.
+bool are_permutations(Index count, Index size, const std::uint16_t* rows);
 
 /// out[n] = exp(2 pi i turns[n]), to a few units in the last place of the reduced angle; NaN for
 /// what isn't finite. Uses all threads.

@@ -112,15 +112,18 @@ void join_butterflies(Program& program, Index lanes) {
 }
 
 /// The kind of a stage of any weights, and what follows from it.
-Stage empty_stage(const Pattern& pattern, bool columns, Index lanes) {
+Stage empty_stage(const Factor& factor, const Pattern& pattern, bool columns, Index lanes) {
   Stage stage{};
   const bool within = !columns && stays_within_vectors(pattern, lanes);
   const bool outputs = !columns && !within && prefers_outputs(pattern, lanes);
-  stage.kind = columns   ? Stage::Kind::columns
-               : within  ? Stage::Kind::within
-               : outputs ? Stage::Kind::outputs
-                         : Stage::Kind::rows;
-  stage.in_registers = !outputs && !within && pattern.b == pattern.c &&
+  const bool interpolative = factor.identities.rank > 0;
+  stage.kind = columns && interpolative ? Stage::Kind::interpolations
+               : columns                ? Stage::Kind::columns
+               : reads_blocks(factor)   ? Stage::Kind::blocks
+               : within                 ? Stage::Kind::within
+               : outputs                ? Stage::Kind::outputs
+                                        : Stage::Kind::rows;
+  stage.in_registers = !outputs && !within && pattern.b == pattern.c && !interpolative &&
                        (pattern.b == 2 || pattern.b == 4 || pattern.b == 8);
   stage.rereads = !stage.in_registers && pattern.b * pattern.c >= 64;
   return stage;
@@ -134,6 +137,7 @@ Index set_strides(Stage& stage, const Factor& factor, bool transpose, bool colum
   Index j = f.c, k = 1, block = f.b * f.c;
   Index steps = factor.tied_d() ? 1 : f.d;  // blocks along l
   stage.same_l = factor.tied_d() && f.d > 1;
+  if (factor.identities.rank) block -= factor.identities.rank * f.c;
   if (stage.kind == Stage::Kind::within) return pattern.c * lanes;
   if (stage.kind == Stage::Kind::outputs) {
     weights.i =
@@ -143,7 +147,7 @@ Index set_strides(Stage& stage, const Factor& factor, bool transpose, bool colum
     weights.l = 0;
     return block;
   }
-  if (!columns && !stage.same_l) {
+  if (!columns && !stage.same_l && stage.kind != Stage::Kind::blocks) {
     const Index width = f.d < lanes ? f.d : lanes;
     steps = f.d < lanes ? 1 : (f.d + lanes - 1) / lanes;
     j *= width;
@@ -157,6 +161,17 @@ Index set_strides(Stage& stage, const Factor& factor, bool transpose, bool colum
   return block;
 }
 
+/// Whether a stage's kernel reads the values as they are: one weight serves all l, or the blocks
+/// are contiguous.
+bool lies_as_read(const std::vector<Factor>& factors, const Stage& stage, const Unpacked& some) {
+  if (stage.same_l) return true;
+  const bool blocks = stage.kind == Stage::Kind::blocks ||
+                      stage.kind == Stage::Kind::interpolations ||
+                      stage.kind == Stage::Kind::columns;
+  return blocks && (stage.pattern().d == 1 || stage.weights.identities.rank > 0 ||
+                    (some.last - some.first == 1 && factors[some.first].by_blocks));
+}
+
 /// Adds the stage of a piece without structure, which is multiplied by its weights.
 void add_weighted_stage(Program& program, const Chain& chain, const Piece& piece, bool transpose,
                         Index lanes) {
@@ -165,14 +180,16 @@ void add_weighted_stage(Program& program, const Chain& chain, const Piece& piece
   const bool columns = program.lanes == Lanes::columns;
   const Weights weights = weights_of(factor, transpose);
   const Pattern& f = factor.pattern;
-  Stage stage = empty_stage(weights.pattern, columns, lanes);
+  Stage stage = empty_stage(factor, weights.pattern, columns, lanes);
   stage.first = first;
   stage.last = last;
+  stage.transposed = transpose;
   stage.weights = weights;
   const Index block = set_strides(stage, factor, transpose, columns, lanes);
   const Index is = stage.weights.i == 0 ? 1 : weights.pattern.a;
+  const Index rows = f.b - factor.identities.rank;  // with weights
   program.weight_bytes += static_cast<double>(size_of(program.dtype)) *
-                          static_cast<double>(factor.tied_d() ? is * block : is * f.b * f.c * f.d);
+                          static_cast<double>(factor.tied_d() ? is * block : is * rows * f.c * f.d);
   if (stage.kind == Stage::Kind::within) {
     const kernels::WithinStage here{weights.pattern.c, weights.pattern.d, nullptr,
                                     stage.weights.i == 0 ? 0 : block, false};
@@ -264,19 +281,19 @@ std::shared_ptr<const Program> Planner::packed(bool transpose, const Choice& cho
       const Weights weights = weights_of(product.factor, transpose);
       packed = within ? pack_within(dtype, weights, lanes) : pack_outputs(dtype, weights, lanes);
       values = packed.get();
-    } else if (stage.same_l || (columns && stage.pattern().d == 1)) {
-      // The blocks are contiguous as they are, and one weight serves all l.
+    } else if (lies_as_read(chain_.factors, stage, some)) {
       const Product product = multiply(chain_, some.first, some.last);
       packed = product.owner;
       values = product.factor.values;
     } else {
-      // Both sides read the same packed memory.
-      const WeightsKey key{some.first, some.last, columns ? blocks_layout : lanes_layout};
+      // Both sides read the same packed memory, and of large blocks vectors and batches do.
+      const bool blocks = columns || stage.kind == Stage::Kind::blocks;
+      const WeightsKey key{some.first, some.last, blocks ? blocks_layout : lanes_layout};
       packed = state_->weights[key];
       if (!packed) {
         const Product product = multiply(chain_, some.first, some.last);
         packed =
-            columns ? pack_blocks(dtype, product.factor) : pack_lanes(dtype, product.factor, lanes);
+            blocks ? pack_blocks(dtype, product.factor) : pack_lanes(dtype, product.factor, lanes);
         state_->weights[key] = packed;
       }
       values = packed.get();

@@ -22,11 +22,14 @@ struct Stage {
     row_butterflies,
     within_butterflies,
     permuted_butterflies,
+    blocks,
+    interpolations,
   };
   Kind kind;
   std::size_t first, last;  // the factors it multiplies by
   Weights weights;          // packed; for outputs, j leads from a SIMD vector to the next
   bool same_l;
+  bool transposed;
   bool in_registers;  // holds its blocks in registers: works in place, may read rows by index
   bool rereads;       // reads its inputs many times: from a tile, not from far apart
   std::vector<kernels::WithinStage> within;  // for Kind::within; `weights` is the first's
@@ -41,7 +44,9 @@ struct Stage {
   Index unit;
 
   const Pattern& pattern() const { return weights.pattern; }
-  bool has_butterflies() const { return kind >= Kind::column_butterflies; }
+  bool has_butterflies() const {
+    return kind >= Kind::column_butterflies && kind <= Kind::permuted_butterflies;
+  }
   /// Whether its output may be where its input is, with lanes along vectors.
   bool is_in_place() const { return in_registers || kind == Kind::within; }
   Index units() const { return pattern().a / unit; }

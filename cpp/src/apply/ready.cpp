@@ -30,6 +30,9 @@ kernels::StageArguments arguments_of(const Stage& stage) {
   work.l1 = p.d;
   work.in_row = work.out_row = 1;
   work.butterflies = stage.butterflies;
+  work.transposed = stage.transposed;
+  work.rank = w.identities.rank;
+  work.rows = w.identities.rows;
   return work;
 }
 

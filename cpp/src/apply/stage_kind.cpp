@@ -65,6 +65,27 @@ Effort permuted_butterflies_effort(const Stage& stage, Index simd, double parts)
   return butterflies_effort(stage, ceil_of(stage.pattern().rows(), simd), parts, 2);
 }
 
+/// What is multiplied of a block: not the identities of an interpolative one.
+double weighted_entries(const Stage& stage) {
+  const Pattern& p = stage.pattern();
+  const Index rank = stage.weights.identities.rank, rows = stage.transposed ? p.c : p.b;
+  return static_cast<double>(p.nnz()) * (rank ? 1 - static_cast<double>(rank) / rows : 1);
+}
+
+/// Rows and columns that are copied, and sums over lanes.
+Effort blocks_effort(const Stage& stage, Index simd, double) {
+  const Pattern& p = stage.pattern();
+  const double blocks = static_cast<double>(p.a * p.d), lanes = static_cast<double>(simd);
+  return {weighted_entries(stage) / lanes,
+          blocks * static_cast<double>(p.b + p.c) * (p.d == 1 ? 1 / lanes : 1), blocks};
+}
+
+Effort interpolations_effort(const Stage& stage, Index, double) {
+  const Pattern& p = stage.pattern();
+  const double blocks = static_cast<double>(p.a * p.d);
+  return {weighted_entries(stage), blocks * static_cast<double>(p.b + p.c), blocks};
+}
+
 /// Lanes that run on through the next block.
 Index row_butterflies_unit(const Stage& stage, bool is_complex, Index real_lanes) {
   return is_complex && !stage.real ? std::max(real_lanes / stage.pattern().d, Index{1}) : 1;
@@ -94,9 +115,13 @@ constexpr StageKind kinds[] = {
     {"permuted and transposed in registers", false,
      [](const Kernels& k) { return k.butterflies.permuted; }, permuted_butterflies_effort,
      permuted_butterflies_unit},
+    {"lanes within blocks", true, [](const Kernels& k) { return k.blocks; }, blocks_effort,
+     no_unit},
+    {"lanes along the batch", false, [](const Kernels& k) { return k.interpolations; },
+     interpolations_effort, no_unit},
 };
 static_assert(sizeof kinds / sizeof *kinds ==
-                  static_cast<std::size_t>(Stage::Kind::permuted_butterflies) + 1,
+                  static_cast<std::size_t>(Stage::Kind::interpolations) + 1,
               "a row for each kind");
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #endif
 
+#include "kernels/kernels.hpp"
 #include "parallel/shares.hpp"
 
 namespace papilio {
@@ -162,13 +163,32 @@ Weights weights_of(const Factor& factor, bool transpose) {
                   p.c * d,
                   d,
                   factor.tied_d() ? 0 : Index{1},
-                  factor.run};
+                  factor.run,
+                  factor.identities};
+  const Index rows = p.b - factor.identities.rank;  // with weights
+  if (factor.by_blocks || factor.identities.rank) {
+    weights.i = factor.tied_a ? 0 : rows * p.c * d;
+    weights.j = factor.identities.rank ? factor.identities.rank : p.c;
+    weights.k = 1;
+    weights.l = rows * p.c;
+  }
   if (transpose) {
     std::swap(weights.pattern.b, weights.pattern.c);
     std::swap(weights.j, weights.k);
   }
   return weights;
 }
+
+bool reads_blocks(const Factor& factor) {
+  const Pattern& p = factor.pattern;
+  if (factor.identities.rank > 0) return true;
+  // Below that, blocks take few of the memory's lines each, and lanes along l are faster.
+  constexpr Index entries = 256, side = 8;
+  return p.b * p.c >= entries && std::min(p.b, p.c) >= side &&
+         (p.d == 1 || (factor.run == 1 && std::max(p.b, p.c) <= kernels::most_rows));
+}
+
+Index most_interpolative_rows() { return kernels::most_rows; }
 
 Factor product_shape(const Chain& chain, std::size_t first, std::size_t last) {
   Factor shape = chain.factors[first];
@@ -200,6 +220,7 @@ std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chai
     for (std::size_t s = first + 1; s < end; ++s) {
       const Pattern& next = chain.factors[s].pattern;
       if (next.d < least_d || !chain_failure(merged, next).empty()) break;
+      if (chain.factors[s - 1].identities.rank || chain.factors[s].identities.rank) break;
       merged = chain_product(merged, next);
       separate += next.nnz();
       // All values are read only where they are few to a row.

@@ -41,13 +41,15 @@ std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chai
                                                                std::size_t begin, std::size_t end,
                                                                Index radix, Index least_d);
 
-/// Values of a factor with the strides that lead through them, 0 along tied axes; `run` as in
-/// Factor. Transposition only exchanges j and k, and b and c of the pattern.
+/// Values of a factor with the strides that lead through them, 0 along tied axes; `run` and
+/// `identities` as in Factor, whose strides are those of rows with weights then. Transposition only
+/// exchanges j and k, and b and c of the pattern.
 struct Weights {
   Pattern pattern;
   const void* values;
   Index i, j, k, l;
   Index run;
+  Identities identities = {};
 
   /// How far the value for this l is from the first of its row.
   Index along(Index at) const { return (run == 1 ? at : at / run) * l; }

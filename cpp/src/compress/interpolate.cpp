@@ -102,8 +102,11 @@ class Interpolator {
       pivots[found] = pivot;
       pivoted_[pivot] = 1;
     }
+    Index next = 0;
     for (Index k = found; k < rank_; ++k) {
-      pivots[k] = found ? pivots[0] : 0;
+      while (pivoted_[next]) ++next;
+      pivots[k] = next;
+      pivoted_[next] = 1;
       residuals[k + 1] = residuals[found];
       std::fill_n(c_re_.data() + k * columns_, columns_, 0.0);
       if (is_complex<T>) std::fill_n(c_im_.data() + k * columns_, columns_, 0.0);
@@ -130,6 +133,11 @@ class Interpolator {
         if (is_complex<T>) y[pivots[other]] = 0;
       }
     }
+    for (Index k = 0; k < rank_; ++k)
+      for (Index other = k < found ? found : 0; other < rank_; ++other) {
+        c_re_[k * columns_ + pivots[other]] = other == k;
+        if (is_complex<T>) c_im_[k * columns_ + pivots[other]] = 0;
+      }
   }
 
   /// (x, y) -= (a, b) (u, v), real and imaginary parts.

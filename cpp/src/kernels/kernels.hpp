@@ -36,12 +36,18 @@ struct Butterflies {
 /// One factor applied to many vectors: for i in [i0, i1), l in [l0, l1), all j
 ///   out[i, j, l] = sum_k w[i, j, k, l] * in[i, k, l],
 /// (i, k, l) being row (i*c + k)*d + l of the input and (i, j, l) row (i*b + j)*d + l of the
-/// output. SIMD lanes run along one of three axes, each with a kernel of its own:
+/// output. SIMD lanes run along one of these, each with a kernel of its own:
 ///   columns: along the batch, whose elements are contiguous. A weight is broadcast. There are
 ///     `count` SIMD vectors in a row and `tail` elements after them.
 ///   rows: along l; `count` vectors of the batch, contiguous each, share the weights. l0 is a
 ///     multiple of the lanes.
 ///   outputs: along (j, l), for d that divides the lanes; otherwise as rows.
+///   blocks: along (j, k) of a block that lies in one piece, as [j][k] whichever side is
+///   multiplied;
+///     `count` vectors of the batch, contiguous each. d is 1, or there are at most most_rows rows
+///     and columns.
+///   interpolations: along the batch, for interpolative blocks: of each of their panels only the
+///     rows with weights are stored.
 /// Strides count elements. weight_l leads from one l (columns) or from the l of one SIMD vector
 /// (rows) to the next; for outputs, weight_j leads from one SIMD vector of outputs to the next.
 struct StageArguments {
@@ -60,7 +66,17 @@ struct StageArguments {
   bool stream;                          // columns: store past the caches
   Prefetch prefetch;
   Butterflies butterflies;
+  // Of the kernels for blocks that are stored as they are: whether the factor is transposed, and of
+  // interpolative ones the columns of a panel (else 0) and, for each panel [i][l][panel], its rows:
+  // those of the identity, one for each column, then the others.
+  bool transposed;
+  int64_t rank;
+  const uint16_t* rows;
 };
+
+/// Blocks of so many rows and columns at most fit the buffers of those kernels; others only where
+/// d = 1 and nothing is interpolative.
+constexpr int64_t most_rows = 256;
 
 /// A square factor whose c*d rows of each block lie within one SIMD vector (c a power of two, c*d
 /// divides the lanes): lane n of output vector v is
@@ -155,7 +171,7 @@ struct SparseKernels {
 struct Kernels {
   int64_t lanes;         // elements in a SIMD vector
   double multiply_adds;  // vectors of them that a core of this kind does in a nanosecond or so
-  StageKernel columns, rows, outputs;
+  StageKernel columns, rows, outputs, blocks, interpolations;
   WithinKernel within;
   PackKernel pack;
   UnpackKernel unpack;

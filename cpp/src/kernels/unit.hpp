@@ -4,6 +4,7 @@
 // they include C headers only.
 #pragma once
 
+#include "kernels/blocks.hpp"
 #include "kernels/butterflies.hpp"
 #include "kernels/copies.hpp"
 #include "kernels/deflate.hpp"
@@ -41,6 +42,8 @@ constexpr Kernels kernels_of = {A::lanes,
                                 stage_along<A, Axis::columns>,
                                 stage_along<A, Axis::rows>,
                                 rectangles<A, Axis::outputs>,
+                                blocks<A>,
+                                interpolations<A>,
                                 within<A>,
                                 pack<A>,
                                 unpack<A>,

@@ -9,30 +9,33 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._util.arrays import owned
+from .. import _core
+from .._util.arrays import is_mapped, owned
 from .._util.checks import items_of, shown
 from .._util.dtypes import SUPPORTED, as_array, promoted
 from .architecture import Architecture
 from .index_orders import as_permutation
+from .interpolative import Interpolative
 from .pattern import Pattern
 
 _Array = np.ndarray[Any, Any]
 _Permutation = NDArray[np.int64] | None
+Kept = _Array | Interpolative
 
 
 class _Values(Sequence[_Array]):
     """Arrays of shape (a, b, c, d), 1 along a or d where tied, made of what is stored.
 
     Stored arrays have a divisor of d along l: each of their values stands for a run of neighbours.
+    Interpolative factors are stored without their identities.
     """
 
-    def __init__(self, architecture: Architecture, given: Sequence[_Array]) -> None:
-        self.stored: tuple[_Array, ...] = (
-            given.stored if isinstance(given, _Values) else tuple(given)
-        )
+    def __init__(self, architecture: Architecture, given: Sequence[Kept]) -> None:
+        self.kept: tuple[Kept, ...] = given.kept if isinstance(given, _Values) else tuple(given)
         self._sizes = tuple(pattern.d for pattern in architecture)
-        for array in self.stored:
-            array.setflags(write=False)
+        for array in self.kept:
+            if isinstance(array, np.ndarray):
+                array.setflags(write=False)
 
     @overload
     def __getitem__(self, index: int) -> _Array: ...
@@ -41,12 +44,12 @@ class _Values(Sequence[_Array]):
     def __getitem__(self, index: int | slice) -> _Array | tuple[_Array, ...]:
         if isinstance(index, slice):
             return tuple(self[n] for n in range(*index.indices(len(self))))
-        values = spelled_out(self.stored[index], self._sizes[index])
+        values = spelled_out(_array_of(self.kept[index]), self._sizes[index])
         values.setflags(write=False)
         return values
 
     def __len__(self) -> int:
-        return len(self.stored)
+        return len(self.kept)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,8 +66,9 @@ class Factors(Sequence[_Array]):
     values : sequence of ndarray
         For each pattern the array ``values[i, j, k, l]`` of shape (a, b, c, d), with length 1 along
         a or d where the values repeat; all of one dtype. Where runs of neighbouring l share their
-        values, as in transforms over axes, they are stored once, and the array is made when asked
-        for.
+        values, as in transforms over axes, they are stored once, and of factors that `compress`
+        interpolated, all but the identities in their blocks: these arrays are made when asked for.
+        Arrays of large blocks are views of memory in which each block lies in one piece.
     row_permutation, column_permutation : ndarray of int64 or None
         None where nothing is permuted.
 
@@ -91,8 +95,14 @@ class Factors(Sequence[_Array]):
 
     @property
     def stored(self) -> tuple[_Array, ...]:
-        """The values as they lie in memory: a divisor of d along l, each for a run of l."""
-        return self.values.stored  # type: ignore[attr-defined,no-any-return]
+        """Arrays of the values with a divisor of d along l, each for a run of l."""
+        return tuple(_array_of(entry) for entry in self.kept)
+
+    @property
+    def kept(self) -> tuple[Any, ...]:
+        """What is in memory: those arrays, or `Interpolative` without its identities."""
+        kept: tuple[Any, ...] = self.values.kept  # type: ignore[attr-defined]
+        return kept
 
     @classmethod
     def of(
@@ -130,7 +140,10 @@ class Factors(Sequence[_Array]):
         )
         return cls(
             architecture,
-            tuple(np.array(values, dtype=dtype, order="C", copy=True) for values in arrays),
+            tuple(
+                _copied(values, dtype, pattern)
+                for values, pattern in zip(arrays, architecture, strict=True)
+            ),
             *_permutations(architecture, row_permutation, column_permutation),
         )
 
@@ -144,12 +157,15 @@ class Factors(Sequence[_Array]):
         if len(values) != len(architecture):
             raise ValueError(f"architecture has {len(architecture)} patterns, values {len(values)}")
         kept: list[Any] = [owned(array) for array in values]
-        if not all(isinstance(array, np.ndarray) for array in kept):
+        for n, (entry, pattern) in enumerate(zip(kept, architecture, strict=True)):
+            if isinstance(entry, tuple) and len(entry) == 2:
+                kept[n] = Interpolative.restored(pattern, *entry)
+        if not all(isinstance(array, np.ndarray | Interpolative) for array in kept):
             raise ValueError("its values are not all arrays")
         if {array.dtype for array in kept} - {kept[0].dtype} or kept[0].dtype not in SUPPORTED:
             raise ValueError("its values are not all of one dtype that papilio knows")
         for n, (array, pattern) in enumerate(zip(kept, architecture, strict=True)):
-            if not fits_stored(pattern, array.shape):
+            if not isinstance(array, Interpolative) and not fits_stored(pattern, array.shape):
                 raise ValueError(f"values {n} have shape {array.shape}, expected {tuple(pattern)}")
         return cls(
             architecture,
@@ -182,8 +198,16 @@ class Factors(Sequence[_Array]):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the values."""
-        dtype: np.dtype[Any] = self.stored[0].dtype
+        dtype: np.dtype[Any] = self.kept[0].dtype
         return dtype
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of the arrays of values, none of which is made."""
+        entries = zip(self.kept, self.architecture, strict=True)
+        return tuple(
+            entry.shape if entry.shape[3] == 1 else (*entry.shape[:3], p.d) for entry, p in entries
+        )
 
     @property
     def nnz(self) -> int:
@@ -193,7 +217,7 @@ class Factors(Sequence[_Array]):
     @property
     def nbytes(self) -> int:
         """Bytes of all stored values; tied values count once."""
-        return sum(array.nbytes for array in self.stored)
+        return sum(entry.nbytes for entry in self.kept)
 
     @property
     def patterns(self) -> list[tuple[int, int, int, int]]:
@@ -205,7 +229,7 @@ class Factors(Sequence[_Array]):
         """Of the transposed matrix: views of the values."""
         return Factors(
             self.architecture.T,
-            tuple(array.transpose(0, 2, 1, 3) for array in reversed(self.stored)),
+            tuple(_transposed(entry) for entry in reversed(self.kept)),
             self.column_permutation,
             self.row_permutation,
         )
@@ -214,11 +238,11 @@ class Factors(Sequence[_Array]):
         """Of the conjugated matrix: new values, unless they are real."""
         if self.dtype.kind != "c":
             return self
-        return replace(self, values=tuple(array.conj() for array in self.stored))
+        return replace(self, values=tuple(entry.conj() for entry in self.kept))
 
     def astype(self, dtype: Any) -> Factors:
         """With values in another dtype."""
-        return replace(self, values=tuple(array.astype(dtype) for array in self.stored))
+        return replace(self, values=tuple(entry.astype(dtype) for entry in self.kept))
 
     def replacements(self, given: Any, name: str) -> list[_Array]:
         """Arrays of the shapes and the dtype of the values, or raise naming them."""
@@ -228,9 +252,9 @@ class Factors(Sequence[_Array]):
         ]
         if len(arrays) != len(self):
             raise ValueError(f"{name} has {len(arrays)} arrays, expected {len(self)}")
-        for n, (array, own) in enumerate(zip(arrays, self.values, strict=True)):
-            if array.shape != own.shape:
-                raise ValueError(f"{name}[{n}] has shape {array.shape}, expected {own.shape}")
+        for n, (array, shape) in enumerate(zip(arrays, self.shapes, strict=True)):
+            if array.shape != shape:
+                raise ValueError(f"{name}[{n}] has shape {array.shape}, expected {shape}")
             if array.dtype.kind == "c" and self.dtype.kind != "c":
                 raise TypeError(f"{name}[{n}] has dtype {array.dtype}, expected a real one")
         return [array.astype(self.dtype, copy=False) for array in arrays]
@@ -249,12 +273,26 @@ class Factors(Sequence[_Array]):
         ]
 
     def contiguous(self) -> list[_Array]:
-        """The stored values as the core reads them: C-contiguous."""
+        """The stored values as solvers of the core read them: C-contiguous arrays."""
         return [np.ascontiguousarray(array) for array in self.stored]
+
+    def as_multiplied(self) -> Factors:
+        """The same values as products read them: whatever lies otherwise is copied.
+
+        Of large blocks each lies in one piece, but where they are maps of files, which stay so.
+        """
+        entries = zip(self.kept, self.architecture, strict=True)
+        return replace(self, values=tuple(_as_multiplied(entry, p) for entry, p in entries))
+
+    @property
+    def multiplied(self) -> tuple[Any, ...]:
+        """The values in that order as the core takes them."""
+        return tuple(_parts(entry) for entry in self.kept)
 
     def is_finite(self) -> bool:
         """Whether no value is NaN or infinite."""
-        return all(bool(np.isfinite(array).all()) for array in self.stored)
+        arrays = (e.weights if isinstance(e, Interpolative) else e for e in self.kept)
+        return all(bool(np.isfinite(array).all()) for array in arrays)
 
     def has_radices_of(self, other: Factors) -> bool:
         """Whether the sum of both is a butterfly of summed ranks: radices and permutations."""
@@ -295,6 +333,43 @@ class Factors(Sequence[_Array]):
             values.append(out.reshape(a, left * q, r * right, d))
         architecture = Architecture(Pattern(*array.shape) for array in values)
         return Factors(architecture, tuple(values), self.row_permutation, self.column_permutation)
+
+
+def _copied(values: _Array, dtype: Any, pattern: Pattern) -> _Array:
+    """A copy in the order in which products read it."""
+    ordered = by_blocks(values.astype(dtype, copy=False), pattern)
+    return ordered if not np.may_share_memory(ordered, values) else ordered.copy(order="K")
+
+
+def _array_of(entry: Kept) -> _Array:
+    return entry.array() if isinstance(entry, Interpolative) else entry
+
+
+def _transposed(entry: Any) -> Any:
+    return entry.T if isinstance(entry, Interpolative) else entry.transpose(0, 2, 1, 3)
+
+
+def _parts(entry: Kept) -> Any:
+    """What the core and files take for an entry: an array, or a pair of them."""
+    return (entry.rows, entry.weights) if isinstance(entry, Interpolative) else entry
+
+
+def _as_multiplied(entry: Any, pattern: Pattern) -> Any:
+    if isinstance(entry, Interpolative):
+        if not entry.transposed:
+            return entry
+        entry = entry.array()
+    if is_mapped(entry) and entry.flags.c_contiguous:
+        return entry
+    return by_blocks(entry, pattern)
+
+
+def by_blocks(values: _Array, pattern: Pattern) -> _Array:
+    """The same values, each block in one piece if it is large, else C-contiguous."""
+    a, b, c, d = pattern
+    if d == 1 or values.shape[3] < d or not _core.reads_blocks((a, b, c, d)):
+        return np.ascontiguousarray(values)
+    return np.ascontiguousarray(values.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
 
 
 def spelled_out(values: _Array, d: int) -> _Array:

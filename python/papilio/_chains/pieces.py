@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .architecture import Architecture
 from .cuts import Cut, best_cut, most_parts
 from .factors import Factors, spelled_out
+from .interpolative import Interpolative
 from .pattern import Pattern
 
 Indices = NDArray[np.int64]
@@ -194,9 +195,18 @@ def _without_runs(values: Any, d: int) -> Any:
     What has no shape is a part of the values already, without runs.
     """
     shape = getattr(values, "shape", None)
-    if shape is None or shape[3] in (1, d):
+    if shape is None or shape[3] in (1, d) or isinstance(values, Interpolative):
         return values
     return spelled_out(values if isinstance(values, np.ndarray) else values.read(), d)
+
+
+def pieces_of(factors: Factors) -> tuple[Any, ...]:
+    """For each factor what has pieces: its array, or what is kept of an interpolative one."""
+    entries = zip(factors.kept, factors.architecture, strict=True)
+    return tuple(
+        entry if isinstance(entry, Interpolative) else spelled_out(entry, p.d)
+        for entry, p in entries
+    )
 
 
 def piece_of(values: Any, axis: int, groups: int, chosen: Indices) -> Any:
@@ -279,7 +289,8 @@ class Flipped:
 
     def piece(self, axis: int, groups: int, chosen: Indices) -> Any:
         """The chosen groups; see `piece_of`."""
-        return piece_of(self._values, axis, groups, chosen).transpose(0, 2, 1, 3)
+        piece = piece_of(self._values, axis, groups, chosen)
+        return piece.T if isinstance(piece, Interpolative) else piece.transpose(0, 2, 1, 3)
 
 
 def divided_either_way(

@@ -150,6 +150,14 @@ def unit_columns(size: int, start: int, stop: int, dtype: Any) -> _Array:
     return unit
 
 
+def is_mapped(array: _Array) -> bool:
+    """Whether an array lies in a map of a file."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray | memoryview):
+        owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+    return isinstance(owner, mmap.mmap)
+
+
 def owned(value: Any) -> Any:
     """The value; arrays in it are copied where the core can't read them or others may write."""
     if isinstance(value, tuple):

@@ -25,7 +25,7 @@ from ._clustering import Indices
 from ._entries import Entries
 from ._job import Job
 from ._options import Memory, Options, floor_of
-from ._product import Chain, times_power
+from ._product import Chain, split_identities, times_power
 from ._random import Streams
 from ._report import CompressionReport, CompressionWarning
 from ._scheme import IncompressibleError
@@ -188,10 +188,13 @@ def compress(
             call.options.team = team
     with reporter(progress, "compress") as tell:
         call.options.tell = tell
-        factors, report, _ = build(call)
+        factors, report, chain = build(call)
     if call.out is not None:
         return mapped(call.out, report)
-    butterfly = butterfly_of(factors, report)
+    holder, ranks = [factors], chain.ranks
+    del factors, chain
+    factors = split_identities(holder, ranks)
+    butterfly = butterfly_of(factors, replace(report, nbytes=factors.nbytes))
     return butterfly if factors.shape == call.shape else Section(butterfly, call.shape)
 
 

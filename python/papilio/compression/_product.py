@@ -11,6 +11,7 @@ import numpy as np
 from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
+from .._chains.interpolative import without_identities
 from ..operators import butterfly_of
 from ._clustering import Indices
 from ._entries import scaled
@@ -94,6 +95,21 @@ def row_size(architecture: Architecture) -> int:
     """How many values of a dense chainable chain's factors a row of its product depends on."""
     ranks = [1, *architecture.ranks]
     return sum(p.a * left * p.c for p, left in zip(architecture, ranks, strict=True))
+
+
+def split_identities(holder: list[Factors], ranks: Sequence[int]) -> Factors:
+    """The factors, those that interpolate without the identities in their blocks.
+
+    They are taken out of `holder`: where nobody else has them, each gives its memory back before
+    the next one is split.
+    """
+    factors = holder.pop()
+    values: list[Any] = list(factors.kept)
+    empty = replace(factors, values=())
+    del factors
+    for n, rank in enumerate(ranks):
+        values[n] = without_identities(values[n], rank)
+    return replace(empty, values=tuple(values))
 
 
 def times_power(chain: Chain, exponent: int) -> Chain:

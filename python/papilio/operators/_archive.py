@@ -54,7 +54,7 @@ def checksums(archive: zipfile.ZipFile) -> _Array:
 
 
 class Archive:
-    """The members of an .npz, whose arrays of four axes can be maps."""
+    """The members of an .npz, whose arrays of values, of four axes or more, can be maps."""
 
     def __init__(self, file: IO[bytes], archive: zipfile.ZipFile, mapped: bool) -> None:
         self._file, self._archive, self._mapped = file, archive, mapped
@@ -123,7 +123,7 @@ class Archive:
             raise ValueError(f"its member {name} is truncated")
         shape, fortran, dtype = npy_header(file, f"its member {name}", fits)
         offset = file.tell()
-        if len(shape) != 4 or fortran or not dtype.isnative or offset % ALIGNMENT:
+        if len(shape) < 4 or fortran or not dtype.isnative or offset % ALIGNMENT:
             return None
         check_size(shape, dtype, start + info.file_size - offset, f"its member {name}")
         if self._map is None:

@@ -36,13 +36,15 @@ class _Shared:
 
     @classmethod
     def of(cls, factors: Factors) -> _Shared:
-        return cls(replace(factors, values=tuple(factors.contiguous())))  # read-only from now on
+        return cls(factors.as_multiplied())  # read-only from now on
 
     @once
     def operator(self) -> _core.Operator:
         """What multiplies."""
         own = self.factors
-        return _core.Operator(own.patterns, own.stored, own.row_permutation, own.column_permutation)
+        return _core.Operator(
+            own.patterns, own.multiplied, own.row_permutation, own.column_permutation
+        )
 
     def astype(self, dtype: np.dtype[Any]) -> _Shared:
         """In another dtype, made once."""
@@ -80,11 +82,13 @@ class Butterfly(FactorForms):
     -----
     Products cost one multiply-add per non-zero and vector. Vectors and batches are read in place
     from any strides; only what has another dtype is converted, about a MiB at a time. The result
-    is the same for any number of threads, bit for bit. Memory: the first product of each kind (one
-    vector or few, many; the operator or its transpose) keeps a copy of the values as its kernels
-    read them (neighbouring factors multiplied, weights packed), together at most about three times
-    `nbytes`, and of structured factors the twiddles in double precision; each thread keeps tiles
-    of at most 8 MiB. `plan` tells what a product does.
+    is the same for any number of threads, bit for bit. Memory: large blocks are stored as all
+    products read them; an operator of such takes at most 1.3 times `nbytes` after products of all
+    kinds. For others, the first product of each kind (one vector or few, many; the operator or its
+    transpose) keeps a copy of the values as its kernels read them (neighbouring factors
+    multiplied, weights packed), together at most about three times `nbytes`, and of structured
+    factors the twiddles in double precision; each thread keeps tiles of at most 8 MiB. `plan`
+    tells what a product does.
 
     Examples
     --------
@@ -312,7 +316,7 @@ class Butterfly(FactorForms):
         own = self._data.factors
         return (
             own.architecture,
-            own.stored,
+            own.multiplied,
             own.row_permutation,
             own.column_permutation,
             Side.TRANSPOSED in self._side,

@@ -36,7 +36,8 @@ MANIFEST = "manifest.json"
 _FORMAT, _VERSION = "papilio operator", 1
 _LARGEST_MANIFEST = 1 << 28
 _NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\.npy")
-_DTYPES = {dtype.str: dtype for dtype in (*SUPPORTED, np.dtype(np.int32), np.dtype(np.int64))}
+_WHOLE = tuple(np.dtype(kind) for kind in (np.uint16, np.int32, np.int64))
+_DTYPES = {dtype.str: dtype for dtype in (*SUPPORTED, *_WHOLE)}
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def save(F: Operator, path: str | os.PathLike[str], shards: Any = None) -> None:
                 f"shards is {parts} but path is {target}, expected one that ends in {SUFFIX}: "
                 "a directory"
             )
-        plain = isinstance(F, Butterfly) and F._dims is None
+        plain = isinstance(F, Butterfly) and F._dims is None and not _is_interpolative(F)
         members = _butterfly_members(F) if plain else _tree_members(F)
         with replacing(target) as file:
             write_archive(file, members)
@@ -79,6 +79,11 @@ def save(F: Operator, path: str | os.PathLike[str], shards: Any = None) -> None:
     encoding = Encoding(parts)
     tree = encoding.whole(F)
     write_directory(target, tree, encoding.arrays, encoding.shardings)
+
+
+def _is_interpolative(F: Butterfly) -> bool:
+    """Whether some values are pairs of arrays, which the members of papilio 0.1 can't tell."""
+    return any(isinstance(entry, tuple) for entry in stored_factors(F)[0].multiplied)
 
 
 def _butterfly_members(F: Butterfly) -> dict[str, Any]:
@@ -303,7 +308,7 @@ def _made_or_sparse(make: Make, kind: str, state: Any) -> Any:
 
 
 def _lazy(stored: StoredArray) -> Any:
-    return stored if len(stored.shape) == 4 else stored.read()
+    return stored if len(stored.shape) >= 4 else stored.read()
 
 
 @contextmanager
@@ -329,7 +334,7 @@ def _map_again(path: str) -> Any:
 def _read_directory(path: str, mapped: bool) -> Operator:
     directory = Directory(path)
     arrays = {
-        n: stored.map() if mapped and len(stored.shape) == 4 else stored.read()
+        n: stored.map() if mapped and len(stored.shape) >= 4 else stored.read()
         for n, stored in enumerate(directory.arrays)
     }
     tree, shapes = _tree_and_shapes(directory.tree)

@@ -45,8 +45,8 @@ def chain_vjp(
             columns_first = gy.flags.f_contiguous and not gy.flags.c_contiguous
             out = np.empty(shape, result, order="F" if columns_first else "C")
         gx = out if result == own else np.empty(out.shape, own)
-    gradients = tuple(np.empty(array.shape, dtype) for array in factors.values)
-    arrays = tuple(array.astype(dtype, copy=False) for array in factors.values)
+    gradients = tuple(np.empty(shape, dtype) for shape in factors.shapes)
+    arrays = tuple(np.ascontiguousarray(array, dtype) for array in factors.values)
     if pairs:
         parts = None if gx is None else _parts(gx)
         core.pull_back(arrays, _parts(x), _parts(gy), axis, parts, gradients)

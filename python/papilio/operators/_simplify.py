@@ -238,9 +238,9 @@ class _Wide:
     """Products with factors in double precision."""
 
     def __init__(self, factors: Factors) -> None:
-        wide = factors.astype(np.result_type(factors.dtype, np.float64))
+        wide = factors.astype(np.result_type(factors.dtype, np.float64)).as_multiplied()
         compiled = _core.Operator(
-            wide.patterns, wide.contiguous(), wide.row_permutation, wide.column_permutation
+            wide.patterns, wide.multiplied, wide.row_permutation, wide.column_permutation
         )
         self._sides = [
             Compiled(compiled, side, wide.shape[side], wide.dtype, wide.dtype) for side in _SIDES

@@ -1,0 +1,304 @@
+// Factors with large blocks, read as they are stored: the weights of each block (i, l) lie
+// together, so that vectors, batches and adjoints share one copy of them. A block may be
+// interpolative: panels side by side that hold an identity in some of their rows and weights in the
+// others only.
+#pragma once
+
+#include "kernels/kernels.hpp"
+#include "kernels/prefetcher.hpp"
+#include "kernels/rectangles.hpp"
+#include "kernels/simd.hpp"
+
+namespace papilio {
+namespace kernels {
+namespace {
+
+/// A block as it is stored, whichever side is multiplied: `count` panels of rows x cols, of whose
+/// rows `weighted` have weights.
+struct Panels {
+  int64_t rows, cols, count, weighted;
+
+  PAPILIO_INLINE explicit Panels(const StageArguments& stage) {
+    const int64_t all = stage.transposed ? stage.b : stage.c;
+    rows = stage.transposed ? stage.c : stage.b;
+    cols = stage.rank ? stage.rank : all;
+    count = all / cols;
+    weighted = stage.rank ? rows - cols : rows;
+  }
+  /// Of panel p of block (i, l): the rows of the identity, then those with weights.
+  PAPILIO_INLINE const uint16_t* rows_of(const StageArguments& stage, int64_t i, int64_t l,
+                                         int64_t p) const {
+    return stage.rows + ((i * stage.d + l) * count + p) * rows;
+  }
+};
+
+PAPILIO_INLINE float added(float x, float y) { return x + y; }
+PAPILIO_INLINE double added(double x, double y) { return x + y; }
+template <class T>
+PAPILIO_INLINE complex<T> added(complex<T> x, complex<T> y) {
+  return {x.re + y.re, x.im + y.im};
+}
+
+/// Stores x, or adds it to what is there; `part` as in put_output.
+template <class A>
+PAPILIO_INLINE void put_or_add(typename A::element* to, typename A::V x, int64_t part, bool adds) {
+  put_output<A>(to, adds ? take_input<A>(to, part) + x : x, part);
+}
+
+/// y = W x or y += W x for contiguous rows of weights: lanes along the sums, as many of them at a
+/// time as a SIMD vector holds.
+template <class A>
+PAPILIO_APART void panel_product(const typename A::element* w, int64_t rows, int64_t cols,
+                                 const typename A::element* x, typename A::element* y,
+                                 bool conjugate) {
+  typedef typename A::element element;
+  typedef typename A::V V;
+  constexpr int lanes = A::lanes;
+  const int64_t whole = cols / lanes * lanes, part = cols - whole;
+  for (int64_t j = 0; j < rows; j += lanes) {
+    // Beyond the last row it is computed again.
+    const element* row[lanes];
+    PAPILIO_UNROLL
+    for (int n = 0; n < lanes; ++n) row[n] = w + (j + n < rows ? j + n : rows - 1) * cols;
+    typename A::Sum sum[lanes] = {};
+    for (int64_t k = 0; k < whole; k += lanes) {
+      const typename A::Input input = A::input(load<A>(x + k));
+      PAPILIO_UNROLL
+      for (int n = 0; n < lanes; ++n) sum[n] = A::multiply_add(sum[n], load<A>(row[n] + k), input);
+    }
+    if (part) {
+      const typename A::Input input = A::input(load_part<A>(x + whole, part));
+      PAPILIO_UNROLL
+      for (int n = 0; n < lanes; ++n)
+        sum[n] = A::multiply_add(sum[n], load_part<A>(row[n] + whole, part), input);
+    }
+    V total[lanes];
+    PAPILIO_UNROLL
+    for (int n = 0; n < lanes; ++n) total[n] = A::total(sum[n], conjugate);
+    Transpose<A, lanes / 2>::run(total);
+    PAPILIO_UNROLL
+    for (int step = 1; step < lanes; step *= 2) {
+      PAPILIO_UNROLL
+      for (int n = 0; n + step < lanes; n += 2 * step) total[n] = total[n] + total[n + step];
+    }
+    put_output<A>(y + j, total[0], j + lanes <= rows ? 0 : rows - j);
+  }
+}
+
+/// U SIMD vectors of W^T x, the first of which starts at column k.
+template <class A, int U>
+PAPILIO_INLINE void columns_product(const typename A::element* w, int64_t rows, int64_t cols,
+                                    const typename A::element* x, typename A::element* y,
+                                    int64_t part, bool conjugate, bool adds) {
+  typename A::Sum sum[U] = {};
+  for (int64_t j = 0; j < rows; ++j, w += cols) {
+    const typename A::Input input = A::input(A::broadcast(x + j));
+    PAPILIO_UNROLL
+    for (int u = 0; u < U; ++u)
+      sum[u] = A::multiply_add(sum[u], take_input<A>(w + u * A::lanes, part), input);
+  }
+  PAPILIO_UNROLL
+  for (int u = 0; u < U; ++u)
+    put_or_add<A>(y + u * A::lanes, A::total(sum[u], conjugate), part, adds);
+}
+
+/// y = W^T x or y += W^T x for contiguous rows of weights: lanes along y.
+template <class A>
+PAPILIO_APART void panel_transposed_product(const typename A::element* w, int64_t rows,
+                                            int64_t cols, const typename A::element* x,
+                                            typename A::element* y, bool conjugate, bool adds) {
+  constexpr int U = 4;
+  int64_t k = 0;
+  for (; k + U * A::lanes <= cols; k += U * A::lanes)
+    columns_product<A, U>(w + k, rows, cols, x, y + k, 0, conjugate, adds);
+  for (; k + A::lanes <= cols; k += A::lanes)
+    columns_product<A, 1>(w + k, rows, cols, x, y + k, 0, conjugate, adds);
+  if (k < cols) columns_product<A, 1>(w + k, rows, cols, x, y + k, cols - k, conjugate, adds);
+}
+
+/// d = 1, no identities: inputs and outputs of a block are contiguous. Of large blocks, some rows
+/// at a time are used for all vectors while they are in the nearest cache.
+template <class A>
+void contiguous_blocks(const StageArguments& stage) {
+  typedef typename A::element element;
+  const Panels panels(stage);
+  const int64_t row_bytes = panels.cols * static_cast<int64_t>(sizeof(element));
+  const int64_t fitting = (16 << 10) / row_bytes;
+  const int64_t together = fitting < 8 ? 8 : fitting / 8 * 8;
+  Prefetcher prefetcher(stage.prefetch);
+  for (int64_t i = stage.i0; i < stage.i1; ++i) {
+    const element* w = static_cast<const element*>(stage.weights) + i * stage.weight_i;
+    for (int64_t j = 0; j < panels.rows; j += together) {
+      const int64_t rows = panels.rows - j < together ? panels.rows - j : together;
+      for (int64_t u = 0; u < stage.count; ++u) {
+        const element* x = static_cast<const element*>(stage.in) + u * stage.in_step + i * stage.c;
+        element* y = static_cast<element*>(stage.out) + u * stage.out_step + i * stage.b;
+        if (stage.transposed)
+          panel_transposed_product<A>(w + j * panels.cols, rows, panels.cols, x + j, y,
+                                      stage.conjugate, j > 0);
+        else
+          panel_product<A>(w + j * panels.cols, rows, panels.cols, x, y + j, stage.conjugate);
+      }
+    }
+    prefetcher.step();
+  }
+}
+
+/// Block (i, l) times x, both contiguous.
+template <class A>
+PAPILIO_INLINE void block_product(const StageArguments& stage, const Panels& panels, int64_t i,
+                                  int64_t l, const typename A::element* x, typename A::element* y) {
+  typedef typename A::element element;
+  const element* w =
+      static_cast<const element*>(stage.weights) + i * stage.weight_i + l * stage.weight_l;
+  const int64_t cols = panels.cols, weighted = panels.weighted;
+  if (!stage.rank) {
+    if (stage.transposed)
+      panel_transposed_product<A>(w, weighted, cols, x, y, stage.conjugate, false);
+    else
+      panel_product<A>(w, weighted, cols, x, y, stage.conjugate);
+    return;
+  }
+  element some[most_rows];
+  for (int64_t p = 0; p < panels.count; ++p, w += weighted * cols) {
+    const uint16_t* identity = panels.rows_of(stage, i, l, p);
+    const uint16_t* others = identity + cols;
+    if (stage.transposed) {
+      element* to = y + p * cols;
+      for (int64_t n = 0; n < weighted; ++n) some[n] = x[others[n]];
+      panel_transposed_product<A>(w, weighted, cols, some, to, stage.conjugate, false);
+      for (int64_t k = 0; k < cols; ++k) to[k] = added(to[k], x[identity[k]]);
+    } else {
+      const element* from = x + p * cols;
+      panel_product<A>(w, weighted, cols, from, some, stage.conjugate);
+      // All rows are in the first panel, so that nothing need be zero before.
+      for (int64_t k = 0; k < cols; ++k)
+        y[identity[k]] = p ? added(y[identity[k]], from[k]) : from[k];
+      for (int64_t n = 0; n < weighted; ++n)
+        y[others[n]] = p ? added(y[others[n]], some[n]) : some[n];
+    }
+  }
+}
+
+/// Lanes within blocks: a cache line of neighbouring l at a time, whose inputs and outputs share
+/// cache lines and are made contiguous.
+template <class A>
+void blocks(const StageArguments& given) {
+  typedef typename A::element element;
+  const StageArguments stage = given;
+  if (stage.d == 1 && !stage.rank) return contiguous_blocks<A>(stage);
+  constexpr int64_t line = 64 / sizeof(element);
+  element x[line * most_rows], y[line * most_rows];
+  const Panels panels(stage);
+  Prefetcher prefetcher(stage.prefetch);
+  for (int64_t i = stage.i0; i < stage.i1; ++i)
+    for (int64_t first = stage.l0; first < stage.l1; first += line) {
+      const int64_t width = stage.l1 - first < line ? stage.l1 - first : line;
+      for (int64_t u = 0; u < stage.count; ++u) {
+        const element* in = static_cast<const element*>(stage.in) + u * stage.in_step +
+                            i * stage.c * stage.d + first;
+        for (int64_t k = 0; k < stage.c; ++k, in += stage.d)
+          for (int64_t l = 0; l < width; ++l) x[l * stage.c + k] = in[l];
+        for (int64_t l = 0; l < width; ++l)
+          block_product<A>(stage, panels, i, first + l, x + l * stage.c, y + l * stage.b);
+        element* out =
+            static_cast<element*>(stage.out) + u * stage.out_step + i * stage.b * stage.d + first;
+        for (int64_t j = 0; j < stage.b; ++j, out += stage.d)
+          for (int64_t l = 0; l < width; ++l) out[l] = y[l * stage.b + j];
+      }
+      for (int64_t l = 0; l < width; l += A::lanes) prefetcher.step();
+    }
+}
+
+/// An interpolative block with lanes along the batch: U SIMD vectors of each row, or with `part` so
+/// many lanes of one. `x` and `y` have room for the rows of a panel.
+template <class A, int U>
+PAPILIO_APART void interpolation(const StageArguments& stage, const Panels& panels, int64_t i,
+                                 int64_t l, const typename A::element* in, typename A::element* out,
+                                 int64_t part, typename A::element* x, typename A::element* y) {
+  typedef typename A::element element;
+  constexpr int64_t width = U * A::lanes;
+  const element* w =
+      static_cast<const element*>(stage.weights) + i * stage.weight_i + l * stage.weight_l;
+  const int64_t cols = panels.cols, weighted = panels.weighted;
+  const int64_t in_row = stage.d * stage.in_row, out_row = stage.d * stage.out_row;
+  // The weighted part of a panel, between rows that lie together.
+  StageArguments panel = stage;
+  panel.b = stage.transposed ? cols : weighted;
+  panel.c = stage.transposed ? weighted : cols;
+  panel.d = 1;
+  panel.out_row = width;
+  panel.out_step = A::lanes;
+  panel.weight_j = stage.transposed ? 1 : cols;
+  panel.weight_k = stage.transposed ? cols : 1;
+  panel.stream = false;
+  const auto read = [&](const element* from, element* to) __attribute__((always_inline)) {
+    PAPILIO_UNROLL
+    for (int u = 0; u < U; ++u)
+      store<A>(to + u * A::lanes, take_input<A>(from + u * stage.in_step, part));
+  };
+  // The row at `to` is the sum of those at `row`, at `more` if it isn't null, and with `adds` of
+  // itself.
+  const auto put = [&](element* to, const element* row, const element* more, bool adds)
+                       __attribute__((always_inline)) {
+                         PAPILIO_UNROLL
+                         for (int u = 0; u < U; ++u) {
+                           typename A::V value = load<A>(row + u * A::lanes);
+                           if (more) value = value + load<A>(more + u * A::lanes);
+                           put_or_add<A>(to + u * stage.out_step, value, part, adds);
+                         }
+                       };
+  for (int64_t p = 0; p < panels.count; ++p, w += weighted * cols) {
+    const uint16_t* identity = panels.rows_of(stage, i, l, p);
+    const uint16_t* others = identity + cols;
+    if (stage.transposed)
+      for (int64_t n = 0; n < weighted; ++n) read(in + others[n] * in_row, x + n * width);
+    else
+      for (int64_t k = 0; k < cols; ++k) read(in + (p * cols + k) * in_row, x + k * width);
+    if (weighted) all_dots<A, Axis::columns, 4, U>(panel, w, Panel<A>{x, width, A::lanes}, y, 0, 0);
+    if (stage.transposed) {
+      for (int64_t k = 0; k < cols; ++k) {
+        read(in + identity[k] * in_row, x);
+        put(out + (p * cols + k) * out_row, x, weighted ? y + k * width : nullptr, false);
+      }
+    } else {
+      for (int64_t k = 0; k < cols; ++k)
+        put(out + identity[k] * out_row, x + k * width, nullptr, p > 0);
+      for (int64_t n = 0; n < weighted; ++n)
+        put(out + others[n] * out_row, y + n * width, nullptr, p > 0);
+    }
+  }
+}
+
+/// Interpolative blocks, lanes along the batch.
+template <class A>
+void interpolations(const StageArguments& given) {
+  typedef typename A::element element;
+  const StageArguments stage = given;
+  constexpr int U = registers / (8 * A::parts);
+  alignas(64) element x[most_rows * U * A::lanes], y[most_rows * U * A::lanes];
+  const Panels panels(stage);
+  Prefetcher prefetcher(stage.prefetch);
+  for (int64_t i = stage.i0; i < stage.i1; ++i)
+    for (int64_t l = stage.l0; l < stage.l1; ++l) {
+      const element* in =
+          static_cast<const element*>(stage.in) + (i * stage.c * stage.d + l) * stage.in_row;
+      element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * stage.out_row;
+      int64_t u = 0;
+      if constexpr (U > 1)
+        for (; u + U <= stage.count; u += U)
+          interpolation<A, U>(stage, panels, i, l, in + u * stage.in_step, out + u * stage.out_step,
+                              0, x, y);
+      for (; u < stage.count; ++u)
+        interpolation<A, 1>(stage, panels, i, l, in + u * stage.in_step, out + u * stage.out_step,
+                            0, x, y);
+      if (stage.tail)
+        interpolation<A, 1>(stage, panels, i, l, in + u * stage.in_step, out + u * stage.out_step,
+                            stage.tail, x, y);
+      prefetcher.step();
+    }
+}
+
+}  // namespace
+}  // namespace kernels
+}  // namespace papilio

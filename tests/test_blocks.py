@@ -1,0 +1,233 @@
+"""Large blocks, read where they are stored; interpolative factors, stored without identities."""
+
+import pickle
+import sys
+
+import numpy as np
+import pytest
+
+import papilio as pp
+from papilio import _core
+from papilio._chains.factors import Factors
+from papilio._chains.interpolative import Interpolative, without_identities
+from papilio.operators import butterfly_of
+from processes import printed_number
+from reference import dense, dense_factor
+
+DTYPES = ["float32", "float64", "complex64", "complex128"]
+BATCHES = [None, 1, 2, 3, 5, 8, 19, 40]
+# Of blocks that are read in one piece, and the columns of interpolative panels.
+PATTERNS = [
+    ((2, 40, 38, 5), 19),
+    ((1, 64, 60, 9), 20),
+    ((3, 33, 22, 1), 11),
+    ((2, 16, 48, 3), 16),
+    ((2, 20, 17, 16), 1),
+    ((2, 24, 24, 16), 0),
+    ((1, 37, 29, 7), 0),
+    ((2, 50, 40, 1), 0),
+    ((1, 300, 280, 1), 0),
+]
+
+
+def numbers(rng, shape, dtype):
+    x = rng.standard_normal(shape)
+    return (x + 1j * rng.standard_normal(shape) if np.dtype(dtype).kind == "c" else x).astype(dtype)
+
+
+def interpolative(rng, pattern, rank, dtype):
+    a, b, c, d = pattern
+    rows = rng.permuted(np.broadcast_to(np.arange(b), (a, d, c // rank, b)), axis=3)
+    weights = numbers(rng, (a, d, c // rank, b - rank, rank), dtype)
+    return Interpolative(rows.astype(np.uint16), weights)
+
+
+def example(pattern, rank, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    if not rank:
+        return pp.Butterfly([numbers(rng, pattern, dtype)])
+    values = interpolative(rng, pattern, rank, dtype)
+    return butterfly_of(Factors(pp.Architecture([pattern]), (values,)))
+
+
+def kept(F):
+    return F._data.factors.kept
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("pattern", "rank"), PATTERNS)
+def test_products_of_all_sides_and_batches(pattern, rank, dtype):
+    F = example(pattern, rank, dtype)
+    assert isinstance(kept(F)[0], Interpolative) == bool(rank)
+    K = dense(F)
+    rng = np.random.default_rng(1)
+    sides = [(F, K), (F.T, K.T), (F.H, K.conj().T), (F.conj(), K.conj())]
+    for S, matrix in sides:
+        wide = matrix.astype(np.result_type(dtype, np.float64))
+        for batch in BATCHES:
+            shape = matrix.shape[1:] if batch is None else (matrix.shape[1], batch)
+            x = numbers(rng, shape, dtype)
+            allowed = 40 * np.finfo(dtype).eps * (np.abs(wide) @ np.abs(x))
+            expected = wide @ x
+            for given in (x, np.asfortranarray(x)):
+                results = []
+                for threads in (1, 2, 3):
+                    pp.set_num_threads(threads)
+                    results.append(S @ given)
+                pp.set_num_threads(1)
+                assert (np.abs(results[0] - expected) <= allowed).all()
+                assert len({result.tobytes() for result in results}) == 1
+
+
+def test_the_stored_form_is_the_array_without_identities():
+    rng = np.random.default_rng(0)
+    for pattern, rank in [((2, 40, 38, 5), 19), ((1, 20, 60, 3), 20)]:
+        values = interpolative(rng, pattern, rank, "complex64")
+        array = values.array()
+        assert array.shape == pattern
+        again = without_identities(np.ascontiguousarray(array), rank)
+        assert isinstance(again, Interpolative)
+        np.testing.assert_array_equal(again.array(), array)
+        np.testing.assert_array_equal(values.T.array(), array.transpose(0, 2, 1, 3))
+        broken = np.ascontiguousarray(array)
+        broken[0, values.rows[0, 0, 0, 0], 0, 0] += 1
+        assert without_identities(broken, rank) is broken
+
+
+def test_large_blocks_are_views_of_one_memory():
+    values = np.random.default_rng(0).standard_normal((2, 24, 24, 16))
+    F = pp.Butterfly([values])
+    own = F.factors[0]
+    np.testing.assert_array_equal(own, values)
+    assert own.transpose(0, 3, 1, 2).flags.c_contiguous
+    assert np.shares_memory(own, F.T.factors[0])
+    assert not F.factors[0].flags.writeable
+    small = pp.Butterfly([np.ones((2, 4, 4, 16))])
+    assert small.factors[0].flags.c_contiguous
+
+
+@pytest.mark.parametrize("name", ["F.npz", "F.papilio"])
+def test_files_and_pickles_keep_the_stored_form(tmp_path, name):
+    F = example((2, 40, 38, 5), 19, "complex64")
+    F.save(tmp_path / name)
+    x = numbers(np.random.default_rng(1), F.shape[1], "complex64")
+    copies = [
+        pp.load(tmp_path / name),
+        pp.load(tmp_path / name, mmap=True),
+        pickle.loads(pickle.dumps(F)),
+        pickle.loads(pickle.dumps(F.T)).T,
+    ]
+    for G in copies:
+        assert isinstance(kept(G)[0], Interpolative)
+        assert G.nbytes == F.nbytes
+        np.testing.assert_array_equal(G @ x, F @ x)
+        np.testing.assert_array_equal(G.H @ (F @ x), F.H @ (F @ x))
+
+
+def test_rows_that_lead_out_of_a_block_are_refused():
+    F = example((2, 40, 38, 5), 19, "float64")
+    own = kept(F)[0]
+    for wrong in (40, int(own.rows[1, 2, 1, 4])):
+        rows = own.rows.copy()
+        rows[1, 2, 1, 3] = wrong
+        state = list(F._state())
+        state[1] = ((rows, own.weights),)
+        with pytest.raises(ValueError, match="interpolative values don't fit"):
+            pp.Butterfly._from_state(*state)
+        with pytest.raises(ValueError, match="permutations"):
+            _core.Operator([(2, 40, 38, 5)], ((rows, own.weights),), None, None)
+    with pytest.raises(ValueError, match="shapes"):
+        _core.Operator([(2, 40, 38, 5)], ((own.rows, own.weights[:1]),), None, None)
+
+
+def test_what_needs_arrays_gets_them():
+    rng = np.random.default_rng(0)
+    left, right = (2, 24, 20, 4), (4, 20, 16, 2)
+    values = (interpolative(rng, left, 10, "float64"), interpolative(rng, right, 8, "float64"))
+    F = butterfly_of(Factors(pp.Architecture([left, right]), values))
+    plain = pp.Butterfly(list(F.factors), architecture=F.architecture)
+    assert F.nbytes < 0.7 * plain.nbytes
+    x = rng.standard_normal(F.shape[1])
+    gy = rng.standard_normal(F.shape[0])
+    for own, expected in zip(F.vjp(x, gy)[1], plain.vjp(x, gy)[1], strict=True):
+        np.testing.assert_allclose(own, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(F.norm(), plain.norm())
+    np.testing.assert_allclose(F.round(1e-12).toarray(), plain.toarray(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(F.astype("float32").factors[1], F.factors[1].astype("float32"))
+    doubled = F.with_factors([2 * F.factors[0], F.factors[1]])
+    np.testing.assert_allclose(doubled @ x, 2 * (plain @ x))
+    np.testing.assert_allclose((F + F) @ x, 2 * (plain @ x))
+    np.testing.assert_array_equal(F.T.factors[0], F.factors[1].transpose(0, 2, 1, 3))
+    np.testing.assert_allclose(F.T.round(1e-12).toarray(), plain.T.toarray(), rtol=1e-9, atol=1e-9)
+
+
+def test_compress_stores_no_identities():
+    n = 1024
+    points = np.random.default_rng(0).uniform(-np.pi, np.pi, n)
+    kernel = pp.kernels.nudft(2, points, n)
+    F = pp.compress(kernel, tol=1e-6, dtype="complex64", rounding=False)
+    arrays = sum(array.nbytes for array in F.factors)
+    assert sum(isinstance(entry, Interpolative) for entry in kept(F)) == len(F.factors) - 1
+    assert F.nbytes == F.report.nbytes < 0.75 * arrays
+    plain = pp.Butterfly(
+        list(F.factors), F.row_permutation, F.column_permutation, architecture=F.architecture
+    )
+    x = numbers(np.random.default_rng(1), n, "complex64")
+    for S, P in ((F, plain), (F.H, plain.H)):
+        np.testing.assert_allclose(S @ x, P @ x, rtol=0, atol=1e-5 * np.linalg.norm(P @ x))
+
+
+def test_pieces_for_several_parts_have_no_identities_either():
+    rng = np.random.default_rng(0)
+    values = interpolative(rng, (4, 40, 38, 6), 19, "float64")
+    array = values.array()
+    chosen = np.array([1, 3])
+    for axis, expected in ((0, array[[1, 3]]), (3, array[..., [1, 3]])):
+        groups = array.shape[axis]
+        piece = values.piece(axis, groups, chosen)
+        np.testing.assert_array_equal(piece.array(), expected)
+    half = values.piece(3, 3, np.array([2]))
+    np.testing.assert_array_equal(half.array(), array[..., [2, 5]])
+    np.testing.assert_array_equal(
+        dense_factor((4, 40, 38, 2), half.array()),
+        dense_factor((4, 40, 38, 2), array[..., [2, 5]]),
+    )
+
+
+MEMORY = """
+import numpy as np
+import papilio as pp
+
+def kib(name):
+    return [int(l.split()[1]) for l in open("/proc/self/status") if l.startswith(name)][0]
+
+{make}
+pp.set_num_threads(1)  # each keeps its tiles
+x, X = np.ones(F.shape[1], F.dtype), np.ones((F.shape[1], 8), F.dtype)
+y, Y = np.ones(F.shape[0], F.dtype), np.ones((F.shape[0], 8), F.dtype)
+u, U = np.ones_like(x), np.ones_like(X)
+rows, of_rows = np.ones((3, F.shape[1]), F.dtype), np.ones((3, F.shape[0]), F.dtype)
+pp.transforms.dft(64) @ np.ones(64)  # threads
+before = kib("VmRSS")
+F.apply(x, out=y)
+F.apply(X, out=Y)
+F.apply(rows, out=of_rows, axis=1)
+F.H.apply(y, out=u)
+F.H.apply(Y, out=U)
+print(1 + (kib("VmRSS") - before) * 1024 / F.nbytes)
+"""
+GENERAL = "F = pp.Butterfly([np.ones((8, 200, 200, 8)), np.ones((64, 200, 200, 1))])"
+IDENTITIES = """
+from papilio._chains.factors import Factors
+from papilio._chains.interpolative import Interpolative
+from papilio.operators import butterfly_of
+rows = np.tile(np.arange(200, dtype=np.uint16), (8, 16, 2, 1))
+values = Interpolative(rows, np.ones((8, 16, 2, 100, 100)))
+F = butterfly_of(Factors(pp.Architecture([(8, 200, 200, 16)]), (values,)))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("make", [GENERAL, IDENTITIES])
+def test_memory_after_products_of_all_kinds(make):
+    assert printed_number(MEMORY.format(make=make)) <= 1.3
