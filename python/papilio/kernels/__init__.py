@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .. import _core
 from .._util.checks import finite_number, length, number_of, real_number, shown, whole_number
 from .._util.dtypes import as_array
+from .._util.formulas import Compiled, compiled
 from .._util.legendre import Angles, AssociatedLegendre, legendre_polynomials
 
 __all__ = [
@@ -52,7 +52,8 @@ class Kernel:
     dtype : numpy.dtype
         float64 or complex128.
     function : callable
-        Entries for index arrays that broadcast against each other.
+        Entries for index arrays that broadcast against each other. Of most ready kernels, a
+        formula of the core, which `compress` evaluates without NumPy.
     row_points, column_points : ndarray or None
         Coordinates of rows and columns where their indices are in no geometric order.
 
@@ -91,12 +92,6 @@ class Kernel:
         return f"<Kernel {self.name} {rows}x{columns} {self.dtype}>"
 
 
-def _wave(turns: _Array) -> _Array:
-    """``exp(2 pi i turns)``."""
-    wave: _Array = _core.wave(np.ascontiguousarray(turns))
-    return wave
-
-
 def _points(points: ArrayLike, name: str, dimensions: Sequence[int] = (1, 2, 3)) -> _Array:
     """Finite real points as (n, dimensions), 1-D ones with one dimension."""
     array = as_array(points, name)
@@ -129,17 +124,9 @@ def _kernel(
     )
 
 
-def _inner_product_wave(rows: _Array, columns: _Array) -> Callable[[Any, Any], _Array]:
+def _inner_product_wave(rows: _Array, columns: _Array) -> Compiled:
     """Entries ``exp(2 pi i rows[i] . columns[j])``."""
-    axes = [(rows[:, d].copy(), columns[:, d].copy()) for d in range(rows.shape[1])]
-
-    def entries(i: Any, j: Any) -> _Array:
-        turns = axes[0][0][i] * axes[0][1][j]
-        for x, k in axes[1:]:
-            turns = turns + x[i] * k[j]
-        return _wave(turns)
-
-    return entries
+    return compiled(f"inner product {rows.shape[1]}", [*rows.T], [*columns.T])
 
 
 def _modes(modes: int | Sequence[int], dimensions: int) -> _Array:
@@ -286,17 +273,12 @@ def fio(n: int, variant: int = 1) -> Kernel:
     wave = np.sin(2 * np.pi * x)
     shift = (2 + wave) / 8 if variant == 1 else (2 + 0.2 * wave) / 16
 
-    def entries(i: Any, j: Any) -> _Array:
-        return _wave(x[i] * k[j] + shift[i] * size[j])
-
-    tilt, taper = np.sin(x / 2) / 16, np.cos(k / (2 * n))
-
-    def with_amplitude(i: Any, j: Any) -> _Array:
-        wave = entries(i, j)
-        wave *= 1 + tilt[i] * taper[j]
-        return wave
-
-    return _kernel(f"fio variant {variant}", (n, n), entries if variant == 1 else with_amplitude)
+    if variant == 1:
+        entries = compiled("inner product 2", [x, shift], [k, size])
+    else:
+        tilt, taper = np.sin(x / 2) / 16, np.cos(k / (2 * n))
+        entries = compiled("tapered inner product", [x, shift, tilt], [k, size, taper])
+    return _kernel(f"fio variant {variant}", (n, n), entries)
 
 
 def fio2d(n: int) -> Kernel:
@@ -332,9 +314,7 @@ def fio2d(n: int) -> Kernel:
     c1, c2 = ((2 + s1 * s2) / 32) ** 2, ((2 + t1 * t2) / 32) ** 2
     q1, q2 = k1**2, k2**2
 
-    def entries(i: Any, j: Any) -> _Array:
-        return _wave(x1[i] * k1[j] + x2[i] * k2[j] + np.sqrt(c1[i] * q1[j] + c2[i] * q2[j]))
-
+    entries = compiled("elliptic phase", [x1, x2, c1, c2], [k1, k2, q1, q2])
     return _kernel("fio2d", (n * n, n * n), entries, np.stack([x1, x2], 1), np.stack([k1, k2], 1))
 
 
@@ -452,6 +432,23 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
     return _kernel(f"legendre order {m}", (len(angles), degrees), entries, angles, None, real=True)
 
 
+def _circular_wave(x: _Array, y: _Array, wavenumber: float) -> Callable[[Any, Any], _Array]:
+    """Entries ``(i/4) H_0^(1)(k r)``."""
+
+    def entries(i: Any, j: Any) -> _Array:
+        distance = np.sqrt((x[i, 0] - y[j, 0]) ** 2 + (x[i, 1] - y[j, 1]) ** 2)
+        together = distance == 0
+        distance[together] = 1
+        phase = wavenumber * distance
+        values = np.empty(distance.shape, np.complex128)
+        values.real = -0.25 * scipy.special.y0(phase)
+        values.imag = 0.25 * scipy.special.j0(phase)
+        values[together] = 0
+        return values
+
+    return entries
+
+
 def helmholtz(targets: ArrayLike, sources: ArrayLike, wavenumber: float) -> Kernel:
     """Free-space Green's function of the Helmholtz equation between two sets of points.
 
@@ -478,24 +475,11 @@ def helmholtz(targets: ArrayLike, sources: ArrayLike, wavenumber: float) -> Kern
     wavenumber = finite_number(wavenumber, "wavenumber", positive=True)
     dimensions = x.shape[1]
 
-    def entries(i: Any, j: Any) -> _Array:
-        squared = (x[i, 0] - y[j, 0]) ** 2
-        for d in range(1, dimensions):
-            squared += (x[i, d] - y[j, d]) ** 2
-        distance = np.sqrt(squared)
-        together = distance == 0
-        distance[together] = 1
-        if dimensions == 2:
-            phase = wavenumber * distance
-            values = np.empty(distance.shape, np.complex128)
-            values.real = -0.25 * scipy.special.y0(phase)
-            values.imag = 0.25 * scipy.special.j0(phase)
-        else:
-            values = _wave(distance * (wavenumber / (2 * np.pi)))
-            values /= 4 * np.pi * distance
-        values[together] = 0
-        return values
-
+    if dimensions == 3:
+        turns = [wavenumber / (2 * np.pi)]
+        entries: Callable[[Any, Any], _Array] = compiled("spherical wave", [*x.T], [*y.T], turns)
+    else:
+        entries = _circular_wave(x, y, wavenumber)
     return _kernel("helmholtz", (len(x), len(y)), entries, x, y)
 
 
@@ -530,9 +514,7 @@ def radon(n: int) -> Kernel:
     w, h = first.astype(float), (second + 0.5) / n
     tau2, p2, h2 = tau**2, p**2, h**2
 
-    def entries(i: Any, j: Any) -> _Array:
-        return _wave(w[j] * np.sqrt(tau2[i] + p2[i] * h2[j]))
-
+    entries = compiled("hyperbolic phase", [tau2, p2], [w, h2])
     return _kernel("radon", (n * n, n * n), entries, np.stack([tau, p], 1), np.stack([w / n, h], 1))
 
 
@@ -573,11 +555,13 @@ def fractional_fourier(n: int, order: float) -> Kernel:
     scale = complex(np.sqrt((1 - 1j * cot) / n))
     chirp = u**2 * (cot / 2)
 
-    def entries(i: Any, j: Any) -> _Array:
-        values = _wave(chirp[i] - u[i] * (u[j] * csc) + chirp[j])
-        values *= scale
-        return values
-
+    ones = np.ones(n)
+    entries = compiled(
+        "scaled inner product",
+        [chirp, -u, ones],
+        [ones, u * csc, chirp],
+        [scale.real, scale.imag],
+    )
     return _kernel(f"fractional Fourier order {order:g}", (n, n), entries)
 
 
@@ -603,8 +587,5 @@ def laplace(s: ArrayLike, t: ArrayLike) -> Kernel:
     if rates.min() < 0 or times.min() < 0:
         raise ValueError("s and t must not be negative")
 
-    def entries(i: Any, j: Any) -> _Array:
-        exponents: NDArray[np.float64] = -rates[i] * times[j]
-        return np.exp(exponents, out=exponents)
-
+    entries = compiled("decay", [rates], [times])
     return _kernel("laplace", (len(rates), len(times)), entries, rates, times, real=True)
