@@ -18,10 +18,10 @@ struct FormulaSide {
   int64_t step;
 };
 
-constexpr int64_t widest_run = 8;  // doubles of the widest SIMD vector
+constexpr int64_t widest_run = 16;  // doubles of the two widest SIMD vectors
 
-/// `count` entries, written as real and imaginary parts, rounded up to a multiple of widest_run.
-/// What comes out for an entry doesn't depend on the others.
+/// `count` entries, written as real and imaginary parts, rounded up to a multiple of half of
+/// widest_run. What comes out for an entry doesn't depend on the others.
 struct FormulaRun {
   int64_t count;
   FormulaSide rows, columns;

@@ -19,15 +19,15 @@ template <class Formula>
 void run_waves(const FormulaRun& run) {
   for (int64_t at = 0; at < run.count; at += Doubles::lanes) {
     const Wave found = Formula::of(run, at);
-    found.re.store(run.re + at);
-    found.im.store(run.im + at);
+    found.re.store(run.re + at, run.count - at);
+    found.im.store(run.im + at, run.count - at);
   }
 }
 
 template <class Formula>
 void run_real(const FormulaRun& run) {
   for (int64_t at = 0; at < run.count; at += Doubles::lanes)
-    Formula::of(run, at).store(run.re + at);
+    Formula::of(run, at).store(run.re + at, run.count - at);
 }
 
 /// The sum of the products of the first fields of rows and columns. Products and sums are rounded
@@ -100,7 +100,7 @@ PAPILIO_INLINE Doubles distance(const FormulaRun& run, int64_t at) {
 struct SphericalWave {
   PAPILIO_INLINE static Wave of(const FormulaRun& run, int64_t at) {
     const Doubles r = distance<3>(run, at);
-    const Bits together = bits_of(r) == 0;
+    const Bits together = is_zero(r);
     const Wave wave = wave_of(r * all(run.parameters[0]));
     const Doubles size = all(4 * 3.14159265358979323846) * r;
     return {select(together, Doubles{}, wave.re / size),
@@ -111,7 +111,7 @@ struct SphericalWave {
 /// exp(-s t)
 struct Decay {
   PAPILIO_INLINE static Doubles of(const FormulaRun& run, int64_t at) {
-    return exponential(Doubles{} - field(run.rows, 0, at) * field(run.columns, 0, at));
+    return exponential(-(field(run.rows, 0, at) * field(run.columns, 0, at)));
   }
 };
 

@@ -15,6 +15,7 @@ from .._util.checks import finite_number, length, number_of, real_number, shown,
 from .._util.dtypes import as_array
 from .._util.formulas import Compiled, compiled
 from .._util.legendre import Angles, AssociatedLegendre, legendre_polynomials
+from ._bessel import bessel_of, circular_wave, hankel_of
 
 __all__ = [
     "Kernel",
@@ -36,6 +37,8 @@ def __dir__() -> list[str]:
 
 
 _Array = np.ndarray[Any, Any]
+_LARGE = 300  # arguments of Hankel functions from which on expansions are used
+_LARGEST_BESSEL = 10000.0  # order whose functions are tabulated where they don't oscillate yet
 _LARGEST_ORDER = 1 << 25  # of Legendre functions: whole numbers and their squares are exact
 
 
@@ -340,6 +343,9 @@ def hankel(n: int) -> Kernel:
     n = length(n, "n")
     argument = n + 2 * np.pi / 3 * np.arange(n)
 
+    if n >= _LARGE:
+        return _kernel("hankel", (n, n), hankel_of(argument, np.arange(float(n))))
+
     def entries(i: Any, j: Any) -> _Array:
         values: _Array = scipy.special.hankel1(j.astype(np.float64), argument[i])
         return values
@@ -371,14 +377,10 @@ def bessel(n: int, order: float = 0.0) -> Kernel:
     n = length(n, "n")
     order = finite_number(order, "order")
     r, w = np.arange(n) / n, np.pi * np.arange(1, n + 1)
-    if order == 0:
-        return _kernel("bessel", (n, n), lambda i, j: scipy.special.j0(r[i] * w[j]), real=True)
-    return _kernel(
-        f"bessel order {order:g}",
-        (n, n),
-        lambda i, j: scipy.special.jv(order, r[i] * w[j]),
-        real=True,
-    )
+    name = "bessel" if order == 0 else f"bessel order {order:g}"
+    if order <= _LARGEST_BESSEL:
+        return _kernel(name, (n, n), bessel_of(order, r, w), real=True)
+    return _kernel(name, (n, n), lambda i, j: scipy.special.jv(order, r[i] * w[j]), real=True)
 
 
 def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
@@ -432,23 +434,6 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
     return _kernel(f"legendre order {m}", (len(angles), degrees), entries, angles, None, real=True)
 
 
-def _circular_wave(x: _Array, y: _Array, wavenumber: float) -> Callable[[Any, Any], _Array]:
-    """Entries ``(i/4) H_0^(1)(k r)``."""
-
-    def entries(i: Any, j: Any) -> _Array:
-        distance = np.sqrt((x[i, 0] - y[j, 0]) ** 2 + (x[i, 1] - y[j, 1]) ** 2)
-        together = distance == 0
-        distance[together] = 1
-        phase = wavenumber * distance
-        values = np.empty(distance.shape, np.complex128)
-        values.real = -0.25 * scipy.special.y0(phase)
-        values.imag = 0.25 * scipy.special.j0(phase)
-        values[together] = 0
-        return values
-
-    return entries
-
-
 def helmholtz(targets: ArrayLike, sources: ArrayLike, wavenumber: float) -> Kernel:
     """Free-space Green's function of the Helmholtz equation between two sets of points.
 
@@ -479,7 +464,7 @@ def helmholtz(targets: ArrayLike, sources: ArrayLike, wavenumber: float) -> Kern
         turns = [wavenumber / (2 * np.pi)]
         entries: Callable[[Any, Any], _Array] = compiled("spherical wave", [*x.T], [*y.T], turns)
     else:
-        entries = _circular_wave(x, y, wavenumber)
+        entries = circular_wave(x, y, wavenumber)
     return _kernel("helmholtz", (len(x), len(y)), entries, x, y)
 
 
