@@ -30,6 +30,9 @@ FORMULAS = {
         XX[:, :2], np.concatenate([XX[:3, :2], 2e3 * YY[:, :2]]), 2
     ),
     "hankel": kernels.hankel(300),
+    "legendre": kernels.legendre(abs(X), 200),
+    "legendre of order 3": kernels.legendre(abs(X), 300, 3),
+    "legendre of order 40": kernels.legendre(abs(X), 90, 40),
 }
 every_formula = pytest.mark.parametrize("kernel", FORMULAS.values(), ids=FORMULAS)
 
@@ -108,6 +111,28 @@ def test_helmholtz_in_the_plane_is_that_of_scipy_from_the_source_to_far_away():
     found = kernels.helmholtz([[0.0, 0.0]], np.stack([r, 0 * r], 1), 1.0).toarray()[0]
     expected = 0.25 * (1j * scipy.special.j0(r) - scipy.special.y0(r))
     assert (np.abs(found - expected) <= 6e-15 + 4e-16 * (1 + r) * np.abs(expected)).all()
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 3, 10])
+def test_legendre_functions_of_high_degree_are_those_of_the_recurrence(order):
+    theta = RNG.uniform(0.5, np.pi - 0.5, 9)
+    degrees = 3000
+    found = kernels.legendre(theta, degrees, order).toarray()
+    x, l = (
+        np.cos(theta.astype(np.longdouble)),
+        np.arange(order, order + degrees, dtype=np.longdouble),
+    )
+    expected = np.zeros((degrees, len(theta)), np.longdouble)
+    first = np.prod(
+        np.arange(1, 2 * order, 2) / np.arange(2, 2 * order + 1, 2, dtype=np.longdouble)
+    )
+    expected[0] = np.sqrt((order + 0.5) * first) * np.sin(theta.astype(np.longdouble)) ** order
+    a = np.sqrt((4 * l**2 - 1) / np.maximum((l - order) * (l + order), 1))
+    for k in range(1, degrees):
+        before = expected[k - 2] / a[k - 1] if k > 1 else 0
+        expected[k] = a[k] * (x * expected[k - 1] - before)
+    # (Near a pole a cosine, which the recurrence has, says less of the angle than the angle itself.)
+    assert np.abs(found - expected.T).max() < 2e-14 * np.sqrt(degrees)
 
 
 @every_formula

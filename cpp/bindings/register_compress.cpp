@@ -291,8 +291,9 @@ py::tuple interpolate_formula(const Formula& formula, const Positions& i, const 
 void register_formula(py::module_& module) {
   py::class_<Formula>(module, "Formula")
       .def(py::init([](const std::string& name, const Scales& rows, const Scales& columns,
-                       const std::vector<double>& parameters) {
-        return Formula(name, fields_of(rows, "rows"), fields_of(columns, "columns"), parameters);
+                       const Scales& parameters) {
+        return Formula(name, fields_of(rows, "rows"), fields_of(columns, "columns"),
+                       {parameters.data(), parameters.data() + parameters.size()});
       }))
       .def_property_readonly(
           "shape", [](const Formula& f) { return py::make_tuple(f.rows().size, f.columns().size); })

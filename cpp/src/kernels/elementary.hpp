@@ -93,11 +93,18 @@ PAPILIO_INLINE Bits operator<<(Bits x, int count) {
 PAPILIO_INLINE Doubles select(Bits where, Doubles yes, Doubles no) {
   return doubles_of(bits_of(no) ^ (where & (bits_of(yes) ^ bits_of(no))));
 }
+PAPILIO_INLINE Doubles absolute(Doubles x) { return doubles_of(bits_of(x) & all_bits(INT64_MAX)); }
 PAPILIO_INLINE bool any(Bits where) {
   const HalfBits both = where.part[0] | where.part[1];
+#if PAPILIO_X86_BITS == 256
+  return _mm256_movemask_pd(reinterpret_cast<__m256d>(both)) != 0;
+#elif PAPILIO_X86_BITS == 128
+  return _mm_movemask_pd(reinterpret_cast<__m128d>(both)) != 0;
+#else
   int64_t found = 0;
   for (int n = 0; n < Half::lanes; ++n) found |= both[n];
   return found != 0;
+#endif
 }
 
 PAPILIO_INLINE Half square_root(Half x) {

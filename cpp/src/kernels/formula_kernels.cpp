@@ -3,6 +3,7 @@
 
 #include "kernels/bessel.hpp"
 #include "kernels/formulas.hpp"
+#include "kernels/legendre.hpp"
 
 namespace papilio {
 namespace kernels {
@@ -21,6 +22,9 @@ constexpr FormulaEntry formulas[] = {
     {"bessel of order 0", 1, 1, 4, bessel_parameters, false, 6, run_real<Bessel<true>>},
     {"circular wave", 2, 2, 3, circular_parameters, true, 8, run_waves<CircularWave>},
     {"hankel", 2, 1, debye_numbers, nullptr, true, 12, run_waves<Hankel>},
+    {"legendre", 5, 3, 3 + 2 * Legendre::nodes, nullptr, false, 12, run_real<Legendre>},
+    {"associated legendre", 6, 2, 8, associated_parameters, false, 20,
+     run_real<AssociatedLegendre>},
 };
 
 void waves(int64_t count, const double* turns, double* out) {

@@ -31,6 +31,7 @@ class Compiled:
         if self._formula is None:
             assert self._make is not None
             self._formula = self._make()
+            self._make = None
         return self._formula
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -75,13 +75,14 @@ def bessel_of(order: float, r: _Array, w: _Array) -> Compiled:
     def scaled(x: _Array) -> _Array:
         k = np.arange(1, 30)
         terms = np.cumprod(-(x[..., None] ** 2) / 4 / (k * (order + k)), axis=-1)
-        return 1 + terms[..., ::-1].sum(axis=-1)
+        found: _Array = 1 + terms[..., ::-1].sum(axis=-1)
+        return found
 
     far = float(_half(order, order + 2000 * (1 + order), lambda x: _phase(order, x) >= _PHASE))
     intervals = int(np.ceil(far))
     tables = [
         _table(scaled, 0, _SCALED),
-        _table(lambda x: scipy.special.jv(order, x), _SCALED, intervals),
+        _table(partial(scipy.special.jv, order), _SCALED, intervals),
     ]
     parameters = [order, far, float(scipy.special.gammaln(order + 1)), float(intervals)]
     values = np.concatenate([parameters, _debye(), *(table.ravel() for table in tables)])
