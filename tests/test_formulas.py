@@ -127,11 +127,11 @@ def test_legendre_functions_of_high_degree_are_those_of_the_recurrence(order):
         np.arange(1, 2 * order, 2) / np.arange(2, 2 * order + 1, 2, dtype=np.longdouble)
     )
     expected[0] = np.sqrt((order + 0.5) * first) * np.sin(theta.astype(np.longdouble)) ** order
-    a = np.sqrt((4 * l**2 - 1) / np.maximum((l - order) * (l + order), 1))
+    a = np.sqrt(abs(4 * l**2 - 1) / np.maximum((l - order) * (l + order), 1))
     for k in range(1, degrees):
         before = expected[k - 2] / a[k - 1] if k > 1 else 0
         expected[k] = a[k] * (x * expected[k - 1] - before)
-    # (Near a pole a cosine, which the recurrence has, says less of the angle than the angle itself.)
+    # (Nearer to a pole a cosine, which the recurrence has, says less than the angle itself.)
     assert np.abs(found - expected.T).max() < 2e-14 * np.sqrt(degrees)
 
 
