@@ -102,9 +102,9 @@ struct SphericalWave {
     const Doubles r = distance<3>(run, at);
     const Bits together = is_zero(r);
     const Wave wave = wave_of(r * all(run.parameters[0]));
-    const Doubles size = all(4 * 3.14159265358979323846) * r;
-    return {select(together, Doubles{}, wave.re / size),
-            select(together, Doubles{}, wave.im / size)};
+    const Doubles size = all(0.07957747154594767) / r;  // 1 / (4 pi)
+    return {select(together, Doubles{}, wave.re * size),
+            select(together, Doubles{}, wave.im * size)};
   }
 };
 

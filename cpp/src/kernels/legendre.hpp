@@ -114,59 +114,51 @@ struct AssociatedLegendre {
     const Doubles far =
         stieltjes(half, angle, sine, shift, order * order, bounds) * field(run.columns, 1, at);
     const Doubles value = unmirrored(far, j, angle);
-    return any(near) ? select(near, recurrence(run, at), value) : value;
+    return any(near) ? select(near, recurrence(run, at, near), value) : value;
   }
 
-  static PAPILIO_APART Doubles recurrence(const FormulaRun& run, int64_t at) {
+  /// Of the lanes in question; the others are 0.
+  static PAPILIO_APART Doubles recurrence(const FormulaRun& run, int64_t at, Bits near) {
     const double* given = run.parameters;
     const int64_t stride = static_cast<int64_t>(given[0]), degrees = static_cast<int64_t>(given[2]);
     const int64_t rows = static_cast<int64_t>(given[3]);
     const double* coefficients = given + 8;
     const double* tables = coefficients + 2 * degrees;
-    double q_of[Doubles::lanes], p_of[Doubles::lanes], e_of[Doubles::lanes];
-    int64_t degree[Doubles::lanes], last[Doubles::lanes], longest = 0;
+    const bool together = run.columns.step == 0;
+    double q_of[Doubles::lanes] = {}, p_of[Doubles::lanes] = {}, e_of[Doubles::lanes] = {};
     for (int n = 0; n < Doubles::lanes; ++n) {
+      if (!near.lane(n)) continue;
       const int64_t row = run.rows.index[run.rows.step ? at + n : 0];
-      last[n] = run.columns.index[run.columns.step ? at + n : 0];
-      const int64_t block = last[n] / stride;
-      degree[n] = block * stride;
+      const int64_t last = run.columns.index[together ? 0 : at + n], block = last / stride;
       const double* kept = tables + 3 * block * rows + row;
       q_of[n] = kept[0];
       p_of[n] = kept[rows];
       e_of[n] = kept[2 * rows];
-      if (last[n] - degree[n] > longest) longest = last[n] - degree[n];
+      if (together) continue;
+      const double x = run.rows.fields[run.rows.step ? at + n : 0];
+      for (int64_t k = block * stride + 1; k <= last; ++k)
+        advance(x, coefficients + 2 * k, q_of[n], p_of[n], e_of[n]);
     }
-    const Doubles x = field(run.rows, 0, at);
     Doubles q = Doubles::load(q_of), p = Doubles::load(p_of), e = Doubles::load(e_of);
-    if (run.columns.step == 0) {
-      for (int64_t k = degree[0] + 1; k <= last[0]; ++k)
+    if (together) {
+      const Doubles x = field(run.rows, 0, at);
+      const int64_t last = run.columns.index[0];
+      for (int64_t k = last / stride * stride + 1; k <= last; ++k)
         advance(x, all(coefficients[2 * k]), all(coefficients[2 * k + 1]), q, p, e);
-    } else {
-      apart(coefficients, x, degree, last, longest, q, p, e);
     }
     return scaled(p, e);
   }
 
-  /// Lanes of different degrees; those that have come to theirs stay.
-  static PAPILIO_APART void apart(const double* coefficients, Doubles x, const int64_t* degree,
-                                  const int64_t* last, int64_t longest, Doubles& q, Doubles& p,
-                                  Doubles& e) {
-    for (int64_t step = 1; step <= longest; ++step) {
-      double b_of[Doubles::lanes], a_of[Doubles::lanes], goes_on[Doubles::lanes];
-      for (int n = 0; n < Doubles::lanes; ++n) {
-        const bool active = degree[n] + step <= last[n];
-        const int64_t k = active ? degree[n] + step : last[n];
-        b_of[n] = coefficients[2 * k];
-        a_of[n] = coefficients[2 * k + 1];
-        goes_on[n] = active ? 1 : 0;
-      }
-      const Bits active = all(0.5) < Doubles::load(goes_on);
-      Doubles new_q = q, new_p = p, new_e = e;
-      advance(x, Doubles::load(b_of), Doubles::load(a_of), new_q, new_p, new_e);
-      q = select(active, new_q, q);
-      p = select(active, new_p, p);
-      e = select(active, new_e, e);
-    }
+  /// The same for one lane.
+  PAPILIO_INLINE static void advance(double x, const double* coefficients, double& q, double& p,
+                                     double& e) {
+    const double next = coefficients[1] * (x * p - coefficients[0] * q);
+    q = p;
+    p = next;
+    if (!(fabs(p) > 0x1p500)) return;
+    q *= 0x1p-1000;
+    p *= 0x1p-1000;
+    e += 1;
   }
 
   PAPILIO_INLINE static void advance(Doubles x, Doubles b, Doubles a, Doubles& q, Doubles& p,
