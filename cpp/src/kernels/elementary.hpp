@@ -109,7 +109,7 @@ PAPILIO_INLINE bool any(Bits where) {
 
 PAPILIO_INLINE Half square_root(Half x) {
 #if PAPILIO_X86_BITS == 512
-  return {_mm512_sqrt_pd(x.v)};
+  return {_mm512_maskz_sqrt_pd(0xff, x.v)};
 #elif PAPILIO_X86_BITS == 256
   return {_mm256_sqrt_pd(x.v)};
 #elif PAPILIO_X86_BITS == 128
@@ -129,7 +129,7 @@ PAPILIO_INLINE Doubles square_root(Doubles x) {
 /// The nearest whole number; of two, the even one. Infinity and NaN stay.
 PAPILIO_INLINE Half nearest(Half x) {
 #if PAPILIO_X86_BITS == 512
-  return {_mm512_roundscale_pd(x.v, 0)};
+  return {_mm512_maskz_roundscale_pd(0xff, x.v, 0)};
 #elif PAPILIO_X86_BITS == 256
   return {_mm256_round_pd(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 #elif defined(__aarch64__)
