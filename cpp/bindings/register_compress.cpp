@@ -6,6 +6,7 @@
 
 #include "bindings.hpp"
 #include "papilio/compress.hpp"
+#include "papilio/formula.hpp"
 
 namespace papilio {
 
@@ -220,6 +221,96 @@ py::array product_row_of(const std::vector<py::array>& arrays, const std::vector
   return out;
 }
 
+/// Arrays with a row for each field.
+Fields fields_of(const Scales& given, const char* name) {
+  if (given.ndim() != 2) throw py::value_error(std::string(name) + " must have two axes");
+  return {std::vector<double>(given.data(), given.data() + given.size()), given.shape(0),
+          given.shape(1)};
+}
+
+py::array_t<double> array_of(const Fields& fields) {
+  return py::array_t<double>({fields.count, fields.size}, fields.values.data());
+}
+
+py::array entries_of(const Formula& formula, const std::vector<py::ssize_t>& shape) {
+  return py::array(py::dtype(formula.is_complex() ? "complex128" : "float64"), shape);
+}
+
+py::array pairs_of(const Formula& formula, const Positions& i, const Positions& j) {
+  if (i.ndim() != 1 || j.ndim() != 1 || i.size() != j.size())
+    throw py::value_error("i and j must have one axis of the same length");
+  py::array out = entries_of(formula, {i.size()});
+  const Index *rows = i.data(), *columns = j.data(), count = i.size();
+  void* to = out.mutable_data();
+  const WithoutLock released;
+  formula.pairs(count, rows, columns, to);
+  return out;
+}
+
+void require_blocks(const Positions& i, const Positions& j) {
+  if (i.ndim() != 2 || j.ndim() != 2 || i.shape(0) != j.shape(0))
+    throw py::value_error("i and j must be (p, rows) and (p, cols)");
+}
+
+py::array blocks_of(const Formula& formula, const Positions& i, const Positions& j) {
+  require_blocks(i, j);
+  const Index count = i.shape(0), height = i.shape(1), width = j.shape(1);
+  py::array out = entries_of(formula, {count, height, width});
+  const Index *rows = i.data(), *columns = j.data();
+  void* to = out.mutable_data();
+  const WithoutLock released;
+  formula.blocks(count, height, width, rows, columns, to);
+  return out;
+}
+
+py::tuple interpolate_formula(const Formula& formula, const Positions& i, const Positions& j,
+                              Index rank, const Scales& scales) {
+  require_blocks(i, j);
+  const Index count = i.shape(0), height = i.shape(1), width = j.shape(1);
+  if (rank < 0 || rank > height)
+    throw py::value_error("rank is " + std::to_string(rank) + ", expected 0.." +
+                          std::to_string(height));
+  if (scales.ndim() != 2 || scales.shape(0) != count || scales.shape(1) != width)
+    throw py::value_error("scales must have a number for each column of each block");
+  Positions pivots({count, rank});
+  py::array weights = entries_of(formula, {count, height, rank});
+  py::array_t<double> residuals({count, rank + 1});
+  const Index *rows = i.data(), *columns = j.data();
+  const double* of_columns = scales.data();
+  Index* chosen = pivots.mutable_data();
+  void* values = weights.mutable_data();
+  double* left = residuals.mutable_data();
+  {
+    const WithoutLock released;
+    formula.interpolate(count, height, width, rows, columns, of_columns, rank, chosen, values,
+                        left);
+  }
+  return py::make_tuple(pivots, weights, residuals);
+}
+
+void register_formula(py::module_& module) {
+  py::class_<Formula>(module, "Formula")
+      .def(py::init([](const std::string& name, const Scales& rows, const Scales& columns,
+                       const Scales& parameters) {
+        return Formula(name, fields_of(rows, "rows"), fields_of(columns, "columns"),
+                       {parameters.data(), parameters.data() + parameters.size()});
+      }))
+      .def_property_readonly(
+          "shape", [](const Formula& f) { return py::make_tuple(f.rows().size, f.columns().size); })
+      .def_property_readonly("is_complex", &Formula::is_complex)
+      .def("pairs", &pairs_of)
+      .def("blocks", &blocks_of)
+      .def("interpolate", &interpolate_formula)
+      .def("__reduce__", [](const py::object& self) {
+        const auto& f = self.cast<const Formula&>();
+        const py::array_t<double> parameters(static_cast<py::ssize_t>(f.parameters().size()),
+                                             f.parameters().data());
+        return py::make_tuple(
+            py::type::of(self),
+            py::make_tuple(f.name(), array_of(f.rows()), array_of(f.columns()), parameters));
+      });
+}
+
 }  // namespace
 
 /// (rows, weights) of a factor with identities, or None; see `split_identities`.
@@ -246,6 +337,7 @@ py::object identities_of(const py::array& values, Index rank) {
 
 void register_compress(py::module_& module) {
   module.def("identities", &identities_of);
+  register_formula(module);
   module.def("interpolate", &interpolate_blocks, py::arg("blocks"), py::arg("rank"),
              py::arg("scales") = py::none());
   module.def("evaluate", &evaluate_blocks);

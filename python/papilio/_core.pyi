@@ -328,6 +328,30 @@ def reads_blocks(pattern: _PatternTuple, /) -> bool: ...
 
 most_interpolative_rows: int
 
+class Formula:
+    def __init__(
+        self,
+        name: str,
+        rows: NDArray[np.float64],
+        columns: NDArray[np.float64],
+        parameters: Sequence[float] | NDArray[np.float64],
+        /,
+    ) -> None: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def is_complex(self) -> bool: ...
+    def pairs(self, i: NDArray[np.int64], j: NDArray[np.int64], /) -> NDArray[Any]: ...
+    def blocks(self, i: NDArray[np.int64], j: NDArray[np.int64], /) -> NDArray[Any]: ...
+    def interpolate(
+        self,
+        i: NDArray[np.int64],
+        j: NDArray[np.int64],
+        rank: int,
+        scales: NDArray[np.float64],
+        /,
+    ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.float64]]: ...
+
 def wave(turns: NDArray[np.float64], /) -> NDArray[np.complex128]: ...
 def product_entries(
     factors: list[NDArray[Any]],

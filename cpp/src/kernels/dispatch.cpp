@@ -23,7 +23,8 @@ namespace kernels {
   const BlockTable& block_table_##name();       \
   const ChainTable& chain_table_##name();       \
   const GradientTable& gradient_table_##name(); \
-  const WindowTable& window_table_##name();
+  const WindowTable& window_table_##name();     \
+  const FormulaTable& formula_table_##name();
 PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
 
@@ -66,7 +67,8 @@ const std::vector<Table>& usable_tables() {
                      &block_table_##name(),                                       \
                      &chain_table_##name(),                                       \
                      &gradient_table_##name(),                                    \
-                     &window_table_##name()});
+                     &window_table_##name(),                                      \
+                     &formula_table_##name()});
     PAPILIO_ISA_ROWS
 #undef PAPILIO_ISA_ROW
     return found;

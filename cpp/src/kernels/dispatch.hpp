@@ -6,6 +6,7 @@
 
 #include "kernels/block_kernels.hpp"
 #include "kernels/chain_kernels.hpp"
+#include "kernels/formula_kernels.hpp"
 #include "kernels/gradient_kernels.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/window_kernels.hpp"
@@ -23,6 +24,7 @@ struct Table {
   const ChainTable* chains;
   const GradientTable* gradients;
   const WindowTable* windows;
+  const FormulaTable* formulas;
 };
 
 /// The table in use, chosen at the first call. Throws std::invalid_argument if PAPILIO_ISA names
@@ -44,6 +46,8 @@ inline const GradientKernels& gradient_kernels_for(DType dtype) {
 inline const WindowKernels& window_kernels_for(DType dtype) {
   return active_table().windows->kernels[static_cast<int>(dtype)];
 }
+
+inline const FormulaTable& formula_table() { return *active_table().formulas; }
 
 }  // namespace kernels
 }  // namespace papilio

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.special import gammaln
 
 from .. import _core
 
@@ -62,6 +63,20 @@ class Angles:
         radians: _Array = (self.coarse + self.fine) * _TURN
         return radians
 
+    def formula(self, degrees: int) -> _core.Formula:
+        """``sqrt(k + 1/2) P_k`` at the angles, k below degrees: see `legendre_polynomials`."""
+        k, phi = np.arange(float(degrees)), _midpoints()
+        columns = [k, np.sqrt(k + 0.5), np.sqrt(k + 0.5) * _gamma_ratio(k + 0.75)]
+        nodes = np.stack([np.cos(phi), np.sin(phi)], axis=1)
+        parameters = np.concatenate([_bounds(0), nodes.ravel()])
+        return _core.Formula("legendre", self.fields(), np.stack(columns), parameters)
+
+    def fields(self) -> _Array:
+        """What the core is given of each: angles below pi/2, and which were mirrored."""
+        angle, beyond = self.mirrored()
+        theta = angle.radians
+        return np.stack([angle.coarse, angle.fine, np.sin(theta), np.cos(theta), beyond])
+
     def mirrored(self) -> tuple[Angles, _Array]:
         """The angles or what they lack to pi, whichever is smaller, and which was mirrored."""
         beyond = self.coarse + self.fine > 0.25
@@ -116,13 +131,24 @@ def _expansion(k: _Array, coarse: _Array, fine: _Array, theta: _Array, terms: in
     return value
 
 
-def _terms(x: float) -> int:
+def _terms(x: float, order: int = 0) -> int:
     """How many terms until they are rounding errors, for ``(k + 1/2) sin theta >= x``."""
     term, m = 1.0, 0
     while term > _DIGITS:
         m += 1
-        term *= (m - 0.5) ** 2 / (2 * m * x)
+        term *= abs((m - 0.5) ** 2 - order**2) / (2 * m * x)
     return m
+
+
+def _bounds(order: int) -> list[float]:
+    """From which x on the numbers of terms of cpp/src/kernels/legendre.hpp are enough."""
+    bounds = []
+    for terms in (18, 9, 6):
+        x = 25.0 + 2.0 * order**2
+        while _terms(x, order) > terms:
+            x *= 1.1
+        bounds.append(x)
+    return bounds
 
 
 def _gamma_ratio(f: _Array) -> _Array:
@@ -133,11 +159,15 @@ def _gamma_ratio(f: _Array) -> _Array:
     return ratio
 
 
+def _midpoints() -> _Array:
+    return (np.arange(_NODES) + 0.5) * (np.pi / (2 * _NODES))
+
+
 def _integral(k: _Array, theta: _Array) -> _Array:
     """Laplace: the mean of ``(cos theta + i sin theta cos phi)^k`` over phi, by midpoints."""
     sine, cosine = np.sin(theta), np.cos(theta)
     total = np.zeros(k.shape)
-    for phi in (np.arange(_NODES) + 0.5) * (np.pi / (2 * _NODES)):
+    for phi in _midpoints():
         c, s = np.cos(phi), np.sin(phi)
         modulus = np.exp((0.5 * k) * np.log1p(-((s * sine) ** 2)))
         total += modulus * np.cos(k * np.arctan2(c * sine, cosine))
@@ -151,37 +181,44 @@ class AssociatedLegendre:
     ``P_l = a_l (x P_{l-1} - b_l P_{l-2})`` from ``P_m``, upwards: stable. Near the poles P_m is far
     below the smallest double, and grows: a value is ``p 2^(1000 e)``. Two neighbours are kept every
     `_STRIDE` degrees (more, where that would be more than `_TABLE` bytes), so that an entry takes
-    at most so many steps.
+    at most so many steps. Where ``(l + 1/2) sin theta`` is a few times the square of the order,
+    Stieltjes' expansion.
     """
 
     def __init__(self, theta: _Array, order: int, degrees: int) -> None:
         self.order, self.degrees = order, degrees
-        self.cosine, self.sine = np.cos(theta), np.sin(theta)
-        per_row = 20 * len(theta) * degrees
+        self.cosine, self.sine, self.angles = np.cos(theta), np.sin(theta), Angles.of(theta)
+        per_row = 24 * len(theta) * degrees
         self.stride = max(_STRIDE, -(-per_row // _TABLE))
         l = np.arange(order, order + degrees + self.stride + 1, dtype=np.float64)
         with np.errstate(divide="ignore"):
             self.a = np.sqrt((2 * l - 1) * (2 * l + 1) / ((l - order) * (l + order)))
         before = np.maximum(l - 1, order)
         self.b = np.sqrt((before - order) * (before + order) / np.maximum(4 * before**2 - 1, 1))
-        self.tables: tuple[_Array, _Array, _Array] | None = None
 
-    def __call__(self, i: _Array, j: _Array) -> _Array:
-        """The values at angles i of degrees order + j."""
-        rows, columns = np.broadcast_arrays(i, j)
-        if self.tables is None:
-            self.tables = self._kept()
-        start, steps = np.divmod(columns, self.stride)
-        q, p, e = (table[start, rows] for table in self.tables)
-        x, first = self.cosine[rows], start * self.stride
-        for step in range(1, int(steps.max(initial=0)) + 1):
-            wanted = steps >= step
-            q_next, p_next, e_next = self._advanced(x, q, p, e, first + step)
-            q, p, e = (
-                np.where(wanted, new, old) for new, old in ((q_next, q), (p_next, p), (e_next, e))
-            )
-        values: _Array = np.ldexp(p, _EXPONENT * np.maximum(e, -3))  # 0 below
-        return values
+    def formula(self) -> _core.Formula:
+        """The core's, with the functions that are kept."""
+        count = (self.degrees - 1) // self.stride + 1
+        head = [self.stride, count, self.degrees, len(self.cosine), self.order]
+        coefficients = np.stack([self.b, self.a], axis=1)[: self.degrees]
+        coefficients[0] = 0  # of no step
+        before = np.concatenate([head, _bounds(self.order), coefficients.ravel()])
+        parameters = np.empty(len(before) + 3 * count * len(self.cosine))
+        parameters[: len(before)] = before
+        self._keep(parameters[len(before) :].reshape(count, 3, -1))
+        rows = np.concatenate([self.cosine[None], self.angles.fields()])
+        columns = np.stack([np.arange(float(self.degrees)), self._amplitudes()])
+        return _core.Formula("associated legendre", rows, columns, parameters)
+
+    def _amplitudes(self) -> _Array:
+        """``sqrt((l + 1/2) Gamma(l - m + 1) Gamma(l + m + 1)) / Gamma(l + 3/2)``."""
+        m = self.order
+        l = np.arange(m, m + self.degrees - 1, dtype=np.longdouble)
+        ratios = (l + 1 - m) * (l + 1 + m) / ((l + 0.5) * (l + 1.5))
+        first = gammaln(2 * m + 1.0) + np.log(m + 0.5) - 2 * gammaln(m + 1.5)
+        squares = np.cumprod(np.concatenate([[np.longdouble(1)], ratios])) * np.exp(first)
+        amplitudes: _Array = np.sqrt(squares).astype(np.float64)
+        return amplitudes
 
     def _advanced(
         self, x: _Array, q: _Array, p: _Array, e: _Array, k: Any
@@ -193,15 +230,13 @@ class AssociatedLegendre:
             q, p, e = q * less, p * less, e + large
         return q, p, e
 
-    def _kept(self) -> tuple[_Array, _Array, _Array]:
+    def _keep(self, tables: _Array) -> None:
         q, (p, e) = np.zeros(len(self.cosine)), self._first()
-        tables = [(q, p, e)]
+        tables[0] = q, p, e
         for k in range(1, self.degrees):
             q, p, e = self._advanced(self.cosine, q, p, e, k)
             if k % self.stride == 0:
-                tables.append((q, p, e))
-        q_table, p_table, e_table = (np.stack(rows) for rows in zip(*tables, strict=True))
-        return q_table, p_table, e_table
+                tables[k // self.stride] = q, p, e
 
     def _first(self) -> tuple[_Array, _Array]:
         """``P_m = sqrt((2 m + 1)!! / (2 (2 m)!!)) sin^m`` with its exponent."""

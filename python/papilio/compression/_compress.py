@@ -30,7 +30,7 @@ from ._random import Streams
 from ._report import CompressionReport, CompressionWarning
 from ._scheme import IncompressibleError
 from ._sketch import Products, Sketch
-from ._source import Given, as_given, evaluator, factors_dtype, orders_of, shape_of
+from ._source import Given, as_given, compiled_in, evaluator, factors_dtype, orders_of, shape_of
 from ._store import InMemory
 from ._workers import Workers
 
@@ -334,7 +334,7 @@ def _from_entries(call: Asked, stored: _Stored) -> tuple[Any, CompressionReport]
     evaluate, dtype = options.team.together(known)
     see = partial(seen_entries, evaluate, shape)
     stored.begin(given.kind, shape, dtype, orders, see)
-    entries = Entries(evaluate, *orders, shape)
+    entries = Entries(evaluate, *orders, shape, formula=compiled_in(given.source))
     small = shape[0] * shape[1] <= (_limits.COMPARED if given.is_array else _limits.WHOLE)
     held = entries.held() if call.is_small else entries
     return Job(held, dtype, options, compare_all=small).run()

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .. import _core
+from .._util.formulas import Compiled
 from ._clustering import Indices
 
 BLOCK_BYTES = 1 << 22  # of entries that are asked for at a time
@@ -20,7 +23,7 @@ class Entries:
 
     ``evaluate(i, j)`` gets index arrays of shapes (p, r) and (p, c), in the user's order, and
     returns blocks (p, r, c); what it returns is checked here. `whole` says that all entries are at
-    hand, so that none need be chosen.
+    hand, so that none need be chosen; `formula` is what evaluates, if it is of the core.
     """
 
     def __init__(
@@ -31,8 +34,10 @@ class Entries:
         shape: tuple[int, int],
         *,
         whole: bool = False,
+        formula: Compiled | None = None,
     ) -> None:
         self._evaluate = evaluate
+        self._formula = formula
         self._row_order = row_order
         self._column_order = column_order
         self.shape = shape
@@ -42,11 +47,8 @@ class Entries:
 
     def __call__(self, i: Indices, j: Indices) -> _Array:
         """Blocks of shape (p, r, c) for rows (p, r) and columns (p, c)."""
-        if self._row_order is not None:
-            i = self._row_order[i]
-        if self._column_order is not None:
-            j = self._column_order[j]
-        blocks = self._evaluate(np.ascontiguousarray(i), np.ascontiguousarray(j))
+        i, j = self._asked(i, j)
+        blocks = self._evaluate(i, j)
         if not self.whole:
             self.count += blocks.size
         with np.errstate(over="ignore"):
@@ -59,6 +61,26 @@ class Entries:
                     f"entries({i[p, r]}, {j[p, c]}) is {blocks[p, r, c]}, expected finite numbers"
                 )
         return scaled(blocks, -self.exponent) if self.exponent else blocks
+
+    def interpolate(
+        self, i: Indices, j: Indices, rank: int, scales: NDArray[np.float64]
+    ) -> tuple[Indices, _Array, NDArray[np.float64]]:
+        """Pivots, weights and residuals of the blocks; see ``_core.interpolate``."""
+        if self._formula is None or self.exponent:
+            return _core.interpolate(self(i, j), rank, scales)
+        found = self._formula.interpolate(*self._asked(i, j), rank, scales)
+        if not np.isfinite(found[2]).all():
+            self(i, j)  # which names the entry
+        self.count += i.size * j.shape[1]
+        return found
+
+    def _asked(self, i: Indices, j: Indices) -> tuple[Indices, Indices]:
+        """The indices in the user's order."""
+        if self._row_order is not None:
+            i = self._row_order[i]
+        if self._column_order is not None:
+            j = self._column_order[j]
+        return np.ascontiguousarray(i), np.ascontiguousarray(j)
 
     def all(self) -> _Array:
         """The matrix, in tree order, evaluated in batches of rows."""

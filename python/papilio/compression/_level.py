@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
 from ._clustering import Indices, limits_of, ranges, samples
 from ._entries import BLOCK_BYTES, Entries
 from ._probe import stood_for
@@ -81,7 +80,7 @@ class Level:
             more = self.search(rows, first, end)
             columns = np.sort(np.concatenate([columns, more], axis=1), axis=1)
         scales = np.sqrt(stood_for(columns, first, end))
-        return _core.interpolate(self.source(rows, columns), rank, scales)
+        return self.source.interpolate(rows, columns, rank, scales)
 
     def energies(self, rows: Indices, columns: Indices) -> NDArray[np.float64]:
         """The squared norm of each column on the rows."""

@@ -15,6 +15,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from .. import _core
 from .._util.checks import shape_pair
 from .._util.dtypes import as_array, as_dtype, promoted
+from .._util.formulas import Compiled
 from . import _limits
 from ._clustering import Indices, tree_order
 
@@ -105,6 +106,12 @@ def orders_of(
     return (orders[0], orders[1]), scattered
 
 
+def compiled_in(source: Any) -> Compiled | None:
+    """The formula of the core that a ready kernel's entries are, if it has one."""
+    function = getattr(source, "function", None)
+    return function if isinstance(function, Compiled) else None
+
+
 def evaluator(
     source: Any, shape: tuple[int, int], dtype: Any
 ) -> tuple[Callable[[Indices, Indices], _Array], np.dtype[Any]]:
@@ -121,6 +128,9 @@ def evaluator(
             return out
 
         return from_pointer, written
+    own = compiled_in(source)
+    if own is not None:
+        return own.blocks, np.dtype(np.complex128 if own.formula.is_complex else np.float64)
     function: Callable[[Any, Any], Any] = source
     if isinstance(source, np.ndarray):
         function = lambda rows, columns: source[rows, columns]  # noqa: E731

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .. import _core
 from .._util.checks import finite_number, length, number_of, real_number, shown, whole_number
 from .._util.dtypes import as_array
-from .._util.legendre import Angles, AssociatedLegendre, legendre_polynomials
+from .._util.formulas import Compiled, compiled
+from .._util.legendre import Angles, AssociatedLegendre
+from ._bessel import bessel_of, circular_wave, hankel_of
 
 __all__ = [
     "Kernel",
@@ -36,6 +38,8 @@ def __dir__() -> list[str]:
 
 
 _Array = np.ndarray[Any, Any]
+_LARGE = 300  # arguments of Hankel functions from which on expansions are used
+_LARGEST_BESSEL = 10000.0  # order whose functions are tabulated where they don't oscillate yet
 _LARGEST_ORDER = 1 << 25  # of Legendre functions: whole numbers and their squares are exact
 
 
@@ -52,7 +56,8 @@ class Kernel:
     dtype : numpy.dtype
         float64 or complex128.
     function : callable
-        Entries for index arrays that broadcast against each other.
+        Entries for index arrays that broadcast against each other. Of most ready kernels, a
+        formula of the core, which `compress` evaluates without NumPy.
     row_points, column_points : ndarray or None
         Coordinates of rows and columns where their indices are in no geometric order.
 
@@ -91,12 +96,6 @@ class Kernel:
         return f"<Kernel {self.name} {rows}x{columns} {self.dtype}>"
 
 
-def _wave(turns: _Array) -> _Array:
-    """``exp(2 pi i turns)``."""
-    wave: _Array = _core.wave(np.ascontiguousarray(turns))
-    return wave
-
-
 def _points(points: ArrayLike, name: str, dimensions: Sequence[int] = (1, 2, 3)) -> _Array:
     """Finite real points as (n, dimensions), 1-D ones with one dimension."""
     array = as_array(points, name)
@@ -129,17 +128,9 @@ def _kernel(
     )
 
 
-def _inner_product_wave(rows: _Array, columns: _Array) -> Callable[[Any, Any], _Array]:
+def _inner_product_wave(rows: _Array, columns: _Array) -> Compiled:
     """Entries ``exp(2 pi i rows[i] . columns[j])``."""
-    axes = [(rows[:, d].copy(), columns[:, d].copy()) for d in range(rows.shape[1])]
-
-    def entries(i: Any, j: Any) -> _Array:
-        turns = axes[0][0][i] * axes[0][1][j]
-        for x, k in axes[1:]:
-            turns = turns + x[i] * k[j]
-        return _wave(turns)
-
-    return entries
+    return compiled(f"inner product {rows.shape[1]}", [*rows.T], [*columns.T])
 
 
 def _modes(modes: int | Sequence[int], dimensions: int) -> _Array:
@@ -286,17 +277,12 @@ def fio(n: int, variant: int = 1) -> Kernel:
     wave = np.sin(2 * np.pi * x)
     shift = (2 + wave) / 8 if variant == 1 else (2 + 0.2 * wave) / 16
 
-    def entries(i: Any, j: Any) -> _Array:
-        return _wave(x[i] * k[j] + shift[i] * size[j])
-
-    tilt, taper = np.sin(x / 2) / 16, np.cos(k / (2 * n))
-
-    def with_amplitude(i: Any, j: Any) -> _Array:
-        wave = entries(i, j)
-        wave *= 1 + tilt[i] * taper[j]
-        return wave
-
-    return _kernel(f"fio variant {variant}", (n, n), entries if variant == 1 else with_amplitude)
+    if variant == 1:
+        entries = compiled("inner product 2", [x, shift], [k, size])
+    else:
+        tilt, taper = np.sin(x / 2) / 16, np.cos(k / (2 * n))
+        entries = compiled("tapered inner product", [x, shift, tilt], [k, size, taper])
+    return _kernel(f"fio variant {variant}", (n, n), entries)
 
 
 def fio2d(n: int) -> Kernel:
@@ -332,9 +318,7 @@ def fio2d(n: int) -> Kernel:
     c1, c2 = ((2 + s1 * s2) / 32) ** 2, ((2 + t1 * t2) / 32) ** 2
     q1, q2 = k1**2, k2**2
 
-    def entries(i: Any, j: Any) -> _Array:
-        return _wave(x1[i] * k1[j] + x2[i] * k2[j] + np.sqrt(c1[i] * q1[j] + c2[i] * q2[j]))
-
+    entries = compiled("elliptic phase", [x1, x2, c1, c2], [k1, k2, q1, q2])
     return _kernel("fio2d", (n * n, n * n), entries, np.stack([x1, x2], 1), np.stack([k1, k2], 1))
 
 
@@ -345,6 +329,10 @@ def hankel(n: int) -> Kernel:
     ----------
     n : int
         Rows and columns.
+
+    Notes
+    -----
+    Entries have a relative error of about 1e-16 times their argument, as their phases do.
 
     References
     ----------
@@ -359,6 +347,9 @@ def hankel(n: int) -> Kernel:
     """
     n = length(n, "n")
     argument = n + 2 * np.pi / 3 * np.arange(n)
+
+    if n >= _LARGE:
+        return _kernel("hankel", (n, n), hankel_of(argument, np.arange(float(n))))
 
     def entries(i: Any, j: Any) -> _Array:
         values: _Array = scipy.special.hankel1(j.astype(np.float64), argument[i])
@@ -377,6 +368,11 @@ def bessel(n: int, order: float = 0.0) -> Kernel:
     order : float, default 0
         Of the Bessel function, at least 0.
 
+    Notes
+    -----
+    Entries have an absolute error of some 1e-15, and of about 1e-16 x times their size at large
+    arguments x (orders above 10000 are SciPy's).
+
     References
     ----------
     M. O'Neil, F. Woolfe, V. Rokhlin, "An algorithm for the rapid evaluation of special function
@@ -391,14 +387,10 @@ def bessel(n: int, order: float = 0.0) -> Kernel:
     n = length(n, "n")
     order = finite_number(order, "order")
     r, w = np.arange(n) / n, np.pi * np.arange(1, n + 1)
-    if order == 0:
-        return _kernel("bessel", (n, n), lambda i, j: scipy.special.j0(r[i] * w[j]), real=True)
-    return _kernel(
-        f"bessel order {order:g}",
-        (n, n),
-        lambda i, j: scipy.special.jv(order, r[i] * w[j]),
-        real=True,
-    )
+    name = "bessel" if order == 0 else f"bessel order {order:g}"
+    if order <= _LARGEST_BESSEL:
+        return _kernel(name, (n, n), bessel_of(order, r, w), real=True)
+    return _kernel(name, (n, n), lambda i, j: scipy.special.jv(order, r[i] * w[j]), real=True)
 
 
 def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
@@ -420,9 +412,10 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
     -----
     Order 0 takes the same time for any degree, and has an absolute error of a few 1e-15 before the
     normalization, for the angles as they are (their rounding errors times l are in the values).
-    Other orders go by a recurrence over the degrees from functions that are kept every 64 degrees
-    (together at most about 128 MiB), with exponents beyond those of double precision where the
-    functions are that small: any order works.
+    Other orders do, too, where ``(l + 1/2) sin theta`` is above 25 and some times the square of the
+    order; nearer to the poles they go by a recurrence over the degrees from functions that are kept
+    every 64 degrees (together at most about 128 MiB), with exponents beyond those of double
+    precision where the functions are that small: any order works.
 
     Examples
     --------
@@ -441,14 +434,9 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
     if m > _LARGEST_ORDER:
         raise ValueError(f"order is {m}, expected at most {_LARGEST_ORDER}")
     if m:
-        entries: Callable[[Any, Any], _Array] = AssociatedLegendre(angles, m, degrees)
+        entries = Compiled(AssociatedLegendre(angles, m, degrees).formula)
     else:
-        turns, scale = Angles.of(angles), np.sqrt(np.arange(degrees) + 0.5)
-
-        def entries(i: Any, j: Any) -> _Array:
-            values: _Array = scale[j] * legendre_polynomials(j, turns[i])
-            return values
-
+        entries = Compiled(partial(Angles.of(angles).formula, degrees))
     return _kernel(f"legendre order {m}", (len(angles), degrees), entries, angles, None, real=True)
 
 
@@ -478,24 +466,11 @@ def helmholtz(targets: ArrayLike, sources: ArrayLike, wavenumber: float) -> Kern
     wavenumber = finite_number(wavenumber, "wavenumber", positive=True)
     dimensions = x.shape[1]
 
-    def entries(i: Any, j: Any) -> _Array:
-        squared = (x[i, 0] - y[j, 0]) ** 2
-        for d in range(1, dimensions):
-            squared += (x[i, d] - y[j, d]) ** 2
-        distance = np.sqrt(squared)
-        together = distance == 0
-        distance[together] = 1
-        if dimensions == 2:
-            phase = wavenumber * distance
-            values = np.empty(distance.shape, np.complex128)
-            values.real = -0.25 * scipy.special.y0(phase)
-            values.imag = 0.25 * scipy.special.j0(phase)
-        else:
-            values = _wave(distance * (wavenumber / (2 * np.pi)))
-            values /= 4 * np.pi * distance
-        values[together] = 0
-        return values
-
+    if dimensions == 3:
+        turns = [wavenumber / (2 * np.pi)]
+        entries: Callable[[Any, Any], _Array] = compiled("spherical wave", [*x.T], [*y.T], turns)
+    else:
+        entries = circular_wave(x, y, wavenumber)
     return _kernel("helmholtz", (len(x), len(y)), entries, x, y)
 
 
@@ -530,9 +505,7 @@ def radon(n: int) -> Kernel:
     w, h = first.astype(float), (second + 0.5) / n
     tau2, p2, h2 = tau**2, p**2, h**2
 
-    def entries(i: Any, j: Any) -> _Array:
-        return _wave(w[j] * np.sqrt(tau2[i] + p2[i] * h2[j]))
-
+    entries = compiled("hyperbolic phase", [tau2, p2], [w, h2])
     return _kernel("radon", (n * n, n * n), entries, np.stack([tau, p], 1), np.stack([w / n, h], 1))
 
 
@@ -573,11 +546,13 @@ def fractional_fourier(n: int, order: float) -> Kernel:
     scale = complex(np.sqrt((1 - 1j * cot) / n))
     chirp = u**2 * (cot / 2)
 
-    def entries(i: Any, j: Any) -> _Array:
-        values = _wave(chirp[i] - u[i] * (u[j] * csc) + chirp[j])
-        values *= scale
-        return values
-
+    ones = np.ones(n)
+    entries = compiled(
+        "scaled inner product",
+        [chirp, -u, ones],
+        [ones, u * csc, chirp],
+        [scale.real, scale.imag],
+    )
     return _kernel(f"fractional Fourier order {order:g}", (n, n), entries)
 
 
@@ -603,8 +578,5 @@ def laplace(s: ArrayLike, t: ArrayLike) -> Kernel:
     if rates.min() < 0 or times.min() < 0:
         raise ValueError("s and t must not be negative")
 
-    def entries(i: Any, j: Any) -> _Array:
-        exponents: NDArray[np.float64] = -rates[i] * times[j]
-        return np.exp(exponents, out=exponents)
-
+    entries = compiled("decay", [rates], [times])
     return _kernel("laplace", (len(rates), len(times)), entries, rates, times, real=True)
