@@ -74,43 +74,54 @@ PAPILIO_APART void butterfly_tail(const Ends<X>& ends, const typename X::scalar*
   for (int k = 0; k < R; ++k) memcpy(to[k] + at, out[k], static_cast<size_t>(count) * sizeof(T));
 }
 
+/// What runs the blocks of one radix.
+template <class X>
+struct ColumnBlocks {
+  typedef typename X::scalar T;
+  int64_t radix;
+  void (*block)(const Ends<X>&, const T* const* from, T* const* to, const T* w, bool transposed,
+                int64_t count, bool stream);
+  void (*tail)(const Ends<X>&, const T* const* from, T* const* to, const T* w,
+               const StageArguments&);
+};
+
 /// Where the rows first, first + d, ... are, or those that an index names in their place.
-template <int R, class T>
+template <class T>
 PAPILIO_INLINE void find_rows(T* from, const int64_t* index, int64_t first, int64_t d,
-                              int64_t pitch, T* (&rows)[R]) {
-  if (index) {
-    PAPILIO_UNROLL
-    for (int k = 0; k < R; ++k) rows[k] = from + index[first + k * d] * pitch;
-    return;
-  }
-  T* row = from + first * pitch;
-  PAPILIO_UNROLL
-  for (int k = 0; k < R; ++k, row += d * pitch) rows[k] = row;
+                              int64_t pitch, int64_t radix, T** rows) {
+  PAPILIO_ROLLED
+  for (int64_t k = 0; k < radix; ++k, first += d)
+    rows[k] = from + (index ? index[first] : first) * pitch;
 }
 
-/// Lanes along the batch.
-template <class X, class Matrix, int R>
-void butterfly_columns(const StageArguments& given) {
+/// Lanes along the batch: one code for all radices.
+template <class X>
+PAPILIO_APART void butterfly_columns_by(const StageArguments& given, ColumnBlocks<X> blocks) {
   typedef typename X::scalar T;
-  constexpr int64_t P = X::parts;
+  constexpr int64_t P = X::parts, largest = 16;
   const StageArguments stage = given;
   const Ends<X> ends(stage);
   Prefetcher prefetcher(stage.prefetch);
   for (int64_t i = stage.i0; i < stage.i1; ++i)
     for (int64_t l = stage.l0; l < stage.l1; ++l) {
-      const T* in[R];
-      T* out[R];
-      find_rows<R>(static_cast<const T*>(stage.in), stage.in_index, (i * R) * stage.d + l, stage.d,
-                   stage.in_row * P, in);
-      find_rows<R>(static_cast<T*>(stage.out), stage.out_index, (i * R) * stage.d + l, stage.d,
-                   stage.out_row * P, out);
+      const T* in[largest];
+      T* out[largest];
+      const int64_t first = i * blocks.radix * stage.d + l;
+      find_rows(static_cast<const T*>(stage.in), stage.in_index, first, stage.d, stage.in_row * P,
+                blocks.radix, in);
+      find_rows(static_cast<T*>(stage.out), stage.out_index, first, stage.d, stage.out_row * P,
+                blocks.radix, out);
       const T* w = static_cast<const T*>(stage.weights);
       if (w) w += i * stage.weight_i + l / stage.butterflies.run * stage.weight_l;
-      butterfly_block<X, Matrix, R>(ends, in, out, w, stage.butterflies.transposed, stage.count,
-                                    stage.stream);
-      if (stage.tail) butterfly_tail<X, Matrix, R>(ends, in, out, w, stage);
+      blocks.block(ends, in, out, w, stage.butterflies.transposed, stage.count, stage.stream);
+      if (stage.tail) blocks.tail(ends, in, out, w, stage);
       prefetcher.step();
     }
+}
+
+template <class X, class Matrix, int R>
+void butterfly_columns(const StageArguments& stage) {
+  butterfly_columns_by<X>(stage, {R, butterfly_block<X, Matrix, R>, butterfly_tail<X, Matrix, R>});
 }
 
 }  // namespace

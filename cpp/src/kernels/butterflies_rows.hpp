@@ -105,9 +105,11 @@ PAPILIO_APART void butterflies_of_split(const typename X::scalar* in, typename X
 
 /// The stages that most of a product's time goes into: what comes in is split, what goes out is
 /// split or left as it is. Numbers are conjugated by their neighbours, which leave and take them
-/// with parts swapped.
-template <class X, class Matrix, int R, bool out_split>
-void butterfly_rows_of_split(const StageArguments& given) {
+/// with parts swapped. One code for all radices R: `vectors` is butterflies_of_split of one.
+template <class X>
+PAPILIO_APART void butterfly_rows_of_split(
+    const StageArguments& given, int64_t R,
+    decltype(&butterflies_of_split<X, Fourier, 2, true>) vectors) {
   typedef typename X::scalar T;
   constexpr int64_t L = X::lanes;
   const StageArguments stage = given;
@@ -119,9 +121,8 @@ void butterfly_rows_of_split(const StageArguments& given) {
   // Vectors of all blocks where each has one, else those of a row, or those that share twiddles.
   const auto work = [&](int64_t i, int64_t l, int64_t l_w, int64_t count, int64_t step,
                         int64_t w_step) {
-    butterflies_of_split<X, Matrix, R, out_split>(
-        in + i * R * row + l * 2, out + i * R * row + l * 2,
-        w + i * stage.weight_i + l_w * stage.weight_l, row, count, step, w_step, prefetcher);
+    vectors(in + i * R * row + l * 2, out + i * R * row + l * 2,
+            w + i * stage.weight_i + l_w * stage.weight_l, row, count, step, w_step, prefetcher);
   };
   for (int64_t v = 0; v < stage.count; ++v, in += stage.in_step * 2, out += stage.out_step * 2) {
     if (stage.l1 - stage.l0 <= L) {
@@ -147,8 +148,9 @@ void butterfly_rows(const StageArguments& stage) {
     const Butterflies& how = stage.butterflies;
     if (how.in_split && stage.weights && !how.transposed && how.scale == 1 &&
         (how.out_split || !how.swap))
-      return how.out_split ? butterfly_rows_of_split<X, Matrix, R, true>(stage)
-                           : butterfly_rows_of_split<X, Matrix, R, false>(stage);
+      return butterfly_rows_of_split<X>(stage, R,
+                                        how.out_split ? butterflies_of_split<X, Matrix, R, true>
+                                                      : butterflies_of_split<X, Matrix, R, false>);
   }
   butterfly_rows_of_any_kind<X, Matrix, R>(stage);
 }
