@@ -18,7 +18,7 @@ struct Square {
   // Weights stay in registers over the batch where half of the registers hold them.
   static constexpr bool can_hold = 2 * C * C <= registers;
   // Larger blocks of complex numbers in loops over k: their sums don't fit into the registers, and
-  // in parts (run_rolled) they take 0.5 to 0.85 of the time that all steps one after the other do,
+  // in parts (run_rolled) they take 0.6 to 0.9 of the time that all steps one after the other do,
   // which are long code. Of real numbers, where the sums fit, it would be up to 1.2 times as long.
   static constexpr bool rolled = C > 4 && A::parts == 2;
   // Code of its own for stores past the caches, which are rarer; larger blocks ask at each store.
