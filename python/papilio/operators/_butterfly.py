@@ -82,13 +82,11 @@ class Butterfly(FactorForms):
     -----
     Products cost one multiply-add per non-zero and vector. Vectors and batches are read in place
     from any strides; only what has another dtype is converted, about a MiB at a time. The result
-    is the same for any number of threads, bit for bit. Memory: large blocks are stored as all
-    products read them; an operator of such takes at most 1.3 times `nbytes` after products of all
-    kinds. For others, the first product of each kind (one vector or few, many; the operator or its
-    transpose) keeps a copy of the values as its kernels read them (neighbouring factors
-    multiplied, weights packed), together at most about three times `nbytes`, and of structured
-    factors the twiddles in double precision; each thread keeps tiles of at most 8 MiB. `plan`
-    tells what a product does.
+    is the same for any number of threads, bit for bit. Memory: large blocks are read where they
+    are stored, at most 1.3 times `nbytes` in all. For others, the first product of each kind (a
+    vector or few, many; the operator or its transpose) keeps a copy as its kernels read it
+    (neighbouring factors multiplied), together at most about three times `nbytes`, of structured
+    factors also twiddles in double precision. Threads keep tiles of at most 8 MiB. See `plan`.
 
     Examples
     --------
