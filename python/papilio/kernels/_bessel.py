@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy
 
 from .._util.formulas import Compiled, compiled
 

@@ -17,7 +17,7 @@ from ._compiled import Compiled, Side
 from ._differentiable import Wanted
 from ._dims import shaped_as
 from ._factor_forms import FactorForms
-from ._gradients import chain_jvp, chain_vjp, compiled_gradients
+from ._gradients import chain_jvp, chain_vjp
 from ._origin import SHARED, Origin, found
 from ._pickling import fingerprint
 from ._simplify import Simplification
@@ -230,10 +230,8 @@ class Butterfly(FactorForms):
         if not wanted.factors:
             return self._pulled_back(gy, wanted), None
         own = self.factors
-        dtype = own.dtype
-        if wanted.accumulate is not None:
-            dtype = np.result_type(dtype, wanted.accumulate)
-        return chain_vjp(self._gradients_in(dtype), dtype, own, (x, gy), wanted)
+        dtype = np.result_type(own.dtype, wanted.accumulate or own.dtype)
+        return chain_vjp(self._gradients, dtype, own, (x, gy), wanted)
 
     def _jvp(
         self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str
@@ -242,12 +240,7 @@ class Butterfly(FactorForms):
         changes = own.directions(dfactors, name)
         if all(change is None for change in changes):
             return super()._jvp(x, dx, None, axis, name)
-        return chain_jvp(self._gradients_in(own.dtype), own, x, dx, changes, axis)
-
-    def _gradients_in(self, dtype: np.dtype[Any]) -> _core.Gradients:
-        if dtype not in self._gradients:
-            self._gradients[dtype] = compiled_gradients(self.factors, dtype)
-        return self._gradients[dtype]
+        return chain_jvp(self._gradients, own, x, dx, changes, axis)
 
     def work(self) -> float:
         """About how many real multiply-adds a product takes."""

@@ -15,15 +15,20 @@ from ._differentiable import Wanted
 _Array = np.ndarray[Any, Any]
 
 
-def compiled_gradients(factors: Factors, dtype: np.dtype[Any]) -> _core.Gradients:
-    """What the core needs to know of a chain besides its values."""
-    return _core.Gradients(
-        factors.patterns, dtype, factors.row_permutation, factors.column_permutation
-    )
+Known = dict[np.dtype[Any], _core.Gradients]  # of a chain, for values of each dtype
+
+
+def _compiled(known: Known, factors: Factors, dtype: np.dtype[Any]) -> _core.Gradients:
+    """What the core needs to know of a chain besides its values, remembered in `known`."""
+    if dtype not in known:
+        known[dtype] = _core.Gradients(
+            factors.patterns, dtype, factors.row_permutation, factors.column_permutation
+        )
+    return known[dtype]
 
 
 def chain_vjp(
-    core: _core.Gradients,
+    known: Known,
     dtype: np.dtype[Any],
     factors: Factors,
     given: tuple[_Array, _Array],
@@ -32,6 +37,7 @@ def chain_vjp(
     """`Differentiable.vjp` of a chain of factors, in the dtype of the core's chain, which is real
     for real values: then complex vectors are two real ones."""
     x, gy = given
+    core = _compiled(known, factors, dtype)
     axis = wanted.axis
     pairs = dtype.kind == "f" and "c" in (x.dtype.kind, gy.dtype.kind)
     own = np.result_type(dtype, np.complex64) if pairs else dtype
@@ -60,7 +66,7 @@ def chain_vjp(
 
 
 def chain_jvp(
-    core: _core.Gradients,
+    known: Known,
     factors: Factors,
     x: _Array,
     dx: _Array | None,
@@ -68,6 +74,7 @@ def chain_jvp(
     axis: int,
 ) -> tuple[_Array, _Array]:
     """`Differentiable.jvp` of a chain of factors; None stands for no change."""
+    core = _compiled(known, factors, factors.dtype)
     result = np.result_type(factors.dtype, x, x if dx is None else dx)
     shape = (*x.shape[:axis], factors.shape[0], *x.shape[axis + 1 :])
     y, dy = np.empty(shape, result), np.empty(shape, result)
