@@ -105,6 +105,9 @@ class Interpolative:
         a, b, c, d = pattern
         if not (isinstance(rows, np.ndarray) and isinstance(weights, np.ndarray)):
             raise ValueError("its interpolative values are not two arrays")
+        # A copy: kernels follow these numbers, which must stay as they are checked, whatever
+        # becomes of a file that was mapped.
+        rows = np.array(rows, order="C", copy=True)
         rank = weights.shape[4] if weights.ndim == 5 else 0
         most = _core.most_interpolative_rows
         fits = 0 < rank <= b and c % rank == 0 and max(b, c) <= most and rows.dtype == np.uint16
