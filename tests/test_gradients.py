@@ -476,3 +476,12 @@ def test_same_bits_for_any_number_of_threads(name, dtype, threads):
         found.append([array.tobytes() for array in (gx, *gradients, *moved)])
     _core.set_thresholds(0.0, 0)
     assert found[0] == found[1] == found[2]
+
+
+def test_the_core_refuses_to_push_nothing_forward():
+    core = _core.Gradients([(1, 2, 2, 1)], np.dtype(float), None, None)
+    W, x, y = np.ones((1, 2, 2, 1)), np.ones(2), np.empty(2)
+    with pytest.raises(ValueError, match="neither dx nor any of changes"):
+        core.push_forward([W], [None], x, None, y, np.empty(2), 0)
+    with pytest.raises(ValueError, match="changes isn't as long"):
+        core.push_forward([W], [], x, x, y, np.empty(2), 0)

@@ -114,12 +114,12 @@ std::vector<PatternTuple> to_tuples(const Patterns& patterns) {
   return tuples;
 }
 
-/// Empty for None.
+/// Empty for None. The object must outlive it: copies of it would need the interpreter's lock.
 Progress to_progress(const py::object& progress) {
   if (progress.is_none()) return {};
-  return [&](double fraction) {
+  return [called = &progress](double fraction) {
     const WithLock held;
-    progress(fraction);
+    (*called)(fraction);
   };
 }
 

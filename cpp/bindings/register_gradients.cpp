@@ -77,7 +77,7 @@ class Gradients {
     released(sizes, [&] { papilio::pull_back(chain_, values, sizes, in, out, back, wanted); });
   }
 
-  /// `changes` has None for factors that stay, and dx may be None.
+  /// `changes` has None for factors that stay, and dx may be None; not all of them are.
   void push_forward(const py::sequence& factors, const py::sequence& changes, const py::array& x,
                     const py::object& dx, const py::array& y, const py::array& dy, int axis) const {
     const py::tuple kept(factors), kept_changes(changes);
@@ -103,6 +103,10 @@ class Gradients {
       fits = fits && batch_of(array, axis) == sizes;
     }
     if (!fits) throw py::value_error("y, dy or dx doesn't have x's batch, or is read-only");
+    const bool moves = std::any_of(moved.begin(), moved.end(), [](const FactorArray& change) {
+      return change.data != nullptr;
+    });
+    if (!moves && dx.is_none()) throw py::value_error("neither dx nor any of changes is given");
     released(sizes,
              [&] { papilio::push_forward(chain_, values, moved, sizes, from, dfrom, to, dto); });
   }

@@ -146,6 +146,7 @@ class Interpolator {
         if (has_imaginary_parts<T>) y[pivots[other]] = 0;
       }
     }
+    // Rows that only fill up the pivots stand for themselves.
     for (Index k = 0; k < rank_; ++k)
       for (Index other = k < found ? found : 0; other < rank_; ++other) {
         c_re_[k * columns_ + pivots[other]] = other == k;

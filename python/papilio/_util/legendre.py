@@ -215,11 +215,8 @@ class AssociatedLegendre:
         m = self.order
         l = np.arange(m, m + self.degrees - 1, dtype=np.longdouble)
         ratios = (l + 1 - m) * (l + 1 + m) / ((l + 0.5) * (l + 1.5))
-        first = (
-            scipy.special.gammaln(2 * m + 1.0)
-            + np.log(m + 0.5)
-            - 2 * scipy.special.gammaln(m + 1.5)
-        )
+        gammaln = scipy.special.gammaln
+        first = gammaln(2 * m + 1.0) + np.log(m + 0.5) - 2 * gammaln(m + 1.5)
         squares = np.cumprod(np.concatenate([[np.longdouble(1)], ratios])) * np.exp(first)
         amplitudes: _Array = np.sqrt(squares).astype(np.float64)
         return amplitudes

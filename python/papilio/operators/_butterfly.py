@@ -230,7 +230,8 @@ class Butterfly(FactorForms):
         if not wanted.factors:
             return self._pulled_back(gy, wanted), None
         own = self.factors
-        dtype = np.result_type(own.dtype, wanted.accumulate or own.dtype)
+        dtypes = [own.dtype] if wanted.accumulate is None else [own.dtype, wanted.accumulate]
+        dtype = np.result_type(*dtypes)
         return chain_vjp(self._gradients, dtype, own, (x, gy), wanted)
 
     def _jvp(
