@@ -533,11 +533,15 @@ def test_rows_of_products_in_any_precision_and_wrong_factors():
     x = random_array(rng, (24, 3), np.complex128)
     for row in range(24):
         for dtype, tolerance in ((np.complex64, 1e-5), (np.complex128, 1e-13)):
-            found = _core.product_row(factors, ranks, row, x.astype(dtype))
+            found = _core.product_rows(factors, ranks, row, 1, x.astype(dtype))
             assert found.dtype == dtype
             assert np.allclose(
-                found, whole[row] @ x, rtol=0, atol=tolerance * np.linalg.norm(whole)
+                found, whole[[row]] @ x, rtol=0, atol=tolerance * np.linalg.norm(whole)
             )
+            block = row % 8 + 8 * np.arange(3)
+            rows = _core.product_rows(factors, ranks, row % 8, 3, x.astype(dtype))
+            assert np.array_equal(rows[row // 8], found[0])
+            assert np.allclose(rows, whole[block] @ x, rtol=0, atol=1e-5 * np.linalg.norm(whole))
     i = np.arange(24)
     with pytest.raises(ValueError, match="must be 1"):
         _core.product_entries(factors[::-1], ranks, i, i)
@@ -550,9 +554,12 @@ def test_rows_of_products_in_any_precision_and_wrong_factors():
     with pytest.raises(IndexError, match="within the product"):
         _core.product_entries(factors, ranks, i + 1, i)
     with pytest.raises(IndexError, match="within the product"):
-        _core.product_row(factors, ranks, 24, x)
+        _core.product_rows(factors, ranks, 24, 1, x)
+    for row, rows in ((0, 0), (0, 4), (8, 3), (23, 2)):
+        with pytest.raises(IndexError, match="first factor's block"):
+            _core.product_rows(factors, ranks, row, rows, x)
     with pytest.raises(TypeError, match="both be real"):
-        _core.product_row(factors, ranks, 0, x.real.copy())
+        _core.product_rows(factors, ranks, 0, 1, x.real.copy())
 
 
 # ---------------------------------------------------------------- C functions
@@ -861,16 +868,33 @@ def test_parts_of_chains_give_the_bits_of_the_whole():
         )
         x = random_array(rng, (16, 3), np.complex64)
         for row in (0, 7, 15):
-            between = _core.product_row(values[cut:], right, row % p.d, x)
+            between = _core.product_rows(values[cut:], right, row % p.d, 1, x)
             assert np.array_equal(
-                _core.product_row(values[:cut], left, row, between)[0],
-                _core.product_row(values, ranks, row, x),
+                _core.product_rows(values[:cut], left, row, 1, between),
+                _core.product_rows(values, ranks, row, 1, x),
             )
     with pytest.raises(ValueError, match="vectors to start from"):
         _core.product_entries(values[1:], [*ranks, 1], i % 8, j)
     for wrong in (np.ones((40, 2), complex), np.ones((40, 3)), np.ones((3, 40), complex).T):
         with pytest.raises(ValueError, match="start must be"):
             _core.product_entries(values[1:], [*ranks, 1], i % 8, j, wrong)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_rounding_of_single_precision_is_expected(seed):
+    # Most of the tolerance, and less is left to the ranks from the start.
+    n = 4096
+    x = np.random.default_rng(seed).uniform(0, 2 * np.pi, n)
+    attempts = []
+    for tol in (6e-7, 7e-7, 8e-7, 1e-6):
+        report = pp.compress(
+            kernels.nudft(2, x, n), tol=tol, dtype=np.complex64, rounding=False
+        ).report
+        assert report.reached
+        assert report.rounding > 0.4 * tol
+        attempts.append(report.attempts)
+    assert max(attempts) <= 2
+    assert attempts[-1] == 1
 
 
 def test_progress_rises_to_one_and_may_stop_the_work():

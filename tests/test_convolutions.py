@@ -181,6 +181,20 @@ def test_toeplitz_systems_are_solved_with_their_true_residual(n, kind):
     assert np.abs(found.x - x).max() <= 1e4 * np.finfo(b.dtype).eps * np.abs(x).max() * 50
 
 
+def test_toeplitz_solutions_tell_their_way():
+    n = 3000
+    c = 0.9 ** np.arange(n)
+    seen = []
+    found = T.solve_toeplitz(c, T.toeplitz(c) @ np.ones((n, 2)), progress=seen.append)
+    assert len(found.history) == found.iterations + 1 == len(seen) + 1
+    assert found.history[0] == 1
+    assert found.history[-1] <= found.tol == 1e-12
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+    with pytest.raises(TypeError, match="progress is 'yes'"):
+        T.solve_toeplitz([2.0, 1], [1.0, 1], progress="yes")
+
+
 def test_toeplitz_systems_that_do_not_converge_say_so():
     with pytest.raises(np.linalg.LinAlgError, match="c and r make a matrix"):
         T.solve_toeplitz([0.0, 1, 2], np.ones(3))

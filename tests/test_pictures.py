@@ -139,3 +139,12 @@ def test_every_report_draws_itself():
         assert ax.lines or ax.patches or ax.images, report
         own = pyplot.subplots()[1]
         assert report.plot(own) is own
+
+
+@pytest.mark.parametrize("n", [5, 2500])
+def test_solutions_of_toeplitz_systems_draw_their_way(n):
+    found = pp.transforms.solve_toeplitz(0.9 ** np.arange(n), np.ones(n))
+    ax = found.plot()
+    assert len(ax.lines[0].get_ydata()) == len(found.history)
+    assert bool(found.history) == (n > 2048)
+    assert found.method in ax.get_legend_handles_labels()[1]

@@ -154,7 +154,11 @@ def test_tuning_keeps_the_fastest_and_the_result():
         assert operator.plan(40).candidates == ()
         assert operator.plan(40).text == tuned.text
         np.testing.assert_allclose(operator @ x, result, rtol=1e-12, atol=1e-10)
-    vector = F.plan(tune=True)
+    seen = []
+    vector = F.plan(tune=True, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+    assert len(seen) == 8 * len(vector.candidates)  # seven times each, and once before
     assert vector.lanes == vector.candidates[0].lanes
     np.testing.assert_allclose(F @ X[:, 0], expected[:, 0], rtol=1e-12, atol=1e-12)
 

@@ -266,7 +266,10 @@ def test_simplify_finds_the_structure_of_what_was_factorized(n, name):
     assert "butterflies of radix" in str(G.plan(64))
     assert all(change.matrix for change in G.simplification.factors)
     assert f"{G.nbytes} bytes" in str(G.simplification)
-    assert F.T.simplify().nbytes == exact.nbytes
+    seen = []
+    assert F.T.simplify(progress=seen.append).nbytes == exact.nbytes
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
 
 
 def test_simplify_keeps_what_has_no_structure_and_respects_the_tolerance():

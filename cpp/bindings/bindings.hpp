@@ -46,6 +46,16 @@ Index element_stride(const py::array& array, int axis, const char* name);
 /// A permutation of 0..size-1 as a vector; empty for None. ValueError otherwise.
 std::vector<Index> to_permutation(const py::object& array, Index size, const char* name);
 
+/// What calls the object; empty for None. The object must outlive it: copies of it would need the
+/// interpreter's lock.
+inline Progress to_progress(const py::object& progress) {
+  if (progress.is_none()) return {};
+  return [called = &progress](double fraction) {
+    const WithLock held;
+    (*called)(fraction);
+  };
+}
+
 /// Hands SciPy's LAPACK to the core; to be called before anything that computes an SVD.
 void connect_lapack();
 

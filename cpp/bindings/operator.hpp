@@ -28,7 +28,7 @@ class Operator : public Product {
   /// (text, choice, predicted seconds) of the plan for such batches.
   py::tuple plan(bool transpose, const BatchTuple& batch);
   /// Measures, and keeps the best: [(choice, predicted, measured seconds)], the fastest first.
-  py::list tune(bool transpose, const BatchTuple& batch);
+  py::list tune(bool transpose, const BatchTuple& batch, const py::object& progress);
   void force(bool transpose, const BatchTuple& batch, const ChoiceTuple& choice);
 
  private:

@@ -199,25 +199,26 @@ py::array product_entries_of(const std::vector<py::array>& arrays, const std::ve
   return out;
 }
 
-py::array product_row_of(const std::vector<py::array>& arrays, const std::vector<Index>& ranks,
-                         Index row, const py::array& x) {
+py::array product_rows_of(const std::vector<py::array>& arrays, const std::vector<Index>& ranks,
+                          Index row, Index rows, const py::array& x) {
   const ChainOfFactors chain(arrays, ranks);
-  if (row < 0 || row >= chain.rows) throw py::index_error("row must be within the product");
   const ChainFactor &first = chain.factors.front(), &last = chain.factors.back();
-  const Index height = first.a * first.left;
+  const Index radix = first.b / first.left;
+  if (row < 0 || row >= chain.rows) throw py::index_error("row must be within the product");
+  if (rows < 1 || rows > radix - row / first.d % radix)
+    throw py::index_error("rows must be within the first factor's block");
+  const Index height = rows * first.a * first.left;
   if (x.ndim() != 2 || x.shape(0) != last.a * last.c || !(x.flags() & py::array::c_style))
     throw py::value_error("x must be C-contiguous with a row for each column of the product");
   const DType kind = dtype_of(x, "x");
   if (holds_complex(kind) != holds_complex(chain.dtype))
     throw py::type_error("x and the factors must both be real or both be complex");
-  const bool whole = ranks.size() + 1 == arrays.size();
-  py::array out(x.dtype(), whole ? std::vector<py::ssize_t>{x.shape(1)}
-                                 : std::vector<py::ssize_t>{height, x.shape(1)});
+  py::array out(x.dtype(), std::vector<py::ssize_t>{height, x.shape(1)});
   const void* from = x.data();
   void* to = out.mutable_data();
   const Index count = x.shape(1);
   const WithoutLock released;
-  product_row(chain.dtype, chain.factors, row, kind, count, from, to);
+  product_rows(chain.dtype, chain.factors, row, rows, kind, count, from, to);
   return out;
 }
 
@@ -344,7 +345,7 @@ void register_compress(py::module_& module) {
   module.def("wave", &wave_of);
   module.def("product_entries", &product_entries_of, py::arg("factors"), py::arg("ranks"),
              py::arg("rows"), py::arg("columns"), py::arg("start") = py::none());
-  module.def("product_row", &product_row_of);
+  module.def("product_rows", &product_rows_of);
 }
 
 }  // namespace papilio

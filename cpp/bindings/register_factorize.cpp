@@ -114,15 +114,6 @@ std::vector<PatternTuple> to_tuples(const Patterns& patterns) {
   return tuples;
 }
 
-/// Empty for None. The object must outlive it: copies of it would need the interpreter's lock.
-Progress to_progress(const py::object& progress) {
-  if (progress.is_none()) return {};
-  return [called = &progress](double fraction) {
-    const WithLock held;
-    (*called)(fraction);
-  };
-}
-
 /// `read` is None, or a callable that gives rows [first, first + count) of a matrix of this shape
 /// as a C-contiguous array of matrix.dtype; `matrix` is then empty.
 py::tuple factorize_array(const py::array& matrix, const std::array<Index, 2>& shape,

@@ -117,12 +117,13 @@ py::tuple Operator::plan(bool transpose, const BatchTuple& batch) {
   return py::make_tuple(words, to_tuple(plan->choice), plan->predicted);
 }
 
-py::list Operator::tune(bool transpose, const BatchTuple& batch) {
+py::list Operator::tune(bool transpose, const BatchTuple& batch, const py::object& progress) {
   const BatchClass wanted = to_batch(batch);
+  const Progress tell = to_progress(progress);
   std::vector<Timing> timings;
   {
     const WithoutLock released;
-    timings = planner_.tune(transpose, wanted);
+    timings = planner_.tune(transpose, wanted, tell);
   }
   py::list rows;
   for (const Timing& timing : timings)

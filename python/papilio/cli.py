@@ -146,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--batch", type=int, default=1, help="vectors at once (default: 1)")
     plan.add_argument("--rows", action="store_true", help="vectors are rows, not columns")
     plan.add_argument("--tune", action="store_true", help="measure all plans, take the fastest")
+    plan.add_argument("--no-progress", action="store_true", help="no progress bar")
 
     plot = command("plot", _plot, "draw the factors of a saved operator (needs Matplotlib)")
     plot.add_argument("operator", metavar="F.npz", help="an operator that papilio saved")
@@ -263,7 +264,9 @@ def _apply(options: argparse.Namespace) -> None:
 
 def _plan(options: argparse.Namespace) -> None:
     layout = "rows" if options.rows else "columns"
-    print(load(options.operator).plan(options.batch, layout=layout, tune=options.tune))
+    progress = not options.no_progress and _has_tqdm()
+    F = load(options.operator)
+    print(F.plan(options.batch, layout=layout, tune=options.tune, progress=progress))
 
 
 def _plot(options: argparse.Namespace) -> None:

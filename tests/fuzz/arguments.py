@@ -314,9 +314,9 @@ FUNCTIONS: dict[str, Function] = {
     "Composition.astype": Function(T.dct(4).astype, given(dtype="float32")),
     "plan": Function(
         pp.plan, {"F": butterfly, "batch": lambda: 4, "layout": lambda: "rows",
-                  "tune": lambda: False},
+                  "tune": lambda: False, "progress": lambda: False},
     ),
-    "simplify": Function(butterfly().simplify, given(tol=1e-9)),
+    "simplify": Function(butterfly().simplify, given(tol=1e-9, progress=False)),
     "round": Function(butterfly().round, given(tol=1e-9, max_rank=2)),
     "orthonormalize": Function(butterfly().orthonormalize, given(centre=1), {"centre": "factor"}),
     "times": Function(lambda other: butterfly() * other, given(other=2.0), {"other": ".*"}),
@@ -392,7 +392,8 @@ FUNCTIONS: dict[str, Function] = {
     "block_toeplitz": Function(T.block_toeplitz, given(t=np.ones((3, 4)), n=(2, 2)), {"t": "n is"}),
     "solve_toeplitz": Function(
         T.solve_toeplitz,
-        given(c=[3.0, 1, 0], b=np.ones(3), r=[3.0, 1, 0], tol=1e-9, max_iterations=9),
+        given(c=[3.0, 1, 0], b=np.ones(3), r=[3.0, 1, 0], tol=1e-9, max_iterations=9,
+              progress=False),
         {"c": "r has|b has"},
     ),
     "czt": Function(

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "papilio/dtype.hpp"
+#include "papilio/interruption.hpp"
 #include "papilio/pattern.hpp"
 
 namespace papilio {
@@ -153,7 +154,7 @@ class Planner {
 
   /// Runs the most promising candidates on made-up data and keeps the fastest. Memory: one batch
   /// of input and one of output while it runs, and the weights of the programs it tried.
-  std::vector<Timing> tune(bool transpose, const BatchClass& batch);
+  std::vector<Timing> tune(bool transpose, const BatchClass& batch, const Progress& progress = {});
 
   /// Keeps this choice for such batches.
   std::shared_ptr<const Plan> force(bool transpose, const BatchClass& batch, const Choice& choice);

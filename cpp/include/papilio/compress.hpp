@@ -55,13 +55,14 @@ struct ChainFactor {
 void product_entries(DType dtype, const std::vector<ChainFactor>& factors, Index count,
                      const Index* rows, const Index* columns, const void* start, void* out);
 
-/// Row `row` of the product times x (columns of the product x count, C-contiguous), to out (count);
-/// both in the type that `kind` names, as all arithmetic is: the factors are rounded to it, and
-/// sums run from term to term. Of a part of a chain, from x (last a and c x count), which are the
-/// columns that the row meets, to out (first a and left x count). Uses all threads. Memory: twice
-/// x.
-void product_row(DType dtype, const std::vector<ChainFactor>& factors, Index row, DType kind,
-                 Index count, const void* x, void* out);
+/// Rows row, row + d, row + 2 d, ... (`rows` of them, d the first factor's: as long as they differ
+/// in its blocks' rows only, the others are gone through once) of the product times x (columns of
+/// the product x count, C-contiguous), to out (rows x count); both in the type that `kind` names,
+/// as all arithmetic is: the factors are rounded to it, and sums run from term to term. Of a part
+/// of a chain, from x (last a and c x count), which are the columns that the row meets, to out
+/// (rows, and first a and left, x count). Uses all threads. Memory: twice x.
+void product_rows(DType dtype, const std::vector<ChainFactor>& factors, Index row, Index rows,
+                  DType kind, Index count, const void* x, void* out);
 
 /// Takes a factor apart whose blocks are panels of `rank` columns, each with an identity in some of
 /// its rows: see Identities of papilio/apply.hpp. `values` are C-contiguous; to rows (a, d, c /

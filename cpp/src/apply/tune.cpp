@@ -45,7 +45,8 @@ double seconds_of(const Plan& plan, const Layout& layout, Index repetitions, con
 
 }  // namespace
 
-std::vector<Timing> Planner::tune(bool transpose, const BatchClass& batch) {
+std::vector<Timing> Planner::tune(bool transpose, const BatchClass& batch,
+                                  const Progress& progress) {
   std::vector<Plan> plans;
   {
     const std::lock_guard<std::recursive_mutex> lock(state_->planning);
@@ -70,14 +71,23 @@ std::vector<Timing> Planner::tune(bool transpose, const BatchClass& batch) {
   constexpr std::size_t samples = 7;
   std::vector<Index> repetitions;
   std::vector<std::vector<double>> times(plans.size());
+  // The first of all: workspace, caches, helpers, and how long one takes.
+  std::size_t done = 0;
+  const auto measured = [&] {
+    if (progress)
+      progress(static_cast<double>(++done) / static_cast<double>(plans.size() * (1 + samples)));
+  };
   for (const Plan& plan : plans) {
-    seconds_of(plan, layout, 1, from, to);  // workspace, caches, helpers
+    seconds_of(plan, layout, 1, from, to);
     const double once = seconds_of(plan, layout, 1, from, to);
     repetitions.push_back(std::clamp(static_cast<Index>(1e-3 / once), Index{1}, Index{1000}));
+    measured();
   }
   for (std::size_t sample = 0; sample < samples; ++sample)
-    for (std::size_t n = 0; n < plans.size(); ++n)
+    for (std::size_t n = 0; n < plans.size(); ++n) {
       times[n].push_back(seconds_of(plans[n], layout, repetitions[n], from, to));
+      measured();
+    }
   std::vector<Timing> timings;
   for (std::size_t n = 0; n < plans.size(); ++n) {
     std::nth_element(times[n].begin(), times[n].begin() + samples / 2, times[n].end());

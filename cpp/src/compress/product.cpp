@@ -136,8 +136,8 @@ void product_entries(DType dtype, const std::vector<ChainFactor>& factors, Index
   });
 }
 
-void product_row(DType dtype, const std::vector<ChainFactor>& factors, Index row, DType kind,
-                 Index count, const void* x, void* out) {
+void product_rows(DType dtype, const std::vector<ChainFactor>& factors, Index row, Index rows,
+                  DType kind, Index count, const void* x, void* out) {
   visit(dtype, [&](auto of_values) {
     visit(kind, [&](auto of_vectors) {
       using T = decltype(of_values);
@@ -145,13 +145,16 @@ void product_row(DType dtype, const std::vector<ChainFactor>& factors, Index row
       if constexpr (Kind<T>::complex == Kind<W>::complex) {
         std::vector<W> now, next;
         const W* from = static_cast<const W*>(x);
-        for (auto p = factors.rbegin(); p != factors.rend(); ++p) {
-          next.resize(static_cast<std::size_t>(p->a * p->left * count));
+        for (auto p = factors.rbegin(); p + 1 != factors.rend(); ++p) {
+          next.resize(at(p->a * p->left * count));
           multiply_row<T, W>(*p, row, count, from, next.data());
           now.swap(next);
           from = now.data();
         }
-        std::copy_n(from, factors.front().a * factors.front().left * count, static_cast<W*>(out));
+        const ChainFactor& first = factors.front();
+        W* to = static_cast<W*>(out);
+        for (Index n = 0; n < rows; ++n, to += first.a * first.left * count)
+          multiply_row<T, W>(first, row + n * first.d, count, from, to);
       }
     });
   });

@@ -22,7 +22,7 @@ constexpr FormulaEntry formulas[] = {
     {"bessel of order 0", 1, 1, 4, bessel_parameters, false, 6, run_real<Bessel<true>>},
     {"circular wave", 2, 2, 3, circular_parameters, true, 8, run_waves<CircularWave>},
     {"hankel", 2, 1, debye_numbers, nullptr, true, 12, run_waves<Hankel>},
-    {"legendre", 5, 3, 3 + 2 * Legendre::nodes, nullptr, false, 12, run_real<Legendre>},
+    {"legendre", 6, 3, 3 + 2 * Legendre::nodes, nullptr, false, 12, run_real<Legendre>},
     {"associated legendre", 6, 2, 8, associated_parameters, false, 20,
      run_real<AssociatedLegendre>},
 };

@@ -1,5 +1,5 @@
-// Legendre polynomials and associated Legendre functions; python/papilio/_util/legendre.py has the
-// methods in NumPy, docs/transforms.md why they hold.
+// Legendre polynomials and associated Legendre functions; python/papilio/_util/legendre.py prepares
+// what they read, docs/transforms.md says why they hold.
 #pragma once
 
 #include <math.h>
@@ -60,8 +60,9 @@ PAPILIO_INLINE Doubles unmirrored(Doubles value, Doubles parity, const AngleFiel
   return select(odd & (all(0.5) < angle.mirrored), -value, value);
 }
 
-/// sqrt(k + 1/2) P_k(cos theta) of whole degrees k. Fields of a row are its angle; those of a
-/// column k, sqrt(k + 1/2), and the amplitude. Parameters are the bounds of `stieltjes`, and the
+/// P_k(cos theta) of whole degrees k, times a factor of the row and one of the column. Fields of a
+/// row are its angle and the factor; those of a column k, the factor, and the amplitude times it.
+/// Parameters are the bounds of `stieltjes`, and the
 /// nodes of a quadrature for what is nearer: pairs of cos phi and sin phi.
 struct Legendre {
   static constexpr int nodes = 16;
@@ -80,7 +81,7 @@ struct Legendre {
           value.set_lane(n, scale.lane(n) * integral(run.parameters + 3, k.lane(n),
                                                      angle.sine.lane(n), angle.cosine.lane(n)));
     }
-    return unmirrored(value, k, angle);
+    return unmirrored(value, k, angle) * field(run.rows, 5, at);
   }
 
   /// Laplace: the mean of (cos theta + i sin theta cos phi)^k over phi, by midpoints.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from .. import _core
 _Array = np.ndarray[Any, Any]
 
 _GRID = 2.0**26  # coarse parts of angles are multiples of 1 / _GRID: times degree + 1/2, exact
-_FAR = 25.0, 150.0, 1000.0, np.inf  # (degree + 1/2) sin(angle) where the expansion is used
-_NODES = 16  # of the integral: all frequencies up to 64
+_NODES = 16  # of the integral, by midpoints: all frequencies up to 64
+_STEP = np.pi / (2 * _NODES)
 _DIGITS = 2.0**-54
 _STRIDE, _TABLE = 64, 1 << 27  # degrees between the functions that are kept; bytes of these
 _SHORT_PRODUCT = 30  # factors; _gamma_ratio is exact from there on
@@ -63,13 +62,20 @@ class Angles:
         radians: _Array = (self.coarse + self.fine) * _TURN
         return radians
 
-    def formula(self, degrees: int) -> _core.Formula:
-        """``sqrt(k + 1/2) P_k`` at the angles, k below degrees: see `legendre_polynomials`."""
-        k, phi = np.arange(float(degrees)), _midpoints()
-        columns = [k, np.sqrt(k + 0.5), np.sqrt(k + 0.5) * _gamma_ratio(k + 0.75)]
+    def formula(self, of_degrees: _Array, of_angles: _Array | float = 1.0) -> _core.Formula:
+        """``of_angles[j] of_degrees[k] P_k`` at the j-th angle, in the core.
+
+        k is below 2^25. The absolute error of P_k is a few 1e-15, for any degree. Far from the ends
+        of [0, pi], Stieltjes' expansion; else a quadrature of Laplace's integral
+        (docs/transforms.md).
+        """
+        k, phi = np.arange(float(len(of_degrees))), (np.arange(_NODES) + 0.5) * _STEP
+        columns = np.stack([k, of_degrees, of_degrees * _gamma_ratio(k + 0.75)])
         nodes = np.stack([np.cos(phi), np.sin(phi)], axis=1)
         parameters = np.concatenate([_bounds(0), nodes.ravel()])
-        return _core.Formula("legendre", self.fields(), np.stack(columns), parameters)
+        factors = np.broadcast_to(of_angles, (1, len(self)))
+        rows = np.concatenate([self.fields(), factors])
+        return _core.Formula("legendre", rows, columns, parameters)
 
     def fields(self) -> _Array:
         """What the core is given of each: angles below pi/2, and which were mirrored."""
@@ -82,53 +88,6 @@ class Angles:
         beyond = self.coarse + self.fine > 0.25
         coarse = np.where(beyond, 0.5 - self.coarse, self.coarse)
         return Angles(coarse, np.where(beyond, -self.fine, self.fine)), beyond
-
-
-def legendre_polynomials(degree: _Array, angle: Angles) -> _Array:
-    """``P_degree(cos angle)`` of whole degrees below 2^25 and angles that broadcast.
-
-    The absolute error is a few 1e-15, for any degree. Far from the ends of [0, pi],
-    Stieltjes' expansion; else a quadrature of Laplace's integral (docs/transforms.md).
-    """
-    angle, beyond = angle.mirrored()
-    odd = (degree & 1).astype(bool)
-    degree, coarse, fine, negative = np.broadcast_arrays(
-        degree.astype(np.float64), angle.coarse, angle.fine, beyond & odd
-    )
-    result = np.empty(degree.shape)
-    theta = (coarse + fine) * _TURN
-    x = (degree + 0.5) * np.sin(theta)
-    near = x < _FAR[0]
-    result[near] = _integral(degree[near], theta[near])
-    for start, stop in pairwise(_FAR):  # fewer terms, the farther
-        far = (start <= x) & (x < stop)
-        result[far] = _expansion(degree[far], coarse[far], fine[far], theta[far], _terms(start))
-    np.negative(result, out=result, where=negative)
-    return result
-
-
-def _expansion(k: _Array, coarse: _Array, fine: _Array, theta: _Array, terms: int) -> _Array:
-    """Stieltjes: ``C Re(exp(i (k+1/2) theta - i pi/4) F(z)) / sqrt(2 sin theta)``.
-
-    ``F(z) = 1 + r_1 z (1 + r_2 z (1 + ...))``, ``z = (1 - i cot theta) / 2`` and
-    ``r_m = (m - 1/2)^2 / (m (k + m + 1/2))``.
-    """
-    sine = np.sin(theta)
-    cotangent = np.cos(theta) / sine
-    turns = (k + 0.5) * coarse  # exact
-    phase = _core.wave((turns - np.rint(turns)) + ((k + 0.5) * fine - 0.125))
-    real, imaginary = np.ones(k.shape), np.zeros(k.shape)
-    for m in range(terms, 0, -1):
-        ratio = ((m - 0.5) ** 2 / (2 * m)) / (k + (m + 0.5))
-        turned = imaginary - real * cotangent
-        real += imaginary * cotangent
-        real *= ratio
-        real += 1
-        imaginary = turned * ratio
-    value = real * phase.real - imaginary * phase.imag
-    value *= _gamma_ratio(k + 0.75) * (2 / np.pi) ** 0.5
-    value /= np.sqrt(sine)
-    return value
 
 
 def _terms(x: float, order: int = 0) -> int:
@@ -157,22 +116,6 @@ def _gamma_ratio(f: _Array) -> _Array:
     series = 1 - u * (1 / 64 - u * (21 / 8192 - u * (671 / 524288 - u * (180323 / 134217728))))
     ratio: _Array = series / np.sqrt(f)
     return ratio
-
-
-def _midpoints() -> _Array:
-    return (np.arange(_NODES) + 0.5) * (np.pi / (2 * _NODES))
-
-
-def _integral(k: _Array, theta: _Array) -> _Array:
-    """Laplace: the mean of ``(cos theta + i sin theta cos phi)^k`` over phi, by midpoints."""
-    sine, cosine = np.sin(theta), np.cos(theta)
-    total = np.zeros(k.shape)
-    for phi in _midpoints():
-        c, s = np.cos(phi), np.sin(phi)
-        modulus = np.exp((0.5 * k) * np.log1p(-((s * sine) ** 2)))
-        total += modulus * np.cos(k * np.arctan2(c * sine, cosine))
-    total /= _NODES
-    return total
 
 
 class AssociatedLegendre:

@@ -1,7 +1,7 @@
 """Butterflies of matrices that are known by their entries or by products only."""
 
 from ._compress import Asked, asked, build, compress
-from ._product import Vectors, product_row, product_vectors, row_size
+from ._product import Vectors, leaf_rows, product_row, product_vectors, row_size
 from ._report import CompressionReport, CompressionWarning
 from ._scheme import IncompressibleError, Scheme
 from ._shares import Built, Shares
@@ -20,6 +20,7 @@ __all__ = [
     "build",
     "compress",
     "evaluate",
+    "leaf_rows",
     "product_row",
     "product_vectors",
     "row_size",

@@ -15,7 +15,7 @@ from .._chains.factors import Factors
 from ..operators import butterfly_of
 from . import _limits
 from ._entries import Entries, fitting
-from ._error import Error, SampledError, exact_error
+from ._error import Error, SampledError, exact_error, expected_rounding
 from ._options import Options
 from ._probe import Probe
 from ._product import Chain
@@ -28,8 +28,9 @@ from ._skeletons import Builder
 
 _ATTEMPTS = 4
 _OVERSAMPLING = 3  # columns for each row of a skeleton; each attempt has twice as many
-_ROOM = 0.9  # of tol: what the factors are built to
+_ROOM = 0.7  # of tol: what the factors are built to
 _FINEST = 1e-15  # residuals are not computed to less
+_LEFT = 0.8  # of tol, at most, is left to the rounding of products
 
 
 class Job:
@@ -120,9 +121,9 @@ class Job:
         options = self._options
         kept = options.memory.used
         # Some is left to the rounding of products, and to what a sampled bound is above the error.
-        usual = min(0.5 * options.tol, 4 * float(np.finfo(self._dtype).eps))
-        tolerance = _ROOM * math.sqrt(options.tol**2 - usual**2)
-        tolerance /= math.sqrt(scheme.last - scheme.first + 2)
+        usual = expected_rounding(scheme.architecture([expected] * scheme.levels), self._dtype)
+        tolerance = _ROOM * math.sqrt(options.tol**2 - min(usual, _LEFT * options.tol) ** 2)
+        tolerance /= math.sqrt(scheme.levels + 1)
         rounding = self._wants_rounding(scheme, expected)
         if rounding:
             tolerance /= 3  # most of the error is left to the rounding, which makes more of it

@@ -75,16 +75,14 @@ class Chain:
         own = self.factors
         return product_entries(own.architecture, own.stored, self.rows[i], self.columns[j])
 
-    def row_products(self, row: int, x: Vectors) -> tuple[_Array, _Array]:
-        """A row of the factors' product times vectors, in single and in double precision."""
+    def leaf_products(self, row: int, x: Vectors) -> tuple[_Array, _Array]:
+        """The rows of a row's cluster times vectors, in single and in double precision."""
         own = self.factors
         height = own.architecture.shape[1] // self.groups
         given = np.concatenate([x.block(n, height, own.dtype) for n in range(self.groups)])
         double = given.astype(np.result_type(given.dtype, np.float64))
-        return (
-            product_row(own.stored, list(own.architecture.ranks), row, given),
-            product_row(own.stored, list(own.architecture.ranks), row, double),
-        )
+        ranks = [1, *own.architecture.ranks, 1]
+        return leaf_rows(own.stored, ranks, row, given), leaf_rows(own.stored, ranks, row, double)
 
     def norm(self) -> float:
         """The Frobenius norm of the factors' product."""
@@ -149,11 +147,22 @@ def product_vectors(
 
 
 def product_row(values: Sequence[_Array], ranks: list[int], row: int, x: _Array) -> _Array:
-    """Row `row` of a dense chainable chain's product times the columns of x, in x's dtype.
+    """What row `row` of some consecutive factors makes of x, in x's dtype: (nodes, columns of x).
 
-    The last factor's d is 1. Sums run from term to term, as the kernels' do. With the ranks at
-    both ends, too, the factors are some consecutive ones, and x has what the ones on their right
-    gave for that row.
+    `ranks` has those at both ends, too; x has what the factors on the right gave for that row. The
+    last factor's d is 1. Sums run from term to term, as the kernels' do.
     """
+    return _product_rows(values, ranks, row, 1, x)
+
+
+def leaf_rows(values: Sequence[_Array], ranks: list[int], row: int, x: _Array) -> _Array:
+    """`product_row` of all rows in the same block of the first factor, whose a and left are 1."""
+    _, b, _, d = values[0].shape
+    return _product_rows(values, ranks, row % d, b, x)
+
+
+def _product_rows(
+    values: Sequence[_Array], ranks: list[int], row: int, rows: int, x: _Array
+) -> _Array:
     contiguous = [np.ascontiguousarray(factor) for factor in values]
-    return _core.product_row(contiguous, ranks, row, np.ascontiguousarray(x))
+    return _core.product_rows(contiguous, ranks, row, rows, np.ascontiguousarray(x))

@@ -31,6 +31,11 @@ class Scheme:
         return Scheme(self.shape[::-1], depth, depth - self.last, depth - self.first)
 
     @property
+    def levels(self) -> int:
+        """How many levels have a rank; there is one more factor."""
+        return self.last - self.first + 1
+
+    @property
     def row_leaf(self) -> int:
         """Rows of the longest cluster of the first level."""
         return -(-self.shape[0] >> (self.depth - self.first))

@@ -53,7 +53,7 @@ class Builder:
         self._team, self._store = options.team, options.store
         self._shares = self._team.shares(self._scheme)
         self._graded = False
-        self._steps = self._scheme.last - self._scheme.first + 2
+        self._steps = self._scheme.levels + 1
 
     def build(self) -> Built:
         """All levels, but for those that the store has already."""
@@ -137,7 +137,7 @@ class Builder:
             )  # fmt: skip
             # A level of pilots that were too smooth is built again with more.
             tolerance = self._request.tolerance
-            if options.rank or rank == allowed or after <= 4 * tolerance**2 * before:
+            if options.rank or rank == allowed or after <= 2 * tolerance**2 * before:
                 break
             options.memory.reserve(-factor.nbytes)
             self._store.discard(factor)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -436,7 +435,7 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
     if m:
         entries = Compiled(AssociatedLegendre(angles, m, degrees).formula)
     else:
-        entries = Compiled(partial(Angles.of(angles).formula, degrees))
+        entries = Compiled(lambda: Angles.of(angles).formula(np.sqrt(np.arange(degrees) + 0.5)))
     return _kernel(f"legendre order {m}", (len(angles), degrees), entries, angles, None, real=True)
 
 

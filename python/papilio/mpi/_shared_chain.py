@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._chains.cuts import Cut
 from .._chains.factors import Factors
-from ..compression import Built, Vectors, product_row, product_vectors, row_size
+from ..compression import Built, Vectors, leaf_rows, product_row, product_vectors, row_size
 
 _Array = np.ndarray[Any, Any]
 _Indices = NDArray[np.int64]
@@ -18,7 +18,7 @@ _Indices = NDArray[np.int64]
 class SharedChain:
     """A chain of factors of which each rank has its shares.
 
-    The first rank looks at the error; what it asks for, `entries` and `row_products`, all ranks
+    The first rank looks at the error; what it asks for, `entries` and `leaf_products`, all ranks
     compute together: those who have a row go from the left to the cut, those who have a column
     from there on, with the bits of one process. The others wait in `serve` for what is asked.
     """
@@ -51,9 +51,9 @@ class SharedChain:
         found: _Array = self._asked("entries", self.rows[i], self.columns[j])
         return found
 
-    def row_products(self, row: int, x: Vectors) -> tuple[_Array, _Array]:
-        """A row of the factors' product times vectors, in single and in double precision."""
-        single, double = self._asked("row", row, x)
+    def leaf_products(self, row: int, x: Vectors) -> tuple[_Array, _Array]:
+        """The rows of a row's cluster times vectors, in single and in double precision."""
+        single, double = self._asked("leaf", row, x)
         return single, double
 
     def dismiss(self) -> None:
@@ -78,7 +78,7 @@ class SharedChain:
     # ------------------------------------------------------------------ all answer
 
     def _answered(self, what: str, about: Any) -> tuple[Any, Exception | None]:
-        answer = self._entries if what == "entries" else self._row
+        answer = self._entries if what == "entries" else self._leaf
         return answer(*about)
 
     def _exchanged(self, compute: Any) -> tuple[list[Any], Exception | None]:
@@ -122,7 +122,7 @@ class SharedChain:
             return None, failure
         return _joined(parts, (len(rows), 1), kind)[:, 0], None
 
-    def _row(self, row: int, x: Vectors) -> tuple[Any, Exception | None]:
+    def _leaf(self, row: int, x: Vectors) -> tuple[Any, Exception | None]:
         shares = self.built.shares
         before, s = divmod(row, shares.row_groups)
 
@@ -142,7 +142,7 @@ class SharedChain:
                 return None
             at = before * len(shares.rows) + int(place[0])
             both = (np.concatenate([part[n] for part in parts]) for n in (0, 1))
-            return [product_row(self._left, self._left_ranks, at, z)[0] for z in both]
+            return [leaf_rows(self._left, self._left_ranks, at, z) for z in both]
 
         found, failure = self._exchanged(left)
         return next((pair for pair in found if pair is not None), None), failure

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._util.arrays import column_ranges, unit_columns
 from .._util.checks import generator, length, shown, whole_number
 from .._util.dtypes import is_scalar
+from .._util.progress import Progress
 from ._differentiable import Differentiable
 from ._drawing import Drawn
 from ._norms import norm
@@ -35,7 +36,7 @@ class Family:
     selected: Callable[[Any, Any], Any]
     part_of_complex: Callable[[Any, int], Any]
     composition: Callable[[Any], Any]
-    plan: Callable[[Any, Any, Any, Any], Any]
+    plan: Callable[[Any, Any, Any, Any, Any], Any]
     save: Callable[[Any, Any, Any], None]
 
 
@@ -93,7 +94,14 @@ class Operator(Stored, Drawn, PylopsNames, Differentiable):
         """
         raise ValueError(f"{self!r} has no exact inverse")
 
-    def plan(self, batch: int = 1, *, layout: str = "columns", tune: bool = False) -> Plan:
+    def plan(
+        self,
+        batch: int = 1,
+        *,
+        layout: str = "columns",
+        tune: bool = False,
+        progress: Progress = False,
+    ) -> Plan:
         """Tell in words how a product with so many vectors runs; see `papilio.plan`.
 
         Examples
@@ -104,7 +112,7 @@ class Operator(Stored, Drawn, PylopsNames, Differentiable):
           SIMD vectors of ... elements along each vector; 1 vectors go through all stages together
           stage 1: ...
         """
-        plan: Plan = self._family.plan(self, batch, layout, tune)
+        plan: Plan = self._family.plan(self, batch, layout, tune, progress)
         return plan
 
     # ------------------------------------------------------------------ arithmetic

@@ -100,7 +100,7 @@ class ChainOperator(Operator):
         scaled = Factors(own.architecture, values, own.row_permutation, own.column_permutation)
         return shaped_as(self._of_factors(scaled), self)
 
-    def simplify(self, tol: float | None = None) -> Self:
+    def simplify(self, tol: float | None = None, *, progress: Progress = False) -> Self:
         """Return the operator with factors that are tied and structured again.
 
         The freedom between neighbours (a diagonal matrix and its inverse) is used up first: rows
@@ -118,6 +118,9 @@ class ChainOperator(Operator):
             product so that a row or a column would change by more, factors stay as they are.
             Default: the dtype's epsilon to the power 3/4, for factors that only rounding has
             disturbed.
+        progress : bool or callable, default False
+            True shows a bar (tqdm) for a run of more than a second; a callable is called with the
+            fraction done, from 0 to 1.
 
         Returns
         -------
@@ -141,7 +144,7 @@ class ChainOperator(Operator):
         >>> F.nbytes, F.simplify().nbytes
         (6144, 192)
         """
-        factors, simplification = simplify(self.factors, tol)
+        factors, simplification = simplify(self.factors, tol, progress)
         return shaped_as(self._of_factors(factors, simplification=simplification), self)
 
     def round(

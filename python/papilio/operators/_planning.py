@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .._util.checks import flag, one_of, positive_int
+from .._util.progress import Progress, reporter, share_of
 from ._base import Operator, checked_operator
 from ._butterfly import Butterfly
 from ._compiled import Side
@@ -22,7 +24,14 @@ class Batch(NamedTuple):
     product: str
 
 
-def plan(F: Operator, batch: int = 1, *, layout: str = "columns", tune: bool = False) -> Plan:
+def plan(
+    F: Operator,
+    batch: int = 1,
+    *,
+    layout: str = "columns",
+    tune: bool = False,
+    progress: Progress = False,
+) -> Plan:
     """Tell how ``F @ x`` runs for a batch, and with `tune` find the fastest way by measuring.
 
     A plan depends on the operator, the side, the number of vectors (up to 16 exactly, then up to
@@ -44,6 +53,9 @@ def plan(F: Operator, batch: int = 1, *, layout: str = "columns", tune: bool = F
         Measure the most promising candidates with all threads, and use the fastest from now on.
         Takes some tens of milliseconds to seconds. Memory: an input and an output batch while it
         runs, and for each radix that it tries a copy of the weights.
+    progress : bool or callable, default False
+        Of the measurements: True shows a bar (tqdm) if they take more than a second; a callable is
+        called with the fraction done, from 0 to 1.
 
     Returns
     -------
@@ -64,10 +76,10 @@ def plan(F: Operator, batch: int = 1, *, layout: str = "columns", tune: bool = F
     >>> pp.plan(F, 256, tune=True).candidates[0].measured > 0
     True
     """
-    return plan_of(checked_operator(F), batch, layout, tune)
+    return plan_of(checked_operator(F), batch, layout, tune, progress)
 
 
-def plan_of(F: Any, batch: Any, layout: Any, tune: Any) -> Plan:
+def plan_of(F: Any, batch: Any, layout: Any, tune: Any, progress: Any) -> Plan:
     """See `plan`; the arguments as they come."""
     batch = positive_int(batch, "batch")
     if batch > _LARGEST_BATCH:
@@ -76,9 +88,14 @@ def plan_of(F: Any, batch: Any, layout: Any, tune: Any) -> Plan:
     tune = flag(tune, "tune")
     if batch == 1:
         layout = "rows"  # one vector is contiguous in itself
+    wanted, parts = Batch(batch, layout, layout), _butterflies(F)
+    with reporter(progress, "plan") as tell:
+        plans = [
+            (part, _planned(part, wanted, tune, tell and share_of(tell, n, len(parts))))
+            for n, part in enumerate(parts)
+        ]
     if isinstance(F, Butterfly):
-        return _planned(F, Batch(batch, layout, layout), tune)
-    plans = [(part, _planned(part, Batch(batch, layout, layout), tune)) for part in _butterflies(F)]
+        return plans[0][1]
     lines = [f"{F!r}, batch of {batch}: its butterflies, one after the other"]
     for part, its in plans:
         lines.append(f"{part!r}")
@@ -103,10 +120,12 @@ def _butterflies(F: Any) -> list[Butterfly]:
     return [b for part in (parts or inner) if part is not None for b in _butterflies(part)]
 
 
-def _planned(F: Butterfly, batch: Batch, tune: bool) -> Plan:
+def _planned(
+    F: Butterfly, batch: Batch, tune: bool, tell: Callable[[float], object] | None
+) -> Plan:
     transpose = Side.TRANSPOSED in F._side
     compiled = F._data.operator
-    candidates = compiled.tune(transpose, batch) if tune else []
+    candidates = compiled.tune(transpose, batch, tell) if tune else []
     text, choice, predicted = compiled.plan(transpose, batch)  # lanes, radix and tile
     measured = tuple(Candidate(*other, guess, seconds) for other, guess, seconds in candidates)
     return Plan(*choice, predicted, measured, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from .._chains.pattern import Pattern
 from .._util.checks import tolerance
 from .._util.interruptible import interruptibly
 from .._util.plotting import new_axes
+from .._util.progress import Progress, reporter
 from .._util.roots import roots_of_unity
 from ._compiled import Compiled, Side
 
@@ -122,36 +123,53 @@ class Simplification:
         return "\n".join(lines)
 
 
-def simplify(factors: Factors, tol: float | None) -> tuple[Factors, Simplification]:
+def simplify(
+    factors: Factors, tol: float | None, progress: Progress
+) -> tuple[Factors, Simplification]:
     """See `ChainOperator.simplify`."""
     eps = float(np.finfo(factors.dtype).eps)
     tol = eps**0.75 if tol is None else tolerance(tol, zero=True)
-    if factors.nnz < _LARGE:
-        return _simplified(factors, tol)
-    return interruptibly(_simplified, factors, tol)
+
+    def run(step: Callable[..., Any], *args: Any) -> Any:
+        if factors.nnz < _LARGE:
+            return _quietly(step, *args)
+        return interruptibly(_quietly, step, *args)
+
+    with reporter(progress, "simplify") as tell:
+        return _simplified(factors, tol, run, tell or (lambda fraction: None))
 
 
-def _simplified(factors: Factors, tol: float) -> tuple[Factors, Simplification]:
+def _quietly(step: Callable[..., Any], *args: Any) -> Any:
+    """One step: what leaves the range in it doesn't pass the check."""
+    with np.errstate(all="ignore"):
+        return step(*args)
+
+
+def _simplified(
+    factors: Factors, tol: float, run: Callable[..., Any], tell: Callable[[float], object]
+) -> tuple[Factors, Simplification]:
+    """Each long step is made by `run`."""
     architecture = factors.architecture
-    given = _Chain.of(factors.values, architecture)
+    given = run(_Chain.of, factors.values, architecture)
     candidates: list[tuple[tuple[int, int, int], list[_Array], list[FactorChange]]] = []
-    with np.errstate(all="ignore"):  # what leaves the range doesn't pass the check
-        check = _Check(factors, tol)
-        for gauge in (given, given.rows_scaled(), given.columns_scaled()):
-            for zeros in (True, False) if gauge is not None else ():
-                assert gauge is not None
-                simpler = [
-                    _simpler(v, pattern, tol, zeros)
-                    for v, pattern in zip(gauge.values, architecture, strict=True)
-                ]
-                structured = sum(change.matrix is not None for _, change in simpler)
-                candidates.append(
-                    (
-                        (sum(v.size for v, _ in simpler), -structured, len(candidates)),
-                        gauge.scaled_back([v for v, _ in simpler], factors.dtype),
-                        [change for _, change in simpler],
-                    )
-                )
+    check = run(_Check, factors, tol)
+    gauges = given, run(given.rows_scaled), run(given.columns_scaled)
+    ways = [(gauge, zeros) for gauge in gauges if gauge is not None for zeros in (True, False)]
+    # The checks at the end count as one more way.
+    passes = (len(ways) + 1) * len(factors)
+    for gauge, zeros in ways:
+        simpler = []
+        for v, pattern in zip(gauge.values, architecture, strict=True):
+            simpler.append(run(_simpler, v, pattern, tol, zeros))
+            tell((len(candidates) * len(factors) + len(simpler)) / passes)
+        structured = sum(change.matrix is not None for _, change in simpler)
+        candidates.append(
+            (
+                (sum(v.size for v, _ in simpler), -structured, len(candidates)),
+                run(gauge.scaled_back, [v for v, _ in simpler], factors.dtype),
+                [change for _, change in simpler],
+            )
+        )
     # The gauge with the fewest values, then with the most structure; the given one on a tie. That
     # each value changed little says little where large and small ones are multiplied, so the
     # product is looked at.
@@ -161,11 +179,11 @@ def _simplified(factors: Factors, tol: float) -> tuple[Factors, Simplification]:
     ]
     best, change, changes = list(factors.values), 0.0, kept
     for _, values, made in sorted(candidates, key=lambda candidate: candidate[0]):
-        with np.errstate(all="ignore"):
-            found = check.relative_change(values)
+        found = run(check.relative_change, values)
         if found is not None:
             best, change, changes = values, found, made
             break
+    tell(1.0)
     simple = replace(factors, values=tuple(best))
     return simple, Simplification(tol, change, factors.nbytes, simple.nbytes, tuple(changes))
 

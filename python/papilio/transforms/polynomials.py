@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,8 @@ from numpy.typing import DTypeLike
 
 from .._util.checks import tolerance
 from .._util.dtypes import as_dtype
-from .._util.legendre import Angles, legendre_polynomials
+from .._util.formulas import Compiled
+from .._util.legendre import Angles
 from .._util.progress import Progress
 from ..compression import IncompressibleError, compress
 from ..operators import Composition, Sparse, dense
@@ -137,10 +137,8 @@ def _to_chebyshev(
     n: int, tol: float, dtype: np.dtype[Any], progress: Progress = False
 ) -> Composition:
     """The coefficients of what interpolates the values at the n Chebyshev points."""
-    angles = Angles.chebyshev(n)
-    values = _compressed(
-        lambda j, k: legendre_polynomials(k, angles[j]), (n, n), tol / math.sqrt(2), progress
-    )
+    entries = Compiled(lambda: Angles.chebyshev(n).formula(np.ones(n)))
+    values = _compressed(entries, (n, n), tol / math.sqrt(2), progress)
     doubled = np.full(n, 2.0)
     doubled[0] = 1
     return Composition(
@@ -156,14 +154,9 @@ def _to_legendre(
 
     The roots of the weights and of k + 1/2 make the columns of the compressed matrix orthonormal.
     """
-    angles = Angles.chebyshev(2 * n)
     roots, degrees = np.sqrt(_fejer_weights(2 * n)), np.sqrt(np.arange(n) + 0.5)
-    values = _compressed(
-        lambda j, k: legendre_polynomials(k, angles[j]) * (roots[j] * degrees[k]),
-        (2 * n, n),
-        tol / 3,
-        progress,
-    )
+    entries = Compiled(lambda: Angles.chebyshev(2 * n).formula(degrees, roots))
+    values = _compressed(entries, (2 * n, n), tol / 3, progress)
     halves = np.full(n, 0.5)
     halves[0] = 1
     padding = scipy.sparse.csr_array((halves, (np.arange(n), np.arange(n))), shape=(2 * n, n))
@@ -180,7 +173,7 @@ def _to_legendre(
 
 
 def _compressed(
-    entries: Callable[[_Array, _Array], _Array],
+    entries: Compiled,
     shape: tuple[int, int],
     tol: float,
     progress: Progress,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +14,13 @@ from numpy.typing import ArrayLike
 
 from .._util.checks import positive_int, tolerance
 from .._util.dtypes import as_array
+from .._util.plotting import new_axes
+from .._util.progress import Progress, reporter
 from .convolution import array_of, circulant, toeplitz
 
 _Array = np.ndarray[Any, Any]
+_Tell = Callable[[float], object] | None
+_Iterated = tuple[_Array, tuple[float, ...]]
 
 # Rows. Measured on a Zen 3, ten iterations with two sides: 39 ms against 54 at 2000 rows, 232
 # against 139 at 5000 (Levinson's recursion grows with the square).
@@ -38,6 +44,11 @@ class ToeplitzSolution:
         "conjugate gradients", "normal equations" or "Levinson".
     iterations : int
         How many steps the iteration took; 0 for Levinson's recursion.
+    history : tuple of float
+        The largest relative residual of all right-hand sides before the iteration and after each
+        of its steps, as the recursion knows it (of the normal equations, theirs).
+    tol : float
+        What was asked for.
 
     Examples
     --------
@@ -52,6 +63,40 @@ class ToeplitzSolution:
     reached: bool
     method: str
     iterations: int
+    history: tuple[float, ...]
+    tol: float
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the residual after each step, that of the solution, and the tolerance.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
+        Examples
+        --------
+        >>> import papilio as pp
+        >>> found = pp.transforms.solve_toeplitz([2.0, 1.0], [3.0, 3.0])
+        >>> ax = found.plot()  # doctest: +SKIP
+        """
+        ax = new_axes(ax)
+        floor = float(np.finfo(float).eps) / 16  # drawn in place of zero
+        ax.semilogy(np.maximum(self.history, floor), label=self.method)
+        ax.axhline(max(self.residual, floor), color="black", label="norm(b - T x) / norm(b)")
+        ax.axhline(self.tol, color="red", linestyle=":", label="tolerance")
+        ax.set(xlabel="iterations", ylabel="residual", title=f"{len(self.x)} unknowns")
+        ax.legend()
+        return ax
 
 
 def solve_toeplitz(
@@ -61,6 +106,7 @@ def solve_toeplitz(
     *,
     tol: float | None = None,
     max_iterations: int = 200,
+    progress: Progress = False,
 ) -> ToeplitzSolution:
     """Solve ``T x = b`` with a Toeplitz matrix, and tell how well.
 
@@ -77,6 +123,9 @@ def solve_toeplitz(
         for single precision.
     max_iterations : int, default 200
         Of the iteration, before Levinson's recursion takes its place.
+    progress : bool or callable, default False
+        Of the iteration: True shows a bar (tqdm) for a run of more than a second; a callable is
+        called with the fraction done, from 0 to 1 (again from 0 where another method begins).
 
     Returns
     -------
@@ -118,17 +167,19 @@ def solve_toeplitz(
     if tol is None:
         tol = 1e-12 if dtype.char in "dD" else 1e-5
     tol, most = tolerance(tol), positive_int(max_iterations, "max_iterations")
-    if len(column) > _LEVINSON_IS_FASTER:
-        system = _System(column, row, sides)
-        for name, method in system.methods():
-            x, steps = method(tol, most)
-            x = x.reshape(sides.shape).astype(dtype)
-            residual = _residual(column, row, sides, x)
-            if residual <= tol:
-                return ToeplitzSolution(x, residual, True, name, steps)
-    x = _levinson(column, row, sides).astype(dtype)
-    residual = _residual(column, row, sides, x)
-    return ToeplitzSolution(x, residual, residual <= tol, "Levinson", 0)
+    with reporter(progress, "solve_toeplitz") as tell:
+        if len(column) > _LEVINSON_IS_FASTER:
+            system = _System(column, row, sides)
+            for name, method in system.methods():
+                x, history = method(tol, most, tell)
+                x = x.reshape(sides.shape).astype(dtype)
+                residual = _residual(column, row, sides, x)
+                if residual <= tol:
+                    steps = len(history) - 1
+                    return ToeplitzSolution(x, residual, True, name, steps, history, tol)
+        x = _levinson(column, row, sides).astype(dtype)
+        residual = _residual(column, row, sides, x)
+        return ToeplitzSolution(x, residual, residual <= tol, "Levinson", 0, (), tol)
 
 
 def _checked(c: Any, b: Any, r: Any) -> tuple[_Array, _Array, _Array]:
@@ -180,10 +231,11 @@ class _System:
         normal = "normal equations", self.normal_equations
         return [("conjugate gradients", self.conjugate_gradients), normal][not self.hermitian :]
 
-    def conjugate_gradients(self, tol: float, most: int) -> tuple[_Array, int]:
-        return _conjugate_gradients(lambda p: self.T @ p, self.preconditioner(1), self.b, tol, most)
+    def conjugate_gradients(self, tol: float, most: int, tell: _Tell) -> _Iterated:
+        preconditioner = self.preconditioner(1)
+        return _conjugate_gradients(lambda p: self.T @ p, preconditioner, self.b, tol, most, tell)
 
-    def normal_equations(self, tol: float, most: int) -> tuple[_Array, int]:
+    def normal_equations(self, tol: float, most: int, tell: _Tell) -> _Iterated:
         adjoint = self.T.H
         # The residual of the normal equations says little about that of the system: to the end.
         return _conjugate_gradients(
@@ -192,6 +244,7 @@ class _System:
             adjoint @ self.b,
             tol * 1e-2,
             most,
+            tell,
         )
 
 
@@ -205,15 +258,19 @@ def _residual(column: _Array, row: _Array, sides: _Array, x: _Array) -> float:
 
 
 def _conjugate_gradients(
-    product: Any, preconditioner: Any, b: _Array, tol: float, most: int
-) -> tuple[_Array, int]:
-    """All columns at once; each stops to change when it has converged or has broken down."""
+    product: Any, preconditioner: Any, b: _Array, tol: float, most: int, tell: _Tell
+) -> _Iterated:
+    """All columns at once; each stops to change when it has converged or has broken down.
+
+    The solution, and the largest relative residual before each step and at the end.
+    """
     x = np.zeros_like(b)
-    rest, wanted = b.copy(), tol * np.linalg.norm(b, axis=0)
+    rest, sizes = b.copy(), np.linalg.norm(b, axis=0)
+    sizes = np.where(sizes > 0, sizes, 1)
+    history = [float((np.linalg.norm(rest, axis=0) / sizes).max(initial=0))]
     z = preconditioner @ rest
     p, rho = z.copy(), _dots(rest, z)
-    steps = 0
-    while steps < most and (np.linalg.norm(rest, axis=0) > wanted).any():
+    while len(history) <= most and history[-1] > tol:
         q = product(p)
         curvature = _dots(p, q)
         going = (curvature > 0) & (rho > 0)
@@ -226,8 +283,16 @@ def _conjugate_gradients(
         after = _dots(rest, z)
         p = z + np.where(going, after / np.where(going, rho, 1), 0) * p
         rho = after
-        steps += 1
-    return x, steps
+        history.append(float((np.linalg.norm(rest, axis=0) / sizes).max(initial=0)))
+        if tell is not None:
+            tell(_done(history, tol, most))
+    return x, tuple(history)
+
+
+def _done(history: list[float], tol: float, most: int) -> float:
+    """How far an iteration is that ends after `most` steps, or where the residual is `tol`."""
+    now = max(min(history), tol)
+    return max((len(history) - 1) / most, math.log(now) / math.log(tol) if now < 1 else 0.0)
 
 
 def _dots(x: _Array, y: _Array) -> _Array:
