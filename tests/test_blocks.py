@@ -227,6 +227,17 @@ F = butterfly_of(Factors(pp.Architecture([(8, 200, 200, 16)]), (values,)))
 """
 
 
+def test_small_blocks_have_no_identities(tmp_path):
+    # Whatever multiplies those would read them as if they were whole.
+    rows = np.array([[0, 1], [1, 0]], np.uint16).reshape(1, 1, 2, 2)
+    weights = np.ones((1, 1, 2, 1, 1))
+    architecture = pp.Architecture([(1, 2, 2, 1)])
+    with pytest.raises(ValueError, match="of large blocks"):
+        butterfly_of(Factors(architecture, (Interpolative(rows, weights),)))
+    with pytest.raises(ValueError, match="don't fit the pattern"):
+        Interpolative.restored(architecture[0], rows, weights)
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("make", [GENERAL, IDENTITIES])
 def test_memory_after_products_of_all_kinds(make):

@@ -1,6 +1,7 @@
 """Many threads at once, forks, signals and the end of the interpreter."""
 
 import os
+import pickle
 import signal
 import threading
 import time
@@ -69,6 +70,25 @@ def test_first_products_of_many_threads():
         in_threads(*[lambda F=F, x=x, results=results: results.append(F @ x)] * 4)
         for result in results:
             np.testing.assert_allclose(result, scipy.fft.dct(x), atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["dct", "rdft", "irdft"])
+def test_a_first_product_while_another_one_compiles(name, monkeypatch):
+    F = getattr(pp.transforms, name)(17)
+    F = pp.Composition(F.parts) if name == "dct" else pickle.loads(pickle.dumps(F))
+    x = np.arange(float(F.shape[1]))
+    results = []
+    compiled = type(F)._multiply_plain_by
+
+    def later(self, core, side):
+        monkeypatch.undo()
+        in_threads(lambda: results.append(F @ x))  # while this one has compiled half
+        compiled(self, core, side)
+
+    monkeypatch.setattr(type(F), "_multiply_plain_by", later)
+    results.append(F @ x)
+    assert len(results) == 2
+    assert np.array_equal(*results)
 
 
 @needs_fork

@@ -404,6 +404,14 @@ def test_operators_between_real_and_complex_vectors(name):
     )
     assert abs(np.vdot(gy, dy).real / backwards - 1) < 1e-12
     check_jvp(operator, x, rng)
+    for F, u, gv in ((operator, x, gy), (operator.H, gy, x)):
+        expected = F.vjp(u, gv)[0]
+        out = np.empty_like(expected)
+        assert F.vjp(u, gv, out=out)[0] is out
+        assert np.array_equal(out, expected)
+        other = np.complex128 if expected.dtype == np.float64 else np.float64
+        with pytest.raises(TypeError, match=f"expected .*{expected.dtype}"):
+            F.vjp(u, gv, out=np.empty(expected.shape, other))
 
 
 def test_parts_without_factors_have_no_gradients():
@@ -476,6 +484,32 @@ def test_same_bits_for_any_number_of_threads(name, dtype, threads):
         found.append([array.tobytes() for array in (gx, *gradients, *moved)])
     _core.set_thresholds(0.0, 0)
     assert found[0] == found[1] == found[2]
+
+
+def test_changes_are_read_at_any_strides():
+    F = pp.Butterfly([np.ones((1, 2, 2, 2)), np.ones((2, 2, 2, 1))])
+    apart = np.ones((1, 2, 2, 2), [("a", "f8"), ("b", "f4")])["a"]
+    x = np.arange(4.0)
+    assert np.array_equal(F.jvp(x, dfactors=[apart, None])[1], F @ x)
+
+
+def test_the_core_takes_arrays_only():
+    # What is made into an array would be gone before it is read.
+    class Copied:
+        def __array__(self, dtype=None, copy=None):
+            return np.ones((1, 2, 2, 1))
+
+    core = _core.Gradients([(1, 2, 2, 1)], np.dtype(float), None, None)
+    W, x, y = np.ones((1, 2, 2, 1)), np.ones(2), np.empty(2)
+    for call in (
+        lambda: core.multiply([Copied()], x, y, 0),
+        lambda: core.pull_back([W], x, y, 0, [0.0, 0.0], [W.copy()]),
+        lambda: core.push_forward([W], [Copied()], x, None, y, y.copy(), 0),
+        lambda: core.push_forward([W], [None], x, [0.0, 0.0], y, y.copy(), 0),
+        lambda: _core.Operator([(1, 2, 2, 1)], (Copied(),), None, None),
+    ):
+        with pytest.raises(TypeError, match="must be made of arrays"):
+            call()
 
 
 def test_the_core_refuses_to_push_nothing_forward():

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from processes import printed_number
+from processes import SANITIZED, printed_number, run_program
 
 PROGRAM = """
 import numpy as np
@@ -70,3 +70,41 @@ print((kib("VmRSS") - before) * 1024 / F.nbytes)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_only_the_plan_that_runs_packs_its_weights():
     assert printed_number(PLANS) <= 1.3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux") or SANITIZED, reason="limits memory")
+def test_plans_that_failed_for_want_of_memory_are_made_later():
+    run_program(
+        """
+        import resource
+        import numpy as np
+        import papilio as pp
+
+        def size():
+            lines = open("/proc/self/status").read().splitlines()
+            return [int(l.split()[1]) * 1024 for l in lines if l.startswith("VmSize")][0]
+
+        n = 1 << 18
+        F = pp.transforms.dft(n)
+        op = F._data.operator
+        x = np.ones(n, complex)
+        y, failed = np.empty_like(x), 0
+        op.apply(x, y, 0, 1)
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        for extra in (1 << 18, 1 << 19, 1 << 20, 1 << 21):
+            resource.setrlimit(resource.RLIMIT_AS, (size() + extra, hard))
+            try:
+                op.apply(x, y, 0, 0)
+            except MemoryError:
+                failed += 1
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        assert failed
+        for lanes in ("rows", "columns"):
+            for radix in (2, 4, 8):
+                op.force(True, (1, "rows", "rows"), (lanes, radix, 1))
+                op.force(False, (1, "rows", "rows"), (lanes, radix, 1))
+        op.apply(x, y, 0, 0)
+        assert abs(y[0] - n) < 1e-6 and np.abs(y[1:]).max() < 1e-6
+        """
+    )

@@ -227,6 +227,24 @@ def test_files_and_pickles(tmp_path, kind):
         assert relative(G.normal().toarray(), F.normal().toarray()) == 0
 
 
+@pytest.mark.parametrize("angle", [1e9, -1e20, 1e300, np.inf, np.nan])
+def test_files_with_points_that_have_no_cell_are_refused(angle, tmp_path):
+    F = nudft(2, points(10, 1), (50,))
+    interpolation = next(part for part in F.parts if hasattr(part, "angles"))
+    interpolation.angles[3] = angle
+    F.save(tmp_path / "F.npz")
+    with pytest.raises(ValueError, match="can load: .*angles"):
+        pp.load(tmp_path / "F.npz")
+
+
+def test_points_of_any_size_have_cells():
+    largest = 2.0**22 * np.linspace(-1, 1, 1000)
+    x = np.concatenate([largest, 1e9 * largest, [np.pi, -np.pi]])
+    for modes in (25, 26, 50, 2047):
+        F = nudft(2, x, (modes,))
+        assert np.isfinite(F.report.error_bound)
+
+
 def test_single_precision_loses_no_digits_to_many_modes():
     n = 1 << 16
     x = points(20)

@@ -711,3 +711,14 @@ def test_a_change_of_torchs_threads_is_followed(threads, monkeypatch):
         assert pp.get_num_threads() == before + 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_products_over_axes_into_memory_that_is_there():
+    F = pp.transforms.dft((4, 6))
+    x = torch.randn(4, 6, dtype=torch.complex128)
+    out = torch.empty(4, 6, dtype=torch.complex128)
+    for given in (x, x.conj(), x.mT.contiguous().mT):
+        assert F.apply(given, out=out, axes=(0, 1)) is out
+        torch.testing.assert_close(out, torch.fft.fft2(given))
+    with pytest.raises(ValueError, match="out is .* expected None: .* have no gradients"):
+        F.apply(x.clone().requires_grad_(), out=out, axes=(0, 1))

@@ -40,6 +40,10 @@ DType dtype_of(const py::dtype& dtype, const char* name);
 /// misaligned data.
 DType dtype_of(const py::array& array, const char* name);
 
+/// What is an array, whose memory lives as long as its owner; TypeError for anything else, which
+/// would be copied to an array that dies with this call.
+py::array array_in(const py::handle& object, const char* name);
+
 /// Stride along `axis` in elements; ValueError where it isn't whole or the data is misaligned.
 Index element_stride(const py::array& array, int axis, const char* name);
 

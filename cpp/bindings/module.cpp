@@ -52,6 +52,12 @@ DType dtype_of(const py::array& array, const char* name) {
   return dtype_of(array.dtype(), name);
 }
 
+py::array array_in(const py::handle& object, const char* name) {
+  if (!py::isinstance<py::array>(object))
+    throw py::type_error(std::string(name) + " must be made of arrays");
+  return py::reinterpret_borrow<py::array>(object);
+}
+
 Index element_stride(const py::array& array, int axis, const char* name) {
   const Index bytes = array.strides(axis), size = array.itemsize();
   if (bytes % size != 0 && array.shape(axis) > 1)

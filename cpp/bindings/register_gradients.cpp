@@ -69,7 +69,7 @@ class Gradients {
     bool fits = batch_of(gy, axis) == sizes;
     VectorArray back{};
     if (!gx.is_none()) {
-      const auto array = gx.cast<py::array>();
+      const auto array = array_in(gx, "gx");
       back = vectors(array, axis, chain_.patterns.back().cols(), "gx");
       fits = fits && batch_of(array, axis) == sizes && array.writeable();
     }
@@ -98,7 +98,7 @@ class Gradients {
                 dy.writeable();
     VectorArray dfrom{nullptr, 0, std::vector<Index>(sizes.size())};
     if (!dx.is_none()) {
-      const auto array = dx.cast<py::array>();
+      const auto array = array_in(dx, "dx");
       dfrom = vectors(array, axis, columns(), "dx");
       fits = fits && batch_of(array, axis) == sizes;
     }
@@ -199,7 +199,7 @@ class Gradients {
                             " arrays, expected " + std::to_string(chain_.patterns.size()));
     std::vector<FactorArray> result;
     for (std::size_t s = 0; s < chain_.patterns.size(); ++s) {
-      const auto array = arrays[s].cast<py::array>();
+      const auto array = array_in(arrays[s], name);
       const Pattern& p = chain_.patterns[s];
       const Index sizes[] = {p.a, p.b, p.c, p.d};
       if (dtype_of(array, name) != chain_.dtype)

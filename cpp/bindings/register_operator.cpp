@@ -51,8 +51,11 @@ Factor to_interpolative_factor(DType dtype, const Pattern& p, const py::array& g
   const bool fits = rank > 0 && rank <= p.b && std::max(p.b, p.c) <= most_interpolative_rows() &&
                     panels * rank == p.c && rows.shape(0) == p.a && rows.shape(1) == p.d &&
                     rows.shape(3) == p.b && weights.shape(0) == p.a && weights.shape(1) == p.d &&
-                    weights.shape(2) == panels && weights.shape(3) == p.b - rank;
-  if (!fits) throw py::value_error("rows and weights don't have the shapes of their pattern");
+                    weights.shape(2) == panels && weights.shape(3) == p.b - rank &&
+                    reads_blocks({p, weights.data()});
+  if (!fits)
+    throw py::value_error(
+        "rows and weights don't have the shapes of their pattern, or it isn't of large blocks");
   if (!are_permutations(p.a * p.d * panels, p.b, rows.data()))
     throw py::value_error("rows must be permutations of those of a block");
   return {p, weights.data(), false, 1, false, {rank, rows.data()}};
@@ -60,10 +63,11 @@ Factor to_interpolative_factor(DType dtype, const Pattern& p, const py::array& g
 
 Factor to_stored_factor(DType dtype, const Pattern& pattern, const py::handle& stored) {
   if (py::isinstance<py::tuple>(stored)) {
-    const auto [rows, weights] = stored.cast<std::tuple<py::array, py::array>>();
-    return to_interpolative_factor(dtype, pattern, rows, weights);
+    const auto [rows, weights] = stored.cast<std::tuple<py::object, py::object>>();
+    return to_interpolative_factor(dtype, pattern, array_in(rows, "values"),
+                                   array_in(weights, "values"));
   }
-  const auto values = stored.cast<py::array>();
+  const auto values = array_in(stored, "values");
   if (values.ndim() == 4 && !(values.flags() & py::array::c_style)) {
     const py::array blocks = values.attr("transpose")(0, 3, 1, 2);
     if (blocks.flags() & py::array::c_style) return to_factor_by_blocks(dtype, pattern, blocks);
@@ -73,8 +77,8 @@ Factor to_stored_factor(DType dtype, const Pattern& pattern, const py::handle& s
 
 py::array values_of(const py::handle& stored) {
   if (py::isinstance<py::tuple>(stored))
-    return std::get<1>(stored.cast<std::tuple<py::array, py::array>>());
-  return stored.cast<py::array>();
+    return array_in(std::get<1>(stored.cast<std::tuple<py::object, py::object>>()), "values");
+  return array_in(stored, "values");
 }
 
 }  // namespace

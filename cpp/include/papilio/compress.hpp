@@ -25,7 +25,8 @@ struct Blocks {
 /// 0, 1, ..., rank pivots, NaN or infinite if an entry is. Where nothing is left, the
 /// first rows that aren't pivots become ones. `scales` is null, or has a number for each column of
 /// each block (count x cols) that multiplies it for all of this: the square root of how many
-/// columns it stands for. The same bits for any number of threads. Allocates one block per thread.
+/// columns it stands for. Squares of entries must neither overflow nor vanish. The same bits for
+/// any number of threads. Allocates one block per thread.
 void interpolate(const Blocks& blocks, const double* scales, Index rank, Index* pivots,
                  void* weights, double* residuals);
 

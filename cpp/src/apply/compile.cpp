@@ -222,8 +222,8 @@ const std::vector<std::optional<Structure>>& Planner::structures() {
 
 /// All about a program but its weights, which only the one that is chosen needs.
 std::shared_ptr<Program> Planner::program(bool transpose, Lanes lanes_along, Index radix) {
-  std::shared_ptr<Program>& known = state_->programs[{transpose, lanes_along, radix}];
-  if (known) return known;
+  const auto known = state_->programs.find({transpose, lanes_along, radix});
+  if (known != state_->programs.end()) return known->second;
   const DType dtype = chain_.dtype;
   const Index lanes = kernels::kernels_for(dtype).lanes;
   const bool columns = lanes_along == Lanes::columns;
@@ -257,8 +257,9 @@ std::shared_ptr<Program> Planner::program(bool transpose, Lanes lanes_along, Ind
   for (const Stage& stage : program->stages)
     program->widest = std::max(program->widest, stage.pattern().rows());
   ready(*program);
-  known = program;
-  return known;
+  // Known when it is made: what failed on the way isn't found by the next one.
+  state_->programs[{transpose, lanes_along, radix}] = program;
+  return program;
 }
 
 std::shared_ptr<const Program> Planner::packed(bool transpose, const Choice& choice) {

@@ -26,8 +26,11 @@ constexpr Index tiles_of_dimensions[3][3] = {{1, 1, 2048}, {1, 32, 64}, {12, 12,
 /// 1 / (2 pi) as a sum of two doubles.
 constexpr double turn = 0.15915494309189535, turn_low = -9.839338337591e-18;
 
-/// The place of an angle on a circle of `size` cells, from 0 to size. Points far away lose nothing:
-/// the product is exact to twice the precision.
+/// Beyond, places are not known to a cell: the library wraps angles that are larger than 2^22.
+constexpr double largest_angle = 1 << 23;
+
+/// The place of an angle on a circle of `size` cells, from 0 to size, but for a rounding error.
+/// Points far away lose nothing: the product is exact to twice the precision.
 double place_of(double angle, double size) {
   const double scale = size * turn;
   const double scale_low = std::fma(size, turn, -scale) + size * turn_low;
@@ -372,7 +375,8 @@ GridPoints::GridPoints(DType real, GridShape shape, Index width, Index degree,
     sorted->tiles[d] = missing ? 1 : tiles_along(sorted->size[d], usual, width);
   }
   for (Index n = 0; n < points * sorted->dimensions; ++n)
-    if (!std::isfinite(angles[n])) throw std::invalid_argument("angles must be finite");
+    if (!(std::abs(angles[n]) <= largest_angle))
+      throw std::invalid_argument("angles must be finite, and at most 2^23 in size");
   const auto prepare = [&](auto one) {
     sorted->polynomials = packed(coefficients, degree, width, one);
     sort_points(*sorted, angles, one);

@@ -285,6 +285,7 @@ MatrixKind kind_of(const Structure& s) {
 std::optional<Structure> analyse(DType dtype, const Factor& factor) {
   const Pattern& p = factor.pattern;
   if (p.b != p.c || !(p.b == 2 || p.b == 3 || p.b == 5 || p.b == 7)) return std::nullopt;
+  if (factor.by_blocks || factor.identities.rank) return std::nullopt;  // of large blocks only
   return visit(dtype, [&](auto tag) -> std::optional<Structure> {
     for (const bool outputs : {false, true}) {
       auto found = analyse_values<decltype(tag)>(factor, outputs, tolerance(dtype));

@@ -113,6 +113,7 @@ class Interpolative:
         fits = 0 < rank <= b and c % rank == 0 and max(b, c) <= most and rows.dtype == np.uint16
         if not (
             fits
+            and _core.reads_blocks((a, b, c, d))
             and rows.shape == (a, d, c // rank, b)
             and weights.shape == (a, d, c // rank, b - rank, rank)
             and _core.are_permutations(rows)

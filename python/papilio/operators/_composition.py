@@ -176,10 +176,10 @@ class Composition(Operator):
                 known = []
             if part is not None:
                 runs.append(part)
+        if len(runs) == 1 and isinstance(runs[0], Compiled):
+            self._multiply_plain_by(runs[0].core, Side.OWN)
+        # Last: another thread that sees it goes on with what was set before.
         self._runs = tuple(runs)
-        only = self._only_run()
-        if only:
-            self._multiply_plain_by(only.core, Side.OWN)
         return self._runs
 
     def _only_run(self) -> Compiled | None:

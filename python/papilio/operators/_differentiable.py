@@ -216,9 +216,13 @@ class Differentiable(Products):
         if not wanted.x:
             return None
         adjoint = self._adjoint()
-        if not self.clinear and adjoint._domain().kind == "f":
-            gy = gy.real  # it gives real vectors
+        if self._takes_real_parts(adjoint):
+            gy = gy.real
         return adjoint.apply(gy, out=wanted.out, axis=wanted.axis)
+
+    def _takes_real_parts(self, adjoint: Any) -> bool:
+        """Whether the adjoint multiplies the real parts of cotangents: F gives real vectors."""
+        return not self.clinear and bool(adjoint._domain().kind == "f")
 
     def _in_common_precision(self, *given: tuple[_Array, str]) -> tuple[Self, list[_Array]]:
         """The operator and the arrays in the precision of them all, real or complex as they are."""
@@ -234,7 +238,9 @@ class Differentiable(Products):
     def _check_gradient_out(self, x: _Array, gy: _Array, wanted: Wanted) -> None:
         if not wanted.x:
             raise ValueError("out is given, expected None where need_x is False")
-        result_of(self.shape[::-1], np.result_type(self.dtype, gy), gy, wanted.out, wanted.axis)
+        adjoint = self._adjoint()
+        given = gy.real.dtype if self._takes_real_parts(adjoint) else gy.dtype
+        result_of(self.shape[::-1], adjoint._given(given), gy, wanted.out, wanted.axis)
         for name, array in (("x", x), ("gy", gy)):
             if wanted.out is not None and overlap(array, wanted.out):
                 raise ValueError(f"out overlaps {name}, expected separate memory")

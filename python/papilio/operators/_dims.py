@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any, TypeVar
 
 import numpy as np
@@ -44,10 +45,9 @@ def apply_along(F: Any, x: Any, out: Any, axes: Any) -> _Array:
     if is_dask_array(x) and out is not None:
         raise TypeError(f"out is {shown(out)}, expected None: the product of a dask array is lazy")
     if is_tensor(x) and out is not None:
-        whole = out.numpy() if is_tensor(out) else out
-        apply_along(F, x.detach().numpy(), whole, axes)
-        given_out: _Array = out
-        return given_out
+        tensors: Any = import_module("..torch._arrays", __package__)
+        written: _Array = tensors.written(lambda x, out: apply_along(F, x, out, axes), x, out)
+        return written
     array = x if is_dask_array(x) or is_tensor(x) else as_array(x, "x")
     move: Any = type(x).movedim if is_tensor(x) else np.moveaxis
     given = items_of(axes, "axes", "whole numbers") if np.iterable(axes) else [axes]

@@ -80,6 +80,7 @@ def chain_jvp(
     y, dy = np.empty(shape, result), np.empty(shape, result)
     x = _readable(x, result)
     dx = None if dx is None else _readable(dx, result)
+    dfactors = [None if d is None else _readable(d, factors.dtype) for d in dfactors]
     if factors.dtype.kind == result.kind:
         core.push_forward(factors.values, dfactors, x, dx, y, dy, axis)
     else:

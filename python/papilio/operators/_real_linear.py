@@ -85,10 +85,10 @@ class RealLinear(Operator):
 
     def _compiled(self) -> Compiled:
         if self._product is None:
-            self._product = lower_on_pairs(
-                self.on_pairs.parts, self.on_pairs.dtype, self.takes_complex
-            )
-            self._multiply_plain_by(self._product.core, Side.OWN)
+            product = lower_on_pairs(self.on_pairs.parts, self.on_pairs.dtype, self.takes_complex)
+            self._multiply_plain_by(product.core, Side.OWN)
+            # Last: another thread that sees it goes on with what was set before.
+            self._product = product
         return self._product
 
     def _compiles(self) -> bool:

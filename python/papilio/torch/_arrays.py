@@ -5,6 +5,7 @@ Imported when a tensor is multiplied, by nobody else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,23 +24,31 @@ def apply(F: Any, x: torch.Tensor, out: Any, axis: Any) -> Any:
     >>> pp.transforms.hadamard(4) @ torch.ones(4)
     tensor([4., 0., 0., 0.], dtype=torch.float64)
     """
-    if x.device.type != "cpu":
-        raise TypeError(f"x is on {x.device}, expected a tensor on the CPU: x.cpu()")
-    axis = axis_number(axis, x.ndim)
-    if out is None:
-        found: torch.Tensor = _Product.apply(x, F, axis)
-        return found
+    if out is not None:
+        axis = axis_number(axis, x.ndim)
+        written(lambda x, out: F.apply(x, out=out, axis=axis), x, out)
+        return out
+    _check_device(x)
+    found: torch.Tensor = _Product.apply(x, F, axis_number(axis, x.ndim))
+    return found
+
+
+def written(write: Callable[[Any, Any], object], x: torch.Tensor, out: Any) -> Any:
+    """out, to which ``write(x, out)`` has written, both of them arrays."""
+    _check_device(x)
     recorded = torch.is_grad_enabled() and x.requires_grad
     if recorded or (isinstance(out, torch.Tensor) and out.requires_grad):
         raise ValueError(
             f"out is {shown(out)}, expected None: products into memory that is there have no "
             "gradients (x.detach() and torch.no_grad() do without)"
         )
-    if isinstance(out, torch.Tensor) and out.is_cpu:
-        F.apply(array(x), out=out.numpy(), axis=axis)
-    else:
-        F.apply(array(x), out=out, axis=axis)
+    write(array(x), out.numpy() if isinstance(out, torch.Tensor) and out.is_cpu else out)
     return out
+
+
+def _check_device(x: torch.Tensor) -> None:
+    if x.device.type != "cpu":
+        raise TypeError(f"x is on {x.device}, expected a tensor on the CPU: x.cpu()")
 
 
 class _Product(torch.autograd.Function):
