@@ -129,3 +129,61 @@ def test_what_real_linear_operators_cannot_do_is_named():
     assert np.allclose(F[:, 3], dense[:, 3])
     assert np.isclose(F.norm(), np.linalg.norm(dense))
     assert np.isclose(F.norm(2), np.sqrt(8))
+
+
+MADE_OF_OTHERS = {
+    "product": lambda: T.dft(6) @ T.irdft(6),
+    "real product": lambda: T.dct(6) @ T.irdft(6),
+    "products of products": lambda: T.dft(6) @ (T.dft(6) @ T.irdft(6)) @ T.dft(4),
+    "multiple": lambda: T.irdft(6) * 1j,
+    "sum with a complex one": lambda: T.irdft(6) + T.dft(6)[:, :4],
+    "sum with a real one": lambda: T.irdft(6) + T.dct(6)[:, :4],
+    "real sum": lambda: T.irdft(6) + 2 * T.irdft(6),
+    "diagonal of blocks": lambda: pp.block_diag([T.irdft(6), T.dft(3)]),
+    "both ways": lambda: T.rdft(6, adjoint="real") @ T.irdft(6),
+    "along an axis": lambda: T.dft(12) @ pp.kron(T.irdft(6), [[1.0, 2.0], [3.0, 4.0]]),
+    "two axes": lambda: T.dft(24) @ T.irdft((4, 6)),
+}
+
+
+def vectors(dtype, n, seed):
+    return noise(n, seed=seed)[dtype.kind == "c"]
+
+
+@pytest.mark.parametrize("name", MADE_OF_OTHERS)
+def test_adjoints_of_what_is_made_of_them_take_what_it_gives(name, tmp_path):
+    F = MADE_OF_OTHERS[name]()
+    F.save(tmp_path / "F.npz")
+    F.H.save(tmp_path / "H.npz")
+    for G in (F, F.T, F.H, F.conj(), F.H.H, pp.load(tmp_path / "F.npz")):
+        x = vectors(G._domain(), G.shape[1], 1)
+        y = G @ x
+        u = vectors(y.dtype, G.shape[0], 2)
+        assert abs(np.vdot(u, y).real - np.vdot(G.H @ u, x).real) < 1e-11
+        gx = G.vjp(x, u)[0]
+        assert np.allclose(gx, G.H @ u if gx.dtype.kind == "c" else (G.H @ u).real, atol=1e-12)
+    assert np.array_equal(pp.load(tmp_path / "H.npz") @ u, F.H @ u)
+    z = vectors(F._domain(), F.shape[1], 3)
+    found = lsqr(F, F @ z, atol=1e-14, btol=1e-14)[0]
+    assert np.allclose(F @ found, F @ z, atol=1e-9)
+
+
+def test_inverses_of_products_with_them():
+    for F in (T.dft(6) @ T.irdft(6), T.dft(6) @ T.dct(6) @ T.irdft(6)):
+        z = T.rdft(6) @ np.arange(6.0)
+        assert np.allclose(F.inv() @ (F @ z), z)
+
+
+def test_products_that_nothing_multiplies_are_refused():
+    rdft = T.rdft(4, adjoint="real")
+    with pytest.raises(TypeError, match="takes real vectors only"):
+        rdft @ T.dft(4)
+    for parts in ((T.irdft(6), T.irdft(4)), (T.dft(3), T.irdft(4)), (rdft, rdft)):
+        with pytest.raises(TypeError, match="linear over the real numbers only"):
+            pp.kron(*parts)
+
+
+def test_operators_on_complex_vectors_draw_what_they_do_to_pairs():
+    pytest.importorskip("matplotlib").use("Agg")
+    (ax,) = T.irdft(8).plot()
+    assert ax.images[0].get_array().shape == (8, 10)

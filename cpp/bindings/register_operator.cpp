@@ -52,7 +52,7 @@ Factor to_interpolative_factor(DType dtype, const Pattern& p, const py::array& g
                     panels * rank == p.c && rows.shape(0) == p.a && rows.shape(1) == p.d &&
                     rows.shape(3) == p.b && weights.shape(0) == p.a && weights.shape(1) == p.d &&
                     weights.shape(2) == panels && weights.shape(3) == p.b - rank &&
-                    reads_blocks({p, weights.data()});
+                    reads_blocks({p, nullptr, false, 1});
   if (!fits)
     throw py::value_error(
         "rows and weights don't have the shapes of their pattern, or it isn't of large blocks");

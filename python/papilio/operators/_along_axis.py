@@ -10,6 +10,7 @@ import numpy as np
 from .._util.checks import length
 from ._base import Operator, checked_operator
 from ._differentiable import Wanted
+from ._products import of_real_parts
 
 _Array = np.ndarray[Any, Any]
 
@@ -55,6 +56,10 @@ class AlongAxis(Operator):
 
     def _given(self, x: np.dtype[Any]) -> np.dtype[Any]:
         return self.operator._given(x)
+
+    def _of_real_parts(self) -> Any:
+        inner = of_real_parts(self.operator)
+        return self if inner is self.operator else self._around(inner)
 
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
         before, after = x.shape[:axis], x.shape[axis + 1 :]

@@ -11,6 +11,7 @@ from .._util.arrays import chunks
 from .._util.checks import length, whole_number
 from ._base import Operator, checked_operator
 from ._differentiable import Wanted, as_entries
+from ._products import of_real_parts
 
 _Array = np.ndarray[Any, Any]
 _Term = tuple[int, int, Any]  # first row, first column, operator
@@ -133,8 +134,15 @@ class Blocks(Operator):
         return y, dy
 
     def _make_transpose(self) -> Blocks:
-        terms = [(column, row, operator.T) for row, column, operator in self.terms]
-        return Blocks(terms, self.shape[::-1])
+        turned = Blocks([(column, row, F.T) for row, column, F in self.terms], self.shape[::-1])
+        # Where others give complex vectors, terms that give real ones see cotangents' real parts.
+        real = all(F.dtype.kind == "f" or F.T._domain().kind == "f" for _, _, F in self.terms)
+        only_real = real and not any(F.clinear for _, _, F in self.terms)
+        return turned if self.clinear or only_real else turned._of_real_parts()
+
+    def _of_real_parts(self) -> Any:
+        terms = [(row, column, of_real_parts(F)) for row, column, F in self.terms]
+        return Blocks(terms, self.shape)
 
     def _make_conj(self) -> Blocks:
         return Blocks([(r, c, operator.conj()) for r, c, operator in self.terms], self.shape)

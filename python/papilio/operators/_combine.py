@@ -21,6 +21,7 @@ from ._dims import shaped, shaped_as
 from ._files import save
 from ._parts import Pairs, Sparse
 from ._planning import plan_of
+from ._products import of_real_parts
 
 _LARGEST_POWER = 1000  # each is a part of the product
 
@@ -39,7 +40,8 @@ def product(left: Any, right: Any) -> Composition:
 
 
 def _inverse_product(F: Operator, G: Operator) -> Any:
-    return G.inv() @ F.inv()
+    # Of complex vectors, inverses of those that give real ones see the real parts.
+    return (of_real_parts(G.inv()) if F.dtype.kind == "c" else G.inv()) @ F.inv()
 
 
 def total(left: Any, right: Any) -> Any:

@@ -17,6 +17,7 @@ from ._compiled import Compiled, Side
 from ._differentiable import Wanted, as_entries
 from ._lowering import lower
 from ._parts import Part, Sparse
+from ._products import of_real_parts
 
 _Array = np.ndarray[Any, Any]
 _Inverse = Callable[[], Any]
@@ -109,6 +110,13 @@ class Composition(Operator):
         self._runs, self._links = (), ()
         self.clinear = all(_is_clinear(part) for part in self._parts)
         self._set_up(dtype, (made[0].shape[0], made[-1].shape[1]))
+        try:
+            self._given(self._domain())
+        except TypeError:
+            raise TypeError(
+                f"parts are {shown(list(made))}, one of which takes real vectors only and is given "
+                "complex ones by those on its right"
+            ) from None
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -138,7 +146,7 @@ class Composition(Operator):
         """Return the inverse that was given, else that of the parts; see `Operator.inv`."""
         try:
             if self._inverse is None:
-                return Composition([part.inv() for part in reversed(self._parts)])
+                return Composition(_turned(self._parts, lambda part: part.inv()))
             inverse: Operator = self._inverse()
             return inverse
         except ValueError as error:
@@ -274,9 +282,16 @@ class Composition(Operator):
         )
 
     def _make_transpose(self) -> Composition:
-        return Composition(
-            [part.T for part in reversed(self._parts)], self._inverse_by("_transpose")
-        )
+        parts = _turned(self._parts, lambda part: part.T)
+        return Composition(parts, self._inverse_by("_transpose"))
+
+    def _of_real_parts(self) -> Any:
+        if self.clinear or self._domain().kind == "c":
+            return self
+        last = max(n for n, part in enumerate(self._parts) if not _is_clinear(part))
+        parts = list(self._parts)
+        parts[last] = of_real_parts(parts[last])
+        return Composition(parts)
 
     def _make_conj(self) -> Composition:
         return Composition([part.conj() for part in self._parts], self._inverse_by("conj"))
@@ -303,6 +318,19 @@ class Composition(Operator):
 
 def _has_factors(part: Any) -> bool:
     return bool(getattr(part, "has_factors", False))
+
+
+def _turned(parts: Sequence[Any], turn: Callable[[Any], Any]) -> list[Any]:
+    """What `turn` makes of each part, the other way round.
+
+    Where complex vectors come to what takes real ones only, it sees their real parts.
+    """
+    turned: list[Any] = []
+    is_complex = False
+    for part in parts:
+        turned.append(of_real_parts(turn(part)) if is_complex else turn(part))
+        is_complex = is_complex or part.dtype.kind == "c"
+    return turned[::-1]
 
 
 def _is_clinear(part: Any) -> bool:

@@ -46,7 +46,8 @@ def kron(*operators: Operator | ArrayLike) -> Operator:
     Raises
     ------
     TypeError, ValueError
-        For no operators, or something that is neither an operator nor a numeric matrix.
+        For no operators, or something that is neither an operator nor a numeric matrix; for an
+        operator that is linear over the real numbers only (`irdft`) beside a complex one.
 
     Examples
     --------
@@ -63,6 +64,13 @@ def kron(*operators: Operator | ArrayLike) -> Operator:
     if not operators:
         raise ValueError("kron got no operators, expected at least one")
     factors = [as_operator(given, f"operators[{n}]") for n, given in enumerate(operators)]
+    for n, F in enumerate(factors):
+        others = [m for m, G in enumerate(factors) if m != n and G.dtype.kind == "c"]
+        if not F.clinear and others:
+            raise TypeError(
+                f"operators[{n}] is linear over the real numbers only and operators[{others[0]}] "
+                "is complex: their product would depend on which of them multiplies first"
+            )
     return along_axes([F.shape[1] for F in factors], list(enumerate(factors)))
 
 

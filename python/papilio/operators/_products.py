@@ -24,6 +24,11 @@ from ._dims import Dims, apply_along, shaped_as
 _Array = np.ndarray[Any, Any]
 
 
+def of_real_parts(F: Any) -> Any:
+    """F, of the real parts of complex vectors where it takes real ones only."""
+    return F if getattr(F, "clinear", True) else F._of_real_parts()
+
+
 class Products(LinearOperator):  # type: ignore[misc]
     """Products with arrays of any numeric dtype, any strides, from both sides.
 

@@ -14,6 +14,7 @@ from ._compiled import Compiled, Side
 from ._composition import Composition
 from ._differentiable import Wanted
 from ._dims import shaped_as
+from ._drawing import Picture, matrix_picture
 from ._lowering import lower_on_pairs
 from ._parts import Sparse, as_pairs, of_pairs
 
@@ -78,6 +79,15 @@ class RealLinear(Operator):
         given: np.dtype[Any] = np.result_type(self.on_pairs.dtype, x.char.lower(), least)
         return given
 
+    def _of_real_parts(self) -> Any:
+        if self.takes_complex:
+            return self
+        n = self.shape[1]
+        places = np.arange(n), 2 * np.arange(n)
+        real_parts = scipy.sparse.csr_array((np.ones(n), places), shape=(n, 2 * n))
+        pairs = Composition([Sparse(real_parts.astype(self.on_pairs.dtype))])
+        return Composition([self, RealLinear(pairs, True)])
+
     # ------------------------------------------------------------------ products
 
     def lower(self, steps: Any, is_complex: bool, copies: int) -> bool:
@@ -97,6 +107,13 @@ class RealLinear(Operator):
 
     def _write(self, x: _Array, out: _Array, axis: int) -> None:
         self._compiled().write(x, out, axis)
+
+    def _pictures(self) -> list[Picture]:
+        if not self.takes_complex:
+            return super()._pictures()
+        # No matrix has its products with complex vectors.
+        _, cells, size = matrix_picture(self.on_pairs)
+        return [("on pairs of real and imaginary parts", cells, size)]
 
     # ------------------------------------------------------------------ derivatives
 
