@@ -20,6 +20,7 @@ MODULES: tuple[str, ...] = (
     "products",
     "gradients",
     "algebra",
+    "real_linear",
     "concurrency",
     "factorizations",
     "weighted",
