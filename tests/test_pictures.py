@@ -148,3 +148,19 @@ def test_solutions_of_toeplitz_systems_draw_their_way(n):
     assert len(ax.lines[0].get_ydata()) == len(found.history)
     assert bool(found.history) == (n > 2048)
     assert found.method in ax.get_legend_handles_labels()[1]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pp.transforms.dct(16),
+        lambda: pp.transforms.irdft(16),
+        lambda: pp.block_diag([pp.transforms.dft(4), pp.transforms.dft(8)]),
+        lambda: pp.transforms.dft(8)[:, :5],
+        lambda: pp.transforms.dct((4, 6)),
+    ],
+)
+def test_notebooks_show_what_operators_are_made_of(make):
+    text = make()._repr_html_()
+    assert "&lt;" in text
+    assert "<svg" in text

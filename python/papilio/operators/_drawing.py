@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,25 @@ def factor_pictures(F: Any) -> list[Picture]:
     return pictures
 
 
+def made_of(F: Any) -> list[Any]:
+    """What an operator multiplies by, left to right; nothing for what is made of no others."""
+    inner = [getattr(F, name, None) for name in ("butterfly", "operator", "on_pairs")]
+    parts = [*getattr(F, "parts", ()), *(term[2] for term in getattr(F, "terms", ()))]
+    return parts or [part for part in inner if part is not None]
+
+
+def _inside(F: Any) -> str:
+    return "".join(
+        part._repr_html_() if isinstance(part, Drawn) else _inside(part) for part in made_of(F)
+    )
+
+
 class Drawn:
     """What has pictures."""
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what it is, and small drawings of the chains that it is made of."""
+        return f"<pre>{html.escape(repr(self))}</pre>{_inside(self)}"
 
     def plot(self, axes: Any = None) -> list[Any]:
         """Draw the magnitudes of the matrix, and before it those of its factors if it has some.

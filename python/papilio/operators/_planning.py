@@ -10,6 +10,7 @@ from .._util.progress import Progress, reporter, share_of
 from ._base import Operator, checked_operator
 from ._butterfly import Butterfly
 from ._compiled import Side
+from ._drawing import made_of
 from ._plan import Candidate, Plan
 
 _LAYOUTS = ("columns", "rows")
@@ -115,9 +116,7 @@ def _butterflies(F: Any) -> list[Butterfly]:
     """The butterflies that an operator multiplies by, the first one first."""
     if isinstance(F, Butterfly):
         return [F]
-    inner = [getattr(F, name, None) for name in ("butterfly", "operator")]
-    parts = [*reversed(getattr(F, "parts", ())), *(term[2] for term in getattr(F, "terms", ()))]
-    return [b for part in (parts or inner) if part is not None for b in _butterflies(part)]
+    return [b for part in reversed(made_of(F)) for b in _butterflies(part)]
 
 
 def _planned(
