@@ -33,6 +33,11 @@ def set_num_threads(threads: int) -> None:
     threads : int
         From 1 to 4096.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If threads isn't a whole number from 1 to 4096.
+
     Examples
     --------
     >>> import papilio as pp

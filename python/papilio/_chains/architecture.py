@@ -53,6 +53,11 @@ class Architecture(Chain):
         n : int
             A power of two.
 
+        Raises
+        ------
+        TypeError, ValueError
+            If n isn't a power of two.
+
         Examples
         --------
         >>> import papilio as pp
@@ -83,6 +88,11 @@ class Architecture(Chain):
             Equally many; their product is the number of columns. Default: `row_radices`.
         ranks : int or sequence of int, optional
             One per split (one fewer than radices), or one for all. Default: 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For radices or ranks that aren't positive whole numbers, or another number of them.
 
         Examples
         --------
@@ -121,6 +131,12 @@ class Architecture(Chain):
         rank : int, default 1
             Rank of each of the ``(m/p) * q`` blocks of ``p`` x ``n/q``.
 
+        Raises
+        ------
+        TypeError, ValueError
+            For a shape or a rank that isn't made of positive whole numbers; for p or q that don't
+            divide it.
+
         References
         ----------
         T. Dao et al., "Monarch: expressive structured matrices for efficient and accurate
@@ -144,6 +160,11 @@ class Architecture(Chain):
     def low_rank(cls, shape: Sequence[int], rank: int) -> Architecture:
         """Return the chain ``(1, m, rank, 1), (1, rank, n, 1)``: all matrices of that rank.
 
+        Raises
+        ------
+        TypeError, ValueError
+            For a shape or a rank that isn't made of positive whole numbers.
+
         Examples
         --------
         >>> import papilio as pp
@@ -156,6 +177,11 @@ class Architecture(Chain):
     @classmethod
     def dense(cls, shape: Sequence[int]) -> Architecture:
         """Return the one-factor chain ``(1, m, n, 1)``: all matrices.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a shape that isn't two positive whole numbers.
 
         Examples
         --------

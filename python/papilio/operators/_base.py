@@ -279,6 +279,11 @@ class Operator(Stored, Drawn, PylopsNames, Differentiable):
             The largest difference relative to ``||F x|| ||y||``: about the dtype's epsilon times
             the number of factors, for any operator whose products are right.
 
+        Raises
+        ------
+        TypeError, ValueError
+            For a batch that isn't a positive whole number, or another seed.
+
         Examples
         --------
         >>> import papilio as pp

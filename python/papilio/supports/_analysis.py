@@ -298,6 +298,11 @@ class SupportReport:
         -------
         matplotlib Axes
 
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
         Examples
         --------
         >>> import papilio as pp

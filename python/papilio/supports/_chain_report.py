@@ -66,6 +66,11 @@ class ChainWitness:
     def approximation(self, epsilon: float) -> tuple[Any, ...]:
         """Return factors in the supports whose product is `epsilon` from `limit`.
 
+        Raises
+        ------
+        TypeError, ValueError
+            If epsilon isn't a positive number whose inverse is finite.
+
         Examples
         --------
         >>> import numpy as np
@@ -163,6 +168,11 @@ class ChainReport:
         Returns
         -------
         matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
 
         Examples
         --------

@@ -166,6 +166,11 @@ class NetworkReport:
         -------
         matplotlib Axes
 
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+
         Examples
         --------
         >>> import numpy as np

@@ -98,6 +98,11 @@ class Witness:
     def approximation(self, epsilon: float) -> tuple[Any, Any]:
         """Return X and Y, as `scipy.sparse.csr_array`, whose product is `epsilon` from `limit`.
 
+        Raises
+        ------
+        TypeError, ValueError
+            If epsilon isn't a positive number whose inverse is finite.
+
         Examples
         --------
         >>> import numpy as np
