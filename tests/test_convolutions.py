@@ -231,3 +231,21 @@ def test_orthogonalize_is_scipys(name, norm):
                 assert np.allclose(F.inv() @ y, x)
     with pytest.raises(TypeError, match="orthogonalize is 1"):
         T.dct(8, orthogonalize=1)
+
+
+@pytest.mark.parametrize("n", [30, 2500])
+def test_toeplitz_systems_of_any_scale_are_solved(n):
+    c, ones = 0.9 ** np.arange(n), np.ones(n)
+    plain = T.solve_toeplitz(c, ones)
+    for of_T, of_b in ((1, 2.0**-560), (2.0**-660, 2.0**-660), (2.0**660, 2.0**660), (1, 2.0**660)):
+        found = T.solve_toeplitz(of_T * c, of_b * ones)
+        assert found.residual == plain.residual and found.reached
+        np.testing.assert_array_equal(found.x, plain.x * (of_b / of_T))
+    both = T.solve_toeplitz(c, np.stack([2.0**-560 * ones, ones], 1))
+    assert both.reached and np.allclose(both.x[:, 0] * 2.0**560, plain.x, atol=1e-11)
+    assert T.solve_toeplitz(c, np.ones((n, 0))).x.shape == (n, 0)
+    with pytest.raises(OverflowError, match="float32"):
+        small = np.float32(1e-30) * c.astype(np.float32)
+        T.solve_toeplitz(small, np.full(n, 1e30, np.float32))
+    lost = T.solve_toeplitz(2.0**660 * c, 2.0**-410 * ones)  # its x is made of few bits
+    assert lost.residual > 1e-6 and not lost.reached

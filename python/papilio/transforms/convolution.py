@@ -265,9 +265,10 @@ def shift(n: int, distance: float, dtype: DTypeLike = np.float64) -> Composition
     return _diagonal_in_fourier(spectrum, chosen, float(np.finfo(chosen).eps))
 
 
-def array_of(values: ArrayLike, name: str) -> Any:
+def array_of(values: ArrayLike, name: str, *, empty: bool = False) -> Any:
+    """Finite numbers of a dtype that papilio knows, at least one of them unless `empty`."""
     array = as_array(values, name)
-    if array.ndim == 0 or array.size == 0:
+    if array.ndim == 0 or (array.size == 0 and not empty):
         raise ValueError(f"{name} has shape {array.shape}, expected an array of at least one entry")
     array = array.astype(promoted(array.dtype, name))
     wrong = np.argwhere(~np.isfinite(array))
