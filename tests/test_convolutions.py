@@ -233,6 +233,40 @@ def test_orthogonalize_is_scipys(name, norm):
         T.dct(8, orthogonalize=1)
 
 
+@pytest.mark.parametrize("n", [6, 301])
+@pytest.mark.parametrize("dtype", ["float64", "complex64"])
+def test_batches_of_circulant_and_toeplitz_matrices_take_arrays(n, dtype):
+    c = numbers((3, n), dtype)
+    c[:, 0] += 3 * n
+    x = numbers((4, n, 3), dtype, seed=1)
+    C = T.circulant(c)
+    for F in (C, C.inv(), T.circulant_pinv(c), C.T, C.conj()):
+        assert F.dims == F.dimsd == (3, n)
+        expected = np.einsum(
+            "kij,bjk->bik", F.toarray().reshape(3, n, 3, n)[range(3), :, range(3)], x
+        )
+        assert abs(F.apply(x, axes=(2, 1)) - expected).max() <= room(dtype) * abs(expected).max()
+    F = T.toeplitz(c, c[:, :4])
+    assert (F.dimsd, F.dims, F.H.dims) == ((3, n), (3, 4), (3, n))
+    assert F.apply(x[:, :4], axes=(2, 1)).shape == x.shape
+    assert T.circulant(c[0]).dims == (n,)
+
+
+def test_entries_whose_spectrum_overflows_are_named():
+    big = np.full(400, 1e308)
+    for name, make in (
+        ("c", lambda: T.circulant(big)),
+        ("c", lambda: T.block_circulant(np.stack([big, big]))),
+        ("c or r", lambda: T.toeplitz(big, big)),
+        ("h", lambda: T.convolution(big, 400)),
+        ("h", lambda: T.convolution(big, 400, "circular")),
+        ("t", lambda: T.block_toeplitz(big, 9)),
+        ("t", lambda: T.block_toeplitz(big.reshape(20, 20) * (1 + 1j), (9, 9))),
+    ):
+        with pytest.raises(ValueError, match=rf"^{name} has entries up to 1e\+308"):
+            make()
+
+
 @pytest.mark.parametrize("n", [30, 2500])
 def test_toeplitz_systems_of_any_scale_are_solved(n):
     c, ones = 0.9 ** np.arange(n), np.ones(n)

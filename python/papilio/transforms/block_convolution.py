@@ -16,7 +16,7 @@ from .common import Shape
 from .convolution import (
     array_of,
     as_pairs,
-    circulant,
+    circulant_of,
     inside,
     reciprocals_of,
     repeated,
@@ -56,10 +56,14 @@ def block_circulant(c: ArrayLike) -> Composition:
     >>> bool(np.allclose((F @ x.ravel()).reshape(4, 6), np.roll(x, (1, 2), (0, 1))))
     True
     """
-    values = array_of(c, "c")
+    return _block_circulant(array_of(c, "c"), "c")
+
+
+def _block_circulant(values: Any, name: str) -> Composition:
+    """The block circulant matrix of what was given under that name."""
     if values.ndim == 1:
-        return circulant(values)
-    spectrum = spectra_of(values, tuple(range(values.ndim)))
+        return circulant_of(values, name)
+    spectrum = spectra_of(values, name, tuple(range(values.ndim)))
     return _diagonal_in_fourier_of_axes(spectrum, values.dtype, rounding_of(values.size, values))
 
 
@@ -106,7 +110,7 @@ def block_toeplitz(t: ArrayLike, n: Shape) -> Composition:
     padded = np.zeros(sizes, values.dtype)
     padded[tuple(slice(whole) for whole in values.shape)] = values
     padded = np.roll(padded, [1 - size for size in inner], tuple(range(values.ndim)))
-    return shaped(inside(block_circulant(padded), (), sizes, outer, inner), outer, inner)
+    return shaped(inside(_block_circulant(padded, "t"), (), sizes, outer, inner), outer, inner)
 
 
 def _diagonal_in_fourier_of_axes(
