@@ -191,7 +191,7 @@ def test_toeplitz_solutions_tell_their_way():
     assert found.history[-1] <= found.tol == 1e-12
     assert seen == sorted(seen)
     assert seen[-1] == 1
-    with pytest.raises(TypeError, match="progress is 'yes'"):
+    with pytest.raises(TypeError, match="progress is 'yes', expected True, False or a callable"):
         T.solve_toeplitz([2.0, 1], [1.0, 1], progress="yes")
 
 
