@@ -267,6 +267,26 @@ def test_entries_whose_spectrum_overflows_are_named():
             make()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "float64", "complex128"])
+def test_circulant_matrices_near_the_limits_of_their_dtype_keep_digits(dtype):
+    limits = np.finfo(dtype)
+    c, x = numbers((2, 4096), dtype), numbers(8192, dtype, seed=1)
+    c[:, 0] += 300
+    large = 2.0 ** (limits.maxexp - 10)
+    for F, G, scale in (
+        (T.circulant(c).inv(), T.circulant(c * large).inv(), large),
+        (T.circulant_pinv(c), T.circulant_pinv(c * large), large),
+        (T.block_circulant(c).inv(), T.block_circulant(c * large).inv(), large),
+    ):
+        expected, found = F @ x, (G @ x) * scale
+        assert np.linalg.norm(found - expected) <= 4 * limits.eps * np.linalg.norm(expected)
+    # Each row of its own scale: of 1, and as small as can be divided by all that is divided by.
+    both = np.stack([c[0], c[0] * float(limits.tiny)])
+    y = (T.circulant(both) @ np.tile(x[:4096], 2)).reshape(2, -1)
+    error = np.linalg.norm(y[1] / float(limits.tiny) - y[0])
+    assert error <= 4 * limits.eps * np.linalg.norm(y[0])
+
+
 @pytest.mark.parametrize("n", [30, 2500])
 def test_toeplitz_systems_of_any_scale_are_solved(n):
     c, ones = 0.9 ** np.arange(n), np.ones(n)

@@ -18,6 +18,7 @@ from .convolution import (
     as_pairs,
     circulant_of,
     inside,
+    lifted,
     reciprocals_of,
     repeated,
     rounding_of,
@@ -122,10 +123,11 @@ def _diagonal_in_fourier_of_axes(
     inverse: Any = no_inverse
     if reciprocals is not None:
         inverse = partial(_diagonal_in_fourier_of_axes, reciprocals.reshape(shape), dtype, rounding)
+    values, scales = lifted(spectrum.ravel(), dtype)
     if dtype.kind == "c":
         transform = dft(shape, dtype)
-        diagonal = scipy.sparse.diags_array(spectrum.ravel() / spectrum.size)
-        parts = [transform.conj(), sparse(diagonal, dtype), transform]
+        diagonal = scipy.sparse.diags_array(values / spectrum.size)
+        parts = [*scales, transform.conj(), sparse(diagonal, dtype), transform]
         return shaped(Composition(parts, inverse), shape, shape)
     *others, last = shape
     forward, back = pairs_of_halves(last, dtype)
@@ -133,9 +135,11 @@ def _diagonal_in_fourier_of_axes(
     along = Pairs(
         dft((*others, half), np.result_type(dtype, np.complex64), axes=range(len(others)))
     )
-    pairs = as_pairs(scipy.sparse.diags_array(spectrum[..., :half].ravel() / before))
+    halves = values.reshape(shape)[..., :half].ravel()
+    pairs = as_pairs(scipy.sparse.diags_array(halves / before))
     made = Composition(
         [
+            *scales,
             *(repeated(part, before) for part in back.parts),
             along.T,
             sparse(pairs, dtype),

@@ -384,10 +384,12 @@ def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any], rounding: float = 
     inverse: Any = no_inverse
     if reciprocals is not None:
         inverse = partial(_diagonal_in_fourier, reciprocals, dtype, rounding)
-    diagonal = scipy.sparse.diags_array(spectrum.ravel() / n)
+    values, scales = lifted(spectrum, dtype)
+    diagonal = scipy.sparse.diags_array(values.ravel() / n)
 
     def made(*parts: Any) -> Composition:
-        return _of_rows(Composition(parts, inverse), spectrum.shape, spectrum.shape)
+        F = Composition([*scales, *parts], inverse)
+        return _of_rows(F, spectrum.shape, spectrum.shape)
 
     if dtype.kind == "c":
         transform = repeated(butterfly_dft(n, dtype), copies)
@@ -401,6 +403,29 @@ def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any], rounding: float = 
         return made(parts[1].T, back, sparse(pairs, dtype), *parts)
     between = (S.conj().T @ diagonal @ S).real
     return made(back, sparse(between, dtype), *parts)
+
+
+def lifted(spectra: Any, dtype: np.dtype[Any]) -> tuple[Any, tuple[Any, ...]]:
+    """Spectra times powers of two where, divided by n, they would underflow; and what undoes it."""
+    n, limits = spectra.shape[-1], np.finfo(dtype)
+    largest = np.abs(spectra).max(axis=-1, keepdims=True)
+    small = (largest > 0) & (largest < n * float(limits.tiny))
+    if not small.any():
+        return spectra, ()
+    least = np.frexp(float(limits.smallest_subnormal))[1]
+    powers = np.where(small, np.maximum(np.frexp(largest)[1] - n.bit_length(), least), 0)
+    scales = np.ldexp(1.0, np.broadcast_to(powers, spectra.shape).ravel())
+    undone = sparse(scipy.sparse.diags_array(scales), np.dtype(dtype.char.lower()))
+    return times_powers(spectra, -powers), (undone,)
+
+
+def times_powers(values: Any, exponents: Any) -> Any:
+    """The values times powers of two, which may be none that their dtype can hold."""
+    result: Any = np.empty_like(values)
+    result.real = np.ldexp(values.real, exponents)
+    if values.dtype.kind == "c":
+        result.imag = np.ldexp(values.imag, exponents)
+    return result
 
 
 def repeated(part: Any, copies: int) -> Any:

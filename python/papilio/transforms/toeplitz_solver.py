@@ -16,7 +16,7 @@ from .._util.checks import positive_int, tolerance
 from .._util.dtypes import as_array
 from .._util.plotting import new_axes
 from .._util.progress import Progress, reporter
-from .convolution import array_of, circulant, toeplitz
+from .convolution import array_of, circulant, times_powers, toeplitz
 
 _Array = np.ndarray[Any, Any]
 _Tell = Callable[[float], object] | None
@@ -218,14 +218,14 @@ class _Scaled:
         columns = np.stack([column.astype(t), row.astype(t)], axis=1)
         b = sides.reshape(len(column), -1).astype(np.result_type(t, sides))
         of_T, of_b = _exponents(columns).max(), _exponents(b)
-        self.column, self.row = _times_powers(columns, -of_T).T
-        self.b = _times_powers(b, -of_b)
+        self.column, self.row = times_powers(columns, -of_T).T
+        self.b = times_powers(b, -of_b)
         self._exponents = of_b - of_T
 
     def unscaled(self, x: _Array) -> _Array:
         """x of the system that was given, rounded to its dtype."""
         with np.errstate(over="ignore", under="ignore"):
-            rounded = _times_powers(x, self._exponents).astype(self._dtype)
+            rounded: _Array = times_powers(x, self._exponents).astype(self._dtype)
         return rounded.reshape(self._shape)
 
     def residual(self, x: _Array) -> float:
@@ -234,12 +234,12 @@ class _Scaled:
             return math.inf
         x = x.reshape(self.b.shape).astype(self.b.dtype)
         sizes = _exponents(x)
-        x = _times_powers(x, -sizes)
+        x = times_powers(x, -sizes)
         sizes = sizes - self._exponents
         product = scipy.linalg.matmul_toeplitz((self.column, self.row), x) if x.size else x
-        rest = _times_powers(self.b, -sizes) - product
+        rest = times_powers(self.b, -sizes) - product
         small = _exponents(rest)
-        rests = np.linalg.norm(_times_powers(rest, -small), axis=0)
+        rests = np.linalg.norm(times_powers(rest, -small), axis=0)
         norms = np.linalg.norm(self.b, axis=0)
         with np.errstate(over="ignore"):
             relative = np.ldexp(rests / np.where(norms > 0, norms, 1), small + sizes)
@@ -251,15 +251,6 @@ def _exponents(columns: _Array) -> _Array:
     sizes = np.maximum(np.abs(columns.real), np.abs(columns.imag)).max(axis=0, initial=0)
     exponents: _Array = np.frexp(sizes)[1]
     return exponents
-
-
-def _times_powers(columns: _Array, exponents: Any) -> _Array:
-    """The columns times powers of two."""
-    result = np.empty_like(columns)
-    result.real = np.ldexp(columns.real, exponents)
-    if columns.dtype.kind == "c":
-        result.imag = np.ldexp(columns.imag, exponents)
-    return result
 
 
 class _System:
