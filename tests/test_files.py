@@ -173,6 +173,8 @@ def test_what_is_no_file_is_not_replaced(tmp_path, monkeypatch):
         output_file(os.devnull)
     with pytest.raises(NotADirectoryError, match=r"out is '.*fifo\.papilio', a FIFO"):
         pp.compress(np.eye(8), out="fifo.papilio")
+    with pytest.raises(ValueError, match="fifo is not an operator .*: it is no regular file"):
+        pp.load("fifo")
     assert sorted(os.listdir()) == there
     assert stat.S_ISFIFO(os.stat("fifo").st_mode)
 

@@ -285,6 +285,8 @@ def load(path: str | os.PathLike[str], *, mmap: bool = False) -> Any:
     with _named_errors(target):
         if os.path.isdir(target):
             return _read_directory(target, mapped)
+        if os.path.exists(target) and not os.path.isfile(target):
+            raise ValueError("it is no regular file")  # a FIFO would be waited for
         with open(target, "rb") as file:
             return _read(file, target, mapped)
 
