@@ -1,5 +1,6 @@
 """The command line, as a user runs it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -191,3 +192,41 @@ def test_an_input_is_replaced_only_when_told_so(tmp_path, monkeypatch, capsys):
     np.testing.assert_array_equal(np.load("x.npy"), x)
     assert main([*command, "--force"]) == 0
     np.testing.assert_array_equal(np.load("x.npy"), scipy.linalg.hadamard(8) @ x)
+
+
+def test_outputs_inside_an_input_or_that_are_no_files_are_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    F, x = pp.transforms.hadamard(8), np.arange(8.0)
+    F.save("F.papilio")
+    F.save("F.npz")
+    np.save("x.npy", x)
+    os.mkfifo("fifo")
+    os.symlink("F.papilio", "link")
+    array = next(name for name in os.listdir("F.papilio") if name.startswith("array"))
+    inside = "outside of the input's folder"
+    for command, message in (
+        (["apply", "F.papilio", "x.npy", "-o", f"F.papilio/{array}"], inside),
+        (["apply", "link", "x.npy", "-o", f"F.papilio/{array}", "--force"], inside),
+        (["plot", "F.papilio", "-o", "link/F.png"], inside),
+        (["apply", "F.npz", "x.npy", "-o", "fifo"], "--output is 'fifo', a FIFO"),
+        (["compress", "x.npy", "-o", "fifo", "--force"], "--output is 'fifo', a FIFO"),
+        (["apply", "F.npz", "x.npy", "-o", ""], "--output is '', expected a path"),
+    ):
+        assert main(command) == 1
+        assert message in capsys.readouterr().err
+    assert np.array_equal(pp.load("F.papilio").toarray(), F.toarray())
+    os.symlink("y.npy", "to_y.npy")
+    assert main(["apply", "F.papilio", "x.npy", "-o", "to_y.npy"]) == 0
+    assert os.path.islink("to_y.npy")
+    np.testing.assert_array_equal(np.load("y.npy"), F @ x)
+
+
+def test_the_demo_replaces_files_only_when_told_so(tmp_path, capsys):
+    path = tmp_path / "dft_16.npy"
+    path.write_bytes(b"mine")
+    command = ["demo", "--size", "16", "--directory", str(tmp_path)]
+    assert main(command) == 1
+    assert "dft_16.npy is there already" in capsys.readouterr().err
+    assert path.read_bytes() == b"mine" and os.listdir(tmp_path) == ["dft_16.npy"]
+    assert main([*command, "--force"]) == 0
+    assert np.load(path).shape == (16, 16)

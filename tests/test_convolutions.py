@@ -191,7 +191,7 @@ def test_toeplitz_solutions_tell_their_way():
     assert found.history[-1] <= found.tol == 1e-12
     assert seen == sorted(seen)
     assert seen[-1] == 1
-    with pytest.raises(TypeError, match="progress is 'yes'"):
+    with pytest.raises(TypeError, match="progress is 'yes', expected True, False or a callable"):
         T.solve_toeplitz([2.0, 1], [1.0, 1], progress="yes")
 
 
@@ -231,3 +231,75 @@ def test_orthogonalize_is_scipys(name, norm):
                 assert np.allclose(F.inv() @ y, x)
     with pytest.raises(TypeError, match="orthogonalize is 1"):
         T.dct(8, orthogonalize=1)
+
+
+@pytest.mark.parametrize("n", [6, 301])
+@pytest.mark.parametrize("dtype", ["float64", "complex64"])
+def test_batches_of_circulant_and_toeplitz_matrices_take_arrays(n, dtype):
+    c = numbers((3, n), dtype)
+    c[:, 0] += 3 * n
+    x = numbers((4, n, 3), dtype, seed=1)
+    C = T.circulant(c)
+    for F in (C, C.inv(), T.circulant_pinv(c), C.T, C.conj()):
+        assert F.dims == F.dimsd == (3, n)
+        expected = np.einsum(
+            "kij,bjk->bik", F.toarray().reshape(3, n, 3, n)[range(3), :, range(3)], x
+        )
+        assert abs(F.apply(x, axes=(2, 1)) - expected).max() <= room(dtype) * abs(expected).max()
+    F = T.toeplitz(c, c[:, :4])
+    assert (F.dimsd, F.dims, F.H.dims) == ((3, n), (3, 4), (3, n))
+    assert F.apply(x[:, :4], axes=(2, 1)).shape == x.shape
+    assert T.circulant(c[0]).dims == (n,)
+
+
+def test_entries_whose_spectrum_overflows_are_named():
+    big = np.full(400, 1e308)
+    for name, make in (
+        ("c", lambda: T.circulant(big)),
+        ("c", lambda: T.block_circulant(np.stack([big, big]))),
+        ("c or r", lambda: T.toeplitz(big, big)),
+        ("h", lambda: T.convolution(big, 400)),
+        ("h", lambda: T.convolution(big, 400, "circular")),
+        ("t", lambda: T.block_toeplitz(big, 9)),
+        ("t", lambda: T.block_toeplitz(big.reshape(20, 20) * (1 + 1j), (9, 9))),
+    ):
+        with pytest.raises(ValueError, match=rf"^{name} has entries up to 1e\+308"):
+            make()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "float64", "complex128"])
+def test_circulant_matrices_near_the_limits_of_their_dtype_keep_digits(dtype):
+    limits = np.finfo(dtype)
+    c, x = numbers((2, 4096), dtype), numbers(8192, dtype, seed=1)
+    c[:, 0] += 300
+    large = 2.0 ** (limits.maxexp - 10)
+    for F, G, scale in (
+        (T.circulant(c).inv(), T.circulant(c * large).inv(), large),
+        (T.circulant_pinv(c), T.circulant_pinv(c * large), large),
+        (T.block_circulant(c).inv(), T.block_circulant(c * large).inv(), large),
+    ):
+        expected, found = F @ x, (G @ x) * scale
+        assert np.linalg.norm(found - expected) <= 4 * limits.eps * np.linalg.norm(expected)
+    # Each row of its own scale: of 1, and as small as can be divided by all that is divided by.
+    both = np.stack([c[0], c[0] * float(limits.tiny)])
+    y = (T.circulant(both) @ np.tile(x[:4096], 2)).reshape(2, -1)
+    error = np.linalg.norm(y[1] / float(limits.tiny) - y[0])
+    assert error <= 4 * limits.eps * np.linalg.norm(y[0])
+
+
+@pytest.mark.parametrize("n", [30, 2500])
+def test_toeplitz_systems_of_any_scale_are_solved(n):
+    c, ones = 0.9 ** np.arange(n), np.ones(n)
+    plain = T.solve_toeplitz(c, ones)
+    for of_T, of_b in ((1, 2.0**-560), (2.0**-660, 2.0**-660), (2.0**660, 2.0**660), (1, 2.0**660)):
+        found = T.solve_toeplitz(of_T * c, of_b * ones)
+        assert found.residual == plain.residual and found.reached
+        np.testing.assert_array_equal(found.x, plain.x * (of_b / of_T))
+    both = T.solve_toeplitz(c, np.stack([2.0**-560 * ones, ones], 1))
+    assert both.reached and np.allclose(both.x[:, 0] * 2.0**560, plain.x, atol=1e-11)
+    assert T.solve_toeplitz(c, np.ones((n, 0))).x.shape == (n, 0)
+    with pytest.raises(OverflowError, match="float32"):
+        small = np.float32(1e-30) * c.astype(np.float32)
+        T.solve_toeplitz(small, np.full(n, 1e30, np.float32))
+    lost = T.solve_toeplitz(2.0**660 * c, 2.0**-410 * ones)  # its x is made of few bits
+    assert lost.residual > 1e-6 and not lost.reached

@@ -75,6 +75,24 @@ def test_what_cannot_be_lazy_says_what_to_do():
         F @ X[:60].rechunk({0: -1})
     with pytest.raises(ValueError, match=r"unknown lengths.*compute_chunk_sizes"):
         F @ X[X[:, 0] > 0]
+    F, stack = T.dct((8, 5)), da.ones((3, 8, 5), chunks=(1, 4, 2))
+    for chunks, message in (
+        ((1, 4, 5), r"chunks of \(4, 4\) along axis 1.*rechunk\(\{1: -1\}\)"),
+        ((1, 4, 2), r"chunks of \(4, 4\) along axis 1.*rechunk\(\{1: -1, 2: -1\}\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            F.apply(stack.rechunk(chunks), axes=(1, 2))
+    with pytest.raises(ValueError, match=r"unknown lengths along axis 0.*compute_chunk_sizes"):
+        F.apply(stack[0][stack[0, :, 0] > 0], axes=(0, 1))
+    x = np.ones(64)
+    for derivative in (
+        lambda lazy: T.dft(64).vjp(lazy, x),
+        lambda lazy: T.dft(64).vjp(x, lazy),
+        lambda lazy: T.dft(64).jvp(lazy),
+        lambda lazy: T.dft(64).jvp(x, lazy),
+    ):
+        with pytest.raises(TypeError, match="x is a dask array|gy is a dask|dx is a dask array"):
+            derivative(da.from_array(x).map_blocks(unknown, meta=x[:0]))
     with pytest.raises(TypeError, match="x has dtype object"):
         F @ X.astype(object)
     with pytest.raises(TypeError, match="out is an array of shape .*, expected None"):

@@ -87,6 +87,19 @@ def test_what_is_passed_on_is_computed_by_scipy_as_a_global_backend_too():
     assert scipy.fft.fft(np.ones((0, 3))).shape == papilio.fft.fft(np.ones((0, 3))).shape == (0, 3)
 
 
+@pytest.mark.parametrize("name", ["dct", "dst", "idct"])
+def test_an_argument_that_equals_a_right_one_is_what_it_is_for_scipy(name):
+    own, peer = getattr(papilio.fft, name), getattr(scipy.fft, name)
+    x = np.arange(8.0)
+    given = [{"type": kind} for kind in (1, 1.0, True, np.int64(1), np.float64(1), "1", [1], 5)]
+    given += [{"orthogonalize": kind} for kind in (True, 1, 1.0, np.True_, 2, [1])]
+    for arguments in given * 2:
+        actual, expected = outcome(own, x, arguments), outcome(peer, x, arguments)
+        assert type(actual) is type(expected), arguments
+        if not isinstance(expected, Exception):
+            assert np.allclose(actual, expected)
+
+
 def test_inputs_stay_as_they_are_unless_they_may_be_overwritten():
     x = np.arange(24.0).reshape(4, 6) + 0j
     kept = x.copy()

@@ -6,6 +6,7 @@ import pathlib
 import pickle
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ import pytest
 import scipy.sparse
 
 import papilio as pp
+from papilio._util.output_paths import output_file
 from papilio.operators._pickling import fingerprint
 from strategies import random_factors
 
@@ -111,6 +113,70 @@ def test_files_without_checksums_are_read_where_a_map_is_asked_for(tmp_path):
         else:
             with pytest.raises(ValueError, match=reason):
                 pp.load(tmp_path / "old.npz")
+
+
+@pytest.mark.parametrize("keeps_fields", [True, False])
+def test_a_file_that_lost_its_checksums_is_refused(tmp_path, keeps_fields):
+    F, path = example(), tmp_path / "F.npz"
+    F.save(path)
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(tmp_path / "G.npz", "w") as other:
+        for info in whole.infolist():
+            if info.filename != "checksums.npy":
+                other.writestr(info if keeps_fields else info.filename, whole.read(info))
+    if keeps_fields:
+        with pytest.raises(ValueError, match="it has no member checksums"):
+            pp.load(tmp_path / "G.npz")
+    else:  # papilio 0.1 wrote the same members without alignment
+        assert np.array_equal(pp.load(tmp_path / "G.npz").toarray(), F.toarray())
+
+
+# ---------------------------------------------------------------------- where files go
+
+
+def test_links_stay_and_what_they_lead_to_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("there")
+    for link, target in (("F.npz", "there/G.npz"), ("H.npz", "F.npz"), ("F.papilio", "there/D")):
+        os.symlink(target, link)
+    for path in ("H.npz", "F.npz", "F.papilio"):
+        for F in (T.hadamard(8), T.dct(16)):
+            F.save(path)
+            assert os.path.islink(path)
+            assert np.array_equal(pp.load(path).toarray(), F.toarray())
+    assert sorted(os.listdir("there")) == ["D", "G.npz"]
+    os.rename("there/D/manifest.json", "there/manifest.json")
+    os.symlink("../manifest.json", "there/D/manifest.json")
+    with pytest.raises(ValueError, match=r"manifest\.json', a symbolic link"):
+        F.save("F.papilio")
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("fifo")
+    os.mkfifo("fifo.papilio")
+    os.symlink("fifo", "link.npz")
+    os.symlink("loop.npz", "loop.npz")
+    os.mkdir("folder")
+    there = sorted(os.listdir())
+    for path, error, message in (
+        ("fifo", ValueError, "path is 'fifo', a FIFO, expected a regular file"),
+        ("link.npz", ValueError, "path is 'link.npz', a FIFO"),
+        ("loop.npz", ValueError, "path is 'loop.npz', a symbolic link that leads nowhere"),
+        ("fifo.papilio", NotADirectoryError, "path is 'fifo.papilio', a FIFO, expected a folder"),
+        ("folder", IsADirectoryError, "path is 'folder', a folder"),
+        ("", ValueError, "path is '', expected a path"),
+        ("none/F.npz", FileNotFoundError, "path is 'none/F.npz', expected a path in a folder that"),
+    ):
+        with pytest.raises(error, match=re.escape(message)):
+            T.hadamard(8).save(path)
+    with pytest.raises(ValueError, match="a character device"):
+        output_file(os.devnull)
+    with pytest.raises(NotADirectoryError, match=r"out is '.*fifo\.papilio', a FIFO"):
+        pp.compress(np.eye(8), out="fifo.papilio")
+    with pytest.raises(ValueError, match="fifo is not an operator .*: it is no regular file"):
+        pp.load("fifo")
+    assert sorted(os.listdir()) == there
+    assert stat.S_ISFIFO(os.stat("fifo").st_mode)
 
 
 # ---------------------------------------------------------------------- copies

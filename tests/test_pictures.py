@@ -85,6 +85,10 @@ def test_plot_of_patterns_chains_and_operators():
     np.testing.assert_allclose(ax.images[0].get_array(), np.abs(G.toarray()))
     with pytest.raises(ValueError, match="axes has 1 entries, expected 2"):
         pp.Architecture.square_dyadic(4).plot([ax])
+    with pytest.raises(TypeError, match=r"axes\[1\] is 3, expected Axes"):
+        pp.Architecture.square_dyadic(4).plot([ax, 3])
+    with pytest.raises(TypeError, match="ax is 'x', expected Axes of Matplotlib"):
+        pp.Pattern(2, 2, 2, 4).plot("x")
     own = pyplot.subplots(1, 2)[1]
     assert pp.Architecture.square_dyadic(4).plot(own)[1] is own[1]
 

@@ -14,16 +14,26 @@ import scipy.linalg
 from . import _core
 from ._chains.architecture import Architecture
 from ._util.checks import power_of_two
+from ._util.output_paths import output_file
 from .config import get_num_threads
 from .factorization import factorize
-from .operators import Butterfly
+from .operators import Butterfly, replacing
 
 _Array = np.ndarray[Any, Any]
 
 
-def run(size: int, directory: str) -> None:
-    """Write the Hadamard and DFT matrices to `directory`, factorize the files, print a table."""
+def run(size: int, directory: str, *, force: bool = False) -> None:
+    """Write the Hadamard and DFT matrices to `directory`, factorize the files, print a table.
+
+    Files that are there are replaced only if `force` says so.
+    """
     size = power_of_two(size, "size")
+    names = ("Hadamard", "DFT")
+    paths = [os.path.join(directory, f"{name.lower()}_{size}.npy") for name in names]
+    for path in paths:
+        output_file(path)
+        if os.path.lexists(path) and not force:
+            raise FileExistsError(f"{path} is there already, expected another folder, or --force")
     print(f"papilio on {_core.cpu()}, {_core.isa()}, {get_num_threads()} threads")
     rows: list[tuple[str, ...]] = [
         (
@@ -31,12 +41,13 @@ def run(size: int, directory: str) -> None:
             "product", "dense BLAS", "ratio",
         )
     ]  # fmt: skip
-    for name, matrix in (
-        ("Hadamard", scipy.linalg.hadamard(size).astype(float)),
-        ("DFT", np.exp(-2j * np.pi * (np.outer(np.arange(size), np.arange(size)) % size) / size)),
-    ):
-        path = os.path.join(directory, f"{name.lower()}_{size}.npy")
-        np.save(path, matrix)
+    matrices = (
+        scipy.linalg.hadamard(size).astype(float),
+        np.exp(-2j * np.pi * (np.outer(np.arange(size), np.arange(size)) % size) / size),
+    )
+    for name, path, matrix in zip(names, paths, matrices, strict=True):
+        with replacing(path) as file:
+            np.save(file, matrix, allow_pickle=False)
         rows.append((name, f"{size} x {size}", *_measure(path)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:

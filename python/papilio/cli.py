@@ -96,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--size", type=int, default=1024, help="a power of two (default: 1024)")
     demo.add_argument("--directory", help="keep the matrices there (default: a temporary one)")
 
+    demo.add_argument("--force", action="store_true", help="the matrices may replace files")
+
     command("info", lambda _: show_config(), "print CPU, instruction set, threads and versions")
 
     fact = command(
@@ -293,4 +295,4 @@ def _demo(options: argparse.Namespace) -> None:
             demo.run(options.size, directory)
     else:
         os.makedirs(options.directory, exist_ok=True)
-        demo.run(options.size, options.directory)
+        demo.run(options.size, options.directory, force=options.force)

@@ -320,12 +320,12 @@ def _of_reals(
     array = _array_of(x)
     sizes, chosen = _sizes_and_axes(array, s, axes)
     named, real = _check_rest(norm, workers, None), _precision_of(array)
-    call = kind, norm, type, orthogonalize
-    number = type if isinstance(type, int) and 1 <= type <= 4 else 0
+    call = _call_of_reals(kind, norm, type, orthogonalize)
+    number = int(type) if isinstance(type, int | np.integer) and 1 <= type <= 4 else 0
     # SciPy leaves orthogonalize out for complex arrays.
     if (
         not number
-        or orthogonalize not in (None, True, False)
+        or not (orthogonalize is None or isinstance(orthogonalize, bool))
         or (orthogonalize is not None and array.dtype.kind == "c")
         or (number == 1 and kind.endswith("dct") and min(sizes) < 2)
     ):
@@ -341,6 +341,11 @@ def _of_reals(
     if s is None:
         _plans.remember(call, x, chosen, F)
     return value
+
+
+def _call_of_reals(kind: str, norm: Any, type: Any, orthogonalize: Any) -> Any:
+    """What tells a call from others: 1.0, which equals 1, is an error."""
+    return kind, norm, type, type.__class__, orthogonalize
 
 
 # ---------------------------------------------------------------------- the functions of scipy.fft
@@ -405,7 +410,7 @@ def _signatures_of_reals(kind: str) -> tuple[Callable[..., Any], ...]:
         orthogonalize: Any = None,
     ) -> Any:
         if n is None and workers is None and not overwrite_x:
-            product = _plans.product((kind, norm, type, orthogonalize), x, axis)
+            product = _plans.product(_call_of_reals(kind, norm, type, orthogonalize), x, axis)
             if product is not None:
                 return product
         sizes = None if n is None else (n,)

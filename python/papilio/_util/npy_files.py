@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
+
+from .output_paths import output_file
 
 
 def read_array(path: str) -> np.ndarray[Any, Any]:
@@ -42,16 +45,26 @@ def _check_size(file: IO[bytes]) -> None:
 
 def check_output(path: str, *inputs: str | None, force: bool = False) -> None:
     """That a result can go there and, unless `force` says so, destroys no input."""
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise ValueError(f"--output is {path!r}, expected a path in a folder that exists")
     if os.path.isdir(path):
         raise ValueError(f"--output is {path!r}, expected a path of a file, not of a folder")
+    target = output_file(path, "--output")
+    folder = os.path.dirname(target) or "."
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"--output is {path!r}, but nothing may be written in its folder")
     for given in inputs:
-        both = given is not None and os.path.exists(given) and os.path.exists(path)
-        if both and not force and os.path.samefile(str(given), path):
+        if given is None or not os.path.exists(given):
+            continue
+        if os.path.isdir(given) and _is_inside(target, given):
+            raise ValueError(
+                f"--output is {path!r}, expected a path outside of the input's folder, {given!r}"
+            )
+        if os.path.exists(target) and not force and os.path.samefile(given, target):
             raise ValueError(
                 f"--output is {path!r}, expected another file than the input, or --force"
             )
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    """Whether a file is, or would be, in a folder or in one of its own."""
+    above = Path(os.path.realpath(path)).parents
+    return any(os.path.samefile(parent, folder) for parent in above)

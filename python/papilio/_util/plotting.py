@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .checks import shown
+
 
 def _pyplot() -> Any:
     try:
@@ -18,7 +20,7 @@ def _pyplot() -> Any:
 def new_axes(ax: Any) -> Any:
     """Return `ax`, or the axes of a new figure; ImportError that says what to install."""
     pyplot = _pyplot()
-    return pyplot.subplots()[1] if ax is None else ax
+    return pyplot.subplots()[1] if ax is None else _checked(ax, "ax")
 
 
 def row_of_axes(count: int, axes: Any) -> list[Any]:
@@ -32,7 +34,15 @@ def row_of_axes(count: int, axes: Any) -> list[Any]:
     given = list(np.ravel(np.asarray(axes, dtype=object)))
     if len(given) != count:
         raise ValueError(f"axes has {len(given)} entries, expected {count}: one for each picture")
-    return given
+    return [_checked(ax, f"axes[{n}]") for n, ax in enumerate(given)]
+
+
+def _checked(ax: Any, name: str) -> Any:
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        raise TypeError(f"{name} is {shown(ax)}, expected Axes of Matplotlib")
+    return ax
 
 
 def close(figure: Any) -> None:

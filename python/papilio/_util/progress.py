@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .checks import flag
+import numpy as np
+
+from .checks import shown
 
 Progress = bool | Callable[[float], object]
 
@@ -22,7 +24,9 @@ def reporter(progress: Progress, title: str) -> Iterator[Callable[[float], objec
     """What to call with the fraction done, or None; a bar shows the title."""
     if callable(progress):
         yield progress
-    elif flag(progress, "progress"):
+    elif not isinstance(progress, bool | np.bool_):
+        raise TypeError(f"progress is {shown(progress)}, expected True, False or a callable")
+    elif progress:
         try:
             from tqdm import tqdm
         except ImportError:

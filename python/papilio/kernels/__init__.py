@@ -105,12 +105,20 @@ def _points(points: ArrayLike, name: str, dimensions: Sequence[int] = (1, 2, 3))
         array = array[:, None]
     if array.ndim != 2 or array.shape[1] not in dimensions or not len(array):
         raise ValueError(
-            f"{name} has shape {np.shape(points)}, expected (n,) or (n, d) with d one of "
-            f"{tuple(dimensions)}"
+            f"{name} has shape {np.shape(points)}, expected {'(n,) or ' * (1 in dimensions)}"
+            f"{' or '.join(f'(n, {d})' for d in dimensions)}, of at least one point"
         )
     if not np.isfinite(array).all():
         raise ValueError(f"{name} has NaN or infinity, expected finite numbers")
     return array
+
+
+def _check_range(points: _Array, name: str, most: float, wanted: str) -> None:
+    """That the points are from 0 to `most`."""
+    outside = np.flatnonzero((points < 0) | (points > most))
+    if len(outside):
+        first = int(outside[0])
+        raise ValueError(f"{name} has {points[first]} at entry {first}, but {wanted}")
 
 
 def _kernel(
@@ -426,8 +434,7 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
            [0.5  , 0.   , 0.625]])
     """
     angles = _points(theta, "theta", (1,))[:, 0]
-    if angles.min() < 0 or angles.max() > np.pi:
-        raise ValueError("theta must lie between 0 and pi")
+    _check_range(angles, "theta", np.pi, "theta must lie between 0 and pi")
     degrees = length(degrees, "degrees")
     m = whole_number(order, "order", 0)
     if m > _LARGEST_ORDER:
@@ -574,8 +581,8 @@ def laplace(s: ArrayLike, t: ArrayLike) -> Kernel:
     array([[1., 1.]])
     """
     rates, times = _points(s, "s", (1,))[:, 0], _points(t, "t", (1,))[:, 0]
-    if rates.min() < 0 or times.min() < 0:
-        raise ValueError("s and t must not be negative")
+    for points, name in ((rates, "s"), (times, "t")):
+        _check_range(points, name, np.inf, "s and t must not be negative")
 
     entries = compiled("decay", [rates], [times])
     return _kernel("laplace", (len(rates), len(times)), entries, rates, times, real=True)

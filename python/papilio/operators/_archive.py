@@ -53,6 +53,17 @@ def checksums(archive: zipfile.ZipFile) -> _Array:
     return np.array([members[name] for name in sorted(members)], np.int64)
 
 
+def _is_aligned(info: zipfile.ZipInfo) -> bool:
+    """Whether a member was padded as `write_archive` does it, which papilio 0.1 didn't."""
+    extra, start = info.extra, 0
+    while start + 4 <= len(extra):
+        field, length = struct.unpack_from("<HH", extra, start)
+        if field == _PADDING_FIELD:
+            return True
+        start += 4 + length
+    return False
+
+
 class Archive:
     """The members of an .npz, whose arrays of values, of four axes or more, can be maps."""
 
@@ -67,6 +78,8 @@ class Archive:
                 raise ValueError(f"it has two members {name}")
             self.names[name] = info
         if "checksums" not in self.names:
+            if any(_is_aligned(info) for info in self.names.values()):
+                raise ValueError("it has no member checksums")
             self._mapped = False  # of an earlier version: nothing is aligned or holds it together
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._util.arrays import overlap, result_of
+from .._util.arrays import is_dask_array, overlap, result_of
 from .._util.checks import axis_number, flag, shown
 from .._util.dtypes import as_array, promoted
 from ._products import Products
@@ -28,6 +28,16 @@ class Wanted:
 
     def without_out(self, *, x: bool = True) -> Self:
         return replace(self, x=x, out=None)
+
+
+def _in_memory(x: Any, name: str) -> _Array:
+    """An array, but of dask's: derivatives aren't lazy, as products are."""
+    if is_dask_array(x):
+        raise TypeError(
+            f"{name} is a dask array, expected one in memory: derivatives aren't lazy, "
+            f"{name}.compute()"
+        )
+    return as_array(x, name)
 
 
 class Differentiable(Products):
@@ -83,8 +93,8 @@ class Differentiable(Products):
         ValueError
             For wrong shapes, an axis that x doesn't have, an out that overlaps x or gy.
         TypeError
-            For dtypes that aren't numeric, an out of another dtype than the result's, or another
-            accumulate.
+            For dtypes that aren't numeric, an out of another dtype than the result's, another
+            accumulate, or dask arrays: call ``compute()``.
 
         Notes
         -----
@@ -105,7 +115,7 @@ class Differentiable(Products):
         >>> [g.shape for g in gradients], gradients[0].ravel()
         ([(1, 2, 2, 2), (2, 2, 2, 1)], array([1., 0., 5., 0., 0., 0., 0., 0.]))
         """
-        array, cotangent = as_array(x, "x"), as_array(gy, "gy")
+        array, cotangent = _in_memory(x, "x"), _in_memory(gy, "gy")
         axis = axis_number(axis, array.ndim)
         rows, cols = self.shape
         if array.shape[axis] != cols:
@@ -168,7 +178,7 @@ class Differentiable(Products):
         >>> y, dy
         (array([6., 6., 6., 6.]), array([3., 3., 3., 3.]))
         """
-        array = as_array(x, "x")
+        array = _in_memory(x, "x")
         axis = axis_number(axis, array.ndim)
         given = [(array, "x")]
         if array.shape[axis] != self.shape[1]:
@@ -177,7 +187,7 @@ class Differentiable(Products):
                 f"the operator has shape {self.shape}"
             )
         if dx is not None:
-            direction = as_array(dx, "dx")
+            direction = _in_memory(dx, "dx")
             if direction.shape != array.shape:
                 raise ValueError(f"dx has shape {direction.shape}, expected {array.shape}")
             given.append((direction, "dx"))

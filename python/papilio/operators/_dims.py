@@ -57,10 +57,15 @@ def apply_along(F: Any, x: Any, out: Any, axes: Any) -> _Array:
             f"axes is {shown(axes)}, expected {len(F.dims)} different ones: the operator takes "
             f"arrays of shape {F.dims}"
         )
+    dask: Any = import_module(".._dask", __package__) if is_dask_array(x) else None
+    if dask is not None:
+        dask.check_known(x, chosen)
     if tuple(array.shape[axis] for axis in chosen) != F.dims:
         raise ValueError(
             f"x has shape {array.shape}, expected lengths {F.dims} along axes {tuple(chosen)}"
         )
+    if dask is not None:
+        dask.check_chunks(x, chosen, "arrays")
     # The axes side by side, where the first of them is, in the operator's order.
     start = sum(axis < min(chosen) for axis in range(array.ndim) if axis not in chosen)
     together = list(range(start, start + len(chosen)))

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from .._chains.pieces import piece_of
 from .._util.arrays import FileMap
 from .._util.dtypes import SUPPORTED
+from .._util.output_paths import own_file
 from ._archive import ALIGNMENT, check_size, map_view, npy_header, read_npy
 from ._replacing import replacing
 
@@ -66,6 +67,7 @@ def write_directory(
     created = not os.path.isdir(path)
     if created:
         os.mkdir(path)
+    manifest_path = own_file(os.path.join(path, MANIFEST))
     before = set(named_files(path))
     there = stored or {}
     written: list[str] = []
@@ -78,7 +80,7 @@ def write_directory(
         ]
         manifest = {"format": _FORMAT, "version": _VERSION, "tree": tree, "arrays": entries}
         manifest["digest"] = digest_of(manifest)
-        with replacing(os.path.join(path, MANIFEST)) as file:
+        with replacing(manifest_path) as file:
             file.write(json.dumps(manifest, separators=(",", ":")).encode())
             file.flush()
             os.fsync(file.fileno())

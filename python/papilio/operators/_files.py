@@ -19,6 +19,7 @@ from .._chains.index_orders import as_permutation
 from .._chains.pieces import divided_either_way
 from .._util.checks import flag, path_text, shown, whole_number
 from .._util.dtypes import SUPPORTED
+from .._util.output_paths import output_file, output_folder
 from ._along_axis import AlongAxis
 from ._archive import Archive, write_archive
 from ._base import Operator
@@ -72,10 +73,12 @@ def save(F: Operator, path: str | os.PathLike[str], shards: Any = None) -> None:
                 "a directory"
             )
         plain = isinstance(F, Butterfly) and F._dims is None and not _is_interpolative(F)
+        target = output_file(target)
         members = _butterfly_members(F) if plain else _tree_members(F)
         with replacing(target) as file:
             write_archive(file, members)
         return
+    target = output_folder(target)
     encoding = Encoding(parts)
     tree = encoding.whole(F)
     write_directory(target, tree, encoding.arrays, encoding.shardings)
@@ -282,6 +285,8 @@ def load(path: str | os.PathLike[str], *, mmap: bool = False) -> Any:
     with _named_errors(target):
         if os.path.isdir(target):
             return _read_directory(target, mapped)
+        if os.path.exists(target) and not os.path.isfile(target):
+            raise ValueError("it is no regular file")  # a FIFO would be waited for
         with open(target, "rb") as file:
             return _read(file, target, mapped)
 

@@ -227,7 +227,7 @@ class Products(LinearOperator):  # type: ignore[misc]
         if is_foreign_operator(x):
             return self._times(x)
         if is_scalar(x):
-            return super().__matmul__(x)
+            raise ValueError(_of_scalar(x))
         array = with_axes(x)
         return self.apply(array, axis=max(array.ndim - 2, 0))
 
@@ -239,7 +239,7 @@ class Products(LinearOperator):  # type: ignore[misc]
         if is_foreign_operator(x):
             return self._after(x)
         if is_scalar(x):
-            return super().__rmatmul__(x)
+            raise ValueError(_of_scalar(x))
         return self._transpose().apply(with_axes(x), axis=-1)
 
     def dot(self, x: Any) -> Any:
@@ -326,6 +326,10 @@ class Products(LinearOperator):  # type: ignore[misc]
         """
         wanted = converted(self.dtype, dtype)
         return self if wanted == self.dtype else shaped_as(self._make_astype(wanted), self)
+
+
+def _of_scalar(x: Any) -> str:
+    return f"x is {shown(x)}, a scalar, expected vectors or an operator, or F * x"
 
 
 def _lazy(F: Products, x: Any, out: Any, axis: Any) -> Any:

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO
 
-from .._util.checks import path_text
+from .._util.output_paths import output_file
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a new file beside `path` that takes its place at the end, unless something fails."""
-    target = path_text(path)
+    """Open a new file beside `path` that takes its place at the end, unless something fails.
+
+    Of a link, what it leads to; what isn't a regular file is refused.
+    """
+    target = output_file(path)
     aside = f"{target}.{secrets.token_hex(4)}.part"
     try:
         with open(aside, "xb") as file:

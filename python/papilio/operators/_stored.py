@@ -21,8 +21,9 @@ class Stored:
         ----------
         path : path_like
             A name that ends in ``.papilio`` is that of a directory: a manifest and one ``.npy``
-            file for each array. What exists is replaced, once all is written. Reports aren't
-            stored. An exact inverse that isn't the operator's own is stored with it.
+            file for each array. What exists is replaced, once all is written; a symbolic link
+            stays, what it leads to is replaced. Reports aren't stored. An exact inverse that isn't
+            the operator's own is stored with it.
         shards : int, optional
             Of a directory: divide the values among so many files each, as so many parts share the
             operator (see `papilio.mpi.load`, for which each part then reads its own only).
@@ -32,7 +33,8 @@ class Stored:
         TypeError
             If a part is an operator of another library.
         ValueError
-            If the factors can't be divided among so many.
+            If the factors can't be divided among so many, or the path is that of a device, a FIFO
+            or a socket.
 
         Notes
         -----

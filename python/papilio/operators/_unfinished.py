@@ -15,8 +15,10 @@ from numpy.lib import format as npy
 
 from .._chains.factors import Factors
 from .._util.checks import path_text
+from .._util.output_paths import output_folder, own_file
 from ._butterfly import Butterfly
 from ._directory import (
+    MANIFEST,
     Sharding,
     StoredArray,
     array_entry,
@@ -59,7 +61,8 @@ class Unfinished:
         self._token = ""
         self._count = 0
         if part == 0:
-            os.makedirs(self.path, exist_ok=True)
+            os.makedirs(output_folder(self.path, "out"), exist_ok=True)
+            own_file(os.path.join(self.path, MANIFEST))
             self._lock = _locked(self.path)
 
     def begin(self, token: str | None = None) -> str:

@@ -16,8 +16,9 @@ from .common import Shape
 from .convolution import (
     array_of,
     as_pairs,
-    circulant,
+    circulant_of,
     inside,
+    lifted,
     reciprocals_of,
     repeated,
     rounding_of,
@@ -56,10 +57,14 @@ def block_circulant(c: ArrayLike) -> Composition:
     >>> bool(np.allclose((F @ x.ravel()).reshape(4, 6), np.roll(x, (1, 2), (0, 1))))
     True
     """
-    values = array_of(c, "c")
+    return _block_circulant(array_of(c, "c"), "c")
+
+
+def _block_circulant(values: Any, name: str) -> Composition:
+    """The block circulant matrix of what was given under that name."""
     if values.ndim == 1:
-        return circulant(values)
-    spectrum = spectra_of(values, tuple(range(values.ndim)))
+        return circulant_of(values, name)
+    spectrum = spectra_of(values, name, tuple(range(values.ndim)))
     return _diagonal_in_fourier_of_axes(spectrum, values.dtype, rounding_of(values.size, values))
 
 
@@ -106,7 +111,7 @@ def block_toeplitz(t: ArrayLike, n: Shape) -> Composition:
     padded = np.zeros(sizes, values.dtype)
     padded[tuple(slice(whole) for whole in values.shape)] = values
     padded = np.roll(padded, [1 - size for size in inner], tuple(range(values.ndim)))
-    return shaped(inside(block_circulant(padded), (), sizes, outer, inner), outer, inner)
+    return shaped(inside(_block_circulant(padded, "t"), (), sizes, outer, inner), outer, inner)
 
 
 def _diagonal_in_fourier_of_axes(
@@ -118,10 +123,11 @@ def _diagonal_in_fourier_of_axes(
     inverse: Any = no_inverse
     if reciprocals is not None:
         inverse = partial(_diagonal_in_fourier_of_axes, reciprocals.reshape(shape), dtype, rounding)
+    values, scales = lifted(spectrum.ravel(), dtype)
     if dtype.kind == "c":
         transform = dft(shape, dtype)
-        diagonal = scipy.sparse.diags_array(spectrum.ravel() / spectrum.size)
-        parts = [transform.conj(), sparse(diagonal, dtype), transform]
+        diagonal = scipy.sparse.diags_array(values / spectrum.size)
+        parts = [*scales, transform.conj(), sparse(diagonal, dtype), transform]
         return shaped(Composition(parts, inverse), shape, shape)
     *others, last = shape
     forward, back = pairs_of_halves(last, dtype)
@@ -129,9 +135,11 @@ def _diagonal_in_fourier_of_axes(
     along = Pairs(
         dft((*others, half), np.result_type(dtype, np.complex64), axes=range(len(others)))
     )
-    pairs = as_pairs(scipy.sparse.diags_array(spectrum[..., :half].ravel() / before))
+    halves = values.reshape(shape)[..., :half].ravel()
+    pairs = as_pairs(scipy.sparse.diags_array(halves / before))
     made = Composition(
         [
+            *scales,
             *(repeated(part, before) for part in back.parts),
             along.T,
             sparse(pairs, dtype),

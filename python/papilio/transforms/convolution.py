@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from .._util.checks import finite_number, length, one_of, real_number
 from .._util.dtypes import as_array, as_dtype, promoted
 from .._util.roots import roots_of_unity
-from ..operators import Composition, Pairs, Sparse, along_axes, no_inverse
+from ..operators import Composition, Pairs, Sparse, along_axes, no_inverse, shaped
 from .common import or_dense
 from .fourier import (
     REAL,
@@ -64,11 +64,15 @@ def circulant(c: ArrayLike) -> Composition:
            [2., 1., 3.],
            [3., 2., 1.]])
     """
-    values = _vectors(c, "c")
-    F = _diagonal_in_fourier(
-        spectra_of(values), values.dtype, rounding_of(values.shape[-1], values)
-    )
-    return or_dense(F, partial(_blocks, scipy.linalg.circulant, values))
+    return circulant_of(_vectors(c, "c"), "c")
+
+
+def circulant_of(values: Any, name: str) -> Composition:
+    """The circulant matrices of what was given under that name."""
+    rounding = rounding_of(values.shape[-1], values)
+    F = _diagonal_in_fourier(spectra_of(values, name), values.dtype, rounding)
+    F = or_dense(F, partial(_blocks, scipy.linalg.circulant, values))
+    return _of_rows(F, values.shape, values.shape)
 
 
 def circulant_pinv(c: ArrayLike, rcond: float | None = None) -> Composition:
@@ -107,7 +111,7 @@ def circulant_pinv(c: ArrayLike, rcond: float | None = None) -> Composition:
     )
     if least > 1:
         raise ValueError(f"rcond is {least}, expected a number from 0 to 1")
-    spectra = spectra_of(values)
+    spectra = spectra_of(values, "c")
     sizes = np.abs(spectra)
     counted = sizes > least * sizes.max(axis=-1, keepdims=True)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -117,8 +121,8 @@ def circulant_pinv(c: ArrayLike, rcond: float | None = None) -> Composition:
             "c has values of its spectrum whose reciprocals overflow, expected larger entries or "
             f"an rcond above {least}"
         )
-    F = _diagonal_in_fourier(inverse, values.dtype, least)
-    return or_dense(F)
+    F = or_dense(_diagonal_in_fourier(inverse, values.dtype, least))
+    return _of_rows(F, values.shape, values.shape)
 
 
 def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
@@ -159,6 +163,11 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
     row = column.conj() if r is None else _vectors(r, "r")
     if column.shape[:-1] != row.shape[:-1]:
         raise ValueError(f"r has shape {row.shape}, expected as many rows as c, {column.shape}")
+    return _toeplitz(column, row, "c" if r is None else "c or r")
+
+
+def _toeplitz(column: Any, row: Any, name: str) -> Composition:
+    """The Toeplitz matrices of what was given under that name."""
     m, n = column.shape[-1], row.shape[-1]
     dtype = np.result_type(column, row)
     size = fast_length(m + n - 1)
@@ -166,8 +175,9 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Composition:
     values[..., :m] = column
     if n > 1:
         values[..., size - n + 1 :] = row[..., :0:-1]
-    F = inside(circulant(values), column.shape[:-1], (size,), (m,), (n,))
-    return or_dense(F, partial(_blocks, scipy.linalg.toeplitz, column, row))
+    F = inside(circulant_of(values, name), column.shape[:-1], (size,), (m,), (n,))
+    F = or_dense(F, partial(_blocks, scipy.linalg.toeplitz, column, row))
+    return _of_rows(F, column.shape, row.shape)
 
 
 def convolution(h: ArrayLike, n: int, mode: str = "full") -> Composition:
@@ -209,14 +219,14 @@ def convolution(h: ArrayLike, n: int, mode: str = "full") -> Composition:
     if m > n and mode in ("valid", "circular"):
         raise ValueError(f"h has {m} entries, expected at most n = {n} for mode {mode!r}")
     if mode == "circular":
-        return circulant(np.concatenate([values, np.zeros(n - m, values.dtype)]))
+        return circulant_of(np.concatenate([values, np.zeros(n - m, values.dtype)]), "h")
     rows = {"full": n + m - 1, "same": n, "valid": n - m + 1}[mode]
     first = {"full": 0, "same": (m - 1) // 2, "valid": m - 1}[mode]
     # Entry (i, j) is h[i + first - j].
     column, row = np.zeros(rows, values.dtype), np.zeros(n, values.dtype)
     column[: max(0, min(rows, m - first))] = values[first : first + rows]
     row[: first + 1] = values[first::-1][:n]
-    return toeplitz(column, row)
+    return _toeplitz(column, row, "h")
 
 
 def shift(n: int, distance: float, dtype: DTypeLike = np.float64) -> Composition:
@@ -265,9 +275,10 @@ def shift(n: int, distance: float, dtype: DTypeLike = np.float64) -> Composition
     return _diagonal_in_fourier(spectrum, chosen, float(np.finfo(chosen).eps))
 
 
-def array_of(values: ArrayLike, name: str) -> Any:
+def array_of(values: ArrayLike, name: str, *, empty: bool = False) -> Any:
+    """Finite numbers of a dtype that papilio knows, at least one of them unless `empty`."""
     array = as_array(values, name)
-    if array.ndim == 0 or array.size == 0:
+    if array.ndim == 0 or (array.size == 0 and not empty):
         raise ValueError(f"{name} has shape {array.shape}, expected an array of at least one entry")
     array = array.astype(promoted(array.dtype, name))
     wrong = np.argwhere(~np.isfinite(array))
@@ -295,15 +306,21 @@ def _vector(values: ArrayLike, name: str) -> Any:
     return array_of(array, name)
 
 
-def spectra_of(values: Any, axes: tuple[int, ...] = (-1,)) -> Any:
-    """The eigenvalues, in double precision; a ValueError if the dtype can't hold them."""
+def spectra_of(values: Any, name: str, axes: tuple[int, ...] = (-1,)) -> Any:
+    """The eigenvalues, in double precision; a ValueError if the dtype can't hold them.
+
+    The name is that of the argument that has the values.
+    """
     wide = np.complex128 if values.dtype.kind == "c" else np.float64
     with np.errstate(over="ignore", invalid="ignore"):
         spectra = np.fft.fftn(values.astype(wide), axes=axes)
+        of_spectra = np.abs(spectra).max()
     count = math.prod(values.shape[axis] for axis in axes)
-    if not np.abs(spectra).max() / count <= np.finfo(values.dtype).max:
+    if not of_spectra / count <= np.finfo(values.dtype).max:
+        largest = max(np.abs(values.real).max(), np.abs(values.imag).max())
         raise ValueError(
-            f"c has entries up to {np.abs(values).max()}, so that its spectrum overflows"
+            f"{name} has entries up to {largest:.3g}, so that the spectrum overflows "
+            f"{values.dtype}, expected smaller ones"
         )
     return spectra
 
@@ -311,6 +328,11 @@ def spectra_of(values: Any, axes: tuple[int, ...] = (-1,)) -> Any:
 def rounding_of(n: int, values: Any) -> float:
     """What the rounding of n values and of their sums may have made of a zero."""
     return n * float(np.finfo(values.dtype).eps)
+
+
+def _of_rows(F: Composition, rows: Sequence[int], columns: Sequence[int]) -> Composition:
+    """F with the shapes of arrays, if it is that of several matrices at once."""
+    return shaped(F, rows, columns) if len(rows) > 1 else F
 
 
 def _blocks(make: Callable[..., Any], *vectors: Any) -> Any:
@@ -362,19 +384,48 @@ def _diagonal_in_fourier(spectrum: Any, dtype: np.dtype[Any], rounding: float = 
     inverse: Any = no_inverse
     if reciprocals is not None:
         inverse = partial(_diagonal_in_fourier, reciprocals, dtype, rounding)
-    diagonal = scipy.sparse.diags_array(spectrum.ravel() / n)
+    values, scales = lifted(spectrum, dtype)
+    diagonal = scipy.sparse.diags_array(values.ravel() / n)
+
+    def made(*parts: Any) -> Composition:
+        F = Composition([*scales, *parts], inverse)
+        return _of_rows(F, spectrum.shape, spectrum.shape)
+
     if dtype.kind == "c":
         transform = repeated(butterfly_dft(n, dtype), copies)
-        return Composition([transform.conj(), sparse(diagonal, dtype), transform], inverse)
+        return made(transform.conj(), sparse(diagonal, dtype), transform)
     # dft = S R with R real (a transform of pairs) and S.H S = 2 I, or for odd n S a sum of pairs.
     S, parts = half_spectrum(n, dtype)
     S, parts = _repeated_sparse(S, copies), [repeated(part, copies) for part in parts]
     back = Pairs(parts[0].butterfly.conj())
     if n % 2:
         pairs = scipy.sparse.csr_array(as_pairs(diagonal))
-        return Composition([parts[1].T, back, sparse(pairs, dtype), *parts], inverse)
+        return made(parts[1].T, back, sparse(pairs, dtype), *parts)
     between = (S.conj().T @ diagonal @ S).real
-    return Composition([back, sparse(between, dtype), *parts], inverse)
+    return made(back, sparse(between, dtype), *parts)
+
+
+def lifted(spectra: Any, dtype: np.dtype[Any]) -> tuple[Any, tuple[Any, ...]]:
+    """Spectra times powers of two where, divided by n, they would underflow; and what undoes it."""
+    n, limits = spectra.shape[-1], np.finfo(dtype)
+    largest = np.abs(spectra).max(axis=-1, keepdims=True)
+    small = (largest > 0) & (largest < n * float(limits.tiny))
+    if not small.any():
+        return spectra, ()
+    least = np.frexp(float(limits.smallest_subnormal))[1]
+    powers = np.where(small, np.maximum(np.frexp(largest)[1] - n.bit_length(), least), 0)
+    scales = np.ldexp(1.0, np.broadcast_to(powers, spectra.shape).ravel())
+    undone = sparse(scipy.sparse.diags_array(scales), np.dtype(dtype.char.lower()))
+    return times_powers(spectra, -powers), (undone,)
+
+
+def times_powers(values: Any, exponents: Any) -> Any:
+    """The values times powers of two, which may be none that their dtype can hold."""
+    result: Any = np.empty_like(values)
+    result.real = np.ldexp(values.real, exponents)
+    if values.dtype.kind == "c":
+        result.imag = np.ldexp(values.imag, exponents)
+    return result
 
 
 def repeated(part: Any, copies: int) -> Any:

@@ -483,9 +483,10 @@ def _type_3(x: _Array, s: _Array, tol: float, sign: int, dtype: np.dtype[Any]) -
     half_s = np.maximum(half_s, 1 / half_x)
     least = 2 * factor / np.pi * half_s * half_x + window.width + 2
     if not math.prod(least) <= _LARGEST_GRID:
+        spans = [shown((2 * half).tolist()) for half in (half_x, half_s)]
         raise ValueError(
-            f"points and frequencies span {shown(list(2 * half_x))} times "
-            f"{shown(list(2 * half_s))}: expected so little that a grid of 2^31 cells is enough"
+            f"points and frequencies span {spans[0]} times {spans[1]}: expected so little that a "
+            "grid of 2^31 cells is enough"
         )
     cells = tuple(fast_length(max(least[d], 2 * window.width)) for d in range(dimensions))
     _check_size(cells, "points and frequencies")
