@@ -68,9 +68,7 @@ def test_dtypes_have_their_range(to):
         (F * 1e160).quantize(to)
 
 
-@pytest.mark.parametrize(
-    "scales", [(1e-7, 1, 1), (1e6, 1, 1e-6), (1e4, 1, 1), (1j, 1e-300, 1e300)]
-)
+@pytest.mark.parametrize("scales", [(1e-7, 1, 1), (1e6, 1, 1e-6), (1e4, 1, 1), (1j, 1e-300, 1e300)])
 def test_where_the_scale_lies_does_not_matter(scales):
     dtype = np.result_type(np.float64, *scales)
     F = pp.Butterfly.random(Architecture.square_dyadic(8), dtype=dtype, seed=0)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._chains.any_size import with_small_primes
 from .._chains.architecture import Architecture
+from .._chains.scaling import scaled, shifted
 from .._util.checks import tolerance
 from ..factorization import best_architecture, factorize
 from ..operators import Butterfly
@@ -29,6 +30,8 @@ def project(
 
     `inputs`: typical ones, one in each row.
     """
+    if inputs is not None:
+        inputs, _ = scaled(inputs)  # so that squares neither overflow nor vanish
     if inputs is None or tol is not None or not inputs.any():
         return _factorized(matrix, architecture, inputs, tol)
     rows, columns = architecture.shape
@@ -78,8 +81,11 @@ def search(
 
 def projection_error(matrix: _Array, F: Butterfly, inputs: _Array | None) -> float:
     """Relative to the matrix in the Frobenius norm; with inputs, of the outputs for them."""
-    rest = matrix - F.toarray()[: matrix.shape[0], : matrix.shape[1]]
+    # In units in which squares neither overflow nor vanish.
+    matrix, exponent = scaled(matrix)
+    rest = matrix - shifted(F.toarray()[: matrix.shape[0], : matrix.shape[1]], -exponent)
     if inputs is not None:
+        inputs, _ = scaled(inputs)
         rest, matrix = rest @ inputs.T, matrix @ inputs.T
     size = float(np.linalg.norm(matrix))
     return float(np.linalg.norm(rest)) / size if size > 0 else 0.0
@@ -88,6 +94,7 @@ def projection_error(matrix: _Array, F: Butterfly, inputs: _Array | None) -> flo
 def _root_of_moments(inputs: _Array, architecture: Architecture) -> _Array | None:
     """For each block of the last factor's columns, a root of the second moments of its inputs."""
     last = architecture[-1]
+    inputs, _ = scaled(inputs)
     size = float(np.mean(inputs**2))
     if not size > 0:
         return None
