@@ -13,6 +13,7 @@ from .._chains.architecture import Architecture
 from .._util.checks import flag, length
 from ..operators import Butterfly, Section
 from . import _initial
+from ._arrays import values_of
 from ._formulas import patterns_of
 from ._functional import times_last_axis
 from ._projection import project
@@ -253,7 +254,7 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         >>> pt.ButterflyLinear(64, 64).operator().shape
         (64, 64)
         """
-        values = [factor.detach().cpu().numpy() for factor in self._tensors()]
+        values = [values_of(factor) for factor in self._tensors()]
         F = Butterfly(values, architecture=self.architecture)
         shape = self.out_features, self.in_features
         return F if F.shape == shape else Section(F, shape)
