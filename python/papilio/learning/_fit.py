@@ -15,8 +15,7 @@ from .._chains.factors import Factors
 from .._chains.scaling import spread
 from .._util.checks import finite_number, generator, positive_int, shown, tolerance
 from .._util.progress import Progress, reporter
-from ..factorization import factorize
-from ..factorization._factorize import _candidates, _splits
+from ..factorization import factorize, permutations_to_try, splits_of
 from ..operators import Butterfly, butterfly_of
 from ._dense import DenseFit, solve
 from ._descent import Descent, descend
@@ -184,12 +183,12 @@ def _check_orders(
 ) -> None:
     """Refuse what `factorize` would refuse when the dense solution is there."""
     if not isinstance(order, str) or order != "auto":
-        _splits(order, architecture)
+        splits_of(order, architecture)
     if isinstance(start, Butterfly) and (rows is not None or columns is not None):
         raise ValueError("permutations are given, but start is a Butterfly, which has its own")
     m, n = architecture.shape
-    _candidates(rows, m, "row_permutation")
-    _candidates(columns, n, "column_permutation")
+    permutations_to_try(rows, m, "row_permutation")
+    permutations_to_try(columns, n, "column_permutation")
     if _searched(rows, columns):
         if not isinstance(start, str) or start != "factorize":
             raise ValueError("a search for permutations needs start='factorize'")
@@ -212,7 +211,7 @@ def _orders(
         return found.row_permutation, found.column_permutation
     m, n = architecture.shape
     (_, row), (_, column) = (
-        _candidates(order, size, name)[0]
+        permutations_to_try(order, size, name)[0]
         for order, size, name in ((rows, m, "row_permutation"), (columns, n, "column_permutation"))
     )
     return row, column

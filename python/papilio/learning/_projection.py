@@ -14,13 +14,17 @@ from .._chains.any_size import with_small_primes
 from .._chains.architecture import Architecture
 from .._chains.scaling import scaled, shifted
 from .._util.checks import tolerance
-from ..factorization import best_architecture, factorize
+from ..factorization import best_architecture, factorize, fewest_weights
 from ..operators import Butterfly
 from ._fit import fit
 
 _Array = np.ndarray[Any, Any]
 _RIDGE = 1e-4  # of the inputs' mean square: what no input excites counts a little
 _MOST_TRIALS = 6  # architectures that are tried with inputs, the best without them first
+
+
+class TooFewError(ValueError):
+    """A budget is below what any chain needs."""
 
 
 def project(
@@ -60,6 +64,12 @@ def search(
     if relative is None:
         budget = max(1, int(tolerance(share, "params") * matrix.size))
     rows, columns = (with_small_primes(size) for size in matrix.shape)
+    if budget is not None and (least := fewest_weights((rows, columns))) > budget:
+        m, n = matrix.shape
+        raise TooFewError(
+            f"params is {share}, which is {budget} weights, but no chain for a {m} x {n} matrix "
+            f"has fewer than {least}"
+        )
     padded = _padded(matrix, (rows, columns))
     found = best_architecture(padded, relative, budget, permutations=False)
     if inputs is None:
