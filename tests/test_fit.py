@@ -212,8 +212,40 @@ def test_any_scale(power):
     H = fit(X * 2.0 ** (60 * power), Y * 2.0 ** (-40 * power), arch)
     assert np.isclose(H.report.certified_ratio, F.report.certified_ratio)
     assert np.isclose(H.report.loss, F.report.loss * 4.0 ** (-40 * power))
+    far = fit(X / 1e200**power, Y * 1e200**power, arch).report
+    assert np.isclose(far.certified_ratio, F.report.certified_ratio)
+    assert far.loss == far.lower_bound == (np.inf if power == 1 else 0)
     zero = fit(X, 0 * Y, arch)
     assert not zero.toarray().any() and zero.report.loss == 0
+
+
+def test_bounds_of_zero_stay_zero_in_units_above_the_largest_number():
+    X = np.random.default_rng(13).standard_normal((4, 9))
+    report = fit(X * 1e200, 2 * X * 1e200, Architecture.dense((4, 4))).report
+    assert report.lower_bound == 0 and report.relative_error < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"start": 3}, ValueError, "start is 3"),
+        ({"start": pp.Butterfly.random(Architecture.square_dyadic(4))}, ValueError, "start has"),
+        ({"order": "x"}, ValueError, "order is 'x'"),
+        ({"order": [1, 1]}, ValueError, "expected a permutation of the splits"),
+        ({"progress": 3}, TypeError, "progress is 3"),
+        ({"row_permutation": "zz", "column_permutation": "search"}, ValueError, "row_permutation"),
+        ({"architecture": Architecture([*Architecture.square_dyadic(8)] * 2)}, ValueError,
+         "chainable"),
+    ],
+)  # fmt: skip
+def test_arguments_are_checked_before_the_dense_solution(monkeypatch, change, error, message):
+    def solve(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("papilio.learning._fit.solve", solve)
+    arguments = {"architecture": Architecture.square_dyadic(8)} | change
+    with pytest.raises(error, match=message):
+        fit(np.ones((8, 10)), np.ones((8, 10)), **arguments)
 
 
 def test_results_repeat_and_progress_is_told():
@@ -261,9 +293,10 @@ GOOD = np.ones((8, 10))
         ({"tol": 1}, ValueError, "tol"),
         ({"max_iterations": 0}, ValueError, "max_iterations"),
         ({"sample_weights": np.ones(9)}, ValueError, "sample_weights has shape"),
-        ({"sample_weights": -np.ones(10)}, ValueError, "sample_weights are not all"),
+        ({"sample_weights": -np.ones(10)}, ValueError, "at least 0: -1.0 at sample 0"),
+        ({"sample_weights": np.zeros(10)}, ValueError, "sample_weights are all 0"),
         ({"validation": 1.5}, ValueError, "validation"),
-        ({"validation": [10]}, ValueError, "outside of 0..9"),
+        ({"validation": [10]}, ValueError, "columns 10 to 10.* outside of 0..9"),
         ({"validation": np.arange(10)}, ValueError, "holds out all"),
         ({"row_permutation": "reverse"}, ValueError, "row_permutation is 'reverse'"),
     ],

@@ -65,7 +65,38 @@ def test_dtypes_have_their_range(to):
     assert G.report.dtype == np.dtype(to).name and str(np.dtype(to)) in str(G.report)
     assert G.report.relative_error < G.report.naive_error
     with pytest.raises(OverflowError, match="can't hold"):
-        (F * 1e60).quantize(to)
+        (F * 1e160).quantize(to)
+
+
+@pytest.mark.parametrize("scales", [(1e-7, 1, 1), (1e6, 1, 1e-6), (1e4, 1, 1), (1j, 1e-300, 1e300)])
+def test_where_the_scale_lies_does_not_matter(scales):
+    dtype = np.result_type(np.float64, *scales)
+    F = pp.Butterfly.random(Architecture.square_dyadic(8), dtype=dtype, seed=0)
+    plain = F.quantize(np.float16).report.relative_error
+    G = F.with_factors([v * s for v, s in zip(F.factors, scales, strict=True)])
+    found = G.quantize(np.float16)
+    assert found.report.relative_error < 2 * plain
+    assert abs(found.report.relative_error - error(found, G)) < 1e-9
+    assert all(np.array_equal(parts(v).astype(np.float16), parts(v)) for v in found.factors)
+
+
+def test_scales_between_neighbouring_columns_and_rows_do_not_matter():
+    F = pp.Butterfly.random(Architecture.square_dyadic(8), seed=0)
+    gauge = 10.0 ** np.random.default_rng(1).integers(-9, 10, 8)
+    first, second, third = F.factors
+    columns = gauge.reshape(1, 1, 2, 4)
+    rows = gauge.reshape(2, 2, 1, 2)
+    G = F.with_factors([first * columns, second / rows, third])
+    assert np.allclose(G.toarray(), F.toarray())
+    plain = F.quantize(np.float16).report.relative_error
+    assert G.quantize(np.float16).report.relative_error < 2 * plain
+
+
+def test_a_large_product_is_spread_over_chains_that_are_not_chainable_too():
+    arch = Architecture([*Architecture.square_dyadic(8), *Architecture.square_dyadic(8).T])
+    F = pp.Butterfly.random(arch, seed=4)
+    assert (F * 1e12).quantize(np.float16).report.relative_error < 1e-3
+    assert (pp.transforms.dft(12) * 1e10).quantize(np.float16).report.relative_error < 1e-4
 
 
 def test_one_pair_is_as_good_as_any_pair_of_few_bits():

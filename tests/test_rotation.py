@@ -63,6 +63,46 @@ def test_gradients_are_those_of_finite_differences(arch, form):
     assert all(np.allclose(u, v) for u, v in zip(again, gradients, strict=True))
 
 
+@pytest.mark.parametrize("block", [2, 3, 4, 5, 7])
+@pytest.mark.parametrize("scale", [1e4, 1e8, 1e12, 1e160, 1e307])
+def test_large_parameters_give_orthogonal_operators_and_their_limit(block, scale):
+    arch = Architecture([(2, block, block, 3)])
+    parameters = drawn(np.random.default_rng(4), arch)
+    R = Rotation(arch, [scale * p for p in parameters])
+    Q = R.operator.toarray()
+    n = arch.shape[0]
+    assert abs(Q @ Q.T - np.eye(n)).max() < 1e-14
+    # Half a turn but along the kernel, where there is one.
+    for values, own in zip(R.operator.factors[0], parameters[0], strict=True):
+        S = np.zeros((block, block))
+        S[np.triu_indices(block, 1)] = own[:, 0]
+        S -= S.T
+        kernel = np.eye(block) - S @ np.linalg.pinv(S, rcond=1e-10)
+        assert abs(values[:, :, 0] - (2 * kernel - np.eye(block))).max() < 100 / scale + 1e-13
+    gx, gradients = R.vjp(np.ones(n), np.ones(n))
+    assert np.isfinite(gx).all() and np.isfinite(gradients[0]).all()
+
+
+def test_gradients_of_large_parameters_are_those_of_finite_differences():
+    arch = Architecture([(1, 3, 3, 1)])
+    own = np.array([300.0, -500.0, 200.0]).reshape(1, 3, 1)
+    x, gy = np.random.default_rng(5).standard_normal((2, 3))
+    R = Rotation(arch, [own])
+    for direction in np.eye(3).reshape(3, 1, 3, 1):
+        ends = [gy @ (R.with_parameters([own + h * direction]).operator @ x) for h in (0.5, -0.5)]
+        found = np.sum(R.vjp(x, gy)[1][0] * direction)
+        assert abs(found - (ends[0] - ends[1])) < 1e-5 * np.linalg.norm(R.vjp(x, gy)[1][0])
+
+
+def test_large_planes_beside_small_ones_keep_their_digits():
+    own = np.zeros((1, 10, 1))
+    own[0, 0], own[0, -1] = 1e20, 0.5  # coordinates 0 and 1, 3 and 4
+    values = Rotation(Architecture.dense((5, 5)), [own]).operator.toarray()
+    expected = np.diag([-1.0, -1.0, 1.0, 0.6, 0.6])
+    expected[3, 4], expected[4, 3] = -0.8, 0.8
+    assert np.allclose(values, expected, atol=1e-15)
+
+
 def test_angles_turn_pairs():
     R = Rotation(Architecture([(1, 2, 2, 1)]), [np.full((1, 1, 1), np.pi / 6)], form="angles")
     assert np.allclose(R.operator @ [1.0, 0.0], [np.sqrt(3) / 2, 0.5])
@@ -129,6 +169,8 @@ def test_near_orthogonal_operators_have_one_nearby():
 def test_what_does_not_fit_is_named(arguments, error, message):
     with pytest.raises(error, match=message):
         Rotation(*arguments)
+    with pytest.raises(ValueError, match=r"parameters\[0\] has NaN or infinity as float32"):
+        Rotation(Architecture.dense((2, 2)), [np.full((1, 1, 1), 1e300)], dtype="f")
 
 
 def test_what_cannot_be_orthogonal_is_named():

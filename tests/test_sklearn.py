@@ -46,6 +46,35 @@ def test_a_butterfly_is_learnt_from_samples(samples):
     assert errors[0] < 0.7 * errors[1]
 
 
+@pytest.mark.parametrize("scale", [1e-310, 1e-170, 1e160, 1e300])
+def test_any_scale(scale):
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((50, 8)) * np.arange(1, 9) + 3.0
+    architecture = pp.Architecture.dense((8, 8))
+    plain = FastTransform(architecture=architecture).fit(X)
+    learnt = FastTransform(architecture=architecture).fit(X * scale)
+    assert np.allclose(learnt.operator_.toarray(), plain.operator_.toarray())
+    assert np.allclose(learnt.mean_ / scale, plain.mean_)
+    for given, wanted in ((X, X * scale), (X * scale, X * scale)):
+        learnt = FastTransform(target="y").fit(given, wanted)
+        assert learnt.relative_error_ < 1e-9
+        assert np.allclose(learnt.transform(given) / scale, X)
+    if scale < 1e-300:
+        with pytest.raises(OverflowError, match="float64 can't hold the map from X to y"):
+            FastTransform(target="y", architecture=architecture).fit(X * scale, X)
+    else:
+        learnt = FastTransform(target="y", architecture="monarch").fit(X * scale, X)
+        assert np.allclose(learnt.transform(X * scale), X)
+
+
+def test_features_that_say_the_same_share_the_map_without_a_ridge():
+    rng = np.random.default_rng(6)
+    X = rng.standard_normal((40, 4))
+    twice = np.concatenate([X, X], axis=1)
+    learnt = FastTransform(target="y", ridge=0, architecture="dyadic", rank=4).fit(twice, X)
+    assert np.allclose(learnt.operator_.toarray(), np.concatenate([np.eye(4)] * 2, axis=1) / 2)
+
+
 def test_principal_axes_are_approximated_and_better_with_rank(samples):
     errors = []
     for rank in (1, 2, 4):

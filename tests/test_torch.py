@@ -385,6 +385,112 @@ def test_every_module_under_vmap_and_functional_gradients(module):
         close([rows[name].sum(0)], [parameter.grad], torch.float64)
 
 
+@pytest.mark.filterwarnings("ignore")  # the tracer's own
+@pytest.mark.parametrize("recording", [True, False])
+def test_every_module_is_traced(module, recording):
+    _, made, x = module
+    with torch.set_grad_enabled(recording):
+        traced = torch.jit.trace(made, x)
+    close([traced(3 * x[:2]), traced(x)], [made(3 * x[:2]), made(x)], torch.float32)
+
+
+@pytest.mark.filterwarnings("ignore:.*nested tensors")
+def test_transformer_layers_run_with_what_replaced_their_layers():
+    layer = torch.nn.TransformerEncoderLayer(32, 2, 64, batch_first=True)
+    model = torch.nn.TransformerEncoder(layer, 2).eval()
+    assert len(pt.replace_linear(model, {"params": 0.5})) == 4
+    by_hand = copy.deepcopy(model)  # with torch's fused kernel, which reads `weight`
+    by_hand.use_nested_tensor = True
+    dense = copy.deepcopy(by_hand)
+    for mine, other in zip(by_hand.layers, dense.layers, strict=True):
+        mine.activation_relu_or_gelu = other.activation_relu_or_gelu = 1
+        other.linear1, other.linear2 = mine.linear1.to_linear(), mine.linear2.to_linear()
+    x, mask = torch.randn(2, 3, 32), torch.tensor([[False, False, True], [False] * 3])
+    for recording in (True, False):
+        with torch.set_grad_enabled(recording):
+            for given in ({}, {"src_key_padding_mask": mask}):
+                kept = ~mask if given else torch.ones_like(mask)
+                for other in (model, by_hand):
+                    torch.testing.assert_close(other(x, **given)[kept], dense(x, **given)[kept])
+
+
+def test_weights_are_the_dense_ones_and_have_gradients():
+    layer = pt.ButterflyLinear(7, 9, dtype=torch.float64)
+    assert np.allclose(layer.weight.detach(), layer.operator().toarray())
+    x = torch.randn(3, 7, dtype=torch.float64)
+    found = torch.autograd.grad(torch.nn.functional.linear(x, layer.weight).sum(), layer.factors)
+    close(found, torch.autograd.grad(layer(x).sum(), layer.factors), torch.float64)
+    assert "weight" not in dict(layer.named_parameters())
+    with pytest.raises(KeyError, match="already exists"):
+        layer.weight = torch.nn.Parameter(torch.ones(9, 7))
+
+
+def test_small_heads_and_projections_of_attention_are_kept():
+    model = torch.nn.Sequential(
+        torch.nn.Linear(64, 64), torch.nn.Linear(64, 1), torch.nn.MultiheadAttention(64, 2)
+    )
+    table = pt.replace_linear(model, {"params": 0.1})
+    assert [(row.name, row.replaced) for row in table] == [("0", True), ("1", False)]
+    assert table[1].reason == "no architecture has so few weights" and table[1].reason in str(table)
+    assert table[0].reason == "" and type(model[1]) is torch.nn.Linear
+    kept = pt.replace_linear(torch.nn.Sequential(torch.nn.Linear(5, 5)), lambda name, layer: None)
+    assert kept[0].reason == "as the rule says"
+
+
+FOUR = pp.Butterfly.random(pp.Architecture.square_dyadic(4))
+
+
+def spoilt():
+    linear = torch.nn.Linear(8, 8)
+    with torch.no_grad():
+        linear.weight[1, 2] = torch.nan
+    return linear
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: pt.ButterflyLinear.from_linear(torch.nn.Linear(64, 1)), ValueError,
+         "params is 0.1, which is 6 weights, but no chain for a 1 x 64 matrix has fewer than 64"),
+        (lambda: pt.ButterflyLinear.from_linear(torch.nn.Linear(8, 8, device="meta")), ValueError,
+         "linear has a weight without values"),
+        (lambda: pt.ButterflyLinear.from_linear(spoilt()), ValueError, "linear.weight has values"),
+        (lambda: pt.replace_linear(torch.nn.Sequential(spoilt()), {}), ValueError, "layer '0'"),
+        (lambda: pt.ButterflyLinear(8, 8, init=FOUR), ValueError,
+         r"init has shape \(4, 4\), expected at least \(out_features, in_features\) = \(8, 8\)"),
+        (lambda: pt.ButterflyLinear(8, 8)([1.0]), TypeError, r"x is \[1.0\], expected a tensor"),
+        (lambda: pt.ButterflyLinear(7, 8)(np.ones(7)), TypeError, "x is an array"),
+        (lambda: pt.ButterflyRotation(8)([1.0]), TypeError, r"x is \[1.0\], expected a tensor"),
+        (lambda: pt.replace_linear(torch.nn.Sequential(spoilt()), lambda *_: 3), TypeError,
+         "rule gives 3 for '0', expected a mapping or None"),
+        (lambda: pt.replace_linear(torch.nn.Sequential(spoilt()), {"parms": 1}), TypeError,
+         "rule has 'parms' for '0', expected architecture, params"),
+    ],
+)  # fmt: skip
+def test_what_layers_cannot_take_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_values_in_short_dtypes_are_multiplied_in_single_precision():
+    F = pp.transforms.hadamard(8)
+    for dtype in (torch.bfloat16, torch.float16):
+        x = torch.randn(8).to(dtype).requires_grad_()
+        expected = torch.from_numpy(F.toarray()) @ x.double()
+        for y in (F @ x, pt.apply(F, x)):
+            close([y], [expected], torch.float64)
+            (gradient,) = torch.autograd.grad(y.sum(), [x])
+            assert gradient.dtype == dtype and gradient.tolist() == [8] + 7 * [0]
+        layer = pt.ButterflyLinear(8, 7, dtype=dtype)
+        assert np.array_equal(
+            layer.operator().toarray(), layer.float().operator().toarray().astype(np.float32)
+        )
+    with pytest.raises(TypeError, match="x is of torch.float32 in layout torch.sparse_coo"):
+        F @ torch.eye(8).to_sparse()
+    with pytest.raises(TypeError, match="out is of torch.bfloat16"):
+        F.apply(torch.ones(8), out=torch.ones(8, dtype=torch.bfloat16))
+
+
 def test_layers_from_dense_ones_are_copied_with_their_report():
     layer = pt.ButterflyLinear.from_linear(
         torch.nn.Linear(16, 12), params=0.6, calibration=torch.randn(40, 16)
@@ -604,6 +710,52 @@ def test_rotations_are_orthogonal_start_at_identity_and_merge(n, block, factors)
         close([merged(x)], [expected], torch.float64)
     with pytest.raises(ValueError, match="features, expected"):
         turn.merge_into(torch.nn.Linear(n + 1, n))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("n", "block"), [(9, 3), (7, 2), (25, 5)])
+def test_rotations_by_large_parameters_and_in_short_dtypes_are_orthogonal(n, block, dtype):
+    for size in (1.0, 1e4, 1e30, 1e300):
+        turn = pt.ButterflyRotation(n, block, dtype=dtype)
+        if size > torch.finfo(dtype).max / 10:
+            break
+        for angles in turn.parameters():
+            torch.nn.init.normal_(angles, std=size)
+        Q = turn(torch.eye(n, dtype=dtype)).double()
+        assert (Q @ Q.T - torch.eye(n)).abs().max() < 20 * torch.finfo(dtype).eps
+        exact = pp.learning.Rotation(
+            turn.architecture, [angles.detach().double().numpy() for angles in turn.parameters()]
+        ).operator.toarray()
+        assert np.allclose(Q.T.detach(), exact, atol=20 * torch.finfo(dtype).eps)
+        turn(torch.randn(2, n, dtype=dtype)).sum().backward()
+        assert all(angles.grad.isfinite().all() for angles in turn.parameters())
+        F = turn.operator()
+        assert F.dtype == (np.float64 if dtype == torch.float64 else np.float32)
+
+
+def test_rotations_have_the_gradients_that_finite_differences_have_where_svd_makes_them():
+    turn = pt.ButterflyRotation(3, block=3, dtype=torch.float64)
+    x = torch.randn(2, 3, dtype=torch.float64)
+
+    def call(own):
+        return torch.func.functional_call(turn, {"angles.0": own}, (x,))
+
+    own = torch.tensor([90.0, -200.0, 40.0], dtype=torch.float64).reshape(1, 3, 1)
+    own.requires_grad_()
+    assert torch.autograd.gradcheck(call, (own,), eps=1e-2, rtol=1e-4, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(call, (own,), eps=1e-2, rtol=1e-3)
+    many = 1e6 * torch.randn(4, 1, 3, 1, dtype=torch.float64)
+    close([torch.vmap(call)(many)], [torch.stack([call(one) for one in many])], torch.float64)
+
+
+def test_rotations_are_real():
+    with pytest.raises(TypeError, match=r"dtype is torch.complex64, expected a real"):
+        pt.ButterflyRotation(8, dtype=torch.complex64)
+    assert pt.ButterflyRotation(3, block=3)(torch.full((3,), torch.nan)).isnan().all()
+    turn = pt.ButterflyRotation(3, block=3)
+    with torch.no_grad():
+        turn.angles[0].fill_(torch.nan)
+    assert turn(torch.ones(3)).isnan().all()
 
 
 def test_rotations_learn_and_form_no_square_matrix():

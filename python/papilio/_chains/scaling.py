@@ -19,10 +19,12 @@ def scaled(matrix: _Array) -> tuple[_Array, int]:
     return shifted(matrix, -exponent), exponent
 
 
-def shifted(matrix: _Array, exponent: int) -> _Array:
-    """The array times ``2 ** exponent``, which need not be a number itself."""
+def shifted(matrix: _Array, exponent: Any) -> _Array:
+    """The array times ``2 ** exponent`` (one or an array), which need not be a number itself."""
+    found: _Array
     if matrix.dtype.kind == "f":
-        return np.ldexp(matrix, exponent)
+        found = np.ldexp(matrix, exponent)
+        return found
     found = np.empty_like(matrix)
     found.real, found.imag = np.ldexp(matrix.real, exponent), np.ldexp(matrix.imag, exponent)
     return found

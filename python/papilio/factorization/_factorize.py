@@ -170,9 +170,9 @@ def factorize(
             raise ValueError("max_rank needs tol; without it the architecture says the ranks")
     orthonormalize = flag(orthonormalize, "orthonormalize")
     overwrite_a = flag(overwrite_a, "overwrite_a")
-    splits = _splits(order, chain)
-    rows = _candidates(row_permutation, chain.shape[0], "row_permutation")
-    cols = _candidates(column_permutation, chain.shape[1], "column_permutation")
+    splits = splits_of(order, chain)
+    rows = permutations_to_try(row_permutation, chain.shape[0], "row_permutation")
+    cols = permutations_to_try(column_permutation, chain.shape[1], "column_permutation")
     pairs = list(itertools.product(rows, cols))
     if overwrite_a:
         if source.read is not None or not source.array.flags.writeable:
@@ -258,7 +258,7 @@ def _architecture(given: Architecture | Sequence[Any]) -> Architecture:
         ) from None
 
 
-def _splits(order: Order, chain: Architecture) -> list[int]:
+def splits_of(order: Order, chain: Architecture) -> list[int]:
     length = len(chain)
     if isinstance(order, str):
         if order == "auto":
@@ -288,7 +288,7 @@ def _splits(order: Order, chain: Architecture) -> list[int]:
     return splits
 
 
-def _candidates(permutation: Permutation, size: int, name: str) -> list[_Candidate]:
+def permutations_to_try(permutation: Permutation, size: int, name: str) -> list[_Candidate]:
     """The permutations to try, with the names that the report gives them."""
     if permutation is None:
         return [(None, None)]

@@ -232,7 +232,8 @@ def best_architecture(
             tell(1.0)
     if best is None:
         raise ValueError(
-            f"budget is {budget}, but no chain for a {m} x {n} matrix has so few non-zeros"
+            f"budget is {budget}, but no chain for a {m} x {n} matrix has fewer than "
+            f"{fewest_weights((m, n))} non-zeros"
         )
     F = best[1]
     assert F.report is not None
@@ -243,6 +244,11 @@ def best_architecture(
         tuple(sorted(trials, key=lambda trial: trial.nnz)),
         time.perf_counter() - start,
     )
+
+
+def fewest_weights(shape: tuple[int, int]) -> int:
+    """The non-zeros of the smallest chain that `best_architecture` tries."""
+    return min(chain.nnz for chain in _chains(*shape))
 
 
 def _key(trial: Trial, tolerance: float | None, budget: int | None) -> tuple[Any, ...]:

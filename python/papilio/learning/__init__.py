@@ -3,6 +3,7 @@
 from ._fit import fit
 
 # What layers are made by: not public.
+from ._projection import TooFewError as TooFewError
 from ._projection import project as project
 from ._projection import projection_error as projection_error
 from ._projection import search as search

@@ -12,11 +12,10 @@ from numpy.typing import ArrayLike
 
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
-from .._chains.index_orders import as_permutation, bit_reversal
 from .._chains.scaling import spread
 from .._util.checks import finite_number, generator, positive_int, shown, tolerance
 from .._util.progress import Progress, reporter
-from ..factorization import factorize
+from ..factorization import factorize, permutations_to_try, splits_of
 from ..operators import Butterfly, butterfly_of
 from ._dense import DenseFit, solve
 from ._descent import Descent, descend
@@ -132,14 +131,16 @@ def fit(
         penalty = float(np.ldexp(penalty / given.weight, -2 * given.x_exponent))
     if not penalty < 1e150:  # squares of it are formed
         raise ValueError(f"ridge is {ridge}, which is too large beside X to compute with")
-    rows, columns = _orders(
-        start, architecture, given, penalty, row_permutation, column_permutation
-    )
-    samples = given.ordered(rows, columns)
-    dense = solve(samples.x, samples.y, penalty, architecture)
-    projected, bound = dense.projected(architecture, order)
-    first = _start(start, architecture, projected, samples, rng)
+    _check_start(start, architecture, given.x.dtype)
+    _check_orders(start, architecture, order, row_permutation, column_permutation)
     with reporter(progress, "fit") as tell:
+        rows, columns = _orders(
+            start, architecture, given, penalty, row_permutation, column_permutation
+        )
+        samples = given.ordered(rows, columns)
+        dense = solve(samples.x, samples.y, penalty, architecture)
+        projected, bound = dense.projected(architecture, order)
+        first = _start(start, architecture, projected, samples, rng)
         state = descend(
             first,
             dense.inputs,
@@ -155,30 +156,65 @@ def fit(
     return butterfly_of(factors, report)
 
 
+def _check_start(start: Any, architecture: Architecture, dtype: np.dtype[Any]) -> None:
+    if isinstance(start, Butterfly):
+        if start.architecture != architecture:
+            raise ValueError(
+                f"start has the architecture {start.architecture}, expected {architecture}"
+            )
+        if not start.factors.is_finite():
+            raise ValueError("start has values that are NaN or infinite, expected finite numbers")
+        if start.dtype.kind == "c" and dtype.kind == "f":
+            raise TypeError(f"start has dtype {start.dtype}, but X and Y are real")
+        return
+    # Arrays compare entry by entry.
+    name = start if isinstance(start, str) else None
+    if name not in ("factorize", "random"):
+        raise ValueError(f"start is {shown(start)}, expected 'factorize', 'random' or a Butterfly")
+    if name == "factorize" and not (architecture.is_chainable or architecture.T.is_chainable):
+        raise ValueError(
+            "start is 'factorize', but neither the architecture nor its transpose is "
+            f"chainable: {architecture.chain_failure}; expected 'random' or a Butterfly"
+        )
+
+
+def _check_orders(
+    start: Any, architecture: Architecture, order: Any, rows: Any, columns: Any
+) -> None:
+    """Refuse what `factorize` would refuse when the dense solution is there."""
+    if not isinstance(order, str) or order != "auto":
+        splits_of(order, architecture)
+    if isinstance(start, Butterfly) and (rows is not None or columns is not None):
+        raise ValueError("permutations are given, but start is a Butterfly, which has its own")
+    m, n = architecture.shape
+    permutations_to_try(rows, m, "row_permutation")
+    permutations_to_try(columns, n, "column_permutation")
+    if _searched(rows, columns):
+        if not isinstance(start, str) or start != "factorize":
+            raise ValueError("a search for permutations needs start='factorize'")
+        architecture._require_chainable()
+
+
+def _searched(rows: Any, columns: Any) -> bool:
+    return "search" in [order for order in (rows, columns) if isinstance(order, str)]
+
+
 def _orders(
     start: Any, architecture: Architecture, given: Samples, ridge: float, rows: Any, columns: Any
 ) -> tuple[Any, Any]:
     """The permutations, as arrays or None."""
     if isinstance(start, Butterfly):
-        if rows is not None or columns is not None:
-            raise ValueError("permutations are given, but start is a Butterfly, which has its own")
         return start.row_permutation, start.column_permutation
-    if "search" in [order for order in (rows, columns) if isinstance(order, str)]:
-        if not isinstance(start, str) or start != "factorize":
-            raise ValueError("a search for permutations needs start='factorize'")
+    if _searched(rows, columns):
         matrix = solve(given.x, given.y, ridge, architecture).matrix
         found = factorize(matrix, architecture, row_permutation=rows, column_permutation=columns)
         return found.row_permutation, found.column_permutation
     m, n = architecture.shape
-    return _order(rows, m, "row_permutation"), _order(columns, n, "column_permutation")
-
-
-def _order(order: Any, size: int, name: str) -> Any:
-    if isinstance(order, str):
-        if order != "bit_reversal":
-            raise ValueError(f"{name} is {order!r}, expected an array, 'bit_reversal' or 'search'")
-        order = bit_reversal(size)
-    return None if order is None else as_permutation(order, size, name)
+    (_, row), (_, column) = (
+        permutations_to_try(order, size, name)[0]
+        for order, size, name in ((rows, m, "row_permutation"), (columns, n, "column_permutation"))
+    )
+    return row, column
 
 
 def _start(
@@ -191,30 +227,14 @@ def _start(
     """The first iterate, in double precision and without permutations."""
     dtype = samples.x.dtype
     if isinstance(start, Butterfly):
-        if start.architecture != architecture:
-            raise ValueError(
-                f"start has the architecture {start.architecture}, expected {architecture}"
-            )
-        factors = start.factors
-        if not factors.is_finite():
-            raise ValueError("start has values that are NaN or infinite, expected finite numbers")
-        if factors.dtype.kind == "c" and dtype.kind == "f":
-            raise TypeError(f"start has dtype {factors.dtype}, but X and Y are real")
-        own = Factors(architecture, tuple(array.astype(dtype) for array in factors))
+        own = Factors(architecture, tuple(array.astype(dtype) for array in start.factors))
         return butterfly_of(spread(own, samples.x_exponent - samples.y_exponent))
-    name = start if isinstance(start, str) else None  # arrays compare entry by entry
-    if name == "factorize":
-        if projected is None:
-            raise ValueError(
-                "start is 'factorize', but neither the architecture nor its transpose is "
-                f"chainable: {architecture.chain_failure}; expected 'random' or a Butterfly"
-            )
+    if start == "factorize":
+        assert projected is not None
         return butterfly_of(Factors(architecture, tuple(projected.factors)))
-    if name == "random":
-        sizes = [float(np.sqrt(np.mean(abs(part) ** 2))) for part in (samples.y, samples.x)]
-        gain = sizes[0] / sizes[1] if min(sizes) > 0 else 1.0
-        return Butterfly.random(architecture, gain=gain, dtype=dtype, seed=rng)
-    raise ValueError(f"start is {shown(start)}, expected 'factorize', 'random' or a Butterfly")
+    sizes = [float(np.sqrt(np.mean(abs(part) ** 2))) for part in (samples.y, samples.x)]
+    gain = sizes[0] / sizes[1] if min(sizes) > 0 else 1.0
+    return Butterfly.random(architecture, gain=gain, dtype=dtype, seed=rng)
 
 
 def _watch(samples: Samples) -> Any:
@@ -253,22 +273,21 @@ def _report(
     wrong = float(np.linalg.norm(samples.y - own @ samples.x)) ** 2
     size = float(np.linalg.norm(samples.y)) ** 2
     loss = wrong + (ridge * own.norm() ** 2 if ridge > 0 else 0.0)
-    unit = samples.unit()
-    held = samples.held
-    squares = 0.0 if held is None else float(np.ldexp(1.0, 2 * samples.y_exponent))
+    ratio = loss / bound if bound > 0 else 1.0 if loss == 0 else np.inf
     return FitReport(
-        loss=loss * unit,
-        dense_loss=dense.loss * unit,
-        lower_bound=bound * unit,
+        loss=samples.loss(loss),
+        dense_loss=samples.loss(dense.loss),
+        lower_bound=samples.loss(bound),
         relative_error=float(np.sqrt(wrong / size)) if size > 0 else 0.0,
-        start_loss=(state.history[0] + dense.loss) * unit,
-        history=tuple((value + dense.loss) * unit for value in state.history),
-        validation_history=tuple(value * squares for value in state.watched),
+        start_loss=samples.loss(state.history[0] + dense.loss),
+        history=tuple(samples.loss(value + dense.loss) for value in state.history),
+        validation_history=tuple(samples.square(value) for value in state.watched),
         iterations=state.iterations,
         evaluations=state.evaluations,
         stopped=state.stopped,
         samples=samples.x.shape[1],
         rank=dense.rank,
         inputs=samples.x.shape[0],
+        certified_ratio=float(ratio),
         seconds=0.0,
     )

@@ -12,14 +12,19 @@ import numpy as np
 
 from .._chains.any_size import with_small_primes
 from .._chains.architecture import Architecture
+from .._chains.scaling import scaled, shifted
 from .._util.checks import tolerance
-from ..factorization import best_architecture, factorize
+from ..factorization import best_architecture, factorize, fewest_weights
 from ..operators import Butterfly
 from ._fit import fit
 
 _Array = np.ndarray[Any, Any]
 _RIDGE = 1e-4  # of the inputs' mean square: what no input excites counts a little
 _MOST_TRIALS = 6  # architectures that are tried with inputs, the best without them first
+
+
+class TooFewError(ValueError):
+    """A budget is below what any chain needs."""
 
 
 def project(
@@ -29,6 +34,8 @@ def project(
 
     `inputs`: typical ones, one in each row.
     """
+    if inputs is not None:
+        inputs, _ = scaled(inputs)  # so that squares neither overflow nor vanish
     if inputs is None or tol is not None or not inputs.any():
         return _factorized(matrix, architecture, inputs, tol)
     rows, columns = architecture.shape
@@ -57,6 +64,12 @@ def search(
     if relative is None:
         budget = max(1, int(tolerance(share, "params") * matrix.size))
     rows, columns = (with_small_primes(size) for size in matrix.shape)
+    if budget is not None and (least := fewest_weights((rows, columns))) > budget:
+        m, n = matrix.shape
+        raise TooFewError(
+            f"params is {share}, which is {budget} weights, but no chain for a {m} x {n} matrix "
+            f"has fewer than {least}"
+        )
     padded = _padded(matrix, (rows, columns))
     found = best_architecture(padded, relative, budget, permutations=False)
     if inputs is None:
@@ -78,8 +91,11 @@ def search(
 
 def projection_error(matrix: _Array, F: Butterfly, inputs: _Array | None) -> float:
     """Relative to the matrix in the Frobenius norm; with inputs, of the outputs for them."""
-    rest = matrix - F.toarray()[: matrix.shape[0], : matrix.shape[1]]
+    # In units in which squares neither overflow nor vanish.
+    matrix, exponent = scaled(matrix)
+    rest = matrix - shifted(F.toarray()[: matrix.shape[0], : matrix.shape[1]], -exponent)
     if inputs is not None:
+        inputs, _ = scaled(inputs)
         rest, matrix = rest @ inputs.T, matrix @ inputs.T
     size = float(np.linalg.norm(matrix))
     return float(np.linalg.norm(rest)) / size if size > 0 else 0.0
@@ -88,6 +104,7 @@ def projection_error(matrix: _Array, F: Butterfly, inputs: _Array | None) -> flo
 def _root_of_moments(inputs: _Array, architecture: Architecture) -> _Array | None:
     """For each block of the last factor's columns, a root of the second moments of its inputs."""
     last = architecture[-1]
+    inputs, _ = scaled(inputs)
     size = float(np.mean(inputs**2))
     if not size > 0:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,8 @@ from .._util.plotting import new_axes
 class FitReport:
     """What `fit` found out.
 
-    Losses are ``sum_s w_s ||y_s - F x_s||^2 + ridge ||F||^2`` over the samples that were fitted.
+    Losses are ``sum_s w_s ||y_s - F x_s||^2 + ridge ||F||^2`` over the samples that were fitted;
+    infinite where they are above the largest number.
 
     Attributes
     ----------
@@ -44,6 +44,8 @@ class FitReport:
         Of the matrix of samples X: what is outside of their span, F decides by itself.
     inputs : int
         Number of rows of X.
+    certified_ratio : float
+        Certificate: the loss is at most this many times the smallest possible one.
     seconds : float
         Time of the whole call.
     """
@@ -61,19 +63,13 @@ class FitReport:
     samples: int
     rank: int
     inputs: int
+    certified_ratio: float  # of losses that may be above the largest number, or vanish
     seconds: float
 
     @property
     def T(self) -> None:
         """The transposed operator isn't what was fitted."""
         return None
-
-    @property
-    def certified_ratio(self) -> float:
-        """Certificate: the loss is at most this many times the smallest possible one."""
-        if self.lower_bound == 0:
-            return 1.0 if self.loss == 0 else math.inf
-        return self.loss / self.lower_bound
 
     @property
     def reached(self) -> bool:

@@ -15,6 +15,11 @@ from .._util.dtypes import SUPPORTED, as_array, as_dtype
 from ..operators import Butterfly, butterfly_of
 
 _Array = np.ndarray[Any, Any]
+#: Of each row of a block, in products with others: what solving leaves where it loses nothing.
+_ROUNDING = 16 * float(np.finfo(np.float64).eps)
+#: Beside larger entries of S, I is so close to rounding that solving may give what is orthogonal
+#: and wrong: it gives -I where I is lost.
+_MOST_SOLVED = float(np.finfo(np.float64).eps) ** -0.5
 
 
 class Rotation:
@@ -83,10 +88,8 @@ class Rotation:
         if self._form == "angles":
             cosine, sine = np.cos(own[:, 0]), np.sin(own[:, 0])
             return np.stack([np.stack([cosine, -sine], 1), np.stack([sine, cosine], 1)], 1)
-        skew = _skew(own)
-        one = np.eye(skew.shape[-1], dtype=own.dtype)
-        # (I - S) and inv(I + S) commute.
-        return np.ascontiguousarray(np.linalg.solve(one + skew, one - skew).transpose(0, 2, 3, 1))
+        turned = _cayley(_skew(own)).astype(own.dtype)
+        return np.ascontiguousarray(turned.transpose(0, 2, 3, 1))
 
     @property
     def parameters(self) -> tuple[_Array, ...]:
@@ -110,8 +113,9 @@ class Rotation:
     def vjp(self, x: ArrayLike, gy: ArrayLike, *, axis: int = 0) -> tuple[Any, tuple[_Array, ...]]:
         """Return the gradients with respect to x and to the parameters.
 
-        As `Butterfly.vjp`, and through the blocks: with ``dQ = -(I + Q) dS inv(I + S)``, S has
-        the gradient ``gS = -(I + Q)^T gQ inv(I - S)``, and a parameter that of its two entries.
+        As `Butterfly.vjp`, and through the blocks: with ``dQ = -(I + Q) dS inv(I + S)`` and
+        ``inv(I + S) = (I + Q) / 2``, S has the gradient ``gS = -(I + Q)^T gQ (I + Q)^T / 2``, and a
+        parameter that of its two entries.
 
         Parameters
         ----------
@@ -136,13 +140,12 @@ class Rotation:
             along = cosine * (gradient[:, 1, 0] - gradient[:, 0, 1])
             across = sine * (gradient[:, 0, 0] + gradient[:, 1, 1])
             return np.asarray((along - across)[:, None])
-        skew, blocks = _skew(own), values.transpose(0, 3, 1, 2)
-        one = np.eye(skew.shape[-1], dtype=own.dtype)
-        turned = (one + blocks).swapaxes(-1, -2) @ gradient.transpose(0, 3, 1, 2)
-        # g inv(I - S) from the right is inv(I + S) g^T, transposed.
-        whole = -np.linalg.solve(one + skew, turned.swapaxes(-1, -2)).swapaxes(-1, -2)
+        skew = _skew(own)
+        turned = (np.eye(skew.shape[-1]) + _cayley(skew)).swapaxes(-1, -2)
+        whole = -0.5 * (turned @ gradient.transpose(0, 3, 1, 2) @ turned)
         j, k = np.triu_indices(skew.shape[-1], 1)
-        return np.ascontiguousarray((whole[..., j, k] - whole[..., k, j]).transpose(0, 2, 1))
+        found = (whole[..., j, k] - whole[..., k, j]).transpose(0, 2, 1)
+        return np.ascontiguousarray(found, own.dtype)
 
     def merged(self, matrix: ArrayLike) -> _Array:
         """Return the rotation times a dense matrix: weights that need no rotation any more.
@@ -235,20 +238,52 @@ def _checked(parameters: Any, shapes: list[Any], dtype: np.dtype[Any]) -> list[_
                 raise TypeError(f"parameters[{n}] has dtype {array.dtype}, expected real numbers")
             if array.shape != shape:
                 raise ValueError(f"parameters[{n}] has shape {array.shape}, expected {shape}")
+            with np.errstate(over="ignore"):
+                array = np.array(array, dtype)
             if not np.isfinite(array).all():
-                raise ValueError(f"parameters[{n}] has NaN or infinity, expected finite numbers")
-            arrays.append(np.array(array, dtype))
+                raise ValueError(
+                    f"parameters[{n}] has NaN or infinity as {dtype}, expected finite numbers"
+                )
+            arrays.append(array)
     for array in arrays:
         array.setflags(write=False)
     return arrays
 
 
 def _skew(own: _Array) -> _Array:
-    """Skew matrices (a, d, b, b) from their entries above the diagonal (a, b (b - 1) / 2, d)."""
+    """Skew matrices (a, d, b, b) from their entries above the diagonal (a, b (b - 1) / 2, d).
+
+    In double precision.
+    """
     a, count, d = own.shape
     size = (1 + int(np.sqrt(1 + 8 * count) + 0.5)) // 2
     j, k = np.triu_indices(size, 1)
-    skew = np.zeros((a, d, size, size), own.dtype)
+    skew = np.zeros((a, d, size, size))
     skew[..., j, k] = own.transpose(0, 2, 1)
     skew[..., k, j] = -skew[..., j, k]
     return skew
+
+
+def _cayley(skew: _Array) -> _Array:
+    """``(I - S) inv(I + S)`` of skew matrices of any size, which are orthogonal up to rounding.
+
+    Where S is large and singular, as those of odd sizes are, solving loses what I decides. There
+    the orthogonal factor U of I + S has all digits, and the two being normal, Q is the square of
+    U^T: signs that U may have wrong along the kernel of S cancel.
+    """
+    one = np.eye(skew.shape[-1])
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            # (I - S) and inv(I + S) commute.
+            found: _Array = np.linalg.solve(one + skew, one - skew)
+            away = abs(found.swapaxes(-1, -2) @ found - one).max(axis=(-2, -1))
+    except np.linalg.LinAlgError:
+        found, away = np.empty_like(skew), np.full(skew.shape[:-2], np.inf)
+    sizes = abs(skew).max(axis=(-2, -1))
+    lost = ~((away <= _ROUNDING * len(one)) & (sizes <= _MOST_SOLVED))
+    if lost.any():
+        exponents = -np.frexp(sizes[lost])[1][:, None, None]
+        u, _, vh = np.linalg.svd(np.ldexp(one, exponents) + np.ldexp(skew[lost], exponents))
+        turned = (u @ vh).swapaxes(-1, -2)
+        found[lost] = turned @ turned
+    return found

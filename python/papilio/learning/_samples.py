@@ -19,7 +19,7 @@ class Samples:
     """Y ~ F X in double precision, columns times the roots of their weights.
 
     ``x * 2 ** x_exponent`` and ``y * 2 ** y_exponent`` are the columns; losses are in units of
-    ``weight * 4 ** y_exponent``.
+    ``weight * 4 ** y_exponent``, which need not be a number itself.
     """
 
     x: _Array
@@ -71,10 +71,15 @@ class Samples:
             y, held = _placed(y, rows), held and (held[0], _placed(held[1], rows))
         return Samples(x, y, self.x_exponent, self.y_exponent, self.weight, held, self.dtype)
 
-    def unit(self) -> float:
-        """What a loss here is to be multiplied by."""
-        with np.errstate(over="ignore"):
-            return float(np.ldexp(self.weight, 2 * self.y_exponent))
+    def loss(self, value: float) -> float:
+        """A loss here in the units of the data; infinite where it is above the largest number."""
+        mantissa, exponent = np.frexp(self.weight)
+        return self.square(value * float(mantissa), int(exponent))
+
+    def square(self, value: float, exponent: int = 0) -> float:
+        """A square of outputs here, times a power of two, in the units of the data."""
+        with np.errstate(over="ignore", under="ignore"):
+            return float(np.ldexp(value, exponent + 2 * self.y_exponent))
 
 
 def _placed(matrix: _Array, order: Any) -> _Array:
@@ -112,10 +117,14 @@ def _roots(weights: Any, count: int) -> tuple[_Array | None, float]:
     if given.shape != (count,):
         raise ValueError(f"sample_weights has shape {given.shape}, expected ({count},)")
     wide = given.astype(np.float64)
-    if not np.isfinite(wide).all() or (wide < 0).any() or not (wide > 0).any():
+    wrong = ~(np.isfinite(wide) & (wide >= 0))
+    if wrong.any():
+        first = int(wrong.argmax())
         raise ValueError(
-            "sample_weights are not all finite and at least 0, with one that is positive"
+            f"sample_weights are not all finite and at least 0: {wide[first]} at sample {first}"
         )
+    if not wide.any():
+        raise ValueError("sample_weights are all 0, expected one that is positive")
     largest = float(wide.max())
     return np.sqrt(wide / largest), largest
 
@@ -137,7 +146,10 @@ def _divided(validation: Any, count: int, seed: Any) -> tuple[Any, Any]:
                 f"validation is {shown(validation)}, expected a fraction or the numbers of columns"
             )
         if held.min() < 0 or held.max() >= count:
-            raise ValueError(f"validation names columns outside of 0..{count - 1}")
+            raise ValueError(
+                f"validation names columns {held.min()} to {held.max()}, of which some are "
+                f"outside of 0..{count - 1}"
+            )
         held = np.unique(held)
     fitted = np.setdiff1d(np.arange(count), held)
     if not fitted.size:

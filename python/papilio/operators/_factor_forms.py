@@ -135,7 +135,8 @@ class FactorForms(ChainOperator):
         A column of a factor and the row of the next one that it meets may be scaled against each
         other. So each column is rounded at that scale at which it keeps its direction best, its
         neighbour takes up the rest of the scale before it is rounded itself, and only one factor
-        is rounded as it comes.
+        is rounded as it comes. Powers of two are moved between the factors first, so that it
+        doesn't matter which of them has the scale of the product.
 
         Parameters
         ----------
@@ -159,7 +160,7 @@ class FactorForms(ChainOperator):
             For what is neither a number of bits from 1 to the dtype's nor one of these dtypes, or
             values that aren't finite.
         OverflowError
-            If the values are too large for the dtype.
+            If the values are too large for the dtype, however the scale is divided.
         ImportError
             For ``progress=True`` without tqdm.
 

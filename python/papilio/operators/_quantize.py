@@ -11,6 +11,7 @@ import numpy as np
 from .._chains.factors import Factors
 from .._chains.interfaces import from_left_blocks, from_right_blocks, left_blocks, right_blocks
 from .._chains.pattern import Pattern
+from .._chains.scaling import scaled, shifted, spread
 from .._util.checks import shown, whole_number
 from .._util.plotting import new_axes
 from .._util.progress import Progress, reporter, share_of
@@ -35,7 +36,7 @@ class Quantization:
     relative_error : float
         ``||F - G|| / ||F||`` in the Frobenius norm.
     naive_error : float
-        What rounding each value by itself would give.
+        What rounding each value by itself would give; infinite where the dtype can't hold one.
     """
 
     bits: int
@@ -102,28 +103,81 @@ def _quantized(
     if not factors.is_finite():
         raise ValueError("a factor has values that are NaN or infinite, expected finite numbers")
 
-    def close(values: list[_Array]) -> Factors:
-        return replace(factors, values=tuple(v.astype(factors.dtype) for v in values))
-
-    naive = close([_parts(rounded, array) for array in factors])
-    best, naive_error = naive, error(naive) if naive.is_finite() else np.inf
+    best, naive_error = _each_rounded(factors, factors.dtype, rounded, error)
     least = naive_error
+    even = _levelled(factors.astype(np.result_type(factors.dtype, np.float64)))
+    if len(factors) > 1:
+        found, reached = _each_rounded(even, factors.dtype, rounded, error)
+        if reached < least:
+            best, least = found, reached
     if len(factors) > 1 and (
         factors.architecture.is_chainable or factors.architecture.T.is_chainable
     ):
-        chain, transposed = chainable_form(factors)
+        chain, transposed = chainable_form(even)
+        chain = _paired(chain)
         for number, right_to_left in enumerate((False, True)):
             values = _swept(chain, rounded, right_to_left, share_of(tell, number, 2))
-            found = replace(chain, values=tuple(v.astype(chain.dtype) for v in values))
+            found = replace(chain, values=tuple(values)).astype(factors.dtype)
             found = found.T if transposed else found
             if found.is_finite():
                 reached = error(found)
                 if reached < least:
                     best, least = found, reached
     if not np.isfinite(least):
-        raise OverflowError(f"{name} can't hold the factors: their values are too large for it")
+        raise OverflowError(f"{name} can't hold the factors: the operator is too large for it")
     tell(1.0)
     return best, Quantization(bits, name, float(least), float(naive_error))
+
+
+def _each_rounded(
+    factors: Factors, dtype: Any, rounded: _Round, error: Callable[[Factors], float]
+) -> tuple[Factors, float]:
+    """Each value rounded by itself, and the error of that."""
+    values = tuple(_parts(rounded, array) for array in factors)
+    found = replace(factors, values=values).astype(dtype)
+    return found, error(found) if found.is_finite() else np.inf
+
+
+def _levelled(factors: Factors) -> Factors:
+    """Powers of two moved between the factors: their largest entries become alike."""
+    parts = [scaled(array) for array in factors]
+    whole = replace(factors, values=tuple(array for array, _ in parts))
+    return spread(whole, sum(exponent for _, exponent in parts))
+
+
+def _paired(chain: Factors) -> Factors:
+    """The same between each column and the row that it meets, so that dtypes can hold both.
+
+    Scales between 1 and 2 are tried later: what is far beyond is taken away here, exactly.
+    """
+    patterns = list(chain.architecture)
+    values = _full(chain)
+    splits = range(len(patterns) - 1)
+    for n in [*splits, *reversed(splits)]:
+        p, q = patterns[n], patterns[n + 1]
+        left, right = left_blocks(values[n], p, q), right_blocks(values[n + 1], p, q)
+        sizes = _largest(left).max(axis=-2), _largest(right).max(axis=-1)
+        both = (sizes[0] > 0) & (sizes[1] > 0)
+        moved = np.where(both, (np.frexp(sizes[1])[1] - np.frexp(sizes[0])[1]) // 2, 0)
+        left = shifted(left, moved[..., None, :])
+        right = shifted(right, -moved[..., :, None])
+        values[n], values[n + 1] = _placed(left, right, p, q)
+    return _levelled(replace(chain, values=tuple(values)))
+
+
+def _full(chain: Factors) -> list[_Array]:
+    """The values in double precision, each tied one as often as it is used."""
+    wide = np.result_type(chain.dtype, np.float64)
+    return [
+        np.array(np.broadcast_to(array, (p.a, p.b, p.c, p.d)), wide)
+        for array, p in zip(chain, chain.architecture, strict=True)
+    ]
+
+
+def _largest(values: _Array) -> _Array:
+    """The larger one of the real and the imaginary part of each entry, without its sign."""
+    largest: _Array = np.maximum(abs(values.real), abs(values.imag))
+    return largest
 
 
 def _format(to: Any, own: np.dtype[Any]) -> tuple[int, str | None, _Round]:
@@ -158,8 +212,11 @@ def _parts(rounded: _Round, values: _Array) -> _Array:
     """Real and imaginary parts rounded, in double precision."""
     if values.dtype.kind != "c":
         return rounded(values.astype(np.float64))
-    wide = values.astype(np.complex128)
-    return rounded(wide.real) + 1j * rounded(wide.imag)
+    found = np.empty(values.shape, np.complex128)
+    found.real, found.imag = (
+        rounded(part.astype(np.float64)) for part in (values.real, values.imag)
+    )
+    return found
 
 
 def _swept(
@@ -167,11 +224,7 @@ def _swept(
 ) -> list[_Array]:
     """Each factor rounded with the best scales of its columns (rows), which its neighbour gets."""
     patterns = list(chain.architecture)
-    wide = np.result_type(chain.dtype, np.float64)
-    values = [
-        np.array(np.broadcast_to(array, (p.a, p.b, p.c, p.d)), wide)
-        for array, p in zip(chain, patterns, strict=True)
-    ]
+    values = _full(chain)
     splits = range(len(patterns) - 1)
     for done, n in enumerate(reversed(splits) if right_to_left else splits, 1):
         p, q = patterns[n], patterns[n + 1]

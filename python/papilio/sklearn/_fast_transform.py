@@ -9,9 +9,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._chains.any_size import architecture_for
+from .._chains.scaling import scaled, shifted, spread
 from .._util.checks import finite_number, one_of, positive_int
 from ..learning import project, projection_error
-from ..operators import Section
+from ..operators import Butterfly, Section, butterfly_of
 
 _Array = np.ndarray[Any, Any]
 _FLOATS = (np.float64, np.float32)
@@ -103,22 +104,19 @@ class FastTransform(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             )
         else:
             X = validate_data(self, X, dtype=_FLOATS, ensure_min_samples=2)
-        samples = X.astype(np.float64)
-        self.mean_ = samples.mean(axis=0)
-        samples -= self.mean_
+        samples, self.mean_, exponent = _centred(X)
         if of_y:
-            targets = np.asarray(y, np.float64).reshape(len(samples), -1)
-            self.offset_ = targets.mean(axis=0)
-            dense = _least_squares(samples, targets - self.offset_, ridge)
+            targets, self.offset_, size = _centred(np.reshape(y, (len(samples), -1)))
+            dense, exponent = _least_squares(samples, targets, ridge), size - exponent
         else:
-            dense = self._principal_axes(samples)
+            dense, exponent = self._principal_axes(samples), 0
             self.offset_ = np.zeros(len(dense))
         rows, columns = dense.shape
         chain = architecture_for(self.architecture, columns, rows, self.rank)
         F = project(dense, chain, samples)
         self.relative_error_ = projection_error(dense, F, samples)
-        whole = F if F.shape == dense.shape else Section(F, dense.shape)
-        self.operator_ = whole.astype(X.dtype)
+        F = _in_units(F, exponent, X.dtype)
+        self.operator_ = F if F.shape == dense.shape else Section(F, dense.shape)
         self._n_features_out = len(dense)
         return self
 
@@ -166,10 +164,32 @@ class FastTransform(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return tags
 
 
+def _centred(given: Any) -> tuple[_Array, _Array, int]:
+    """Columns less their means, by a power of two so that squares neither overflow nor vanish.
+
+    Also the means themselves, and the exponent of that power.
+    """
+    values, exponent = scaled(np.asarray(given, np.float64))
+    means = values.mean(axis=0)
+    values, more = scaled(values - means)
+    return values, shifted(means, exponent), exponent + more
+
+
+def _in_units(F: Butterfly, exponent: int, dtype: Any) -> Butterfly:
+    """F times a power of two, which is divided among the factors."""
+    with np.errstate(over="ignore"):
+        factors = spread(F.factors, exponent).astype(dtype)
+    if not factors.is_finite():
+        raise OverflowError(f"factors of {dtype} can't hold the map from X to y")
+    return butterfly_of(factors)
+
+
 def _least_squares(samples: _Array, targets: _Array, ridge: float) -> _Array:
     """The matrix that maps samples to targets, one row for each target."""
     u, sigma, vt = np.linalg.svd(samples, full_matrices=False)
     penalty = ridge * float(np.mean(sigma**2))
-    damped = np.divide(sigma, sigma**2 + penalty, out=np.zeros_like(sigma), where=sigma > 0)
+    # What is smaller is rounding.
+    known = sigma > max(samples.shape) * np.finfo(np.float64).eps * sigma[0]
+    damped = np.divide(sigma, sigma**2 + penalty, out=np.zeros_like(sigma), where=known)
     found: _Array = ((targets.T @ u) * damped) @ vt
     return found

@@ -126,7 +126,7 @@ def _block(size: int, gamma: float, random: np.random.RandomState) -> Compositio
     normal = random.standard_normal(size)
     # Rows of H G P H B are of one length; normal ones are of lengths that vary as chi.
     lengths = np.sqrt(random.chisquare(size, size))
-    scale = np.sqrt(2 * gamma) * lengths / (np.sqrt(size) * np.linalg.norm(normal))
+    scale = np.sqrt(2) * np.sqrt(gamma) * lengths / (np.sqrt(size) * np.linalg.norm(normal))
     order = random.permutation(size)
     permutation = scipy.sparse.csr_array((np.ones(size), (np.arange(size), order)))
     H = hadamard(size)

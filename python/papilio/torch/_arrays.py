@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from .._util.checks import axis_number, shown
-from ._core_products import array
+from ._core_products import NUMPYS, array
 
 
 def apply(F: Any, x: torch.Tensor, out: Any, axis: Any) -> Any:
@@ -42,8 +43,29 @@ def written(write: Callable[[Any, Any], object], x: torch.Tensor, out: Any) -> A
             f"out is {shown(out)}, expected None: products into memory that is there have no "
             "gradients (x.detach() and torch.no_grad() do without)"
         )
-    write(array(x), out.numpy() if isinstance(out, torch.Tensor) and out.is_cpu else out)
+    taken = out
+    if isinstance(out, torch.Tensor) and out.is_cpu:
+        if out.dtype not in NUMPYS:
+            raise TypeError(f"out is of {out.dtype}, expected a dtype that the core writes")
+        taken = out.numpy()
+    write(values_of(x), taken)
     return out
+
+
+def values_of(x: torch.Tensor, name: str = "x") -> np.ndarray[Any, Any]:
+    """The values of a tensor as an array; what is shorter than float32 becomes that."""
+    plain = x.detach().cpu()
+    if x.is_floating_point() and x.element_size() < 4:
+        plain = plain.float()
+    elif x.dtype is torch.complex32:
+        plain = plain.to(torch.complex64)
+    try:
+        return array(plain)
+    except TypeError:  # of NumPy, for layouts and dtypes that it doesn't know
+        raise TypeError(
+            f"{name} is of {x.dtype} in layout {x.layout}, expected a dense tensor of "
+            "floating-point numbers, integers or bools"
+        ) from None
 
 
 def _check_device(x: torch.Tensor) -> None:
@@ -54,7 +76,7 @@ def _check_device(x: torch.Tensor) -> None:
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(x: torch.Tensor, F: Any, axis: int) -> torch.Tensor:
-        return torch.from_numpy(F.apply(array(x), axis=axis))
+        return torch.from_numpy(F.apply(values_of(x), axis=axis))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:

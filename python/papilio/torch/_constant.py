@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..operators import Operator
-from ._core_products import array
+from ._arrays import values_of
 
 
 @torch.compiler.disable
@@ -21,7 +21,7 @@ def apply_constant(F: Operator, x: torch.Tensor) -> torch.Tensor:
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(x: torch.Tensor, F: Operator) -> torch.Tensor:
-        seen = array(x)
+        seen = values_of(x)
         return torch.from_numpy(np.ascontiguousarray(F.apply(seen, axis=seen.ndim - 1)))
 
     @staticmethod

@@ -14,7 +14,7 @@ from ._formulas import Patterns
 from ._threads import follow
 
 _Array = np.ndarray[Any, Any]
-_DTYPES: dict[torch.dtype, np.dtype[Any]] = {
+NUMPYS: dict[torch.dtype, np.dtype[Any]] = {
     torch.float32: np.dtype(np.float32),
     torch.float64: np.dtype(np.float64),
     torch.complex64: np.dtype(np.complex64),
@@ -24,7 +24,7 @@ _DTYPES: dict[torch.dtype, np.dtype[Any]] = {
 
 def takes(x: torch.Tensor) -> bool:
     """Whether the core can multiply tensors like this one."""
-    return x.dtype in _DTYPES and x.is_cpu
+    return x.dtype in NUMPYS and x.is_cpu
 
 
 def array(x: torch.Tensor) -> _Array:
@@ -97,4 +97,4 @@ def _values(factor: torch.Tensor) -> _Array:
 
 @lru_cache(maxsize=1024)
 def _chain(patterns: Patterns, dtype: torch.dtype) -> _core.Gradients:
-    return _core.Gradients(patterns, _DTYPES[dtype], None, None)
+    return _core.Gradients(patterns, NUMPYS[dtype], None, None)

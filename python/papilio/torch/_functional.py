@@ -134,7 +134,9 @@ def apply(F: Operator, x: torch.Tensor) -> torch.Tensor:
 def times_last_axis(
     x: torch.Tensor, factors: Sequence[torch.Tensor], patterns: Patterns, columns: int
 ) -> torch.Tensor:
-    """The product along the last axis, after what depends on x alone was checked."""
+    """The product along the last axis; the factors were checked."""
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"x is {shown(x)}, expected a tensor")
     dtype, shape = factors[0].dtype, x.shape
     # What says no more than yes or no is asked first: objects for devices cost more.
     if not (x.is_cpu and factors[0].is_cpu) and x.device != factors[0].device:

@@ -4,12 +4,12 @@
   `autograd.Function` that keeps x and the factors, nothing between them.
 * Under torch.func (grad, vmap, jacrev, ...): the same Function with rules for them.
 * Under torch.compile and with what stands for a tensor (fake ones): operators of torch.library.
-* Other devices and dtypes: the formulas.
+* Under torch.jit.trace, and for other devices and dtypes: the formulas.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from . import _core_products, _formulas, _ops
 from ._formulas import Patterns
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+_tracing: Callable[[], bool] = torch._C._is_tracing
 _transforming = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
 
 
@@ -38,6 +39,8 @@ def product(
     if torch.compiler.is_compiling() or type(x) not in _PLAIN:
         found: torch.Tensor = torch.ops.papilio.chain(x, list(factors), _ops.flat(patterns))
         return found
+    if _tracing():  # tracers of torch.jit record torch's own products only
+        return _formulas.product(x, factors, patterns)
     if _transforming():
         return ChainUnderTransforms.apply(x, patterns, *factors)
     # Tangents are carried on without gradients, too.

@@ -15,6 +15,17 @@ from ..operators import Butterfly
 _NUMPY = {torch.float64: np.float64, torch.complex64: np.complex64, torch.complex128: np.complex128}
 
 
+def architecture_of(init: Butterfly, inputs: int, outputs: int) -> Architecture:
+    """Of what a layer of these sizes is to start from."""
+    rows, columns = init.shape
+    if rows < outputs or columns < inputs:
+        raise ValueError(
+            f"init has shape {init.shape}, expected at least (out_features, in_features) = "
+            f"{(outputs, inputs)}"
+        )
+    return init.architecture
+
+
 def checked(init: Any, architecture: Architecture) -> str | Butterfly:
     """What a layer was asked to start from."""
     if not isinstance(init, Butterfly):

@@ -10,9 +10,10 @@ from torch import nn
 
 from .._chains import any_size
 from .._chains.architecture import Architecture
-from .._util.checks import flag, length
+from .._util.checks import flag, length, shown
 from ..operators import Butterfly, Section
 from . import _initial
+from ._arrays import values_of
 from ._formulas import patterns_of
 from ._functional import times_last_axis
 from ._projection import project
@@ -90,7 +91,7 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         self.in_features = length(in_features, "in_features")
         self.out_features = length(out_features, "out_features")
         if architecture is None and isinstance(init, Butterfly):
-            architecture = init.architecture
+            architecture = _initial.architecture_of(init, self.in_features, self.out_features)
         self.architecture = any_size.architecture_for(
             architecture, self.in_features, self.out_features, rank
         )
@@ -123,6 +124,8 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``x F^T + bias`` along the last axis of x."""
         if self._more_inputs:
+            if not isinstance(x, torch.Tensor):
+                raise TypeError(f"x is {shown(x)}, expected a tensor")
             if x.shape[-1:] != (self.in_features,):
                 raise ValueError(
                     f"x has shape {tuple(x.shape)}, expected (..., {self.in_features})"
@@ -152,6 +155,19 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
     def nnz(self) -> int:
         """Number of weights: multiply-adds per vector."""
         return self.architecture.nnz
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The dense weight (out_features, in_features), computed from the factors.
+
+        For code that reads the weight of a linear layer. Gradients flow to the factors; it isn't a
+        parameter itself, and what is written to it is lost.
+        """
+        factors = self._tensors()
+        options: dict[str, Any] = {"device": factors[0].device, "dtype": factors[0].dtype}
+        eye = torch.eye(self.in_features, self._columns, **options)
+        columns = times_last_axis(eye, factors, self._patterns, self._columns)
+        return columns[:, : self.out_features].T.contiguous()
 
     @classmethod
     def from_linear(
@@ -235,9 +251,7 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         like = self.factors[0]
         options: dict[str, Any] = {"device": like.device, "dtype": like.dtype}
         linear = nn.Linear(self.in_features, self.out_features, self.bias is not None, **options)
-        eye = torch.eye(self.in_features, self._columns, **options)
-        columns = times_last_axis(eye, self._tensors(), self._patterns, self._columns)
-        linear.weight.copy_(columns[:, : self.out_features].T)
+        linear.weight.copy_(self.weight)
         if self.bias is not None:
             linear.bias.copy_(self.bias)
         return linear.train(self.training)
@@ -253,7 +267,7 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         >>> pt.ButterflyLinear(64, 64).operator().shape
         (64, 64)
         """
-        values = [factor.detach().cpu().numpy() for factor in self._tensors()]
+        values = [values_of(factor) for factor in self._tensors()]
         F = Butterfly(values, architecture=self.architecture)
         shape = self.out_features, self.in_features
         return F if F.shape == shape else Section(F, shape)

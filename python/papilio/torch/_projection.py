@@ -85,7 +85,13 @@ def project(
         raise ValueError("more than one of architecture, params and tol are given, expected one")
     if linear.weight.is_complex():
         raise TypeError(f"linear has a weight of {linear.weight.dtype}, expected real numbers")
+    if isinstance(linear.weight, torch.nn.UninitializedParameter) or linear.weight.is_meta:
+        raise ValueError("linear has a weight without values, expected one that has them")
     weight = linear.weight.detach().to("cpu", torch.float64).numpy()
+    if not np.isfinite(weight).all():
+        raise ValueError(
+            "linear.weight has values that are NaN or infinite, expected finite numbers"
+        )
     inputs = None if calibration is None else _inputs(calibration, weight.shape[1])
     if architecture is not None:
         if not isinstance(architecture, Architecture):

@@ -12,8 +12,10 @@ from torch import nn
 from .._util.checks import shown
 from .._util.plotting import new_axes
 from .._util.progress import Progress, reporter
+from ..learning import TooFewError
 from ._layers import ButterflyLinear
 
+_ARGUMENTS = ("architecture", "params", "tol", "calibration")  # of from_linear
 _MOST_ROWS = 4096  # calibration inputs that are kept for each layer
 
 
@@ -32,6 +34,8 @@ class Replacement:
     output_error : float or None
         Of the outputs for the calibration inputs.
     replaced : bool
+    reason : str
+        Why a layer was kept; empty for one that was replaced.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Replacement:
     relative_error: float
     output_error: float | None
     replaced: bool
+    reason: str = ""
 
 
 class ReplacementTable(tuple[Replacement, ...]):
@@ -87,6 +92,7 @@ class ReplacementTable(tuple[Replacement, ...]):
             lines.append(
                 f"{row.name:{width}} {row.dense:10d} {row.weights:10d} "
                 f"{row.weights / row.dense:8.1%} {error:>8} {outputs:>11}"
+                + (f"  {row.reason}" if row.reason else "")
             )
         return "\n".join(lines)
 
@@ -117,8 +123,8 @@ def replace_linear(
     Returns
     -------
     ReplacementTable
-        One row for each linear layer. Where the best architecture is the dense one, the layer is
-        kept.
+        One row for each linear layer. Where the best architecture is the dense one, or none has so
+        few weights as were asked for, the layer is kept, and its `Replacement.reason` says so.
 
     Raises
     ------
@@ -130,7 +136,9 @@ def replace_linear(
     Notes
     -----
     All layers see the inputs of the model as it was. Of each layer's inputs the first 4096 are
-    kept.
+    kept. Subclasses of `torch.nn.Linear`, such as the output projection of
+    `torch.nn.MultiheadAttention`, are left alone. Transformer layers of torch with a layer that
+    was replaced run without torch's fused kernel, which knows dense weights only.
 
     Examples
     --------
@@ -153,21 +161,18 @@ def replace_linear(
     for name, module in model.named_modules():
         # Subclasses stand for more than their weight.
         if type(module) is nn.Linear:
-            wanted = rule(name, module) if callable(rule) else rule
-            layers[name] = module, None if wanted is None else dict(wanted)
+            layers[name] = module, _wanted(rule, name, module)
     seen = {} if calibration is None else _inputs_of(model, layers, calibration)
     rows, made = [], {}
     total = sum(linear.weight.numel() for linear, _ in layers.values())
     done = 0
     with reporter(progress, "replace_linear") as report_progress:
         for name, (linear, wanted) in layers.items():
-            layer = None
-            if wanted is not None:
-                chosen = {"calibration": seen.get(name)} | wanted
-                layer = ButterflyLinear.from_linear(linear, **chosen)
-            if layer is not None and len(layer.factors) > 1:
+            chosen = None if wanted is None else {"calibration": seen.get(name)} | wanted
+            layer, reason = _replaced(name, linear, chosen)
+            if layer is not None:
                 made[linear] = layer
-            rows.append(_row(name, linear, made.get(linear)))
+            rows.append(_row(name, linear, layer, reason))
             done += linear.weight.numel()
             if report_progress is not None:
                 report_progress(done / total)
@@ -175,14 +180,58 @@ def replace_linear(
         for key, child in module._modules.items():
             if child in made:
                 module._modules[key] = made[child]
+    _unfused(model, set(made.values()))
     return ReplacementTable(rows)
 
 
-def _row(name: str, linear: nn.Linear, layer: ButterflyLinear | None) -> Replacement:
+def _wanted(rule: Any, name: str, linear: nn.Linear) -> dict[str, Any] | None:
+    """What a rule says about a layer."""
+    given = rule(name, linear) if callable(rule) else rule
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        raise TypeError(f"rule gives {shown(given)} for {name!r}, expected a mapping or None")
+    unknown = [key for key in given if key not in _ARGUMENTS]
+    if unknown:
+        raise TypeError(
+            f"rule has {shown(unknown[0])} for {name!r}, expected {', '.join(_ARGUMENTS)}"
+        )
+    return dict(given)
+
+
+def _replaced(
+    name: str, linear: nn.Linear, arguments: dict[str, Any] | None
+) -> tuple[ButterflyLinear | None, str]:
+    """A layer for a dense one, or why that is kept."""
+    if arguments is None:
+        return None, "as the rule says"
+    try:
+        layer = ButterflyLinear.from_linear(linear, **arguments)
+    except TooFewError:
+        return None, "no architecture has so few weights"
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"layer {name!r}: {error}") from error
+    if len(layer.factors) == 1:
+        return None, "dense is best"
+    return layer, ""
+
+
+def _unfused(model: nn.Module, made: set[nn.Module]) -> None:
+    """Turn torch's fused kernel off where it would read the weights of new layers."""
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoderLayer):
+            if made.intersection(module.children()):
+                module.activation_relu_or_gelu = 0  # what it has no kernel for
+        elif isinstance(module, nn.TransformerEncoder) and made.intersection(module.modules()):
+            module.use_nested_tensor = False
+
+
+def _row(name: str, linear: nn.Linear, layer: ButterflyLinear | None, reason: str) -> Replacement:
     """What became of a layer; None kept it."""
     dense = linear.weight.numel()
     if layer is None:
-        return Replacement(name, dense, dense, 0.0, None, False)
+        return Replacement(name, dense, dense, 0.0, None, False, reason)
     report = layer.report
     errors = report.relative_error, report.output_error
     return Replacement(name, report.dense, report.weights, *errors, True)

@@ -13,6 +13,8 @@ from .._chains.any_size import rotation_radices
 from .._chains.architecture import Architecture
 from .._util.checks import length, one_of, positive_int, shown, whole_number
 from ..operators import Butterfly
+from ._arrays import values_of
+from ._cayley import cayley
 from ._formulas import patterns_of
 from ._functional import times_last_axis
 
@@ -31,7 +33,7 @@ class ButterflyRotation(nn.Module):
         How many. Default: as many as n has radices, so that every output depends on every input.
         More begin again with the strides of the first.
     device, dtype
-        Of the parameters.
+        Of the parameters; real. Blocks are computed in double precision.
 
     Attributes
     ----------
@@ -44,7 +46,7 @@ class ButterflyRotation(nn.Module):
     Raises
     ------
     TypeError, ValueError
-        For numbers that are too small.
+        For numbers that are too small, and a dtype that isn't real.
 
     Notes
     -----
@@ -70,6 +72,8 @@ class ButterflyRotation(nn.Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
+        if isinstance(dtype, torch.dtype) and not dtype.is_floating_point:
+            raise TypeError(f"dtype is {dtype}, expected a real floating-point one")
         self.n = length(n, "n")
         self.block = whole_number(block, "block", 2)
         self._turned, radices = rotation_radices(self.n, self.block)
@@ -93,6 +97,8 @@ class ButterflyRotation(nn.Module):
         >>> [tuple(values.shape) for values in pt.ButterflyRotation(8).factors()]
         [(1, 2, 2, 4), (2, 2, 2, 2), (4, 2, 2, 1)]
         """
+        if self.angles[0].is_complex():
+            raise TypeError(f"angles are of {self.angles[0].dtype}, expected real ones")
         return [
             _turns(angles) if p[1] == 2 else _cayley(angles, p[1])
             for angles, p in zip(self.angles, self._patterns, strict=True)
@@ -103,6 +109,8 @@ class ButterflyRotation(nn.Module):
         return self._times(x, self.factors(), self._patterns)
 
     def _times(self, x: torch.Tensor, factors: Any, patterns: Any) -> torch.Tensor:
+        if not isinstance(x, torch.Tensor):
+            raise TypeError(f"x is {shown(x)}, expected a tensor")
         if x.ndim == 0 or x.shape[-1] != self.n:
             raise ValueError(f"x has shape {tuple(x.shape)}, expected (..., {self.n})")
         if self._turned == self.n:
@@ -164,7 +172,7 @@ class ButterflyRotation(nn.Module):
 
     def operator(self) -> Butterfly:
         """Return the rotation of the leading coordinates as a butterfly of its present values."""
-        return Butterfly([values.detach().cpu().numpy() for values in self.factors()])
+        return Butterfly([values_of(values) for values in self.factors()])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.extra_repr()})"
@@ -195,7 +203,4 @@ def _cayley(numbers: torch.Tensor, b: int) -> torch.Tensor:
     flat = nn.functional.pad(numbers.transpose(1, 2).reshape(a * d, -1), (0, 1))
     full = flat[:, place.flatten()].reshape(a * d, b, b)
     skew = torch.triu(full, 1) - torch.tril(full, -1)
-    eye = torch.eye(b, dtype=numbers.dtype, device=numbers.device)
-    # The two commute.
-    turned = torch.linalg.solve(eye + skew, eye - skew)
-    return turned.reshape(a, d, b, b).permute(0, 2, 3, 1)
+    return cayley(skew).reshape(a, d, b, b).permute(0, 2, 3, 1)
