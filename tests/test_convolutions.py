@@ -1,5 +1,6 @@
 """Chirp transforms; circulant and Toeplitz matrices: batches, several levels, systems."""
 
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -95,6 +96,60 @@ def test_wrong_arguments_of_chirp_transforms_are_named():
     ):
         with pytest.raises(error, match=message):
             call()
+
+
+def exact_off_the_circle(n, m, w, a):
+    """The matrix, in extended precision."""
+    j, k = np.arange(n), np.arange(m)[:, None]
+    w, a = np.log(np.clongdouble(w)), np.log(np.clongdouble(a))
+    return np.exp(j * (k * w - a)).astype(complex)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize(
+    ("n", "m", "size", "a"),
+    [
+        (50, 60, 0.98, 1.02),
+        (50, 60, 0.995, 1),
+        (50, 60, 1.01, 1),
+        (200, 100, 0.998, 1.01),
+        (300, 20, 0.99, 1),
+        (20, 300, 1 / 0.99, 1.5),
+        (200, 210, 1.00005, 0.999j),
+        (400, 300, 0.9999, 1),
+    ],
+)
+def test_chirps_off_the_circle_lose_few_digits(n, m, size, a, dtype, tmp_path):
+    w = size * np.exp(-0.1j)
+    F = T.czt(n, m, w, a, dtype)
+    A = exact_off_the_circle(n, m, w, a)
+    rows = np.linalg.norm(F.toarray() - A, axis=1) / np.linalg.norm(A, axis=1)
+    assert rows.max() <= 200 * np.finfo(dtype).eps
+    F.save(tmp_path / "F.npz")
+    for G in (pp.load(tmp_path / "F.npz"), pickle.loads(pickle.dumps(F))):
+        assert (G.toarray() == F.toarray()).all()
+    with pytest.raises(ValueError, match="no exact inverse"):
+        F.inv()
+
+
+def test_chirps_off_the_circle_that_are_too_long_for_the_matrix():
+    x = numbers(2500)
+    w = 0.999997 * np.exp(-0.1j)
+    with pytest.warns(
+        RuntimeWarning, match="w has modulus 0.999997: outputs would be off by"
+    ) as told:
+        F = T.czt(2500, 2000, w)
+    assert told[0].filename == __file__
+    # Rows 0 and 1999 are powers of 1 and of w^1999: a matrix of two rows.
+    A = exact_off_the_circle(2500, 2, w**1999, 1)
+    away = np.abs((F @ x)[[0, 1999]] - A @ x) / np.linalg.norm(A, axis=1) / np.linalg.norm(x)
+    assert away.max() <= 1e-10
+    with pytest.raises(
+        ValueError, match="w has modulus 0.9999.*closer to 1, fewer points or complex128"
+    ):
+        T.czt(2500, 2000, 0.99998 * w / abs(w), dtype="complex64")
+    F = T.czt(2500, 2000, 0.9999999 * w / abs(w), dtype="complex64")
+    assert len(F.parts) > 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -2,12 +2,14 @@
 
 import pickle
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import papilio as pp
 from papilio import _core
+from papilio._util.turns import _TURN_BITS, Radians, _turns_of_one
 from papilio.config import get_num_threads, set_num_threads
 
 nudft = pp.transforms.nudft
@@ -80,6 +82,124 @@ def test_matrices_of_type_3_are_as_close_as_asked(d, tol):
         A = exact(3, x, s=s, sign=sign)
         assert relative(F.toarray(), A) <= tol
         assert relative(F.T.toarray(), A.T) <= tol
+
+
+TWO_PI = Fraction(
+    "6.28318530717958647692528676655900576839433879875021164194988918461563281257241799725607"
+)
+
+
+def exact_far(x, s, sign=-1):
+    """The matrix of type 3, its phases as fractions."""
+    angles = [
+        [
+            float(sum(Fraction(a) * Fraction(b) for a, b in zip(p, q, strict=True)) % TWO_PI)
+            for p in x
+        ]
+        for q in s
+    ]
+    return np.exp(sign * 1j * np.array(angles))
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_type_3_away_from_the_origin_loses_nothing(d, sign):
+    x, s = points(20, d, reach=1.0).reshape(20, d), points(15, d, seed=3).reshape(15, d)
+    for away_x, away_s in ((1e6, 1e6), (-3e12, 0.1), (0.0, 7e9), (1e6, -4e14), (1e15, 2e15)):
+        near, far = x + away_x, s - away_s
+        F = nudft(3, near, frequencies=far, tol=1e-10, sign=sign)
+        A = exact_far(near, far, sign)
+        assert F.report.reached
+        assert relative(F.toarray(), A) <= F.report.error_bound <= 1e-10
+        assert relative(F.T.toarray(), A.T) <= 1e-10
+        assert F.report.relative_error <= F.report.error_bound
+
+
+def test_type_3_of_numbers_of_any_size():
+    for x, s in (
+        (1e300 * np.array([1.0, 1 + 1e-15]), [1e-300, 9e-300]),
+        (1e-310 * np.array([1.0, 2.0]), [1e308, 1.5e308]),
+        (np.array([0.0, 5e-324]), [3.0, -4.0]),
+        (np.array([1.7e308, -1.7e308]), [1e-308, 3e-308]),
+        (np.full(2, 1.5e300), [1e10, 1e10]),
+    ):
+        F = nudft(3, x, frequencies=s, tol=1e-9)
+        turns = Fraction(_turns_of_one(), 1 << _TURN_BITS)
+        angles = [[float(Fraction(p) * Fraction(q) * turns % 1) for p in x.tolist()] for q in s]
+        assert relative(F.toarray(), np.exp(-2j * np.pi * np.array(angles))) <= 1e-9
+        assert F.report.reached
+
+
+def test_the_turns_of_one_are_the_inverse_of_two_pi():
+    assert abs(Fraction(_turns_of_one(), 1 << _TURN_BITS) * TWO_PI - 1) < Fraction(1, 10**80)
+    axis = Radians(np.array([1.0, -3.0, 1e22, 5e-324, 0.0]))
+    for factor in (1.0, -2.5, 1e10):
+        for value, turns in zip((1.0, -3.0, 1e22, 5e-324, 0.0), axis.times(factor), strict=True):
+            away = (Fraction(value) * Fraction(factor) / TWO_PI - Fraction(turns)) % 1
+            assert min(away, 1 - away) <= 2.0**-54
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_the_error_is_at_most_the_bound_and_what_is_not_reached_is_warned_of(kind, dtype):
+    rng = np.random.default_rng(kind)
+    tols = (1e-5, 1e-6, 1e-7) if dtype == "complex64" else (1e-8, 1e-12, 1e-13, 1e-14)
+    for counts in ((7,), (500,), (151,), (9, 16), (5, 6, 7), (2, 9, 1), (1, 1, 2)):
+        d, m = len(counts), int(rng.choice([1, 3, 20]))
+        x = rng.uniform(-np.pi, np.pi, (m, d))
+        s = rng.uniform(-0.5, 0.5, (30, d)) * counts if kind == 3 else None
+        A = exact(kind, x, counts, s)
+        for tol in tols:
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                given = {"modes": counts} if kind < 3 else {"frequencies": s}
+                F = nudft(kind, x, **given, tol=tol, dtype=dtype)
+            report = F.report
+            assert relative(F.toarray(), A) <= report.error_bound
+            assert report.relative_error <= report.error_bound
+            assert report.reached == (report.error_bound <= tol)
+            assert [w.category for w in told] == [pp.transforms.ToleranceWarning] * (
+                not report.reached
+            )
+            assert all(w.filename == __file__ for w in told)
+
+
+@pytest.mark.parametrize("m", [0, 2])
+@pytest.mark.parametrize("n", [0, 3])
+def test_type_3_without_points_or_frequencies(m, n, tmp_path):
+    x, s = np.arange(m) + 0.5, np.arange(n) - 1.0
+    F = nudft(3, x, frequencies=s, tol=1e-9)
+    F.save(tmp_path / "F.npz")
+    for G in (F, F.conj(), pickle.loads(pickle.dumps(F)), pp.load(tmp_path / "F.npz")):
+        assert G.toarray().shape == G.shape == (n, m)
+        assert G.T.toarray().shape == G.H.toarray().shape == (m, n)
+        assert (G @ np.ones((m, 2))).shape == (n, 2)
+        assert G.report.reached
+    if m == 0:
+        assert (F @ np.zeros(0) == 0).all()
+
+
+def test_operators_of_modes_take_arrays(tmp_path):
+    F = nudft(2, points(6, 2), (3, 4), tol=1e-9)
+    X = complex_vectors(5, 3, 4)
+    assert (F.dims, F.dimsd, F.normal().dims, F.normal().dimsd) == ((3, 4), (6,), (3, 4), (3, 4))
+    wanted = (F @ X.reshape(5, 12).T).T
+    assert relative(F.apply(X, axes=(1, 2)), wanted) <= 1e-14
+    assert F.H.apply(wanted, axes=1).shape == (5, 3, 4)
+    assert F.normal().apply(X, axes=(1, 2)).shape == X.shape
+    F.save(tmp_path / "F.npz")
+    for G in (F.conj(), pickle.loads(pickle.dumps(F)), pp.load(tmp_path / "F.npz")):
+        assert (G.dims, G.dimsd, G.T.dims, G.H.dimsd) == ((3, 4), (6,), (6,), (3, 4))
+    none = nudft(1, np.zeros((0, 2)), (3, 4), sign=1)
+    assert pickle.loads(pickle.dumps(none)).dimsd == none.dimsd == (3, 4)
+    assert nudft(1, points(6), 7).dims == (6,)
+
+
+def test_the_normal_operator_is_positive_up_to_the_tolerance():
+    for tol in (1e-1, 1e-4):
+        F = nudft(2, points(10), 30, tol=tol)
+        eigenvalues = np.linalg.eigvalsh(F.normal().toarray())
+        assert eigenvalues[0] >= -tol * eigenvalues[-1]
 
 
 def test_type_3_of_points_that_are_all_one():
@@ -337,3 +457,17 @@ def test_the_rounding_of_a_single_output_is_not_left_to_chance():
         F = nudft(2, points(1, 1, seed=seed), 151, tol=1e-8)
         adjoint = relative(F.H.toarray(), F.toarray().conj().T)
         assert adjoint <= 2 * F.report.rounding + 16 * eps
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        (1, {"modes": 4, "frequencies": [1.0]}, "frequencies is .*, expected None"),
+        (2, {"modes": 4, "frequencies": [1.0]}, "frequencies is .*, expected None"),
+        (3, {"modes": 4, "frequencies": [1.0]}, "modes is 4, expected None"),
+        (3, {"mode_order": "fft", "frequencies": [1.0]}, "mode_order is 'fft', expected"),
+    ],
+)
+def test_arguments_that_a_type_does_not_use_are_refused(kind, given, message):
+    with pytest.raises(ValueError, match=message):
+        nudft(kind, [1.0], **given)

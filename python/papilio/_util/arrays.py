@@ -138,7 +138,7 @@ def chunks(x: _Array, out: _Array, axis: int) -> Iterator[tuple[_Array, _Array]]
 def column_ranges(shape: tuple[int, int], itemsize: int) -> Iterator[tuple[int, int]]:
     """Ranges of columns of a matrix of this shape, of about CHUNK_BYTES or one column each."""
     rows, cols = shape
-    width = max(1, min(cols, CHUNK_BYTES // (max(rows, cols) * itemsize)))
+    width = max(1, min(cols, CHUNK_BYTES // (max(rows, cols, 1) * itemsize)))
     for start in range(0, cols, width):
         yield start, min(start + width, cols)
 

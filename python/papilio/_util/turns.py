@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
+from functools import cache
 from math import isqrt
 from typing import Any
 
@@ -14,6 +16,8 @@ _BITS = 160  # of the arctangents
 _HALVINGS = 8  # of an angle, until the series has some ten terms
 _LARGEST_ORDER = 1 << 20  # of roots of unity that are recognized
 _ROUNDING = 2.0**-53  # in turns: more than the rounding of both parts moves a number
+_LOW, _ALL = (1 << 64) - 1, (1 << 128) - 1
+_TURN_BITS = 2304  # of a turn: products of two doubles are below 2^2048
 
 
 def turns_of(z: complex) -> Fraction:
@@ -54,13 +58,58 @@ def multiples(angle: Fraction, numbers: _Array) -> _Array:
     as 64-bit integers do: modulo one turn. The others only carry into the last places.
     """
     bits = (angle.numerator << 128) // angle.denominator % (1 << 128)
-    high, low = np.uint64(bits >> 64), float(bits & ((1 << 64) - 1)) * 2.0**-64
+    return _multiples(np.uint64(bits >> 64), float(bits & _LOW) * 2.0**-64, numbers)
+
+
+def _multiples(high: Any, low: Any, numbers: _Array) -> _Array:
     with np.errstate(over="ignore"):
         turns = numbers.astype(np.int64).astype(np.uint64) * high
         carried = np.floor(numbers * low)
         turns += carried.astype(np.int64).astype(np.uint64)
     reduced: _Array = turns.astype(np.int64) * 2.0**-64 + (numbers * low - carried) * 2.0**-64
     return reduced
+
+
+class Radians:
+    """Numbers of any size whose products with others are angles: in turns, modulo one.
+
+    Each is a whole number below 2^53 times a power of two. For each power that occurs, what the
+    other factor makes of it is a fraction of a turn with 128 exact bits.
+    """
+
+    def __init__(self, values: _Array) -> None:
+        parts, exponents = np.frexp(values)
+        self._whole = np.ldexp(parts, 53).astype(np.int64)
+        self._powers, self._which = np.unique(exponents - 53, return_inverse=True)
+
+    def times(self, factor: float) -> _Array:
+        """The products with a number, from -1/2 to 1/2."""
+        part, exponent = math.frexp(factor)
+        turns = int(math.ldexp(part, 53)) * _turns_of_one()
+        shifts = _TURN_BITS - 128 - (exponent - 53) - self._powers
+        bits = [(turns >> int(shift)) & _ALL for shift in shifts]
+        high = np.array([value >> 64 for value in bits], np.uint64)
+        low = np.array([float(value & _LOW) * 2.0**-64 for value in bits])
+        return _multiples(high[self._which], low[self._which], self._whole)
+
+
+@cache
+def _turns_of_one() -> int:
+    """``1 / (2 pi)`` times 2^_TURN_BITS, by Machin's formula for pi."""
+    bits = _TURN_BITS + 64
+    pi = 4 * (4 * _inverse_arctangent(5, bits) - _inverse_arctangent(239, bits))
+    return (1 << (_TURN_BITS + bits)) // (2 * pi)
+
+
+def _inverse_arctangent(number: int, bits: int) -> int:
+    """Of 1 over a whole number, times 2^bits: the series."""
+    power = (1 << bits) // number
+    total, n = power, 1
+    while power:
+        power //= number * number
+        n += 2
+        total += power // n if n % 4 == 1 else -(power // n)
+    return total
 
 
 def waves(angle: Fraction, numbers: _Array) -> _Array:

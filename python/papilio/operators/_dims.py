@@ -35,7 +35,9 @@ def shaped_as(F: _Made, other: Any, *, swapped: bool = False) -> _Made:
 def restored_shapes(F: Any, dimsd: Any, dims: Any) -> Any:
     """F with the shapes that a pickle or a file tells; ValueError if they aren't F's."""
     given = [list(map(int, shape)) for shape in (dimsd, dims)]
-    if any(min(shape, default=0) < 1 for shape in given) or F.shape != tuple(map(math.prod, given)):
+    if any(min(shape, default=-1) < 0 for shape in given) or F.shape != tuple(
+        map(math.prod, given)
+    ):
         raise ValueError(f"its shapes {shown(dimsd)} and {shown(dims)} aren't those of {F!r}")
     return shaped(F, *given)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from .._util.checks import complex_number, finite_number, flag, length, real_number
 from .._util.dtypes import as_array, as_dtype
 from .._util.turns import turns_of, waves
-from ..operators import Composition
+from ..operators import Composition, dense, no_inverse
 from .common import or_dense
 from .fourier import COMPLEX, butterfly_dft, fast_length, sparse
 
@@ -22,6 +23,9 @@ _Array = np.ndarray[Any, Any]
 
 # Of moduli of w and a that are taken for 1: the rounding of their parts.
 _ROUNDING = 2.0**-51
+# What rounding may be enlarged by, else the matrix is taken if it has at most so many entries; the
+# error above which nothing is left.
+_MOST_LOST, _LARGEST_MATRIX, _LARGEST_ERROR = 64.0, 1 << 22, 1e-2
 
 
 def czt(
@@ -52,20 +56,30 @@ def czt(
     Composition
         Of shape (m, n); ``czt(n, m, w, a) @ x`` equals ``scipy.signal.czt(x, m, w, a)``.
         Bluestein's composition of two transforms of at least n + m - 1 between chirps, or the
-        matrix as one factor where it is so small that this is less work.
+        matrix as one factor where it is so small that this is less work, or where w isn't on the
+        circle and its powers have too large a range.
 
     Raises
     ------
     TypeError, ValueError
         For sizes that aren't positive whole numbers, a w or a that is 0 or isn't a finite number,
-        powers of them that overflow, or another dtype.
+        powers of them that overflow, another dtype, or a larger matrix whose outputs would have
+        errors above 1e-2 of their size.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the matrix has more than 2^22 entries and errors are more than 64 machine epsilons.
 
     Notes
     -----
     The angles of w and a are multiplied and reduced as fractions of a turn with 128 bits, those of
     roots of unity up to order 2^20 exactly: a w that is ``exp(-2 pi i / q)`` up to rounding counts
-    as that root, and a modulus that is 1 up to rounding as 1. Off the circle, errors grow with the
-    range of ``abs(w) ** (k**2 / 2)``, as in every algorithm of this kind.
+    as that root, and a modulus that is 1 up to rounding as 1. Where the modulus of w isn't 1,
+    Bluestein's errors grow with the range of ``abs(w) ** (k**2 / 2)``: an output is off by about as
+    many machine epsilons, next to the norm of its row times that of x, as this is predicted to
+    enlarge them. Where that is more than 64, the matrix is taken as one factor up to 2^22 entries,
+    with errors of a few epsilons.
 
     L. I. Bluestein, "A linear filtering approach to the computation of discrete Fourier transform",
     1970; L. R. Rabiner, R. W. Schafer, C. M. Rader, "The chirp z-transform algorithm", 1969.
@@ -160,18 +174,27 @@ def _polar(value: Any, name: str) -> _Polar:
     if number == 0:
         raise ValueError(f"{name} is {number}, expected a number that isn't 0")
     size = abs(number)
-    return turns_of(number), 0.0 if abs(size - 1) <= _ROUNDING else math.log(size)
+    return turns_of(number), 0.0 if abs(size - 1) <= _ROUNDING else _log_modulus(number)
+
+
+def _log_modulus(z: complex) -> float:
+    """Its relative error is that of one rounding, also near 1: it is multiplied by ``j k``."""
+    square = Fraction(z.real) ** 2 + Fraction(z.imag) ** 2
+    if abs(square - 1) < Fraction(1, 2):
+        return math.log1p(float(square - 1)) / 2
+    return (math.log(square.numerator) - math.log(square.denominator)) / 2
 
 
 def _chirp(n: int, m: int, ratio: _Polar, start: _Polar, dtype: np.dtype[Any]) -> Composition:
     """``j k = (j^2 + k^2 - (k - j)^2) / 2``: a convolution with a chirp between two chirps."""
     largest, size = max(n, m), fast_length(n + m - 1)
+    lost = _lost_digits(n, m, size, ratio[1], start[1])
+    if lost > math.log(_MOST_LOST) and n * m <= _LARGEST_MATRIX:
+        return _as_matrix(n, m, ratio, start, dtype)
     log_size = abs(ratio[1]) * largest**2 / 2 + abs(start[1]) * n
     if log_size > math.log(np.finfo(dtype).max) - math.log(2 * size):
-        raise ValueError(
-            f"w and a have powers of size exp({log_size:.4g}) here, which overflow; expected "
-            "moduli closer to 1 or fewer points"
-        )
+        raise _overflow(log_size)
+    _check_lost(lost, ratio, dtype)
     half = ratio[0] / 2, ratio[1] / 2
     k, j = np.arange(m), np.arange(n)
     kernel = np.zeros(size, np.complex128)
@@ -195,8 +218,70 @@ def _chirp(n: int, m: int, ratio: _Polar, start: _Polar, dtype: np.dtype[Any]) -
     return or_dense(F, partial(_matrix, j, k[:, None], ratio, start))
 
 
+def _lost_digits(n: int, m: int, size: int, ratio: float, start: float) -> float:
+    """The logarithm of what Bluestein's rounding is at most, in machine epsilons next to an output.
+
+    Of a convolution with a vector b each output is off by about ``eps ||kernel|| ||b||`` over the
+    square root of the transforms' length; the chirp before makes b, the one after goes over it.
+    Row k of the matrix has the entries ``exp(j (k ratio - start))``.
+    """
+    if ratio == 0:
+        return 0.0
+    j, k, d = np.arange(n), np.arange(m), np.arange(1 - n, m)
+    before = _log_norm(ratio * j * j / 2 - start * j)
+    kernel = _log_norm(-ratio * d * d / 2)
+    step = 2 * np.abs(k * ratio - start)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(step > 0, np.log(np.expm1(-n * step) / np.expm1(-step)), math.log(n))
+    rows = np.maximum(0.0, (n - 1) * (k * ratio - start)) + terms / 2
+    lost = (ratio / 2 * k * k + before + kernel - rows).max() - math.log(size) / 2
+    return max(0.0, float(lost))
+
+
+def _log_norm(logarithms: _Array) -> float:
+    """The logarithm of the Euclidean norm of a vector whose entries' logarithms are given."""
+    largest = float(logarithms.max())
+    return largest + math.log(float(np.exp(2 * (logarithms - largest)).sum())) / 2
+
+
+def _as_matrix(n: int, m: int, ratio: _Polar, start: _Polar, dtype: np.dtype[Any]) -> Composition:
+    """The matrix as one factor: its rounding is that of each entry."""
+    corners = [j * (k * ratio[1] - start[1]) for j in (0, n - 1) for k in (0, m - 1)]
+    if max(corners) > math.log(np.finfo(dtype).max) - math.log(2 * n):
+        raise _overflow(max(corners))
+    j, k = np.arange(n), np.arange(m)
+    matrix = _matrix(j, k[:, None], ratio, start)
+    return Composition([dense(matrix.astype(dtype))], no_inverse)
+
+
+def _check_lost(lost: float, ratio: _Polar, dtype: np.dtype[Any]) -> None:
+    """Warn where Bluestein's rounding is large, refuse where nothing but rounding is left."""
+    if lost <= math.log(_MOST_LOST):
+        return
+    error = lost + math.log(np.finfo(dtype).eps)
+    helps = "moduli of w closer to 1, fewer points" + (
+        " or complex128" if dtype == np.complex64 else ""
+    )
+    told = (
+        f"w has modulus {math.exp(ratio[1]):.8g}: outputs would be off by about "
+        f"{math.exp(min(error, 700.0)):.1e} of their size; expected {helps}"
+    )
+    if error > math.log(_LARGEST_ERROR):
+        raise ValueError(told)
+    warnings.warn(told, RuntimeWarning, stacklevel=4)
+
+
+def _overflow(log_size: float) -> ValueError:
+    return ValueError(
+        f"w and a have powers of size exp({log_size:.4g}) here, which overflow; expected moduli "
+        "closer to 1 or fewer points"
+    )
+
+
 def _matrix(j: _Array, k: _Array, ratio: _Polar, start: _Polar) -> _Array:
-    product: _Array = _powers(ratio, j * k) * _powers(start, -j)
+    product: _Array = waves(ratio[0], j * k) * waves(start[0], -j)
+    if ratio[1] or start[1]:
+        product *= np.exp(j * (k * ratio[1] - start[1]))
     return product
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
+from .. import _core
 from .._util.checks import finite_number, length, number_of, one_of, shown, tolerance
 from .._util.dtypes import as_array, as_dtype
 from .._util.once import once
+from .._util.turns import Radians
 from ..operators import (
     Composition,
     GridFourier,
     Interpolation,
     Sparse,
     loadable,
+    shaped,
 )
 from .fourier import COMPLEX, butterfly_dft, sparse
+from .nonuniform_error import of_modes, of_places, of_products, of_type_3, rms, rounding_units
 from .nonuniform_report import NonuniformReport, sampled
 from .window import WAVES, WIDEST, Window, enlargement, expected_width, narrowest
 
@@ -33,8 +38,7 @@ _ODD = (1, 3, 5, 7, 9, 15)  # parts of lengths whose transforms are fast
 # Nanoseconds, measured on AVX2 with complex128: of a cell for each doubling of a transform, of a
 # point, of its windows' polynomials for each dimension, of a cell of its window.
 _CELL_TIME, _POINT_TIME, _WINDOW_TIME, _WEIGHT_TIME = 1.0, 10.0, 4.0, 0.35
-_LARGEST_OF_MEAN = 6.0  # the largest error of a window over its mean, at most
-_ROUNDING = 1.0  # of transforms, in units of the last place, for each doubling
+_TRIES = 4  # windows that are chosen until rounding leaves room for them
 
 
 class ToleranceWarning(UserWarning):
@@ -98,11 +102,13 @@ class NonuniformFourier(Composition):
     @once
     def report(self) -> NonuniformReport:
         """How far the operator is from the transform, measured when it is first asked for."""
-        inner = next(part for part in self._parts if isinstance(part, Interpolation))
-        shape = inner.coefficients.shape
-        return sampled(
-            self, self._bound, self.tol, self._coordinates(), self.sign, (self._grid.grid, shape)
+        grid = self._grid.grid
+        inner = next(
+            part for part in self._parts if isinstance(part, Interpolation) and part.grid == grid
         )
+        bounds = self._bound, of_products(self._parts, self.dtype)
+        shape = inner.coefficients.shape
+        return sampled(self, bounds, self.tol, self._coordinates(), self.sign, (grid, shape))
 
     def _coordinates(self) -> tuple[_Array, _Array]:
         """What the exponents are the inner products of: coordinates of rows and of columns."""
@@ -114,7 +120,7 @@ class NonuniformFourier(Composition):
         return (self.points, k.astype(float)) if self.kind == 2 else (k.astype(float), self.points)
 
     def normal(self, weights: ArrayLike | None = None) -> Composition:
-        """Return ``F.H @ W @ F``, W diagonal, for transforms from modes to points.
+        """Return ``F.H @ W @ F`` up to about `tol`, W diagonal, for transforms of type 2.
 
         Parameters
         ----------
@@ -126,6 +132,8 @@ class NonuniformFourier(Composition):
         Composition
             Exactly self-adjoint; the product takes two Fourier transforms of a grid of twice the
             modes in each dimension, however many points there are: entry (k, l) depends on k - l.
+            Its entries have relative errors of about `tol`, too: where ``F.H @ W @ F`` is positive
+            semidefinite, eigenvalues may be as low as about ``-tol`` times the largest one.
 
         Raises
         ------
@@ -231,17 +239,17 @@ def nudft(
     points : array_like, shape (m,) or (m, d) with d = 1, 2 or 3
         Any finite numbers, in any order; for types 1 and 2 those outside of -pi..pi are wrapped.
     modes : int or sequence of int
-        N per dimension, for types 1 and 2.
+        N per dimension, for types 1 and 2 only.
     frequencies : array_like, shape (n,) or (n, d)
-        s, for type 3.
+        s, for type 3 only: any finite numbers, too.
     tol : float, default 1e-6
-        Relative error of the matrix in the Frobenius norm, from 1e-1 to about 1e-14 (complex128) or
-        1e-6 (complex64). Products with random vectors have this error.
+        Relative error of the matrix in the Frobenius norm, from 1e-1 to about 1e-13 (complex128) or
+        1e-6 (complex64), less in more dimensions. Products with random vectors have this error.
     sign : {-1, 1}, default -1
         Of the exponent.
     mode_order : {"centered", "fft"}, default "centered"
         Whether modes go from the most negative one up, or as in `numpy.fft`: from 0 up, then the
-        negative ones.
+        negative ones. For types 1 and 2 only.
     dtype : dtype_like, default complex128
         complex64 or complex128. Points are double precision in both.
 
@@ -250,18 +258,20 @@ def nudft(
     NonuniformFourier
         A `Composition` of a Fourier transform on a finer grid and an interpolation from it at the
         points. ``F.T`` and ``F.H`` have the very same matrix; ``F.normal(weights)`` is
-        ``F.H @ W @ F``; ``F.report`` tells the error.
+        ``F.H @ W @ F`` up to about tol; ``F.report`` tells the error. `dims` of type 2, `dimsd` of
+        type 1 are the modes.
 
     Raises
     ------
     TypeError, ValueError
-        For a wrong type, points, modes, frequencies, tolerance, sign, order or dtype, and for grids
-        of 2^31 cells.
+        For a wrong type, points, modes, frequencies, tolerance, sign, order or dtype, for arguments
+        that the type doesn't use, and for grids of 2^31 cells.
 
     Warns
     -----
     ToleranceWarning
-        If rounding in this dtype alone is larger than tol.
+        If the error isn't known to be at most tol, rounding included: where ``F.report.reached``
+        is False.
 
     See Also
     --------
@@ -269,8 +279,9 @@ def nudft(
 
     Notes
     -----
-    docs/transforms.md has the formula of the error. Memory: the points, 8 + 4 d bytes each besides
-    what was given, and in products two grids.
+    docs/transforms.md has the formula of the error. Products of points and frequencies that are far
+    from 0 are reduced to a turn exactly; the doubles given count as exact. Memory: the points, 8 +
+    4 d bytes each besides what was given, and in products two grids.
 
     Examples
     --------
@@ -292,14 +303,25 @@ def nudft(
     if kind == 3:
         if frequencies is None:
             raise ValueError("frequencies is None, expected those of the type 3 transform")
+        if modes is not None:
+            raise ValueError(f"modes is {shown(modes)}, expected None: type 3 has frequencies")
+        if not centered:
+            raise ValueError("mode_order is 'fft', expected 'centered': type 3 has no modes")
         s = _coordinates_of(frequencies, "frequencies", x.shape[1])
-        return _type_3(x, s, wanted, sign, chosen)
+        F = _type_3(x, s, wanted, sign, chosen)
+        _warn_beyond(F)
+        return F
     if modes is None:
         raise ValueError("modes is None, expected how many there are in each dimension")
+    if frequencies is not None:
+        raise ValueError(
+            f"frequencies is {shown(frequencies)}, expected None: a transform of type {kind} has "
+            "modes"
+        )
     counts = _counts(modes, x.shape[1])
     _check_size([max(n, 32) for n in counts], f"modes {counts}")
-    share = _share(wanted, chosen, 2 ** len(counts) * math.prod(counts), len(counts), 3)
-    F = _type_2(_wrapped(x), counts, wanted, share, chosen, centered)
+    F = shaped(_type_2(x, counts, wanted, chosen, centered), (len(x),), counts)
+    _warn_beyond(F)
     if sign == 1:
         F = F.conj()
     return F if kind == 2 else F.T
@@ -382,12 +404,6 @@ def fast_length(least: float) -> int:
     return min(found)
 
 
-def _rounding(dtype: np.dtype[Any], cells: int, amplification: float) -> float:
-    """About what the rounding of a product is, relative to the product."""
-    eps = float(np.finfo(dtype).eps)
-    return _ROUNDING * eps * math.sqrt(math.log2(cells)) * amplification
-
-
 def _chosen_grid(
     modes: Sequence[int], points: int, tol: float, eps: float
 ) -> tuple[tuple[int, ...], Window]:
@@ -428,91 +444,152 @@ def _check_size(grid: Sequence[int], why: str) -> None:
         raise ValueError(f"{why} would need a grid of {math.prod(grid)} cells, expected < 2^31")
 
 
-def _share(tol: float, dtype: np.dtype[Any], cells: int, dimensions: int, stacklevel: int) -> float:
-    """What the window of each dimension may be off by; warns if rounding alone is more."""
-    rounding = _rounding(dtype, cells, 2.0**dimensions)
-    if rounding > tol:
-        warnings.warn(
-            f"tol is {tol:g}, but rounding in {dtype} alone is about {rounding:.1e} for a grid of "
-            f"{cells} cells",
-            ToleranceWarning,
-            stacklevel=stacklevel,
-        )
-    return max(tol - rounding, tol / 2) / dimensions
+def _warn_beyond(F: NonuniformFourier) -> None:
+    """Warn where the report is going to say that the tolerance isn't reached."""
+    rounding = of_products(F.parts, F.dtype)
+    if F._bound + rounding <= F.tol:
+        return
+    known = (
+        f"rounding in {F.dtype} alone is about {rounding:.1e} for a grid of "
+        f"{math.prod(F._grid.grid)} cells"
+        if rounding > F.tol
+        else f"the error is known to be at most {F._bound + rounding:.1e} only"
+    )
+    warnings.warn(f"tol is {F.tol:g}, but {known}", ToleranceWarning, stacklevel=3)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The grid of a transform of type 2, its window and its scales, one for each dimension."""
+
+    grid: tuple[int, ...]
+    window: Window
+    scales: list[_Array]
+
+
+def _planned(modes: tuple[int, ...], points: int, share: float, eps: float) -> _Plan:
+    """The cheapest plan whose window is off by at most `share` in each dimension."""
+    grid, window = _chosen_grid(modes, points, share, eps)
+    _check_size(grid, f"modes {modes}")
+    scales = [
+        1 / window.transform(np.arange(-(n // 2), (n + 1) // 2) / cells)
+        for n, cells in zip(modes, grid, strict=True)
+    ]
+    return _Plan(grid, window, scales)
 
 
 def _type_2(
-    angles: _Array,
-    modes: tuple[int, ...],
-    tol: float,
-    share: float,
-    dtype: np.dtype[Any],
-    centered: bool,
+    x: _Array, modes: tuple[int, ...], tol: float, dtype: np.dtype[Any], centered: bool
 ) -> NonuniformFourier:
-    """The transform of type 2 and sign -1, each dimension's window off by at most `share`."""
-    dimensions = len(modes)
-    grid, window = _chosen_grid(modes, len(angles), share, float(np.finfo(dtype).eps))
-    _check_size(grid, f"modes {modes}")
-    transforms = {cells: butterfly_dft(cells, dtype) for cells in set(grid)}
-    scales = []
-    for n, cells in zip(modes, grid, strict=True):
-        waves = np.arange(-(n // 2), (n + 1) // 2) / cells
-        scale = 1 / window.transform(waves)
-        scales.append(scale if centered else np.fft.ifftshift(scale))
-    fourier = GridFourier([transforms[cells] for cells in grid], scales, centered)
+    """The transform of type 2 and sign -1 whose bound, with rounding, is at most tol if possible.
+
+    What rounding takes depends on the grid: where it leaves less than was thought, windows are
+    chosen again, with the rest.
+    """
+    eps, angles = float(np.finfo(dtype).eps), _wrapped(x)
+    least, best = math.inf, None
+    share = max(tol - 2 * eps * (1 + len(modes)), tol / 8) / len(modes)
+    for _ in range(_TRIES):
+        plan = _planned(modes, len(x), share, eps)
+        places = of_places(angles, plan.grid, plan.window.width, x)
+        away = sum(k * place for k, place in zip(of_modes(modes), places, strict=True))
+        rounding = eps * rounding_units(plan.grid, plan.scales, plan.window.coefficients)
+        bound = (1 + plan.window.mean) ** len(modes) - 1 + away
+        if bound + rounding < least:
+            least, best = bound + rounding, (plan, bound)
+        if least <= tol:
+            break
+        share = min(0.95 * max(tol - away - rounding, tol / 16) / len(modes), share / 2)
+    assert best is not None
+    plan, bound = best
+    return NonuniformFourier(_parts(plan, angles, dtype, centered), 2, -1, tol, bound)
+
+
+def _parts(plan: _Plan, angles: _Array, dtype: np.dtype[Any], centered: bool) -> list[Any]:
+    """Interpolation at the angles, and the transform from modes to the grid."""
+    transforms = {cells: butterfly_dft(cells, dtype) for cells in set(plan.grid)}
+    scales = plan.scales if centered else [np.fft.ifftshift(scale) for scale in plan.scales]
+    fourier = GridFourier([transforms[cells] for cells in plan.grid], scales, centered)
     real = np.dtype(dtype.char.lower())
-    interpolation = Interpolation(real, grid, window.coefficients, angles)
-    bound = (1 + window.mean) ** dimensions - 1
-    return NonuniformFourier([interpolation, fourier], 2, -1, tol, bound)
+    return [Interpolation(real, plan.grid, plan.window.coefficients, angles), fourier]
 
 
 def _type_3(x: _Array, s: _Array, tol: float, sign: int, dtype: np.dtype[Any]) -> NonuniformFourier:
     """Spread to a grid that is finer than the frequencies need, transform that, and interpolate.
 
-    With centres x_0 and s_0, ``s . x = s_0 . x + (s - s_0) . x_0 + (s - s_0) . (x - x_0)``: the
-    first two are diagonals, the last is ``s' . x'`` with x' within a circle and s' in -pi..pi.
+    With centres x_0 and s_0, ``s . x = s_0 . x + (s . x_0 - s_0 . x_0) + (s - s_0) . (x - x_0)``:
+    the first two are diagonals, the last is ``s' . x'`` with x' within a circle and s' in -pi..pi.
     """
     dimensions = x.shape[1]
-    middle_x, half_x = _middle(x)
-    middle_s, half_s = _middle(s)
+    middle_x, middle_s = _middle(x), _middle(s)
+    near_x, near_s = x - middle_x, s - middle_s
     factor = 2.0
     # The window, and the transform between with a smaller error, since deconvolution enlarges it.
     share = tol / (8 * dimensions)
     window = narrowest(share, 0.5 / factor)
+    # Powers of two that take points near 1, so that nothing overflows on the way.
+    sizes = np.frexp(np.abs(near_x).max(axis=0, initial=0.0))[1]
+    with np.errstate(over="ignore"):
+        near_x, near_s = np.ldexp(near_x, -sizes), np.ldexp(near_s, sizes)
+    half_x = np.abs(near_x).max(axis=0, initial=0.0)
     half_x = np.where(half_x > 0, half_x, 1.0)
-    half_s = np.maximum(half_s, 1 / half_x)
+    half_s = np.maximum(np.abs(near_s).max(axis=0, initial=0.0), 1 / half_x)
     least = 2 * factor / np.pi * half_s * half_x + window.width + 2
-    if not math.prod(least) <= _LARGEST_GRID:
-        spans = [shown((2 * half).tolist()) for half in (half_x, half_s)]
+    if not math.prod(least.tolist()) <= _LARGEST_GRID:
+        spans = [
+            (2 * np.ldexp(half, sign * sizes)).tolist()
+            for half, sign in ((half_x, 1), (half_s, -1))
+        ]
         raise ValueError(
-            f"points and frequencies span {spans[0]} times {spans[1]}: expected so little that a "
-            "grid of 2^31 cells is enough"
+            f"points and frequencies span {shown(spans[0])} times {shown(spans[1])}: expected so "
+            "little that a grid of 2^31 cells is enough"
         )
     cells = tuple(fast_length(max(least[d], 2 * window.width)) for d in range(dimensions))
     _check_size(cells, "points and frequencies")
     stretch = np.array(cells) / (2 * factor * half_s)
-    near = (x - middle_x) / stretch
-    waves = 2 * np.pi * stretch / np.array(cells) * (s - middle_s)
+    near = near_x / stretch
+    waves = 2 * np.pi * stretch / np.array(cells) * near_s
     scales = np.prod(1 / window.transform(waves / (2 * np.pi)), axis=1)
-    enlarged = float(window.transform(0.0) / window.transform(0.5 / factor)) ** dimensions
-    _share(tol, dtype, math.prod(cells), dimensions, 4)
-    inner = _type_2(waves, cells, tol, max(share / (3 * enlarged), 1e-15), dtype, False)
-    spreading = Interpolation(np.dtype(dtype.char.lower()), cells, window.coefficients, near).T
-    before = np.exp(-1j * (x @ middle_s))
-    after = np.exp(-1j * ((s - middle_s) @ middle_x)) * scales
-    parts = [_diagonal(after, dtype), *inner.parts, spreading, _diagonal(before, dtype)]
-    bound = (1 + window.largest) ** dimensions - 1
-    bound += enlarged * (1 + window.largest) ** dimensions * inner._bound * _LARGEST_OF_MEAN
+    # What an error of the transform between is enlarged by: in the mean over the frequencies.
+    enlarged = float(window.transform(0.0)) ** dimensions * rms(scales)
+    worst = float(window.transform(0.0) / window.transform(0.5 / factor)) ** dimensions
+    eps = float(np.finfo(dtype).eps)
+    inner = _planned(cells, len(s), max(share / (3 * worst), 1e-15), eps)
+    parts = _parts(inner, waves, dtype, False)
+    parts.append(Interpolation(np.dtype(dtype.char.lower()), cells, window.coefficients, near).T)
+    # Phases are exact but for a last rounding, however far away the middles are.
+    if len(s):
+        after = _turns(s, middle_x) - _turns(middle_s[None], middle_x)
+        parts.insert(0, _diagonal(_core.wave(np.rint(after) - after) * scales, dtype))
+    if len(x):
+        before = _turns(x, middle_s)
+        parts.append(_diagonal(_core.wave(np.rint(before) - before), dtype))
+    of_window = (1 + window.largest) ** dimensions
+    bound = of_window - 1
+    bound += enlarged * of_window * ((1 + inner.window.largest) ** dimensions - 1)
+    places = (
+        of_places(near, cells, window.width, near),
+        of_places(waves, inner.grid, inner.window.width, waves),
+    )
+    bound += of_type_3(near_x, near_s, cells, places, window.width)
     F = NonuniformFourier(parts, 3, -1, tol, bound, x, s)
     return F if sign == -1 else F.conj()
 
 
-def _middle(values: _Array) -> tuple[_Array, _Array]:
-    """The middle of an interval in each dimension, and half of its length."""
+def _turns(values: _Array, others: _Array) -> _Array:
+    """Inner products of rows with a vector, in turns; whole ones don't count."""
+    turns: _Array = np.sum(
+        [Radians(values[:, d]).times(other) for d, other in enumerate(others)], axis=0
+    )
+    return turns
+
+
+def _middle(values: _Array) -> _Array:
+    """The middle of an interval in each dimension."""
     if len(values) == 0:
-        return np.zeros(values.shape[1]), np.zeros(values.shape[1])
-    low, high = values.min(axis=0), values.max(axis=0)
-    return (low + high) / 2, (high - low) / 2
+        return np.zeros(values.shape[1])
+    middle: _Array = values.min(axis=0) / 2 + values.max(axis=0) / 2
+    return middle
 
 
 def _diagonal(values: _Array, dtype: np.dtype[Any]) -> Sparse:
@@ -525,7 +602,7 @@ def _normal(F: NonuniformFourier, weights: _Array) -> Composition:
     # Entry (k, l) is column[k - l]: sums of the weights times waves of twice the modes.
     double = tuple(2 * n for n in modes)
     wide = np.dtype(np.complex128)
-    back = _type_2(F.points, double, F.tol, F.tol / len(modes), wide, False).T
+    back = _type_2(F.points, double, F.tol, wide, False).T
     column = (back.conj() if F.sign == -1 else back) @ weights
     sizes = tuple(fast_length(n) for n in double)
     embedded = np.zeros(sizes, wide)
@@ -542,6 +619,7 @@ def _normal(F: NonuniformFourier, weights: _Array) -> Composition:
     around = GridFourier(
         [transforms[cells] for cells in sizes], [np.ones(n) for n in modes], grid.centered
     )
-    return Composition(
+    made = Composition(
         [around.T.conj(), _diagonal(spectrum.ravel(), np.dtype(F.dtype.char.lower())), around]
     )
+    return shaped(made, modes, modes)
