@@ -287,6 +287,46 @@ def test_pickles_of_the_entries_have_the_same_bits(kernel):
     assert copy.shape == kernel.shape
 
 
+@every_formula
+def test_formulas_of_any_numbers_stay_within_their_tables_and_end(kernel):
+    # As of pickles that somebody else has made.
+    make, (name, *given) = kernel.function.formula.__reduce__()
+    special = [0.0, -1.0, 1e9, -1e9, 1e300, -1e300, np.inf, -np.inf, np.nan, 5e-324, 2.0**53]
+    rng = np.random.default_rng(5)
+    i, j = RNG.integers(kernel.shape[0], size=64), RNG.integers(kernel.shape[1], size=64)
+    made = 0
+    for share in (0.1, 0.5, 1.0) * 4:
+        fields = [np.array(one) for one in given]
+        for one in fields:
+            where = rng.random(one.shape) < share / (1 if one.ndim == 2 else max(one.size / 2, 1))
+            one[where] = rng.choice(special, where.sum())
+        try:
+            formula = make(name, *fields)
+        except ValueError as error:
+            assert "parameters" in str(error)
+            continue
+        made += 1
+        assert formula.pairs(i, j).shape == (64,)
+        assert formula.blocks(i[:12].reshape(3, 4), j[:15].reshape(3, 5)).shape == (3, 4, 5)
+    assert made > 3
+
+
+def test_bessel_and_hankel_functions_of_numbers_without_them():
+    x = np.array([-1e9, np.nan, 1e300, 3.0])
+    found = _bessel.bessel_of(1.5, x, np.ones(1))(np.arange(4), np.zeros(1, int))
+    assert np.array_equal(np.isfinite(found), [False, False, False, True])
+    given = kernels.bessel(8, 1.5).function.formula.__reduce__()[1]
+    given[3][1] = np.inf  # from where on the expansion holds: beyond the tables
+    with pytest.raises(ValueError, match="parameters of the formula 'bessel' don't fit"):
+        _core.Formula(*given)
+    orders = [np.array([[400.0, 400.0], [-1e300, 390.0]]), np.array([[1.0, 395.0]])]
+    found = _core.Formula("hankel", *orders, _bessel._debye()).blocks(
+        np.array([[0, 1]]), np.array([[0, 1]])
+    )
+    assert np.isnan(found[0, 0]).all()
+    assert np.isfinite(found[0, 1]).all()
+
+
 def test_formulas_refuse_what_they_are_not_of():
     one = np.ones((1, 3))
     for name, rows, columns, parameters, message in [

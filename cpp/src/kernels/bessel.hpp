@@ -146,8 +146,9 @@ int64_t circular_parameters(const double* fixed, int64_t, int64_t) {
 /// H_j^(1)(x): fields of a row are x, and the last order but one for which Debye's expansion holds;
 /// a recurrence goes on from these two. Parameters are the numbers of the expansion.
 struct Hankel {
-  // Of the recurrence; it takes 36 times the cube root of x, whoever made the fields well.
-  static constexpr int64_t most_steps = 1 << 20;
+  // Of the recurrence: from start it is 36 times the cube root of x to the order x, and anything in
+  // fields of anyone else.
+  static constexpr int64_t most_steps = 1 << 16;
 
   PAPILIO_INLINE static Wave of(const FormulaRun& run, int64_t at) {
     const Doubles x = field(run.rows, 0, at), start = field(run.rows, 1, at);

@@ -162,10 +162,13 @@ struct AssociatedLegendre {
     return scaled(state.value, state.exponent);
   }
 
-  /// To the next degree: D = D + (c - a v) P - d D, P = P + D.
+  /// To the next degree: D = D + (c - a v) P - d D, P = P + D. c is a - 2 + d, and so c - a v
+  /// is d - 2 + a cos theta, of which each form is right where the other cancels.
   PAPILIO_INLINE static void advance(double v, double fine, const double* acd,
                                      State<double>& state) {
-    const double factor = multiply_add(-acd[0], fine, multiply_add(-acd[0], v, acd[1]));
+    const bool beyond = v < 0;
+    double factor = multiply_add(-acd[0], fine, multiply_add(-acd[0], v, beyond ? -2.0 : acd[1]));
+    if (beyond) factor = factor + acd[2];
     state.difference =
         state.difference + multiply_add(factor, state.value, -(acd[2] * state.difference));
     state.value = state.value + state.difference;
@@ -179,7 +182,10 @@ struct AssociatedLegendre {
   PAPILIO_INLINE static void advance(Doubles v, Doubles fine, const double* acd,
                                      State<Doubles>& state) {
     const Doubles a = all(acd[0]);
-    const Doubles factor = subtract_product(subtract_product(all(acd[1]), a, v), a, fine);
+    const Bits beyond = v < Doubles{};
+    const Doubles base = select(beyond, all(-2.0), all(acd[1]));
+    const Doubles factor = subtract_product(subtract_product(base, a, v), a, fine) +
+                           doubles_of(beyond & bits_of(all(acd[2])));
     state.difference =
         state.difference + multiply_add(factor, state.value, -(all(acd[2]) * state.difference));
     state.value = state.value + state.difference;

@@ -31,6 +31,15 @@ def two_product(x: _Array, y: _Array) -> Pair:
     return product, ((hx * hy - product) + hx * ly + lx * hy) + lx * ly
 
 
+def pair(x: _Array | float) -> Pair:
+    """Doubles, exactly."""
+    return np.asarray(x, np.float64), np.zeros(np.shape(x))
+
+
+def negative(x: Pair) -> Pair:
+    return -x[0], -x[1]
+
+
 def added(x: Pair, y: Pair) -> Pair:
     high, low = two_sum(x[0], y[0])
     return two_sum(high, low + (x[1] + y[1]))
@@ -39,6 +48,13 @@ def added(x: Pair, y: Pair) -> Pair:
 def multiplied(x: Pair, y: Pair) -> Pair:
     high, low = two_product(x[0], y[0])
     return two_sum(high, low + (x[0] * y[1] + x[1] * y[0]))
+
+
+def divided(x: Pair, y: Pair) -> Pair:
+    quotient = x[0] / y[0]
+    product, error = two_product(quotient, y[0])
+    rest = ((x[0] - product) - error) + (x[1] - quotient * y[1])
+    return two_sum(quotient, rest / y[0])
 
 
 def square_root(x: Pair) -> Pair:
@@ -51,7 +67,7 @@ def square_root(x: Pair) -> Pair:
 def sine(x: Pair) -> Pair:
     """From 0 to pi / 4, by Taylor's series."""
     square = multiplied(x, x)
-    total: Pair = np.zeros_like(x[0]), np.zeros_like(x[0])
+    total = pair(np.zeros_like(x[0]))
     for k in range(_TERMS - 1, -1, -1):
         exact = Fraction((-1) ** k, factorial(2 * k + 1))
         high = float(exact)
@@ -63,9 +79,8 @@ def sine(x: Pair) -> Pair:
 def power(x: Pair, exponent: int) -> tuple[_Array, _Array]:
     """``x^exponent`` as doubles times powers of two, x from 0 to 1: the doubles are 0, or from 1/2
     up to 1."""
-    one = np.ones_like(x[0])
-    result: Pair = one, np.zeros_like(one)
-    (base, scale), shift = _normal(x), np.zeros(one.shape, np.int64)
+    result = pair(np.ones_like(x[0]))
+    (base, scale), shift = _normal(x), np.zeros(x[0].shape, np.int64)
     while exponent:
         if exponent % 2:
             (result, more), shift = _normal(multiplied(result, base)), shift + scale

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy
 
 from .. import _core
-from .double_double import added, multiplied, power, sine, square_root, two_sum
+from .double_double import (
+    Pair,
+    added,
+    divided,
+    multiplied,
+    negative,
+    pair,
+    power,
+    sine,
+    square_root,
+    two_product,
+    two_sum,
+)
 
 _Array = np.ndarray[Any, Any]
 
@@ -21,6 +34,7 @@ _DIGITS = 2.0**-54
 _STRIDE, _TABLE = 64, 1 << 27  # degrees between the functions that are kept; bytes of these
 _SHORT_PRODUCT = 30  # factors; _gamma_ratio is exact from there on
 _EXPONENT = 1000  # binary digits that one step of an extended exponent stands for
+_CARRIED = 2.0**-6  # 1 - cos theta up to which rounding errors are carried along
 _STEPS = 16  # in which no function grows from 2^500 to infinity
 _STIRLING = 16  # the last Bernoulli polynomial: beyond is less than 1e-17
 # 2 pi as a sum; the first part has 26 bits, so that its product with a coarse part is exact.
@@ -148,7 +162,8 @@ class AssociatedLegendre:
     cosine near 1 has lost the angle. Hence (Reinsch) ``P_l = P_{l-1} + D_l``,
     ``D_l = D_{l-1} + (c_l - a_l v) P_{l-1} - d_l D_{l-1}``, v = 1 - cos theta to twice the digits,
     where nothing cancels in ``c_l = a_l - 1 - a_l / a_{l-1}`` and ``d_l = 1 - a_l / a_{l-1}``.
-    Angles beyond pi/2 are mirrored.
+    Angles beyond pi/2 are mirrored. Beyond pi/3, where c_l and a_l v may be large and nearly the
+    same, the cosine is given, to twice the digits: ``c_l - a_l v = a_l cos theta - 2 + d_l``.
 
     Near the poles P_m is far below the smallest double, and grows: a value is ``p 2^(1000 e)``. A
     value and its difference to the one before are kept every `_STRIDE` degrees (more, where that
@@ -164,27 +179,36 @@ class AssociatedLegendre:
         rest = np.where(beyond, 1.2246467991473532e-16, 0.0)
         half_sine = sine((np.where(beyond, np.pi - theta, theta) / 2, rest / 2))
         square = multiplied(half_sine, half_sine)
-        self.v = 2 * square[0], 2 * square[1]
-        one = np.ones_like(theta), np.zeros_like(theta)
-        half_cosine = square_root(added(one, (-square[0], -square[1])))
-        self.sine = multiplied((2 * half_sine[0], 2 * half_sine[1]), half_cosine)
+        one = pair(np.ones_like(theta))
+        v = added(square, square)
+        cosine = added(one, negative(v))
+        beyond = v[0] > 0.5
+        self.v = np.where(beyond, -cosine[0], v[0]), np.where(beyond, -cosine[1], v[1])
+        half_cosine = square_root(added(one, negative(square)))
+        self.sine = multiplied(added(half_sine, half_sine), half_cosine)
         per_row = 24 * len(theta) * degrees
         self.stride = max(_STRIDE, -(-per_row // _TABLE))
 
     def _coefficients(self) -> _Array:
-        """a, c and d of each degree; of the first one, which no step leads to, 0."""
-        m = self.order
-        l = np.arange(m + 1.0, m + self.degrees)
-        above = (4.0 * m**2 - 1) / ((l - m) * (l + m))  # a^2 - 4
-        a = np.sqrt(4 + above)
-        more = above / (a + 2)  # a - 2
+        """a, c and d of each degree; of the first one, which no step leads to, 0. They are rounded
+        once: of thousands of degrees, errors of a few units would be seen."""
+        m, one = float(self.order), pair(1.0)
+        l = np.arange(m + 1, m + self.degrees)
+        above = divided(pair(4 * m**2 - 1), two_product(l - m, l + m))  # a^2 - 4
+        a = square_root(added(pair(4.0), above))
+        more = divided(above, added(a, pair(2.0)))  # a - 2
         coefficients = np.zeros((self.degrees, 3))
-        coefficients[1:, 0] = a
-        coefficients[1:2, 1:] = np.stack([a[:1] - 1, np.ones_like(a[:1])], axis=1)
-        before, now = slice(None, -1), slice(1, None)
-        c = (more[now] + more[before] + more[now] * more[before]) / a[before]
-        d = (above[before] - above[now]) / (a[before] + a[now]) / a[before]
-        coefficients[2:, 1:] = np.stack([c, d], axis=1)
+        coefficients[1:, 0] = a[0]
+        coefficients[1:2, 1:] = np.stack([added(a, negative(one))[0], np.ones_like(l)], 1)[:1]
+
+        def shifted(x: Pair) -> tuple[Pair, Pair]:
+            return (x[0][:-1], x[1][:-1]), (x[0][1:], x[1][1:])
+
+        (a_before, a_now), (before, now) = shifted(a), shifted(more)
+        c = divided(added(added(now, before), multiplied(now, before)), a_before)
+        before, now = shifted(above)
+        d = divided(added(before, negative(now)), multiplied(added(a_before, a_now), a_before))
+        coefficients[2:, 1:] = np.stack([c[0], d[0]], axis=1)
         return coefficients
 
     def formula(self) -> _core.Formula:
@@ -196,36 +220,57 @@ class AssociatedLegendre:
         before = np.concatenate([head, self.bounds, coefficients.ravel()])
         parameters = np.zeros(len(before) + 3 * count * len(self.angles))
         parameters[: len(before)] = before
+        tables = parameters[len(before) :].reshape(count, 3, -1)
         # The sine is that of the core, which chooses by the same product.
-        self._keep(coefficients, rows[4], parameters[len(before) :].reshape(count, 3, -1))
+        keep = partial(self._keep, coefficients, rows[4], tables, *self._first())
+        v = self.v[0]
+        keep(np.flatnonzero(v < 0), beyond=True)
+        keep(np.flatnonzero((v >= 0) & (v < _CARRIED)), carried=True)
+        keep(np.flatnonzero(v >= _CARRIED))
         j = np.arange(float(self.degrees))
         half = np.maximum(j + (self.order + 0.5), self.bounds[0])
         columns = np.stack([j, _amplitudes(half, self.order)])
         return _core.Formula("associated legendre", rows, columns, parameters)
 
-    def _keep(self, coefficients: _Array, sine: _Array, tables: _Array) -> None:
-        """Of rows for which Stieltjes' expansion doesn't hold yet. The rounding errors of the sums
-        D and P are carried along: they would add up over the degrees."""
-        p, e = self._first()
-        v, fine = self.v
+    def _keep(
+        self,
+        coefficients: _Array,
+        sine: _Array,
+        tables: _Array,
+        first: _Array,
+        exponents: _Array,
+        rows: _Array,
+        *,
+        beyond: bool = False,
+        carried: bool = False,
+    ) -> None:
+        """Of some rows, as long as Stieltjes' expansion doesn't hold for them; all are `beyond`
+        pi/3, or none. The rounding errors of the sums D and P, which add up over the degrees, are
+        `carried` along where those of the products are much smaller: near the poles."""
+        (v, fine), p, e = (one[rows] for one in self.v), first[rows], exponents[rows]
         d, d_rest, p_rest = (np.zeros_like(p) for _ in range(3))
-        rows = np.arange(len(p))
         for k, (a, of_p, of_d) in enumerate(coefficients):
-            if k:
-                step = ((of_p - a * v) - a * fine) * p - of_d * d
-                d, d_rest = two_sum(d, step + d_rest)
-                p, rest = two_sum(p, d)
-                p, p_rest = two_sum(p, rest + (d_rest + p_rest))
             if k % _STEPS == 0:
-                less = np.where(np.abs(p) > 2.0 ** (_EXPONENT // 2), 2.0**-_EXPONENT, 1.0)
-                d, d_rest, p, p_rest = d * less, d_rest * less, p * less, p_rest * less
-                e = e + (less < 1)
                 near = (k + (self.order + 0.5)) * sine[rows] < self.bounds[0]
-                rows, d, d_rest, p, p_rest, e, v, fine = (
-                    one[near] for one in (rows, d, d_rest, p, p_rest, e, v, fine)
-                )
+                large = np.abs(p) > 2.0 ** (_EXPONENT // 2)
+                if large.any() or not near.all():
+                    less = np.where(large, 2.0**-_EXPONENT, 1.0)
+                    d, d_rest, p, p_rest = (one * less for one in (d, d_rest, p, p_rest))
+                    rows, d, d_rest, p, p_rest, e, v, fine = (
+                        one[near] for one in (rows, d, d_rest, p, p_rest, e + large, v, fine)
+                    )
                 if not len(rows):
                     return
+            if k:
+                factor = (-2 - a * v) - a * fine + of_d if beyond else (of_p - a * v) - a * fine
+                step = factor * p - of_d * d
+                if carried:
+                    d, d_rest = two_sum(d, step + d_rest)
+                    p, rest = two_sum(p, d)
+                    p, p_rest = two_sum(p, rest + (d_rest + p_rest))
+                else:
+                    d = d + step
+                    p = p + d
             if k % self.stride == 0:
                 tables[k // self.stride][:, rows] = d, p, e
 
