@@ -1,6 +1,9 @@
 """Formulas of the core: how right, the same bits however they are asked, within bounds."""
 
+import math
 import pickle
+import sys
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -8,7 +11,8 @@ import scipy.special
 
 import papilio as pp
 from papilio import _core, kernels
-from papilio._util.formulas import compiled
+from papilio._util.formulas import Compiled, compiled
+from papilio.kernels import _bessel
 
 RNG = np.random.default_rng(3)
 N = 40
@@ -87,6 +91,27 @@ def test_bessel_functions_are_those_of_scipy_to_rounding(order):
         assert np.abs(A(0, j) - 1).max() < 2e-15
 
 
+def exact_bessel(order, x):
+    """The ascending series, in 120 digits but for its first factor."""
+    with localcontext() as context:
+        context.prec = 120
+        quarter, term, total = -(Decimal(x) ** 2) / 4, Decimal(1), Decimal(1)
+        k = 0
+        while abs(term) > Decimal("1e-100"):
+            k += 1
+            term *= quarter / (k * (Decimal(order) + k))
+            total += term
+        return float(total * Decimal((x / 2) ** order / math.gamma(order + 1)))
+
+
+@pytest.mark.parametrize("order", [0, 1e-8, 0.3, 0.999, 1.5, 7.3, 15.4, 60])
+def test_bessel_functions_are_right_to_some_rounding_errors(order):
+    x = np.concatenate([[10.2, 11.2, 9.0, 9.6], RNG.uniform(0, 4, 30), RNG.uniform(4, 60, 200)])
+    entries = _bessel.bessel_of(order, x, np.ones(1))
+    found = entries(np.arange(len(x)), np.zeros(1, int))
+    assert np.abs(found - [exact_bessel(order, one) for one in x]).max() < 3e-15
+
+
 def test_hankel_functions_satisfy_the_recurrence_and_the_wronskian():
     n = 20000
     A = kernels.hankel(n)
@@ -111,6 +136,22 @@ def test_helmholtz_in_the_plane_is_that_of_scipy_from_the_source_to_far_away():
     found = kernels.helmholtz([[0.0, 0.0]], np.stack([r, 0 * r], 1), 1.0).toarray()[0]
     expected = 0.25 * (1j * scipy.special.j0(r) - scipy.special.y0(r))
     assert (np.abs(found - expected) <= 6e-15 + 4e-16 * (1 + r) * np.abs(expected)).all()
+
+
+@pytest.mark.parametrize("power", [-1070, -600, -520, -450, 500, 530, 1000, 1022])
+def test_helmholtz_at_distances_whose_squares_are_no_doubles(power):
+    size = 2.0**power
+    x = np.array([[size, 0, 0], [size, size, 0], [0, size, 0]])
+    r = np.hypot(x[:, None, 0] + x[:, 0], x[:, None, 1] + x[:, 1])
+    plane = kernels.helmholtz(x[:, :2], -x[:, :2], 0.25).toarray()
+    if size < 1:
+        expected = 0.25 * (1j * scipy.special.j0(r / 4) - scipy.special.y0(r / 4))
+        assert np.allclose(plane, expected, rtol=1e-14, atol=0)
+    else:  # the phase is that of rounding errors
+        assert np.allclose(np.abs(plane), np.sqrt(0.5 / np.pi / r), rtol=1e-14, atol=0)
+    if size > 1e-300:
+        space = kernels.helmholtz(x, -x, 0.25).toarray()
+        assert np.allclose(np.abs(space), 0.25 / np.pi / r, rtol=1e-15, atol=1e-323)
 
 
 @pytest.mark.parametrize("order", [0, 1, 2, 3, 10])
@@ -193,11 +234,97 @@ def test_indices_out_of_bounds_are_refused(kernel):
         kernel(0.5, 0)
 
 
+@pytest.mark.parametrize(
+    "kernel",
+    [kernels.fio(8), kernels.hankel(8), kernels.bessel(8, 20000)],
+    ids=["formula", "hankel", "bessel"],
+)
+def test_indices_count_from_the_end_and_are_checked_in_every_kernel(kernel):
+    assert kernel(0, -1) == kernel(0, 7)
+    assert kernel(-8, 1) == kernel(0, 1)
+    large = np.uint64(2**64 - 1)
+    for i, j, message in [
+        (0, 20, "j has 20"),
+        (-9, 0, "i has -9"),
+        (0.5, 0, "i has dtype float64"),
+        (large, 0, "i has 18446744073709551615"),
+        (0, np.array([1, 2**63], np.uint64), "j has 9223372036854775808"),
+    ]:
+        with pytest.raises(IndexError, match=message):
+            kernel(i, j)
+
+
+def test_threads_may_share_a_formula_that_is_not_made_yet():
+    made = kernels.fio(4).function.formula
+    lines = 0
+
+    def trace(frame, event, argument):
+        nonlocal lines
+        if frame.f_code is not Compiled.formula.fget.__code__:
+            return None
+        if event == "line":
+            lines += 1
+            if lines == place:  # here another thread goes all the way
+                assert entries.formula is made
+        return trace
+
+    place, before = 1, sys.gettrace()
+    while lines + 1 >= place:
+        lines, entries = 0, Compiled(lambda: made)
+        sys.settrace(trace)
+        try:
+            assert entries.formula is made
+        finally:
+            sys.settrace(before)
+        place += 1
+    assert place > 4
+
+
 @every_formula
 def test_pickles_of_the_entries_have_the_same_bits(kernel):
     copy = pickle.loads(pickle.dumps(kernel))
     assert np.array_equal(copy.toarray(), kernel.toarray())
     assert copy.shape == kernel.shape
+
+
+@every_formula
+def test_formulas_of_any_numbers_stay_within_their_tables_and_end(kernel):
+    # As of pickles that somebody else has made.
+    make, (name, *given) = kernel.function.formula.__reduce__()
+    special = [0.0, -1.0, 1e9, -1e9, 1e300, -1e300, np.inf, -np.inf, np.nan, 5e-324, 2.0**53]
+    rng = np.random.default_rng(5)
+    i, j = RNG.integers(kernel.shape[0], size=64), RNG.integers(kernel.shape[1], size=64)
+    made = 0
+    for share in (0.1, 0.5, 1.0) * 4:
+        fields = [np.array(one) for one in given]
+        for one in fields:
+            where = rng.random(one.shape) < share / (1 if one.ndim == 2 else max(one.size / 2, 1))
+            one[where] = rng.choice(special, where.sum())
+        try:
+            formula = make(name, *fields)
+        except ValueError as error:
+            assert "parameters" in str(error)
+            continue
+        made += 1
+        assert formula.pairs(i, j).shape == (64,)
+        assert formula.blocks(i[:12].reshape(3, 4), j[:15].reshape(3, 5)).shape == (3, 4, 5)
+    assert made > 3
+
+
+def test_bessel_and_hankel_functions_of_numbers_without_them():
+    x = np.array([-1e9, np.nan, 1e300, 3.0])
+    found = _bessel.bessel_of(1.5, x, np.ones(1))(np.arange(4), np.zeros(1, int))
+    assert np.array_equal(np.isfinite(found), [False, False, False, True])
+    given = kernels.bessel(8, 1.5).function.formula.__reduce__()[1]
+    given[3][1] = np.inf  # from where on the expansion holds: beyond the tables
+    with pytest.raises(ValueError, match="parameters of the formula 'bessel' don't fit"):
+        _core.Formula(*given)
+    orders = [np.array([[400.0, 400.0], [-1e300, 390.0]]), np.array([[1.0, 395.0]])]
+    found = _core.Formula("hankel", *orders, _bessel._debye()).blocks(
+        np.array([[0, 1]]), np.array([[0, 1]])
+    )
+    assert np.isnan(found[0, 0]).all()
+    assert np.isfinite(found[0, 1]).all()
 
 
 def test_formulas_refuse_what_they_are_not_of():

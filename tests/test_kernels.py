@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -10,6 +11,7 @@ import scipy.special
 
 import papilio as pp
 from papilio import kernels
+from papilio._util.legendre import _amplitudes, _gamma_ratio
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-np.pi, np.pi, 7)
@@ -126,6 +128,69 @@ def test_legendre_functions_of_any_order_are_right_to_rounding(t, order):
     assert np.abs(values - expected).max() <= 4e-16 * (order + degrees)
     small = (np.abs(expected) < 1e-5) & (expected != 0)
     assert (np.abs(values - expected) <= 1e-12 * order * np.abs(expected))[small].all()
+
+
+def legendre_in_decimals(theta, order, degrees):
+    """Of the angle as it is, by the recurrence in 50 digits."""
+    with localcontext() as context:
+        context.prec = 50
+        t, m = Decimal(theta), Decimal(order)
+        terms = [Decimal(1)]
+        for k in range(1, 80):
+            terms.append(terms[-1] * t / k)
+        cosine = sum(terms[0::4]) - sum(terms[2::4])
+        sine = sum(terms[1::4]) - sum(terms[3::4])
+        square = (m + Decimal("0.5")) * sine ** (2 * order)
+        for k in range(1, order + 1):
+            square *= (2 * Decimal(k) - 1) / (2 * k)
+        before, value, values = Decimal(0), square.sqrt(), []
+        for k in range(degrees):
+            values.append(float(value))
+            l = m + k + 1
+            root = ((4 * l * l - 1) / ((l - m) * (l + m))).sqrt()
+            value, before = root * (cosine * value - before), value
+            before /= root
+        return np.array(values)
+
+
+@pytest.mark.parametrize(
+    ("theta", "order", "degrees"),
+    [
+        (2.5e-4, 1, 6000),
+        (5e-4, 2, 6000),
+        (math.pi - 1e-3, 3, 3000),
+        (0.006, 40, 6000),
+        (1.57, 2, 60),
+        (1.6, 40, 600),
+        (0.5, 1000, 700),
+        (1.0, 1000, 700),
+        (1.5, 1000, 700),
+    ],
+)
+def test_legendre_functions_are_right_from_the_poles_to_the_equator(theta, order, degrees):
+    expected = legendre_in_decimals(theta, order, degrees)
+    found = kernels.legendre([theta], degrees, order)(0, np.arange(degrees))
+    largest = np.abs(expected).max()
+    assert np.abs(found - expected).max() <= 5e-15 * largest
+    tiny = (np.abs(expected) < 1e-5 * largest) & (np.arange(degrees) < order)
+    assert (np.abs(found - expected) <= 2e-14 * np.abs(expected))[tiny].all()
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 7, 60, 520, 2000])
+def test_amplitudes_of_legendre_functions_are_right_to_rounding(order):
+    l = 25 + 2 * order**2 + np.array([0, 1, 10, 100, 10000])
+    with localcontext() as context:
+        context.prec = 40
+        # Gamma(l - m + 1) Gamma(l + m + 1) / Gamma(l + 1)^2
+        ratios = [
+            math.prod(Decimal(int(k) + n) / (int(k) - order + n) for n in range(1, order + 1))
+            for k in l
+        ]
+        expected = [float(ratio.sqrt()) for ratio in ratios] * np.sqrt(l + 0.5)
+    expected *= _gamma_ratio(l + 0.75)  # Gamma(l + 1) / Gamma(l + 3/2)
+    assert np.allclose(_amplitudes(l + 0.5, order), expected, rtol=1e-15, atol=0)
+    with np.errstate(all="raise", under="ignore"):
+        assert np.isfinite(kernels.legendre([1.0, 0.0], 10, order).toarray()).all()
 
 
 @pytest.mark.parametrize("order", [0, 1, 5, 80, 300])

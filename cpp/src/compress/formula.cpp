@@ -75,6 +75,9 @@ Formula::Formula(const std::string& name, Fields rows, Fields columns,
   Index wanted = formula_->fixed;
   if (given >= wanted && formula_->parameters)
     wanted = formula_->parameters(parameters_.data(), rows_.size, columns_.size);
+  if (wanted < 0)
+    throw std::invalid_argument("parameters of the formula '" + name +
+                                "' don't fit rows, columns or each other");
   if (given != wanted)
     throw std::invalid_argument("parameters has " + std::to_string(given) + " numbers, expected " +
                                 std::to_string(wanted));

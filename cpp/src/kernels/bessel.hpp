@@ -66,10 +66,11 @@ PAPILIO_INLINE Wave debye(Doubles order, Doubles x, const double* numbers) {
   return {re * even - im * odd, re * odd + im * even};
 }
 
-/// The polynomial of the unit interval that x lies in, of those from 0 on.
+/// The polynomial of the unit interval that x lies in, of those from 0 on. Of what lies in none,
+/// and of NaN, that of the first or the last.
 PAPILIO_INLINE double from_table(const double* table, int64_t intervals, double x) {
-  int64_t interval = static_cast<int64_t>(x);
-  if (interval >= intervals) interval = intervals - 1;
+  const double last = static_cast<double>(intervals - 1);
+  const int64_t interval = static_cast<int64_t>(x > 0 ? (x < last ? x : last) : 0.0);
   const double* powers = table + interval * (table_degree + 1);
   const double offset = x - (static_cast<double>(interval) + 0.5);
   double sum = powers[table_degree];
@@ -102,7 +103,7 @@ struct Bessel {
 
 int64_t bessel_parameters(const double* fixed, int64_t, int64_t) {
   const double intervals = fixed[3];
-  if (!(intervals >= 1 && intervals < 1e9)) return -1;
+  if (!(intervals >= 1 && intervals < 1e9 && fixed[1] <= intervals)) return -1;
   return 4 + debye_numbers + static_cast<int64_t>(intervals) * (table_degree + 1);
 }
 
@@ -138,13 +139,17 @@ struct CircularWave {
 
 int64_t circular_parameters(const double* fixed, int64_t, int64_t) {
   const double intervals = fixed[2];
-  if (!(intervals >= 1 && intervals < 1e9)) return -1;
+  if (!(intervals >= 1 && intervals < 1e9 && fixed[1] <= intervals)) return -1;
   return 3 + debye_numbers + 2 * static_cast<int64_t>(intervals) * (table_degree + 1);
 }
 
 /// H_j^(1)(x): fields of a row are x, and the last order but one for which Debye's expansion holds;
 /// a recurrence goes on from these two. Parameters are the numbers of the expansion.
 struct Hankel {
+  // Of the recurrence: from start it is 36 times the cube root of x to the order x, and anything in
+  // fields of anyone else.
+  static constexpr int64_t most_steps = 1 << 16;
+
   PAPILIO_INLINE static Wave of(const FormulaRun& run, int64_t at) {
     const Doubles x = field(run.rows, 0, at), start = field(run.rows, 1, at);
     const Doubles wanted = field(run.columns, 0, at);
@@ -157,13 +162,16 @@ struct Hankel {
     const Doubles one = all(1.0), twice = all(2.0) / x;
     Doubles order = start + one;
     Wave before = first, value = debye<false>(order, x, numbers);
-    for (Bits active = order < wanted; any(active); active = order < wanted) {
+    Bits active = order < wanted;
+    for (int64_t step = 0; step < most_steps && any(active); ++step) {
       const Doubles ratio = order * twice;
       const Wave next = {ratio * value.re - before.re, ratio * value.im - before.im};
       before = {select(active, value.re, before.re), select(active, value.im, before.im)};
       value = {select(active, next.re, value.re), select(active, next.im, value.im)};
       order = select(active, order + one, order);
+      active = order < wanted;
     }
+    value.re = select(active, all(__builtin_nan("")), value.re);
     const Bits beyond = start < wanted;
     return {select(beyond, value.re, first.re), select(beyond, value.im, first.im)};
   }

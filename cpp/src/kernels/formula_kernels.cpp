@@ -23,7 +23,7 @@ constexpr FormulaEntry formulas[] = {
     {"circular wave", 2, 2, 3, circular_parameters, true, 8, run_waves<CircularWave>},
     {"hankel", 2, 1, debye_numbers, nullptr, true, 12, run_waves<Hankel>},
     {"legendre", 6, 3, 3 + 2 * Legendre::nodes, nullptr, false, 12, run_real<Legendre>},
-    {"associated legendre", 6, 2, 8, associated_parameters, false, 20,
+    {"associated legendre", 7, 2, 8, associated_parameters, false, 20,
      run_real<AssociatedLegendre>},
 };
 

@@ -85,6 +85,24 @@ struct HyperbolicPhase {
   }
 };
 
+/// The same where a sum of squares is small or large: of numbers times a power of two, each lane's
+/// own. Differences may overflow, so that the large ones are of numbers that are scaled before.
+/// What is beyond the largest double is that.
+template <int dimensions>
+PAPILIO_APART Doubles extreme_distance(const FormulaRun& run, int64_t at, Bits small, Bits large) {
+  const Doubles one = all(1.0), up = all(0x1p600), down = all(0x1p-600);
+  const Doubles before = select(large, down, one), after = select(small, up, one);
+  Doubles squared = {};
+  PAPILIO_UNROLL
+  for (int d = 0; d < dimensions; ++d) {
+    const Doubles difference = field(run.rows, d, at) * before - field(run.columns, d, at) * before;
+    squared = squared + (difference * after) * (difference * after);
+  }
+  const Doubles found = square_root(squared) * select(large, up, select(small, down, one));
+  const Doubles most = all(0x1.fffffffffffffp1023);
+  return select(most < found, most, found);
+}
+
 template <int dimensions>
 PAPILIO_INLINE Doubles distance(const FormulaRun& run, int64_t at) {
   Doubles squared = {};
@@ -93,6 +111,8 @@ PAPILIO_INLINE Doubles distance(const FormulaRun& run, int64_t at) {
     const Doubles difference = field(run.rows, d, at) - field(run.columns, d, at);
     squared = squared + difference * difference;
   }
+  const Bits small = squared < all(0x1p-900), large = all(0x1p1000) < squared;
+  if (any(small ^ large)) return extreme_distance<dimensions>(run, at, small, large);
   return square_root(squared);
 }
 

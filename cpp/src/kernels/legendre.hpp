@@ -97,15 +97,23 @@ struct Legendre {
   }
 };
 
-/// Normalized associated Legendre functions of one order m and degrees m + j, by the recurrence
-/// P_l = a_l (x P_(l-1) - b_l P_(l-2)) from functions kept every `stride` degrees, values being
-/// p 2^(1000 e); far from the poles by Stieltjes' expansion. Fields of a row are x and its angle,
-/// those of a column j and the amplitude. Parameters are the stride, how many functions are kept,
-/// how many coefficients, how many rows; the order, the bounds of `stieltjes`; b and a of each
-/// degree; of each kept degree, for all rows, the one before, p, and e.
+/// Normalized associated Legendre functions P_l of one order m and degrees l = m + j, by a
+/// recurrence over the degrees from functions kept every `stride` degrees; far from the poles by
+/// Stieltjes' expansion. Fields of a row are v = 1 - cos theta as a sum of two numbers, and its
+/// angle, those of a column j and the amplitude. Parameters are the stride, how many functions are
+/// kept, how many coefficients, how many rows; the order, the bounds of `stieltjes`; a, c and d of
+/// each degree; of each kept degree, for all rows, P_l - P_(l-1), p, and e.
 struct AssociatedLegendre {
+  static constexpr int coefficients = 3;
+
+  /// P_l and its difference to P_(l-1) over 2^(1000 exponent).
+  template <class Number>
+  struct State {
+    Number difference, value, exponent;
+  };
+
   PAPILIO_INLINE static Doubles of(const FormulaRun& run, int64_t at) {
-    const AngleFields angle(run, 1, at);
+    const AngleFields angle(run, 2, at);
     const double order = run.parameters[4], *bounds = run.parameters + 5;
     const Doubles j = field(run.columns, 0, at), half = j + all(order + 0.5);
     const Bits near = half * angle.sine < all(bounds[0]);
@@ -114,8 +122,8 @@ struct AssociatedLegendre {
         0.125 + 0.25 * (order - 4 * static_cast<double>(static_cast<int64_t>(order / 4)));
     const Doubles far =
         stieltjes(half, angle, sine, shift, order * order, bounds) * field(run.columns, 1, at);
-    const Doubles value = unmirrored(far, j, angle);
-    return any(near) ? select(near, recurrence(run, at, near), value) : value;
+    const Doubles value = any(near) ? select(near, recurrence(run, at, near), far) : far;
+    return unmirrored(value, j, angle);
   }
 
   /// Of the lanes in question; the others are 0.
@@ -123,56 +131,70 @@ struct AssociatedLegendre {
     const double* given = run.parameters;
     const int64_t stride = static_cast<int64_t>(given[0]), degrees = static_cast<int64_t>(given[2]);
     const int64_t rows = static_cast<int64_t>(given[3]);
-    const double* coefficients = given + 8;
-    const double* tables = coefficients + 2 * degrees;
+    const double* of_degrees = given + 8;
+    const double* tables = of_degrees + coefficients * degrees;
     const bool together = run.columns.step == 0;
-    double q_of[Doubles::lanes] = {}, p_of[Doubles::lanes] = {}, e_of[Doubles::lanes] = {};
+    double differences[Doubles::lanes] = {}, values[Doubles::lanes] = {};
+    double exponents[Doubles::lanes] = {};
     for (int n = 0; n < Doubles::lanes; ++n) {
       if (!near.lane(n)) continue;
       const int64_t row = run.rows.index[run.rows.step ? at + n : 0];
       const int64_t last = run.columns.index[together ? 0 : at + n], block = last / stride;
       const double* kept = tables + 3 * block * rows + row;
-      q_of[n] = kept[0];
-      p_of[n] = kept[rows];
-      e_of[n] = kept[2 * rows];
-      if (together) continue;
-      const double x = run.rows.fields[run.rows.step ? at + n : 0];
-      for (int64_t k = block * stride + 1; k <= last; ++k)
-        advance(x, coefficients + 2 * k, q_of[n], p_of[n], e_of[n]);
+      State<double> state = {kept[0], kept[rows], kept[2 * rows]};
+      if (!together) {
+        const double* v = run.rows.fields + (run.rows.step ? at + n : 0);
+        for (int64_t k = block * stride + 1; k <= last; ++k)
+          advance(v[0], v[run.rows.pitch], of_degrees + coefficients * k, state);
+      }
+      differences[n] = state.difference;
+      values[n] = state.value;
+      exponents[n] = state.exponent;
     }
-    Doubles q = Doubles::load(q_of), p = Doubles::load(p_of), e = Doubles::load(e_of);
+    State<Doubles> state = {Doubles::load(differences), Doubles::load(values),
+                            Doubles::load(exponents)};
     if (together) {
-      const Doubles x = field(run.rows, 0, at);
+      const Doubles v = field(run.rows, 0, at), fine = field(run.rows, 1, at);
       const int64_t last = run.columns.index[0];
       for (int64_t k = last / stride * stride + 1; k <= last; ++k)
-        advance(x, all(coefficients[2 * k]), all(coefficients[2 * k + 1]), q, p, e);
+        advance(v, fine, of_degrees + coefficients * k, state);
     }
-    return scaled(p, e);
+    return scaled(state.value, state.exponent);
   }
 
-  /// The same for one lane.
-  PAPILIO_INLINE static void advance(double x, const double* coefficients, double& q, double& p,
-                                     double& e) {
-    const double next = coefficients[1] * (x * p - coefficients[0] * q);
-    q = p;
-    p = next;
-    if (!(fabs(p) > 0x1p500)) return;
-    q *= 0x1p-1000;
-    p *= 0x1p-1000;
-    e += 1;
+  /// To the next degree: D = D + (c - a v) P - d D, P = P + D. c is a - 2 + d, and so c - a v
+  /// is d - 2 + a cos theta, of which each form is right where the other cancels.
+  PAPILIO_INLINE static void advance(double v, double fine, const double* acd,
+                                     State<double>& state) {
+    const bool beyond = v < 0;
+    double factor = multiply_add(-acd[0], fine, multiply_add(-acd[0], v, beyond ? -2.0 : acd[1]));
+    if (beyond) factor = factor + acd[2];
+    state.difference =
+        state.difference + multiply_add(factor, state.value, -(acd[2] * state.difference));
+    state.value = state.value + state.difference;
+    if (!(fabs(state.value) > 0x1p500)) return;
+    state.difference *= 0x1p-1000;
+    state.value *= 0x1p-1000;
+    state.exponent += 1;
   }
 
-  PAPILIO_INLINE static void advance(Doubles x, Doubles b, Doubles a, Doubles& q, Doubles& p,
-                                     Doubles& e) {
-    const Doubles next = a * (x * p - b * q);
-    q = p;
-    p = next;
-    const Bits large = all(0x1p500) < absolute(p);
+  /// The same for all lanes.
+  PAPILIO_INLINE static void advance(Doubles v, Doubles fine, const double* acd,
+                                     State<Doubles>& state) {
+    const Doubles a = all(acd[0]);
+    const Bits beyond = v < Doubles{};
+    const Doubles base = select(beyond, all(-2.0), all(acd[1]));
+    const Doubles factor = subtract_product(subtract_product(base, a, v), a, fine) +
+                           doubles_of(beyond & bits_of(all(acd[2])));
+    state.difference =
+        state.difference + multiply_add(factor, state.value, -(all(acd[2]) * state.difference));
+    state.value = state.value + state.difference;
+    const Bits large = all(0x1p500) < absolute(state.value);
     if (!any(large)) return;
     const Doubles less = select(large, all(0x1p-1000), all(1.0));
-    q = q * less;
-    p = p * less;
-    e = e + select(large, all(1.0), Doubles{});
+    state.difference = state.difference * less;
+    state.value = state.value * less;
+    state.exponent = state.exponent + select(large, all(1.0), Doubles{});
   }
 
   /// p 2^(1000 e), e a whole number from -3 to 0, or below: 0.
@@ -190,12 +212,13 @@ struct AssociatedLegendre {
 int64_t associated_parameters(const double* fixed, int64_t rows, int64_t columns) {
   for (int n = 0; n < 4; ++n)
     if (!(fixed[n] >= 1 && fixed[n] < 1e12)) return -1;
+  if (!(fixed[4] >= 0 && fixed[4] < 1e12)) return -1;
   const int64_t stride = static_cast<int64_t>(fixed[0]), kept = static_cast<int64_t>(fixed[1]);
   const int64_t degrees = static_cast<int64_t>(fixed[2]);
   if (static_cast<int64_t>(fixed[3]) != rows || degrees < columns ||
       kept != (columns - 1) / stride + 1)
     return -1;
-  return 8 + 2 * degrees + 3 * kept * rows;
+  return 8 + AssociatedLegendre::coefficients * degrees + 3 * kept * rows;
 }
 
 }  // namespace

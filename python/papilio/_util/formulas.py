@@ -13,6 +13,7 @@ from .. import _core
 
 _Array = np.ndarray[Any, Any]
 _Indices = NDArray[np.int64]
+_LARGEST = np.iinfo(np.int64).max
 
 
 class Compiled:
@@ -28,10 +29,12 @@ class Compiled:
 
     @property
     def formula(self) -> _core.Formula:
-        if self._formula is None:
-            assert self._make is not None
-            self._formula = self._make()
+        make = self._make
+        if make is not None:
+            # Threads that come at the same time make the same. None of them finds neither.
+            self._formula = make()
             self._make = None
+        assert self._formula is not None
         return self._formula
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -86,8 +89,19 @@ def _with(formula: _core.Formula) -> Compiled:
     return Compiled(lambda: formula)
 
 
+def checked(given: Any, name: str, size: int) -> _Indices:
+    """Indices below `size`, from 0 on: negative ones count from the end."""
+    index = _whole(given, name)
+    beyond = (index < -size) | (index >= size)
+    if beyond.any():
+        raise IndexError(f"{name} has {index[beyond][0]}, expected indices below {size}")
+    return np.where(index < 0, index + size, index)
+
+
 def _whole(given: Any, name: str) -> _Indices:
     index = np.asarray(given)
     if index.dtype.kind not in "iu":
         raise IndexError(f"{name} has dtype {index.dtype}, expected whole numbers")
+    if index.dtype == np.uint64 and index.size and index.max() > _LARGEST:
+        raise IndexError(f"{name} has {index.max()}, expected indices up to {_LARGEST}")
     return index.astype(np.int64, copy=False)

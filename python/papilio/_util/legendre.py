@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy
 
 from .. import _core
+from .double_double import (
+    Pair,
+    added,
+    divided,
+    multiplied,
+    negative,
+    pair,
+    power,
+    sine,
+    square_root,
+    two_product,
+    two_sum,
+)
 
 _Array = np.ndarray[Any, Any]
 
@@ -19,6 +34,9 @@ _DIGITS = 2.0**-54
 _STRIDE, _TABLE = 64, 1 << 27  # degrees between the functions that are kept; bytes of these
 _SHORT_PRODUCT = 30  # factors; _gamma_ratio is exact from there on
 _EXPONENT = 1000  # binary digits that one step of an extended exponent stands for
+_CARRIED = 2.0**-6  # 1 - cos theta up to which rounding errors are carried along
+_STEPS = 16  # in which no function grows from 2^500 to infinity
+_STIRLING = 16  # the last Bernoulli polynomial: beyond is less than 1e-17
 # 2 pi as a sum; the first part has 26 bits, so that its product with a coarse part is exact.
 _TURN = 2 * np.pi
 _TURN_HIGH = np.rint(_TURN * 2.0**23) / 2.0**23
@@ -118,69 +136,143 @@ def _gamma_ratio(f: _Array) -> _Array:
     return ratio
 
 
+def _amplitudes(half: _Array, order: int) -> _Array:
+    """``sqrt((l + 1/2) Gamma(l - m + 1) Gamma(l + m + 1)) / Gamma(l + 3/2)``, half = l + 1/2, at
+    least 25 + 2 m^2.
+
+    From Stirling's series of the three (DLMF 5.11.8) only even Bernoulli polynomials remain:
+    ``log = sum_k (B_k(m + 1/2) - B_k) / (k (k - 1) half^(k-1))``, k = 2, 4, ...
+    """
+    bernoulli = scipy.special.bernoulli(_STIRLING)
+    u, total = half**-2.0, np.zeros_like(half)
+    for k in range(_STIRLING, 0, -2):
+        # B_k(m + 1/2) by powers of m, from B_j(1/2) = (2^(1-j) - 1) B_j, 0 for odd j.
+        own = -bernoulli[k]
+        for j in range(0, k + 1, 2):
+            own += math.comb(k, j) * (2.0 ** (1 - j) - 1) * bernoulli[j] * float(order) ** (k - j)
+        total = total * u + own / (k * (k - 1))
+    amplitudes: _Array = np.exp(total / half)
+    return amplitudes
+
+
 class AssociatedLegendre:
     """Normalized associated Legendre functions of one order, at given angles, of any degrees.
 
-    ``P_l = a_l (x P_{l-1} - b_l P_{l-2})`` from ``P_m``, upwards: stable. Near the poles P_m is far
-    below the smallest double, and grows: a value is ``p 2^(1000 e)``. Two neighbours are kept every
-    `_STRIDE` degrees (more, where that would be more than `_TABLE` bytes), so that an entry takes
-    at most so many steps. Where ``(l + 1/2) sin theta`` is a few times the square of the order,
-    Stieltjes' expansion.
+    ``P_l = a_l (cos theta P_{l-1} - P_{l-2} / a_{l-1})`` from ``P_m``, upwards: stable, but a
+    cosine near 1 has lost the angle. Hence (Reinsch) ``P_l = P_{l-1} + D_l``,
+    ``D_l = D_{l-1} + (c_l - a_l v) P_{l-1} - d_l D_{l-1}``, v = 1 - cos theta to twice the digits,
+    where nothing cancels in ``c_l = a_l - 1 - a_l / a_{l-1}`` and ``d_l = 1 - a_l / a_{l-1}``.
+    Angles beyond pi/2 are mirrored. Beyond pi/3, where c_l and a_l v may be large and nearly the
+    same, the cosine is given, to twice the digits: ``c_l - a_l v = a_l cos theta - 2 + d_l``.
+
+    Near the poles P_m is far below the smallest double, and grows: a value is ``p 2^(1000 e)``. A
+    value and its difference to the one before are kept every `_STRIDE` degrees (more, where that
+    would be more than `_TABLE` bytes), so that an entry takes at most so many steps. Where
+    ``(l + 1/2) sin theta`` is a few times the square of the order, Stieltjes' expansion.
     """
 
     def __init__(self, theta: _Array, order: int, degrees: int) -> None:
-        self.order, self.degrees = order, degrees
-        self.cosine, self.sine, self.angles = np.cos(theta), np.sin(theta), Angles.of(theta)
+        self.order, self.degrees, self.angles = order, degrees, Angles.of(theta)
+        self.bounds = _bounds(order)
+        beyond = self.angles.mirrored()[1]
+        # pi is a sum; the difference to its first part is exact.
+        rest = np.where(beyond, 1.2246467991473532e-16, 0.0)
+        half_sine = sine((np.where(beyond, np.pi - theta, theta) / 2, rest / 2))
+        square = multiplied(half_sine, half_sine)
+        one = pair(np.ones_like(theta))
+        v = added(square, square)
+        cosine = added(one, negative(v))
+        beyond = v[0] > 0.5
+        self.v = np.where(beyond, -cosine[0], v[0]), np.where(beyond, -cosine[1], v[1])
+        half_cosine = square_root(added(one, negative(square)))
+        self.sine = multiplied(added(half_sine, half_sine), half_cosine)
         per_row = 24 * len(theta) * degrees
         self.stride = max(_STRIDE, -(-per_row // _TABLE))
-        l = np.arange(order, order + degrees + self.stride + 1, dtype=np.float64)
-        with np.errstate(divide="ignore"):
-            self.a = np.sqrt((2 * l - 1) * (2 * l + 1) / ((l - order) * (l + order)))
-        before = np.maximum(l - 1, order)
-        self.b = np.sqrt((before - order) * (before + order) / np.maximum(4 * before**2 - 1, 1))
+
+    def _coefficients(self) -> _Array:
+        """a, c and d of each degree; of the first one, which no step leads to, 0. They are rounded
+        once: of thousands of degrees, errors of a few units would be seen."""
+        m, one = float(self.order), pair(1.0)
+        l = np.arange(m + 1, m + self.degrees)
+        above = divided(pair(4 * m**2 - 1), two_product(l - m, l + m))  # a^2 - 4
+        a = square_root(added(pair(4.0), above))
+        more = divided(above, added(a, pair(2.0)))  # a - 2
+        coefficients = np.zeros((self.degrees, 3))
+        coefficients[1:, 0] = a[0]
+        coefficients[1:2, 1:] = np.stack([added(a, negative(one))[0], np.ones_like(l)], 1)[:1]
+
+        def shifted(x: Pair) -> tuple[Pair, Pair]:
+            return (x[0][:-1], x[1][:-1]), (x[0][1:], x[1][1:])
+
+        (a_before, a_now), (before, now) = shifted(a), shifted(more)
+        c = divided(added(added(now, before), multiplied(now, before)), a_before)
+        before, now = shifted(above)
+        d = divided(added(before, negative(now)), multiplied(added(a_before, a_now), a_before))
+        coefficients[2:, 1:] = np.stack([c[0], d[0]], axis=1)
+        return coefficients
 
     def formula(self) -> _core.Formula:
         """The core's, with the functions that are kept."""
+        rows = np.concatenate([np.stack(self.v), self.angles.fields()])
         count = (self.degrees - 1) // self.stride + 1
-        head = [self.stride, count, self.degrees, len(self.cosine), self.order]
-        coefficients = np.stack([self.b, self.a], axis=1)[: self.degrees]
-        coefficients[0] = 0  # of no step
-        before = np.concatenate([head, _bounds(self.order), coefficients.ravel()])
-        parameters = np.empty(len(before) + 3 * count * len(self.cosine))
+        head = [self.stride, count, self.degrees, len(self.angles), self.order]
+        coefficients = self._coefficients()
+        before = np.concatenate([head, self.bounds, coefficients.ravel()])
+        parameters = np.zeros(len(before) + 3 * count * len(self.angles))
         parameters[: len(before)] = before
-        self._keep(parameters[len(before) :].reshape(count, 3, -1))
-        rows = np.concatenate([self.cosine[None], self.angles.fields()])
-        columns = np.stack([np.arange(float(self.degrees)), self._amplitudes()])
+        tables = parameters[len(before) :].reshape(count, 3, -1)
+        # The sine is that of the core, which chooses by the same product.
+        keep = partial(self._keep, coefficients, rows[4], tables, *self._first())
+        v = self.v[0]
+        keep(np.flatnonzero(v < 0), beyond=True)
+        keep(np.flatnonzero((v >= 0) & (v < _CARRIED)), carried=True)
+        keep(np.flatnonzero(v >= _CARRIED))
+        j = np.arange(float(self.degrees))
+        half = np.maximum(j + (self.order + 0.5), self.bounds[0])
+        columns = np.stack([j, _amplitudes(half, self.order)])
         return _core.Formula("associated legendre", rows, columns, parameters)
 
-    def _amplitudes(self) -> _Array:
-        """``sqrt((l + 1/2) Gamma(l - m + 1) Gamma(l + m + 1)) / Gamma(l + 3/2)``."""
-        m = self.order
-        l = np.arange(m, m + self.degrees - 1, dtype=np.longdouble)
-        ratios = (l + 1 - m) * (l + 1 + m) / ((l + 0.5) * (l + 1.5))
-        gammaln = scipy.special.gammaln
-        first = gammaln(2 * m + 1.0) + np.log(m + 0.5) - 2 * gammaln(m + 1.5)
-        squares = np.cumprod(np.concatenate([[np.longdouble(1)], ratios])) * np.exp(first)
-        amplitudes: _Array = np.sqrt(squares).astype(np.float64)
-        return amplitudes
-
-    def _advanced(
-        self, x: _Array, q: _Array, p: _Array, e: _Array, k: Any
-    ) -> tuple[_Array, _Array, _Array]:
-        q, p = p, self.a[k] * (x * p - self.b[k] * q)
-        large = np.abs(p) > 2.0 ** (_EXPONENT // 2)
-        if large.any():
-            less = np.where(large, 2.0**-_EXPONENT, 1.0)
-            q, p, e = q * less, p * less, e + large
-        return q, p, e
-
-    def _keep(self, tables: _Array) -> None:
-        q, (p, e) = np.zeros(len(self.cosine)), self._first()
-        tables[0] = q, p, e
-        for k in range(1, self.degrees):
-            q, p, e = self._advanced(self.cosine, q, p, e, k)
+    def _keep(
+        self,
+        coefficients: _Array,
+        sine: _Array,
+        tables: _Array,
+        first: _Array,
+        exponents: _Array,
+        rows: _Array,
+        *,
+        beyond: bool = False,
+        carried: bool = False,
+    ) -> None:
+        """Of some rows, as long as Stieltjes' expansion doesn't hold for them; all are `beyond`
+        pi/3, or none. The rounding errors of the sums D and P, which add up over the degrees, are
+        `carried` along where those of the products are much smaller: near the poles."""
+        (v, fine), p, e = (one[rows] for one in self.v), first[rows], exponents[rows]
+        d, d_rest, p_rest = (np.zeros_like(p) for _ in range(3))
+        for k, (a, of_p, of_d) in enumerate(coefficients):
+            if k % _STEPS == 0:
+                near = (k + (self.order + 0.5)) * sine[rows] < self.bounds[0]
+                large = np.abs(p) > 2.0 ** (_EXPONENT // 2)
+                if large.any() or not near.all():
+                    less = np.where(large, 2.0**-_EXPONENT, 1.0)
+                    d, d_rest, p, p_rest = (one * less for one in (d, d_rest, p, p_rest))
+                    rows, d, d_rest, p, p_rest, e, v, fine = (
+                        one[near] for one in (rows, d, d_rest, p, p_rest, e + large, v, fine)
+                    )
+                if not len(rows):
+                    return
+            if k:
+                factor = (-2 - a * v) - a * fine + of_d if beyond else (of_p - a * v) - a * fine
+                step = factor * p - of_d * d
+                if carried:
+                    d, d_rest = two_sum(d, step + d_rest)
+                    p, rest = two_sum(p, d)
+                    p, p_rest = two_sum(p, rest + (d_rest + p_rest))
+                else:
+                    d = d + step
+                    p = p + d
             if k % self.stride == 0:
-                tables[k // self.stride] = q, p, e
+                tables[k // self.stride][:, rows] = d, p, e
 
     def _first(self) -> tuple[_Array, _Array]:
         """``P_m = sqrt((2 m + 1)!! / (2 (2 m)!!)) sin^m`` with its exponent."""
@@ -190,12 +282,7 @@ class AssociatedLegendre:
         ratio = np.prod((2 * k - 1) / (2 * k))
         if m > _SHORT_PRODUCT:
             ratio = _gamma_ratio(np.asarray(m + 0.25)) / np.sqrt(np.pi)
-        scale = np.sqrt((m + 0.5) * ratio)
-        mantissa, exponent = np.frexp(self.sine)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            power = m * np.log2(mantissa)
-            whole = np.floor(power)
-            total = m * exponent.astype(np.int64) + whole
-            e = np.where(mantissa > 0, -(-total // _EXPONENT), 0)
-            p = np.where(mantissa > 0, np.exp2(power - whole + (total - _EXPONENT * e)), 0.0)
-        return scale * p, np.minimum(e, 0).astype(np.int32)
+        mantissa, exponent = power(self.sine, m)
+        e = np.minimum(-(-exponent // _EXPONENT), 0)
+        p = np.ldexp(mantissa, np.maximum(exponent - _EXPONENT * e, -_EXPONENT).astype(np.int32))
+        return np.sqrt((m + 0.5) * ratio) * p, e

@@ -11,12 +11,14 @@ import numpy as np
 import scipy
 
 from .._util.formulas import Compiled, compiled
+from ._miller import bessel_values
 
 _Array = np.ndarray[Any, Any]
 
 _TERMS = 8  # of Debye's expansion, see cpp/src/kernels/bessel.hpp
 _PHASE = 200.0  # from which on these leave less than 1e-17
 _SCALED = 4  # below, functions are tabulated without the power of x that they begin with
+_BY_RECURRENCE = 2000  # orders up to which values are; it takes the square of the order
 _DEGREE = 13  # of the polynomials on intervals of length 1: what Taylor's leave is below 1e-17
 
 
@@ -80,10 +82,8 @@ def bessel_of(order: float, r: _Array, w: _Array) -> Compiled:
 
     far = float(_half(order, order + 2000 * (1 + order), lambda x: _phase(order, x) >= _PHASE))
     intervals = int(np.ceil(far))
-    tables = [
-        _table(scaled, 0, _SCALED),
-        _table(partial(scipy.special.jv, order), _SCALED, intervals),
-    ]
+    beyond = partial(bessel_values if order <= _BY_RECURRENCE else scipy.special.jv, order)
+    tables = [_table(scaled, 0, _SCALED), _table(beyond, _SCALED, intervals)]
     parameters = [order, far, float(scipy.special.gammaln(order + 1)), float(intervals)]
     values = np.concatenate([parameters, _debye(), *(table.ravel() for table in tables)])
     return compiled("bessel" if order else "bessel of order 0", [r], [w], values)
