@@ -356,5 +356,7 @@ def test_toeplitz_systems_of_any_scale_are_solved(n):
     with pytest.raises(OverflowError, match="float32"):
         small = np.float32(1e-30) * c.astype(np.float32)
         T.solve_toeplitz(small, np.full(n, 1e30, np.float32))
+    none = T.solve_toeplitz(2.0**660 * c, 2.0**-660 * ones)
+    assert not none.x.any() and none.residual == 1 and not none.reached
     lost = T.solve_toeplitz(2.0**660 * c, 2.0**-410 * ones)  # its x is made of few bits
     assert lost.residual > 1e-6 and not lost.reached

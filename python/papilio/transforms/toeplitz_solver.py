@@ -233,7 +233,7 @@ class _Scaled:
         if not np.isfinite(x).all():
             return math.inf
         x = x.reshape(self.b.shape).astype(self.b.dtype)
-        sizes = _exponents(x)
+        sizes = np.where(x.any(axis=0), _exponents(x), self._exponents)
         x = times_powers(x, -sizes)
         sizes = sizes - self._exponents
         product = scipy.linalg.matmul_toeplitz((self.column, self.row), x) if x.size else x
