@@ -149,7 +149,7 @@ PAPILIO_INLINE Half nearest(Half x) {
 }
 PAPILIO_INLINE Doubles nearest(Doubles x) { return {{nearest(x.part[0]), nearest(x.part[1])}}; }
 
-/// x * y = product + error, exactly (up to underflow).
+/// x * y = product + error, exactly (up to underflow; error 0 where x is too large to be split).
 PAPILIO_INLINE Doubles exact_product(Doubles x, Doubles y, Doubles& error) {
   const Doubles product = x * y;
 #if defined(__FMA__) || defined(__aarch64__)
@@ -159,6 +159,7 @@ PAPILIO_INLINE Doubles exact_product(Doubles x, Doubles y, Doubles& error) {
   const Doubles sx = x * splitter, sy = y * splitter;
   const Doubles hx = sx - (sx - x), hy = sy - (sy - y), lx = x - hx, ly = y - hy;
   error = ((hx * hy - product) + hx * ly + lx * hy) + lx * ly;
+  error = doubles_of(bits_of(error) & (absolute(x) < all(0x1p990)));
 #endif
   return product;
 }

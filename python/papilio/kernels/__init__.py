@@ -428,7 +428,9 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
     Other orders do, too, where ``(l + 1/2) sin theta`` is above 25 and some times the square of the
     order; nearer to the poles they go by a recurrence over the degrees from functions that are kept
     every 64 degrees (together at most about 128 MiB), with exponents beyond those of double
-    precision where the functions are that small: any order works.
+    precision where the functions are that small: any order works. Errors there are some 1e-15 of
+    the largest value, and up to 2e-14 where thousands of degrees, orders of 40 and more and angles
+    far from the poles come together.
 
     Examples
     --------
