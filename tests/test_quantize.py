@@ -80,6 +80,14 @@ def test_where_the_scale_lies_does_not_matter(scales):
     assert all(np.array_equal(parts(v).astype(np.float16), parts(v)) for v in found.factors)
 
 
+def test_scales_are_found_for_very_large_and_small_operators():
+    F = pp.Butterfly.random(Architecture.square_dyadic(8), seed=0)
+    plain = F.quantize(6).report.relative_error
+    for power in (-900, 900):
+        scaled = F.with_factors([v * 2.0 ** (power / 3) for v in F.factors])
+        assert scaled.quantize(6).report.relative_error == plain
+
+
 def test_scales_between_neighbouring_columns_and_rows_do_not_matter():
     F = pp.Butterfly.random(Architecture.square_dyadic(8), seed=0)
     gauge = 10.0 ** np.random.default_rng(1).integers(-9, 10, 8)

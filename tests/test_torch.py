@@ -437,6 +437,27 @@ def test_small_heads_and_projections_of_attention_are_kept():
     assert kept[0].reason == "as the rule says"
 
 
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_dense_layers_tell_how_far_their_replacement_is(calibrated):
+    linear = torch.nn.Linear(16, 16)
+    inputs = torch.randn(40, 16) if calibrated else None
+    for given in (
+        {"params": 0.6},
+        {"tol": 0.5},
+        {"architecture": pp.Architecture.monarch((16, 16), 4, 4)},
+    ):
+        told = []
+        pt.ButterflyLinear.from_linear(linear, calibration=inputs, progress=told.append, **given)
+        assert told == sorted(told) and 0 < told[-1] <= 1
+    told = []
+    pt.replace_linear(
+        torch.nn.Sequential(linear, torch.nn.Linear(16, 2)), {"params": 0.5}, progress=told.append
+    )
+    assert told == sorted(told) and told[-1] == 1 and len(told) > 4
+    with pytest.raises(TypeError, match="progress is 3"):
+        pt.ButterflyLinear.from_linear(linear, params=0.6, progress=3)
+
+
 FOUR = pp.Butterfly.random(pp.Architecture.square_dyadic(4))
 
 

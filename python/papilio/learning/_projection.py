@@ -6,6 +6,7 @@ inputs are known, the error is that of the outputs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from .._chains.any_size import with_small_primes
 from .._chains.architecture import Architecture
 from .._chains.scaling import scaled, shifted
 from .._util.checks import tolerance
+from .._util.progress import Progress, reporter, share_of
 from ..factorization import best_architecture, factorize, fewest_weights
 from ..operators import Butterfly
 from ._fit import fit
@@ -28,7 +30,11 @@ class TooFewError(ValueError):
 
 
 def project(
-    matrix: _Array, architecture: Architecture, inputs: _Array | None, tol: float | None = None
+    matrix: _Array,
+    architecture: Architecture,
+    inputs: _Array | None,
+    tol: float | None = None,
+    progress: Progress = False,
 ) -> Butterfly:
     """A butterfly of an architecture that may be larger than the matrix.
 
@@ -37,26 +43,35 @@ def project(
     if inputs is not None:
         inputs, _ = scaled(inputs)  # so that squares neither overflow nor vanish
     if inputs is None or tol is not None or not inputs.any():
-        return _factorized(matrix, architecture, inputs, tol)
+        return _factorized(matrix, architecture, inputs, tol, progress)
     rows, columns = architecture.shape
     known = np.zeros((len(inputs) + columns, columns))
     known[: len(inputs), : inputs.shape[1]] = inputs
     # With these the matrix is the dense solution, also where the inputs say nothing.
     known[len(inputs) :] = np.sqrt(_RIDGE * np.sum(inputs**2) / inputs.shape[1]) * np.eye(columns)
-    return fit(known.T, _padded(matrix, (rows, columns)) @ known.T, architecture)
+    outputs = _padded(matrix, (rows, columns)) @ known.T
+    return fit(known.T, outputs, architecture, progress=progress)
 
 
 def _factorized(
-    matrix: _Array, architecture: Architecture, inputs: _Array | None, tol: float | None
+    matrix: _Array,
+    architecture: Architecture,
+    inputs: _Array | None,
+    tol: float | None,
+    progress: Progress = False,
 ) -> Butterfly:
     """With inputs, the closest in the norm of their second moments within blocks."""
     weights = None if inputs is None else _root_of_moments(inputs, architecture)
     padded = _padded(matrix, architecture.shape)
-    return factorize(padded, architecture, tol=tol, column_weights=weights)
+    return factorize(padded, architecture, tol=tol, column_weights=weights, progress=progress)
 
 
 def search(
-    matrix: _Array, share: float | None, tol: float | None, inputs: _Array | None
+    matrix: _Array,
+    share: float | None,
+    tol: float | None,
+    inputs: _Array | None,
+    progress: Progress = False,
 ) -> Butterfly:
     """The best butterfly with a share of the matrix's entries, or the cheapest within `tol`."""
     relative = None if tol is None else tolerance(tol)
@@ -71,22 +86,48 @@ def search(
             f"has fewer than {least}"
         )
     padded = _padded(matrix, (rows, columns))
-    found = best_architecture(padded, relative, budget, permutations=False)
     if inputs is None:
-        return found.butterfly
+        return best_architecture(
+            padded, relative, budget, permutations=False, progress=progress
+        ).butterfly
+    with reporter(progress, "search") as tell:
+        return _search_for_inputs(matrix, padded, relative, budget, inputs, tell or _silent)
+
+
+def _silent(fraction: float) -> None:
+    return
+
+
+def _search_for_inputs(
+    matrix: _Array,
+    padded: _Array,
+    relative: float | None,
+    budget: int | None,
+    inputs: _Array,
+    tell: Callable[[float], object],
+) -> Butterfly:
+    """The best of those trials that are best without inputs; a third of the time for each part."""
+    found = best_architecture(
+        padded, relative, budget, permutations=False, progress=share_of(tell, 0, 3)
+    )
     trials = list(found.trials)  # the cheapest first
     if relative is None:
         trials.sort(key=lambda trial: (trial.relative_error, trial.nnz))
     best: tuple[Any, Butterfly] | None = None
-    for trial in trials[:_MOST_TRIALS]:
+    tried = trials[:_MOST_TRIALS]
+    for n, trial in enumerate(tried, 1):
         F = _factorized(matrix, trial.architecture, inputs, relative)
         error = projection_error(matrix, F, inputs)
         key = (error, F.nnz) if relative is None else (error > relative, F.nnz, error)
         if best is None or key < best[0]:
             best = key, F
+        share_of(tell, 1, 3)(n / len(tried))
     assert best is not None
     F = best[1]
-    return F if relative is not None else project(matrix, F.architecture, inputs)
+    if relative is None:
+        F = project(matrix, F.architecture, inputs, progress=share_of(tell, 2, 3))
+    tell(1.0)
+    return F
 
 
 def projection_error(matrix: _Array, F: Butterfly, inputs: _Array | None) -> float:

@@ -269,13 +269,20 @@ def _rounded_rows(x: _Array, y: _Array, rounded: _Round, final: bool) -> tuple[_
         cost = np.maximum(0, size - (abs(mu) ** 2) * own)
         if final:
             z = y * mu[..., None]
-            cost = cost * weight + own * _squares(_parts(rounded, z) - z)
+            # Relative to ||x||^2 ||y||^2, which need not be a number.
+            cost = _shares(cost, size) + _shares(own, size) * _shares(
+                _squares(_parts(rounded, z) - z), weight
+            )
             cost = np.where(np.isfinite(cost), cost, np.inf)
         better = held & (cost < best_cost)
         best_cost = np.where(better, cost, best_cost)
         best_x = np.where(better[..., None], xh, best_x)
         best_mu = np.where(better, mu, best_mu)
     return best_x, y * best_mu[..., None]
+
+
+def _shares(parts: _Array, whole: _Array) -> _Array:
+    return np.divide(parts, whole, out=np.zeros_like(whole), where=whole > 0)
 
 
 def _squares(x: _Array) -> _Array:

@@ -11,6 +11,7 @@ from torch import nn
 from .._chains import any_size
 from .._chains.architecture import Architecture
 from .._util.checks import flag, length, shown
+from .._util.progress import Progress
 from ..operators import Butterfly, Section
 from . import _initial
 from ._arrays import values_of
@@ -178,6 +179,7 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         params: float | None = None,
         tol: float | None = None,
         calibration: Any = None,
+        progress: Progress = False,
     ) -> ButterflyLinear:
         """Return a layer whose weight is close to that of a dense one.
 
@@ -195,6 +197,8 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         calibration : Tensor, shape (..., in_features), optional
             Typical inputs: the error that is made small is then that of the outputs
             (`papilio.fit`).
+        progress : bool or callable, default False
+            As in `papilio.factorize`.
 
         Returns
         -------
@@ -204,8 +208,11 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         Raises
         ------
         TypeError, ValueError
-            For what isn't a linear layer, more than one of architecture, params and tol, or wrong
-            ones.
+            For what isn't a linear layer, weights without values or that aren't finite, more than
+            one of architecture, params and tol, or wrong ones; for fewer weights than any
+            architecture has.
+        ImportError
+            For ``progress=True`` without tqdm.
 
         Examples
         --------
@@ -218,7 +225,7 @@ bias=True, padded to (64, 100), 1440 weights, 23.2% of dense)
         >>> 0 < layer.report.relative_error < 1
         True
         """
-        F, report = project(linear, architecture, params, tol, calibration)
+        F, report = project(linear, architecture, params, tol, calibration, progress)
         layer = ButterflyLinear(
             linear.in_features,
             linear.out_features,

@@ -10,6 +10,7 @@ import torch
 
 from .._chains.architecture import Architecture
 from .._util.checks import shown
+from .._util.progress import Progress
 from ..learning import project as nearest
 from ..learning import projection_error, search
 from ..operators import Butterfly
@@ -76,7 +77,7 @@ class LayerReport:
 
 
 def project(
-    linear: Any, architecture: Any, params: Any, tol: Any, calibration: Any
+    linear: Any, architecture: Any, params: Any, tol: Any, calibration: Any, progress: Progress
 ) -> tuple[Butterfly, LayerReport]:
     """A butterfly for the layer's weight, padded to the architecture's shape."""
     if not isinstance(linear, torch.nn.Linear):
@@ -100,9 +101,9 @@ def project(
             raise ValueError(
                 f"architecture has shape {architecture.shape}, expected at least {weight.shape}"
             )
-        F = nearest(weight, architecture, inputs)
+        F = nearest(weight, architecture, inputs, progress=progress)
     else:
-        F = search(weight, 0.1 if params is None else params, tol, inputs)
+        F = search(weight, 0.1 if params is None else params, tol, inputs, progress)
     return F, LayerReport(
         architecture=F.architecture,
         dense=weight.size,

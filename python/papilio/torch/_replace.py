@@ -169,11 +169,14 @@ def replace_linear(
     with reporter(progress, "replace_linear") as report_progress:
         for name, (linear, wanted) in layers.items():
             chosen = None if wanted is None else {"calibration": seen.get(name)} | wanted
-            layer, reason = _replaced(name, linear, chosen)
+            size = linear.weight.numel()
+            layer, reason = _replaced(
+                name, linear, chosen, _part(report_progress, done, size, total)
+            )
             if layer is not None:
                 made[linear] = layer
             rows.append(_row(name, linear, layer, reason))
-            done += linear.weight.numel()
+            done += size
             if report_progress is not None:
                 report_progress(done / total)
     for module in list(model.modules()):
@@ -199,14 +202,19 @@ def _wanted(rule: Any, name: str, linear: nn.Linear) -> dict[str, Any] | None:
     return dict(given)
 
 
+def _part(tell: Callable[[float], object] | None, done: int, size: int, total: int) -> Progress:
+    """What to call with the fraction done of a layer's own work."""
+    return False if tell is None else lambda fraction: tell((done + fraction * size) / total)
+
+
 def _replaced(
-    name: str, linear: nn.Linear, arguments: dict[str, Any] | None
+    name: str, linear: nn.Linear, arguments: dict[str, Any] | None, progress: Progress
 ) -> tuple[ButterflyLinear | None, str]:
     """A layer for a dense one, or why that is kept."""
     if arguments is None:
         return None, "as the rule says"
     try:
-        layer = ButterflyLinear.from_linear(linear, **arguments)
+        layer = ButterflyLinear.from_linear(linear, **arguments, progress=progress)
     except TooFewError:
         return None, "no architecture has so few weights"
     except (TypeError, ValueError) as error:
