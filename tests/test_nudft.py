@@ -241,6 +241,16 @@ def test_the_bound_holds_for_points_on_cells():
         assert relative(F.toarray(), exact(1, x, (46,))) <= 10**-digits
 
 
+@pytest.mark.parametrize("modes", [1, 2, 32, 39, 48, 53, 91, 103, 117, 159, 195, 300])
+def test_the_bound_of_windows_holds_for_any_number_of_modes(modes):
+    x = np.array([0.0, np.pi])
+    A = exact(2, x, (modes,))
+    for digits in (2, 4.7, 8.08, 8.3, 9.1):
+        F = nudft(2, x, modes, tol=10**-digits)
+        rows = np.linalg.norm(F.toarray() - A, axis=1) / np.sqrt(modes)
+        assert rows.max() <= F.report.error_bound
+
+
 def test_repeated_points_one_point_and_none():
     x = np.array([0.5, 0.5, 0.5, -2.0])
     assert relative(nudft(1, x, 8, tol=1e-9).toarray(), exact(1, x, (8,))) <= 1e-9

@@ -28,7 +28,7 @@ from ..operators import (
 from .fourier import COMPLEX, butterfly_dft, sparse
 from .nonuniform_error import of_modes, of_places, of_products, of_type_3, rms, rounding_units
 from .nonuniform_report import NonuniformReport, sampled
-from .window import WAVES, WIDEST, Window, enlargement, expected_width, narrowest
+from .window import MANY, WIDEST, Window, enlargement, expected_width, narrowest
 
 _Array = np.ndarray[Any, Any]
 _LARGEST_GRID = 2**31 - 1
@@ -421,8 +421,8 @@ def _chosen_grid(
         if cost < best:
             best, chosen = cost, grid
     band = max(n / (2 * cells) for n, cells in zip(modes, chosen, strict=True))
-    waves = min(WAVES, max(1, min(modes) // 2))
-    window = narrowest(tol, math.ceil(256 * band) / 256, waves)
+    counts = tuple(sorted({min(MANY, n) for n in modes}))
+    window = narrowest(tol, math.ceil(256 * band) / 256, counts)
     chosen = tuple(max(cells, fast_length(2 * window.width)) for cells in chosen)
     return chosen, window
 

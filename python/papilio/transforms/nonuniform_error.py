@@ -70,8 +70,8 @@ def of_type_3(
         of_x, of_s = rms(x[:, d]), rms(s[:, d])
         half = float(abs(s[:, d]).max(initial=0.0)) or 1.0
         # Stretched so that the frequencies, in radians from cell to cell, are at most pi / 2.
-        at_cells = 2 * half * of_x / (np.pi / 2) / 2 + width / 2
-        away += n / (2 * np.pi) * (np.pi / 2) * of_s / half * places[0][d] + at_cells * places[1][d]
+        at_cells = 2 * half * of_x / np.pi + width / 2
+        away += n / 4 * of_s / half * places[0][d] + at_cells * places[1][d]
         away += 7 * _ULP * of_x * of_s
     dimensions = len(cells)
     return away + 2 * 2 * np.pi * _ULP * (dimensions / 4 + (dimensions - 1) / 2)

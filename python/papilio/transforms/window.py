@@ -22,7 +22,8 @@ from numpy.polynomial import chebyshev
 _Array = np.ndarray[Any, Any]
 WIDEST = 16
 _MOST_TERMS = 22  # of a polynomial
-WAVES, _PLACES = 47, 33  # where errors are looked at, at most
+_WAVES, _PLACES = 384, 33  # where errors are looked at, besides 0
+MANY = 96  # modes, from which on their errors are those of the whole band
 _SHAPES = (0.94, 0.955, 0.97, 0.98, 0.99, 1.0)  # of the usual shape: no other was ever better
 
 
@@ -105,33 +106,45 @@ def _places() -> _Array:
     return places
 
 
-def _errors(weights: _Array, shape: float, band: float, waves_used: int) -> tuple[float, float]:
+@lru_cache(maxsize=8)
+def _phases(width: int, band: float) -> tuple[_Array, _Array]:
+    """The waves that errors are looked at, at the cells of a window and at all `_places`."""
+    waves = 2j * np.pi * band * np.linspace(0, 1, _WAVES + 1)
+    of_cells = np.exp(np.outer(waves, np.arange(width) - width / 2))
+    return of_cells, np.exp(np.outer(waves, _places()))
+
+
+def _errors(
+    weights: _Array, shape: float, band: float, counts: tuple[int, ...]
+) -> tuple[float, float]:
     """Errors of a window whose weights at all `_places` are given: mean and largest.
 
     Between two waves the error may be larger than at both (phi^ has zeros): for each wave the
-    largest error up to it is taken. The mean is the trapezoidal rule's, which is that of ``2
-    waves_used`` modes, one more negative than positive, and no less than that of more modes or of
-    an odd number of them.
+    largest error up to the next one that is looked at is taken. The mean is the largest one of so
+    many modes. From `MANY` on, it is at most the mean over the band and half the share of the last.
     """
     width = weights.shape[1]
-    finer = -(-2 * WAVES // waves_used)
-    waves = band * np.linspace(0, 1, finer * waves_used + 1)
-    places = _places()
-    at_cells = np.exp(2j * np.pi * np.outer(waves, np.arange(width) - width / 2)) @ weights.T
-    factors = at_cells * np.exp(2j * np.pi * np.outer(waves, places))
+    waves = band * np.linspace(0, 1, _WAVES + 1)
+    of_cells, of_places = _phases(width, band)
+    factors = (of_cells @ weights.T) * of_places
     factors /= kaiser_bessel_transform(waves, width, shape)[:, None]
     # The error is a few waves of z with one turn from 0 to 1: so many places miss none of it.
-    away = np.maximum.accumulate(np.abs(factors - 1) ** 2, axis=0)[::finer]
-    share = np.full(waves_used + 1, 1 / waves_used)
-    share[[0, -1]] /= 2
-    return math.sqrt((share @ away).max()), math.sqrt(away.max())
+    away = np.maximum.accumulate(np.abs(factors - 1) ** 2, axis=0)
+    means = []
+    for count in counts:
+        if count >= MANY:
+            means.append(away[1:].mean(axis=0) + away[-1] / MANY)
+        else:
+            modes = np.abs(np.arange(-(count // 2), (count + 1) // 2))
+            means.append(away[-(-2 * modes * _WAVES // count)].mean(axis=0))
+    return math.sqrt(np.max(means)), math.sqrt(away.max())
 
 
 @lru_cache(maxsize=256)
-def window_of(width: int, band: float, waves: int = WAVES) -> Window:
+def window_of(width: int, band: float, counts: tuple[int, ...] = (MANY,)) -> Window:
     """The best window of so many cells for waves of at most `band` turns from cell to cell.
 
-    Of these so many are looked at (and 0).
+    There are so many modes, along each of the axes.
     """
     places = _places()
     starts = np.arange(width) - width / 2
@@ -139,13 +152,13 @@ def window_of(width: int, band: float, waves: int = WAVES) -> Window:
     for share in _SHAPES:
         shape = share * math.pi * width * (1 - band)
         exact = kaiser_bessel(places[:, None] + starts, width, shape)
-        tried.append((*_errors(exact, shape, band, waves), shape))
+        tried.append((*_errors(exact, shape, band, counts), shape))
     best, goal, shape = min(tried)
     # As few terms as cost no more than a tenth of the error.
     for degree in range(max(2, width // 2), _MOST_TERMS):
         coefficients = _polynomials(width, shape, degree)
         weights = np.polyval(coefficients[:, None, :], (2 * places - 1)[:, None])
-        mean, largest = _errors(weights, shape, band, waves)
+        mean, largest = _errors(weights, shape, band, counts)
         if mean <= 1.1 * best and largest <= 1.2 * goal:
             break
     coefficients.setflags(write=False)
@@ -165,15 +178,15 @@ def expected_width(tol: float, band: float) -> int:
     return min(WIDEST, max(2, math.ceil(wanted / (math.pi * math.sqrt(1 - 2 * band)))))
 
 
-def narrowest(tol: float, band: float, waves: int = WAVES) -> Window:
+def narrowest(tol: float, band: float, counts: tuple[int, ...] = (MANY,)) -> Window:
     """The narrowest window whose mean error is at most tol; else the one with the smallest."""
     width = expected_width(tol, band)
-    while width > 2 and window_of(width - 1, band, waves).mean <= tol:
+    while width > 2 and window_of(width - 1, band, counts).mean <= tol:
         width -= 1
-    while width < WIDEST and window_of(width, band, waves).mean > tol:
+    while width < WIDEST and window_of(width, band, counts).mean > tol:
         width += 1
-    window = window_of(width, band, waves)
+    window = window_of(width, band, counts)
     if window.mean <= tol:
         return window
-    widest = (window_of(w, band, waves) for w in range(WIDEST - 4, WIDEST + 1))
+    widest = (window_of(w, band, counts) for w in range(WIDEST - 4, WIDEST + 1))
     return min(widest, key=lambda window: window.mean)
