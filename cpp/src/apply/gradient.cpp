@@ -63,6 +63,7 @@ class Backward {
     const std::size_t factors = problem_.factors();
     for (std::size_t s = 0; s < factors; ++s) {
       if (s > 0 && s % static_cast<std::size_t>(keeping_.segment) == 0) compute_again(s);
+      between_factors(width_);
       const bool wanted = s + 1 < factors || wants_input;
       way_.backward({s, input_of(s), sums, adds, apart, wanted}, gradient_, other_);
     }
@@ -78,7 +79,10 @@ class Backward {
     return inner_ + inside * width_;
   }
 
-  void run_forward(std::size_t s) { way_.forward(s, input_of(s), input_of(s - 1), other_); }
+  void run_forward(std::size_t s) {
+    between_factors(width_);
+    way_.forward(s, input_of(s), input_of(s - 1), other_);
+  }
 
   /// The inputs of the segment that begins with factor s.
   void compute_again(std::size_t s) {

@@ -18,8 +18,10 @@ void multiply_tile(const GradientProblem& problem, const GradientWay& way, TileV
   char* lines = static_cast<char*>(workspace.reserve(static_cast<std::size_t>(3 * bytes)));
   char *others = lines + bytes, *spare = others + bytes;
   way.load(true, from.at(first, count), x.data, lines);
-  for (std::size_t s = problem.factors(); s-- > 0; std::swap(lines, others))
+  for (std::size_t s = problem.factors(); s-- > 0; std::swap(lines, others)) {
+    between_factors(bytes);
     way.forward(s, lines, others, spare);
+  }
   way.store(false, to.at(first, count), lines, y.data);
 }
 
@@ -46,6 +48,7 @@ std::pair<const char*, const char*> push_tile(const GradientProblem& problem,
   char *turned = dnext + bytes, *spare = turned + bytes;
   bool moved = push.moves_input;
   for (std::size_t s = problem.factors(); s-- > 0; std::swap(z, next), std::swap(dz, dnext)) {
+    between_factors(bytes);
     if (moved) way.forward(s, dz, dnext, spare);
     if (push.changes[s]) {
       push.way.forward(s, z, moved ? turned : dnext, spare);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "apply/gradient_way.hpp"
+#include "papilio/interruption.hpp"
 
 namespace papilio {
 
@@ -39,6 +40,13 @@ inline std::unique_ptr<GradientWay> way_of(GradientProblem& problem,
                             sizes.back() >= problem.kernels.shape.lanes;
   auto way = side_by_side ? nullptr : gradient_rows_way(problem, values, gradients);
   return way ? std::move(way) : gradient_batch_way(problem, values, gradients);
+}
+
+/// Between the factors that lines of so many bytes go through: long ones are a task of their own,
+/// in which an interruption is answered, too.
+inline void between_factors(Index bytes) {
+  constexpr Index some_milliseconds = 1 << 20;
+  if (bytes >= some_milliseconds) poll_interruption();
 }
 
 /// The vectors of a tile in one array of the batch.
