@@ -11,7 +11,13 @@ import pytest
 import scipy.fft
 
 import papilio as pp
-from processes import ENGINES, at_full_speed, forks_threads, run_program
+from processes import (
+    ENGINES,
+    at_full_speed,
+    forks_threads,
+    run_program,
+    waits_after_interrupts,
+)
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
@@ -236,6 +242,40 @@ def test_long_work_answers_an_interrupt(engine, threads):
     for line in run_program(program, PAPILIO_THREADING=engine).splitlines():
         name, wait = line.split()
         assert float(wait) < 0.1, name
+
+
+LONG_VECTORS = {
+    "first products": "pp.Butterfly(values) @ x",
+    "gradients": "F.vjp(x, x)",
+    "derivatives": "F.jvp(x, x, values)",
+}
+
+
+@pytest.mark.slow
+@at_full_speed
+@pytest.mark.parametrize("name", LONG_VECTORS)
+def test_one_long_vector_answers_an_interrupt(name):
+    delays = [0.05, 0.1, 0.2, 0.3, 0.4, 0.6]
+    program = f"""
+import time
+import numpy as np
+import papilio as pp
+pp.set_num_threads(1)
+values = [np.full((1 << l, 2, 2, 1 << (19 - l)), 1.3 + 0.1 * l) for l in range(20)]
+for v in values:
+    v[0, 0, 0, 0] += 0.3  # nothing is tied
+F, x = pp.Butterfly(values), np.ones(1 << 20)
+for n in range({len(delays)}):
+    print("go", flush=True)
+    try:
+        while True:
+            {LONG_VECTORS[name]}
+    except KeyboardInterrupt:
+        print(time.process_time(), flush=True)
+"""
+    waits = waits_after_interrupts(program, delays)
+    assert max(waits) < 0.2, waits
+    assert sorted(waits)[len(waits) // 2] < 0.1, waits
 
 
 LONG_CALLS = {

@@ -8,7 +8,6 @@ import reference
 from papilio import _core
 from papilio.operators import AlongAxis, Pairs, RealLinear
 from papilio.operators._blocks import Blocks
-from processes import at_full_speed, waits_after_interrupts
 from strategies import DTYPES, random_array
 
 #: Largest relative error of a gradient, in the Frobenius norm.
@@ -520,26 +519,3 @@ def test_the_core_refuses_to_push_nothing_forward():
         core.push_forward([W], [None], x, None, y, np.empty(2), 0)
     with pytest.raises(ValueError, match="changes isn't as long"):
         core.push_forward([W], [], x, x, y, np.empty(2), 0)
-
-
-@pytest.mark.slow
-@at_full_speed
-@pytest.mark.parametrize("call", ["F.vjp(x, x)", "F.jvp(x, x)"])
-def test_an_interrupt_of_one_long_vector_is_answered_within_a_tenth_of_a_second(call):
-    program = f"""
-import time
-import numpy as np
-import papilio as pp
-pp.set_num_threads(1)
-F = pp.Butterfly.random(pp.Architecture.square_dyadic(1 << 20), seed=0)
-x = np.ones(1 << 20)
-for n in range(3):
-    print("go", flush=True)
-    try:
-        while True:
-            {call}
-    except KeyboardInterrupt:
-        print(time.process_time(), flush=True)
-"""
-    waits = waits_after_interrupts(program, (0.05, 0.3, 0.6))
-    assert max(waits) < 0.1, waits

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "papilio/interruption.hpp"
+
 namespace papilio {
 
 namespace {
@@ -288,6 +290,7 @@ std::optional<Structure> analyse(DType dtype, const Factor& factor) {
   if (factor.by_blocks || factor.identities.rank) return std::nullopt;  // of large blocks only
   return visit(dtype, [&](auto tag) -> std::optional<Structure> {
     for (const bool outputs : {false, true}) {
+      poll_interruption();  // of large factors each takes some milliseconds
       auto found = analyse_values<decltype(tag)>(factor, outputs, tolerance(dtype));
       if (found) return found;
     }

@@ -12,6 +12,7 @@
 #endif
 
 #include "kernels/kernels.hpp"
+#include "papilio/interruption.hpp"
 #include "parallel/shares.hpp"
 
 namespace papilio {
@@ -60,6 +61,9 @@ bool has_moderate_values(const Factor& factor) {
   });
 }
 
+// Nanoseconds of a number that is moved to where kernels read it, memory of the system included.
+constexpr double copied = 2;
+
 /// left * right; `shape` is the factor to be filled.
 template <class T>
 std::shared_ptr<const void> product_values(const Factor& left, const Factor& right,
@@ -77,25 +81,26 @@ std::shared_ptr<const void> product_values(const Factor& left, const Factor& rig
   for (Index l = 0; l < ls; ++l) y_at.push_back(y.along(l * shape.run));
   for (Index e = 0; e < blocks_e; ++e)
     for (Index l = 0; l < ls; ++l) x_at.push_back(x.along(e * q.d + l * shape.run));
-  in_shares(is * p.b * blocks_e, static_cast<double>(row * rank), [&](Index begin, Index end) {
-    T* to = values.get() + begin * row;
-    for (Index n = begin; n < end; ++n) {
-      const Index i = n / blocks_e / p.b, j = n / blocks_e % p.b, e = n % blocks_e;
-      const Index *const x_l = x_at.data() + e * ls, *const y_l = y_at.data();
-      for (Index f = 0; f < blocks_f; ++f) {
-        const T* const x_row = xs + i * x.i + j * x.j + f * rank * x.k;
-        const T* const y_row = ys + (i * blocks_f + f) * y.i + e * y.j;
-        for (Index k = 0; k < q.c; ++k)
-          for (Index l = 0; l < ls; ++l) {
-            const T *left_value = x_row + x_l[l], *right_value = y_row + k * y.k + y_l[l];
-            T sum(0);
-            for (Index rho = 0; rho < rank; ++rho)
-              sum += left_value[rho * x.k] * right_value[rho * blocks_e * y.j];
-            *to++ = sum;
-          }
-      }
-    }
-  });
+  in_shares(is * p.b * blocks_e, static_cast<double>(row) * (copied + static_cast<double>(rank)),
+            [&](Index begin, Index end) {
+              T* to = values.get() + begin * row;
+              for (Index n = begin; n < end; ++n) {
+                const Index i = n / blocks_e / p.b, j = n / blocks_e % p.b, e = n % blocks_e;
+                const Index *const x_l = x_at.data() + e * ls, *const y_l = y_at.data();
+                for (Index f = 0; f < blocks_f; ++f) {
+                  const T* const x_row = xs + i * x.i + j * x.j + f * rank * x.k;
+                  const T* const y_row = ys + (i * blocks_f + f) * y.i + e * y.j;
+                  for (Index k = 0; k < q.c; ++k)
+                    for (Index l = 0; l < ls; ++l) {
+                      const T *left_value = x_row + x_l[l], *right_value = y_row + k * y.k + y_l[l];
+                      T sum(0);
+                      for (Index rho = 0; rho < rank; ++rho)
+                        sum += left_value[rho * x.k] * right_value[rho * blocks_e * y.j];
+                      *to++ = sum;
+                    }
+                }
+              }
+            });
   return values;
 }
 
@@ -208,6 +213,7 @@ std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chai
                                                                std::size_t begin, std::size_t end,
                                                                Index radix, Index least_d) {
   const auto is_moderate = [&](std::size_t s) {
+    poll_interruption();
     return visit(chain.dtype,
                  [&](auto tag) { return has_moderate_values<decltype(tag)>(chain.factors[s]); });
   };
@@ -241,7 +247,7 @@ std::shared_ptr<const void> pack_blocks(DType dtype, const Factor& factor) {
     const T* from = static_cast<const T*>(factor.values);
     const Index block = p.b * p.c, d = factor.stored_l();
     const Index blocks = (factor.tied_a ? 1 : p.a) * d;
-    in_shares(blocks, 2 * static_cast<double>(block), [&](Index begin, Index end) {
+    in_shares(blocks, copied * static_cast<double>(block), [&](Index begin, Index end) {
       T* to = packed.get() + begin * block;
       for (Index number = begin; number < end; ++number) {
         const T* at = from + number / d * block * d + number % d;
@@ -260,7 +266,9 @@ std::shared_ptr<const void> pack_lanes(DType dtype, const Factor& factor, Index 
     const Index block = p.b * p.c, d = factor.stored_l(), is = factor.tied_a ? 1 : p.a;
     if (d < lanes) {
       const auto packed = allocate<T>(is * block * d + lanes);
-      std::copy(from, from + is * block * d, packed.get());
+      in_shares(is * block * d, copied, [&](Index begin, Index end) {
+        std::copy(from + begin, from + end, packed.get() + begin);
+      });
       return packed;
     }
     const Index vectors = (d + lanes - 1) / lanes;
@@ -268,7 +276,7 @@ std::shared_ptr<const void> pack_lanes(DType dtype, const Factor& factor, Index 
     // Some SIMD vectors of a row at a time, which are neighbours where they come from.
     constexpr Index together = 8;
     const Index runs = (vectors + together - 1) / together;
-    const double work = static_cast<double>(together * block);
+    const double work = copied * static_cast<double>(together * lanes * block);
     in_shares(is * runs, work, [&](Index first_run, Index last_run) {
       for (Index run = first_run; run < last_run; ++run) {
         const Index i = run / runs, begin = run % runs * together;
@@ -292,14 +300,18 @@ std::shared_ptr<const void> pack_outputs(DType dtype, const Weights& weights, In
     const Index outputs = p.b * p.d, vectors = (outputs + lanes - 1) / lanes;
     const Index is = weights.i == 0 ? 1 : p.a;
     const auto packed = allocate<T>(is * vectors * p.c * lanes);
-    T* to = packed.get();
     const T* from = static_cast<const T*>(weights.values);
-    for (Index i = 0; i < is; ++i)
-      for (Index v = 0; v < vectors; ++v)
+    const double work = copied * static_cast<double>(p.c * lanes);
+    in_shares(is * vectors, work, [&](Index begin, Index end) {
+      T* to = packed.get() + begin * p.c * lanes;
+      for (Index number = begin; number < end; ++number) {
+        const Index i = number / vectors, v = number % vectors;
         for (Index k = 0; k < p.c; ++k, to += lanes)
           for (Index n = v * lanes; n < std::min((v + 1) * lanes, outputs); ++n)
             to[n - v * lanes] =
                 from[i * weights.i + n / p.d * weights.j + k * weights.k + weights.along(n % p.d)];
+      }
+    });
     return packed;
   });
 }
@@ -310,15 +322,18 @@ std::shared_ptr<const void> pack_within(DType dtype, const Weights& weights, Ind
     const Pattern& p = weights.pattern;
     const Index vectors = weights.i == 0 ? 1 : p.rows() / lanes;
     const auto packed = allocate<T>(vectors * p.c * lanes);
-    T* to = packed.get();
     const T* from = static_cast<const T*>(weights.values);
-    for (Index v = 0; v < vectors; ++v)
-      for (Index q = 0; q < p.c; ++q)
-        for (Index n = 0; n < lanes; ++n) {
-          const Index row = v * lanes + n;
-          const Index i = row / (p.c * p.d), j = row / p.d % p.c, l = row % p.d;
-          *to++ = from[i * weights.i + j * weights.j + (j ^ q) * weights.k + weights.along(l)];
-        }
+    const double work = copied * static_cast<double>(p.c * lanes);
+    in_shares(vectors, work, [&](Index begin, Index end) {
+      T* to = packed.get() + begin * p.c * lanes;
+      for (Index v = begin; v < end; ++v)
+        for (Index q = 0; q < p.c; ++q)
+          for (Index n = 0; n < lanes; ++n) {
+            const Index row = v * lanes + n;
+            const Index i = row / (p.c * p.d), j = row / p.d % p.c, l = row % p.d;
+            *to++ = from[i * weights.i + j * weights.j + (j ^ q) * weights.k + weights.along(l)];
+          }
+    });
     return packed;
   });
 }
