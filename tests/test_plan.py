@@ -246,3 +246,13 @@ def test_bad_requests_are_refused(arguments, error, message):
 def test_plan_wants_a_butterfly():
     with pytest.raises(TypeError, match="F is an array of shape"):
         pp.plan(np.eye(4))
+
+
+def test_butterflies_are_told_in_the_order_in_which_they_multiply():
+    T = pp.transforms
+    for F in (
+        pp.block_diag([T.hadamard(4), T.dft(8)]),
+        pp.Composition([T.dft(8)[:, :4], T.hadamard(4)]),
+    ):
+        text = F.plan(4).text
+        assert text.index("Butterfly 4x4") < text.index("Butterfly 8x8")

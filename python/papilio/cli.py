@@ -223,7 +223,7 @@ def _factorize(options: argparse.Namespace) -> None:
         max_rank=options.max_rank,
         row_permutation=_permutation(options.row_permutation),
         column_permutation=_permutation(options.column_permutation),
-        progress=not options.no_progress and _has_tqdm(),
+        progress=_progress(options),
     )
     butterfly.save(options.output)
     print(f"{options.output}: {butterfly!r}")
@@ -238,12 +238,16 @@ def _compress(options: argparse.Namespace) -> None:
         tol=options.tol,
         max_rank=options.max_rank,
         seed=options.seed,
-        progress=not options.no_progress and _has_tqdm(),
+        progress=_progress(options),
     )
     operator.save(options.output)
     print(f"{options.output}: {operator!r}")
     if options.report:
         print(operator.report)
+
+
+def _progress(options: argparse.Namespace) -> bool:
+    return not options.no_progress and _has_tqdm()
 
 
 def _has_tqdm() -> bool:
@@ -266,9 +270,8 @@ def _apply(options: argparse.Namespace) -> None:
 
 def _plan(options: argparse.Namespace) -> None:
     layout = "rows" if options.rows else "columns"
-    progress = not options.no_progress and _has_tqdm()
     F = load(options.operator)
-    print(F.plan(options.batch, layout=layout, tune=options.tune, progress=progress))
+    print(F.plan(options.batch, layout=layout, tune=options.tune, progress=_progress(options)))
 
 
 def _plot(options: argparse.Namespace) -> None:

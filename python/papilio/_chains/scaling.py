@@ -30,6 +30,12 @@ def shifted(matrix: _Array, exponent: Any) -> _Array:
     return found
 
 
+def parts_of(values: _Array) -> _Array:
+    """The larger one of the real and the imaginary part of each entry, without its sign."""
+    largest: _Array = np.maximum(abs(values.real), abs(values.imag))
+    return largest
+
+
 def spread(factors: Factors, exponent: int) -> Factors:
     """The product times ``2 ** exponent``, each factor having a share of it."""
     share, rest = divmod(exponent, len(factors))

@@ -8,6 +8,8 @@ import numpy as np
 
 from .checks import shown
 
+FLOOR = float(np.finfo(float).eps) / 16  # in place of zero, on axes of logarithms
+
 
 def _pyplot() -> Any:
     try:

@@ -19,6 +19,11 @@ def share_of(
     return lambda fraction: report_progress((n + fraction) / count)
 
 
+def silent(fraction: float) -> None:
+    """What to call where nobody asks."""
+    return
+
+
 @contextmanager
 def reporter(progress: Progress, title: str) -> Iterator[Callable[[float], object] | None]:
     """What to call with the fraction done, or None; a bar shows the title."""

@@ -15,7 +15,7 @@ from .._chains.architecture import Architecture
 from .._chains.index_orders import bit_reversal
 from .._util.checks import power_of_two, tolerance, whole_number
 from .._util.dtypes import as_array
-from .._util.plotting import new_axes
+from .._util.plotting import FLOOR, new_axes
 from .._util.progress import Progress, reporter, share_of
 from ..operators import Report
 from ._factorize import factorize
@@ -102,11 +102,10 @@ class Recovery:
         >>> ax = pp.permutations.recover(noise).plot()  # doctest: +SKIP
         """
         ax = new_axes(ax)
-        floor = float(np.finfo(float).eps) / 16  # drawn in place of zero
         splits = range(1, len(self.split_errors) + 1)
-        ax.semilogy(splits, [max(error, floor) for error in self.split_errors], "o-", label="split")
-        ax.axhline(max(self.relative_error, floor), color="black", label="error")
-        ax.axhline(max(self.tol, floor), color="red", linestyle=":", label="tolerance")
+        ax.semilogy(splits, [max(error, FLOOR) for error in self.split_errors], "o-", label="split")
+        ax.axhline(max(self.relative_error, FLOOR), color="black", label="error")
+        ax.axhline(max(self.tol, FLOOR), color="red", linestyle=":", label="tolerance")
         ax.set(xlabel="split", ylabel="discarded, relative to the norm")
         ax.grid(True, alpha=0.3)
         ax.legend()

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._chains.architecture import Architecture
 from .._util import checks
-from .._util.plotting import new_axes
+from .._util.plotting import FLOOR, new_axes
 from .._util.progress import Progress, reporter
 from ..operators import Butterfly
 from ._factorize import factorize
@@ -99,10 +99,9 @@ class ArchitectureSearch:
         >>> ax = search.plot()  # doctest: +SKIP
         """
         ax = new_axes(ax)
-        floor = float(np.finfo(float).eps) / 16  # drawn in place of zero
-        tried = [(trial.nnz, max(trial.relative_error, floor)) for trial in self.trials]
+        tried = [(trial.nnz, max(trial.relative_error, FLOOR)) for trial in self.trials]
         ax.loglog(*zip(*tried, strict=True), "o", label="tried")
-        error = max(self.butterfly.report.relative_error, floor)
+        error = max(self.butterfly.report.relative_error, FLOOR)
         ax.loglog(self.butterfly.nnz, error, "*", markersize=14, label="best")
         ax.set(xlabel="non-zeros", ylabel="relative error")
         ax.grid(True, alpha=0.3)

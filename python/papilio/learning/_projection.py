@@ -15,7 +15,7 @@ from .._chains.any_size import with_small_primes
 from .._chains.architecture import Architecture
 from .._chains.scaling import scaled, shifted
 from .._util.checks import tolerance
-from .._util.progress import Progress, reporter, share_of
+from .._util.progress import Progress, reporter, share_of, silent
 from ..factorization import best_architecture, factorize, fewest_weights
 from ..operators import Butterfly
 from ._fit import fit
@@ -91,11 +91,7 @@ def search(
             padded, relative, budget, permutations=False, progress=progress
         ).butterfly
     with reporter(progress, "search") as tell:
-        return _search_for_inputs(matrix, padded, relative, budget, inputs, tell or _silent)
-
-
-def _silent(fraction: float) -> None:
-    return
+        return _search_for_inputs(matrix, padded, relative, budget, inputs, tell or silent)
 
 
 def _search_for_inputs(

@@ -110,12 +110,16 @@ class Composition(Operator):
         self._runs, self._links = (), ()
         self.clinear = all(_is_clinear(part) for part in self._parts)
         self._set_up(dtype, (made[0].shape[0], made[-1].shape[1]))
+        if not self.clinear:
+            self._check_kinds()
+
+    def _check_kinds(self) -> None:
         try:
             self._given(self._domain())
-        except TypeError:
+        except TypeError as error:
             raise TypeError(
-                f"parts are {shown(list(made))}, one of which takes real vectors only and is given "
-                "complex ones by those on its right"
+                "a part takes real vectors only and is given complex ones by those on its right: "
+                f"{error}"
             ) from None
 
     @property

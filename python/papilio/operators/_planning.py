@@ -116,7 +116,10 @@ def _butterflies(F: Any) -> list[Butterfly]:
     """The butterflies that an operator multiplies by, the first one first."""
     if isinstance(F, Butterfly):
         return [F]
-    return [b for part in reversed(made_of(F)) for b in _butterflies(part)]
+    inner = made_of(F)
+    if not hasattr(F, "terms"):  # which multiply from left to right
+        inner = inner[::-1]
+    return [b for part in inner for b in _butterflies(part)]
 
 
 def _planned(

@@ -11,10 +11,10 @@ import numpy as np
 from .._chains.factors import Factors
 from .._chains.interfaces import from_left_blocks, from_right_blocks, left_blocks, right_blocks
 from .._chains.pattern import Pattern
-from .._chains.scaling import scaled, shifted, spread
+from .._chains.scaling import parts_of, scaled, shifted, spread
 from .._util.checks import shown, whole_number
 from .._util.plotting import new_axes
-from .._util.progress import Progress, reporter, share_of
+from .._util.progress import Progress, reporter, share_of, silent
 from ._rounding import chainable_form
 
 _Array = np.ndarray[Any, Any]
@@ -90,7 +90,7 @@ def quantized(
 ) -> tuple[Factors, Quantization]:
     """See `FactorForms.quantize`; `error` gives that of other factors, relative to the operator."""
     with reporter(progress, "quantize") as tell:
-        return _quantized(factors, to, error, tell or (lambda fraction: None))
+        return _quantized(factors, to, error, tell or silent)
 
 
 def _quantized(
@@ -156,7 +156,7 @@ def _paired(chain: Factors) -> Factors:
     for n in [*splits, *reversed(splits)]:
         p, q = patterns[n], patterns[n + 1]
         left, right = left_blocks(values[n], p, q), right_blocks(values[n + 1], p, q)
-        sizes = _largest(left).max(axis=-2), _largest(right).max(axis=-1)
+        sizes = parts_of(left).max(axis=-2), parts_of(right).max(axis=-1)
         both = (sizes[0] > 0) & (sizes[1] > 0)
         moved = np.where(both, (np.frexp(sizes[1])[1] - np.frexp(sizes[0])[1]) // 2, 0)
         left = shifted(left, moved[..., None, :])
@@ -172,12 +172,6 @@ def _full(chain: Factors) -> list[_Array]:
         np.array(np.broadcast_to(array, (p.a, p.b, p.c, p.d)), wide)
         for array, p in zip(chain, chain.architecture, strict=True)
     ]
-
-
-def _largest(values: _Array) -> _Array:
-    """The larger one of the real and the imaginary part of each entry, without its sign."""
-    largest: _Array = np.maximum(abs(values.real), abs(values.imag))
-    return largest
 
 
 def _format(to: Any, own: np.dtype[Any]) -> tuple[int, str | None, _Round]:

@@ -6,11 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from .. import _core
 from .._chains.architecture import Architecture
-from .._util.plotting import new_axes
+from .._util.plotting import FLOOR, new_axes
 
 _TURNED = {"rows": "columns", "columns": "rows"}
 
@@ -205,14 +203,16 @@ class Report:
         >>> ax = report.plot()  # doctest: +SKIP
         """
         ax = new_axes(ax)
-        floor = float(np.finfo(float).eps) / 16  # drawn in place of zero
         for split, tails in enumerate(self.split_tails, 1):
             if tails:
                 ax.semilogy(
-                    range(len(tails)), [max(t, floor) for t in tails], "o-", label=f"split {split}"
+                    range(len(tails)),
+                    [max(t, FLOOR) for t in tails],
+                    "o-",
+                    label=f"split {split}",
                 )
-        ax.axhline(max(self.relative_error, floor), color="black", label="error")
-        ax.axhline(max(self.lower_bound, floor), color="black", linestyle="--", label="lower bound")
+        ax.axhline(max(self.relative_error, FLOOR), color="black", label="error")
+        ax.axhline(max(self.lower_bound, FLOOR), color="black", linestyle="--", label="lower bound")
         if self.tolerance is not None:
             ax.axhline(self.tolerance, color="red", linestyle=":", label="tolerance")
         ax.set(xlabel="rank", ylabel="discarded, relative to the norm")

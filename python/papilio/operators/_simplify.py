@@ -15,8 +15,8 @@ from .._chains.factors import Factors
 from .._chains.pattern import Pattern
 from .._util.checks import tolerance
 from .._util.interruptible import interruptibly
-from .._util.plotting import new_axes
-from .._util.progress import Progress, reporter
+from .._util.plotting import FLOOR, new_axes
+from .._util.progress import Progress, reporter, silent
 from .._util.roots import roots_of_unity
 from ._compiled import Compiled, Side
 
@@ -95,11 +95,10 @@ class Simplification:
         >>> ax = F.simplify().simplification.plot()  # doctest: +SKIP
         """
         ax = new_axes(ax)
-        floor = float(np.finfo(float).eps) / 16  # drawn in place of zero
         numbers = range(1, len(self.factors) + 1)
-        ax.semilogy(numbers, [max(f.change, floor) for f in self.factors], "o", label="factor")
-        ax.axhline(max(self.relative_change, floor), color="black", label="whole operator")
-        ax.axhline(max(self.tol, floor), color="red", linestyle=":", label="tolerance")
+        ax.semilogy(numbers, [max(f.change, FLOOR) for f in self.factors], "o", label="factor")
+        ax.axhline(max(self.relative_change, FLOOR), color="black", label="whole operator")
+        ax.axhline(max(self.tol, FLOOR), color="red", linestyle=":", label="tolerance")
         ax.set(xlabel="factor", ylabel="largest change", xticks=list(numbers))
         ax.legend()
         return ax
@@ -136,7 +135,7 @@ def simplify(
         return interruptibly(_quietly, step, *args)
 
     with reporter(progress, "simplify") as tell:
-        return _simplified(factors, tol, run, tell or (lambda fraction: None))
+        return _simplified(factors, tol, run, tell or silent)
 
 
 def _quietly(step: Callable[..., Any], *args: Any) -> Any:

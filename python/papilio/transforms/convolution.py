@@ -12,6 +12,7 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
+from .._chains.scaling import shifted
 from .._util.checks import finite_number, length, one_of, real_number
 from .._util.dtypes import as_array, as_dtype, promoted
 from .._util.roots import roots_of_unity
@@ -416,16 +417,7 @@ def lifted(spectra: Any, dtype: np.dtype[Any]) -> tuple[Any, tuple[Any, ...]]:
     powers = np.where(small, np.maximum(np.frexp(largest)[1] - n.bit_length(), least), 0)
     scales = np.ldexp(1.0, np.broadcast_to(powers, spectra.shape).ravel())
     undone = sparse(scipy.sparse.diags_array(scales), np.dtype(dtype.char.lower()))
-    return times_powers(spectra, -powers), (undone,)
-
-
-def times_powers(values: Any, exponents: Any) -> Any:
-    """The values times powers of two, which may be none that their dtype can hold."""
-    result: Any = np.empty_like(values)
-    result.real = np.ldexp(values.real, exponents)
-    if values.dtype.kind == "c":
-        result.imag = np.ldexp(values.imag, exponents)
-    return result
+    return shifted(spectra, -powers), (undone,)
 
 
 def repeated(part: Any, copies: int) -> Any:

@@ -26,7 +26,7 @@ from ..operators import (
     shaped,
 )
 from .fourier import COMPLEX, butterfly_dft, sparse
-from .nonuniform_error import of_modes, of_places, of_products, of_type_3, rms, rounding_units
+from .nonuniform_error import FAR, of_modes, of_places, of_products, of_type_3, rms, rounding_units
 from .nonuniform_report import NonuniformReport, sampled
 from .window import MANY, WIDEST, Window, enlargement, expected_width, narrowest
 
@@ -371,7 +371,7 @@ def _wrapped(angles: _Array) -> _Array:
     The core's place of an angle is exact to twice the precision; the library's sines and cosines
     are those of the angle as it is, of any size.
     """
-    far = np.abs(angles) > 2.0**22
+    far = np.abs(angles) > FAR
     if far.any():
         angles = angles.copy()
         angles[far] = np.arctan2(np.sin(angles[far]), np.cos(angles[far]))

@@ -12,7 +12,7 @@ from ..operators import GridFourier, Interpolation, Sparse
 
 _Array = np.ndarray[Any, Any]
 _ULP = 2.0**-53  # half a unit in the last place of doubles from 1 to 2
-_FAR = 2.0**22  # angles beyond are wrapped by the library's sine, cosine and arctangent
+FAR = 2.0**22  # angles beyond are wrapped by the library's sine, cosine and arctangent
 _WRAPPING = 2.0**-51  # what that takes at most, in radians
 # Of products in units of machine epsilon: for each dimension, and of the transform on the grid for
 # what deconvolution enlarges it by. Never more than 0.95 times that was measured, entries and
@@ -46,7 +46,7 @@ def of_places(angles: _Array, grid: Sequence[int], width: int, given: _Array) ->
         turns = angles[:, d] / (2 * np.pi)
         places = np.maximum((turns - np.floor(turns)) * cells, width / 2)
         away = (np.spacing(places) / 2 + _ULP / 2) * (2 * np.pi / cells)
-        away[np.abs(given[:, d]) > _FAR] += _WRAPPING
+        away[np.abs(given[:, d]) > FAR] += _WRAPPING
         found.append(rms(away))
     return found
 

@@ -12,11 +12,12 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike
 
+from .._chains.scaling import parts_of, shifted
 from .._util.checks import positive_int, tolerance
 from .._util.dtypes import as_array
-from .._util.plotting import new_axes
+from .._util.plotting import FLOOR, new_axes
 from .._util.progress import Progress, reporter
-from .convolution import array_of, circulant, times_powers, toeplitz
+from .convolution import array_of, circulant, toeplitz
 
 _Array = np.ndarray[Any, Any]
 _Tell = Callable[[float], object] | None
@@ -89,9 +90,8 @@ class ToeplitzSolution:
         >>> ax = found.plot()  # doctest: +SKIP
         """
         ax = new_axes(ax)
-        floor = float(np.finfo(float).eps) / 16  # drawn in place of zero
-        ax.semilogy(np.maximum(self.history, floor), label=self.method)
-        ax.axhline(max(self.residual, floor), color="black", label="norm(b - T x) / norm(b)")
+        ax.semilogy(np.maximum(self.history, FLOOR), label=self.method)
+        ax.axhline(max(self.residual, FLOOR), color="black", label="norm(b - T x) / norm(b)")
         ax.axhline(self.tol, color="red", linestyle=":", label="tolerance")
         ax.set(xlabel="iterations", ylabel="residual", title=f"{len(self.x)} unknowns")
         ax.legend()
@@ -218,14 +218,14 @@ class _Scaled:
         columns = np.stack([column.astype(t), row.astype(t)], axis=1)
         b = sides.reshape(len(column), -1).astype(np.result_type(t, sides))
         of_T, of_b = _exponents(columns).max(), _exponents(b)
-        self.column, self.row = times_powers(columns, -of_T).T
-        self.b = times_powers(b, -of_b)
+        self.column, self.row = shifted(columns, -of_T).T
+        self.b = shifted(b, -of_b)
         self._exponents = of_b - of_T
 
     def unscaled(self, x: _Array) -> _Array:
         """x of the system that was given, rounded to its dtype."""
         with np.errstate(over="ignore", under="ignore"):
-            rounded: _Array = times_powers(x, self._exponents).astype(self._dtype)
+            rounded: _Array = shifted(x, self._exponents).astype(self._dtype)
         return rounded.reshape(self._shape)
 
     def residual(self, x: _Array) -> float:
@@ -234,12 +234,12 @@ class _Scaled:
             return math.inf
         x = x.reshape(self.b.shape).astype(self.b.dtype)
         sizes = np.where(x.any(axis=0), _exponents(x), self._exponents)
-        x = times_powers(x, -sizes)
+        x = shifted(x, -sizes)
         sizes = sizes - self._exponents
         product = scipy.linalg.matmul_toeplitz((self.column, self.row), x) if x.size else x
-        rest = times_powers(self.b, -sizes) - product
+        rest = shifted(self.b, -sizes) - product
         small = _exponents(rest)
-        rests = np.linalg.norm(times_powers(rest, -small), axis=0)
+        rests = np.linalg.norm(shifted(rest, -small), axis=0)
         norms = np.linalg.norm(self.b, axis=0)
         with np.errstate(over="ignore"):
             relative = np.ldexp(rests / np.where(norms > 0, norms, 1), small + sizes)
@@ -248,8 +248,7 @@ class _Scaled:
 
 def _exponents(columns: _Array) -> _Array:
     """The powers of two just above the largest entries of each column."""
-    sizes = np.maximum(np.abs(columns.real), np.abs(columns.imag)).max(axis=0, initial=0)
-    exponents: _Array = np.frexp(sizes)[1]
+    exponents: _Array = np.frexp(parts_of(columns).max(axis=0, initial=0))[1]
     return exponents
 
 
