@@ -1,5 +1,6 @@
 """Pictures: what they show is where the entries are; reports draw what they say."""
 
+import html
 import re
 
 import numpy as np
@@ -143,6 +144,13 @@ def test_every_report_draws_itself():
         assert ax.lines or ax.patches or ax.images, report
         own = pyplot.subplots()[1]
         assert report.plot(own) is own
+
+
+def test_notebooks_show_reports_by_their_words():
+    for report in _reports():
+        text = report._repr_html_()
+        assert text.startswith("<pre>")
+        assert html.unescape(text) == f"<pre>{report}</pre>"
 
 
 @pytest.mark.parametrize("n", [5, 2500])

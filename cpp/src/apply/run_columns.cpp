@@ -10,6 +10,10 @@ namespace {
 using kernels::Prefetch;
 using kernels::StageArguments;
 
+// Stores past the caches that leave lines of several rows half written are sent in parts: on a
+// Cascade Lake with AVX2 a DFT of 4096 in batches of 256 took four times as long.
+constexpr Index cache_line = 64;
+
 /// A tile of columns on its way through the stages: what it reads next, and where it goes.
 struct ColumnTile {
   Index columns;
@@ -30,7 +34,7 @@ class ColumnSteps {
       : work_(work),
         program_(work.program),
         lanes_(work.kernels.lanes),
-        vector_bytes_(lanes_ * work.element),
+        line_bytes_(std::max(lanes_ * work.element, cache_line)),
         // Butterflies read and write whole vectors of complex numbers, which are two of the others.
         group_(holds_complex(program_.dtype) ? 2 * lanes_ : lanes_),
         tiles_(make_tiles()),
@@ -72,27 +76,27 @@ class ColumnSteps {
   }
 
  private:
-  /// The offset of the output from a multiple of a SIMD vector's size, in bytes.
+  /// The offset of the output from the start of a cache line, in bytes.
   Index offset() const {
     return static_cast<Index>(reinterpret_cast<std::uintptr_t>(work_.out) %
-                              static_cast<std::uintptr_t>(vector_bytes_));
+                              static_cast<std::uintptr_t>(line_bytes_));
   }
-  /// Whether rows of the output start at multiples of a SIMD vector from each other.
+  /// Whether rows of the output start at multiples of a cache line from each other.
   bool rows_align() const {
-    return work_.inner.out_stride == 1 && work_.out_stride * work_.element % vector_bytes_ == 0 &&
+    return work_.inner.out_stride == 1 && work_.out_stride * work_.element % line_bytes_ == 0 &&
            offset() % work_.element == 0;
   }
   Tiles make_tiles() const {
-    // Tiles that start at multiples of a SIMD vector can be stored past the caches, and two threads
-    // don't write to one cache line.
+    // Tiles that start at cache lines can be stored past the caches, and two threads don't write to
+    // one line.
     const bool split = work_.in_split || work_.out_split;
     const bool aligns = rows_align() && offset() && !split;
-    return Tiles(work_, aligns ? (vector_bytes_ - offset()) / work_.element : 0,
-                 split ? group_ : lanes_);
+    return Tiles(work_, aligns ? (line_bytes_ - offset()) / work_.element : 0,
+                 std::max(split ? group_ : lanes_, line_bytes_ / work_.element));
   }
   bool can_stream(const char* to) const {
     return work_.is_large() && !work_.in_place() && work_.outer.empty() && rows_align() &&
-           reinterpret_cast<std::uintptr_t>(to) % static_cast<std::uintptr_t>(vector_bytes_) == 0;
+           reinterpret_cast<std::uintptr_t>(to) % static_cast<std::uintptr_t>(line_bytes_) == 0;
   }
   bool in_place(std::size_t n) const {
     return program_.stages[n].in_registers && !(n == 0 && gathers_) &&
@@ -159,7 +163,7 @@ class ColumnSteps {
 
   const Work& work_;
   const Program& program_;
-  Index lanes_, vector_bytes_, group_;
+  Index lanes_, line_bytes_, group_;
   Tiles tiles_;
   Index pitch_;
   std::size_t buffer_;

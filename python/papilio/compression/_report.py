@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._util.plotting import new_axes
+from .._util.printed import Printed
 from ._scheme import Scheme
 
 
@@ -14,7 +15,7 @@ class CompressionWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class CompressionReport:
+class CompressionReport(Printed):
     """What `compress` did and found out.
 
     Attributes

@@ -16,6 +16,7 @@ from .._chains.index_orders import bit_reversal
 from .._util.checks import power_of_two, tolerance, whole_number
 from .._util.dtypes import as_array
 from .._util.plotting import FLOOR, new_axes
+from .._util.printed import Printed
 from .._util.progress import Progress, reporter, share_of
 from ..operators import Report
 from ._factorize import factorize
@@ -33,7 +34,7 @@ Halves = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Recovery:
+class Recovery(Printed):
     """What `recover` found.
 
     Attributes

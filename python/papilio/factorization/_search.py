@@ -14,6 +14,7 @@ import numpy as np
 from .._chains.architecture import Architecture
 from .._util import checks
 from .._util.plotting import FLOOR, new_axes
+from .._util.printed import Printed
 from .._util.progress import Progress, reporter
 from ..operators import Butterfly
 from ._factorize import factorize
@@ -48,7 +49,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class ArchitectureSearch:
+class ArchitectureSearch(Printed):
     """What `best_architecture` found.
 
     Attributes

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .._util.plotting import new_axes
+from .._util.printed import Printed
 
 
 @dataclass(frozen=True)
-class FitReport:
+class FitReport(Printed):
     """What `fit` found out.
 
     Losses are ``sum_s w_s ||y_s - F x_s||^2 + ridge ||F||^2`` over the samples that were fitted;

@@ -14,6 +14,7 @@ from .._chains.pattern import Pattern
 from .._chains.scaling import parts_of, scaled, shifted, spread
 from .._util.checks import shown, whole_number
 from .._util.plotting import new_axes
+from .._util.printed import Printed
 from .._util.progress import Progress, reporter, share_of, silent
 from ._rounding import chainable_form
 
@@ -24,7 +25,7 @@ _PHASES = 8  # of complex ones
 
 
 @dataclass(frozen=True)
-class Quantization:
+class Quantization(Printed):
     """What `Butterfly.quantize` found out.
 
     Attributes

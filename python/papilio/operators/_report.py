@@ -9,12 +9,13 @@ from typing import Any
 from .. import _core
 from .._chains.architecture import Architecture
 from .._util.plotting import FLOOR, new_axes
+from .._util.printed import Printed
 
 _TURNED = {"rows": "columns", "columns": "rows"}
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Printed):
     """What `factorize` found out. Errors are relative to the Frobenius norm of A.
 
     Attributes

@@ -16,6 +16,7 @@ from .._chains.pattern import Pattern
 from .._util.checks import tolerance
 from .._util.interruptible import interruptibly
 from .._util.plotting import FLOOR, new_axes
+from .._util.printed import Printed
 from .._util.progress import Progress, reporter, silent
 from .._util.roots import roots_of_unity
 from ._compiled import Compiled, Side
@@ -48,7 +49,7 @@ class FactorChange:
 
 
 @dataclass(frozen=True)
-class Simplification:
+class Simplification(Printed):
     """What `Butterfly.simplify` changed.
 
     Attributes

@@ -17,6 +17,7 @@ from .._chains.support_masks import Sets, as_supports, sets_of
 from .._util.checks import positive_int
 from .._util.once import once
 from .._util.plotting import new_axes
+from .._util.printed import Printed
 from ._drawing import Drawing, mark_ones, mark_peeled
 from ._peeled import Peeled, lines_of, peel
 from ._repair import Goal, Repair, repair
@@ -43,7 +44,7 @@ def _incidence(sets: Sets, length: int) -> Any:
 
 
 @dataclass(frozen=True)
-class SupportReport:
+class SupportReport(Printed):
     """What is known about min ||A - XY|| with supports of X and Y given.
 
     Inner index i contributes to the entries of one rectangle: the rows of X's column i times the

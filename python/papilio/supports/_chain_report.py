@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .._chains.architecture import Architecture
 from .._chains.support_masks import Support, as_support, as_supports
 from .._util.plotting import new_axes
+from .._util.printed import Printed
 from ._analysis import SupportReport, analyze
 from ._drawing import draw_reach, mark_ones
 from ._graph import Contraction, factor_on, reach, restricted, route
@@ -87,7 +88,7 @@ class ChainWitness:
 
 
 @dataclass(frozen=True)
-class ChainReport:
+class ChainReport(Printed):
     """What is known about min ||A - X_1 ... X_L|| with the supports of all factors given.
 
     Attributes

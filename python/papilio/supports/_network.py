@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._chains.support_masks import Support, as_support
 from .._util.checks import finite_number, one_of, positive_int
 from .._util.plotting import new_axes
+from .._util.printed import Printed
 from ._chain_report import ChainReport, ChainWitness, analyze_chain, checked_chain
 from ._drawing import draw_layers
 from ._graph import node_starts, restricted
@@ -72,7 +73,7 @@ class NetworkWeights:
 
 
 @dataclass(frozen=True)
-class NetworkReport:
+class NetworkReport(Printed):
     """Whether training a network with these masks has an optimum.
 
     Training: the least sum over given inputs and targets of the squared distance between output and

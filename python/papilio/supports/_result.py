@@ -14,6 +14,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from .._util.plotting import new_axes
+from .._util.printed import Printed
 from ..operators import Report
 from ._analysis import SupportReport
 from ._target import Target
@@ -38,7 +39,7 @@ class DivergingFactorsWarning(RuntimeWarning):
 
 
 @dataclass(frozen=True)
-class FixedSupportResult:
+class FixedSupportResult(Printed):
     """What `fixed_support` found. Errors are Frobenius norms in the units of A.
 
     Attributes

@@ -10,6 +10,7 @@ import torch
 
 from .._chains.architecture import Architecture
 from .._util.checks import shown
+from .._util.printed import Printed
 from .._util.progress import Progress
 from ..learning import project as nearest
 from ..learning import projection_error, search
@@ -19,7 +20,7 @@ _Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class LayerReport:
+class LayerReport(Printed):
     """What `ButterflyLinear.from_linear` found.
 
     Attributes

@@ -11,6 +11,7 @@ from torch import nn
 
 from .._util.checks import shown
 from .._util.plotting import new_axes
+from .._util.printed import Printed
 from .._util.progress import Progress, reporter
 from ..learning import TooFewError
 from ._layers import ButterflyLinear
@@ -47,7 +48,7 @@ class Replacement:
     reason: str = ""
 
 
-class ReplacementTable(tuple[Replacement, ...]):
+class ReplacementTable(Printed, tuple[Replacement, ...]):
     """What `replace_linear` did: a tuple of `Replacement`, which prints as a table."""
 
     def plot(self, ax: Any = None) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _core
 from .._util.plotting import new_axes
+from .._util.printed import Printed
 from .._util.turns import Radians
 from ..operators import Operator
 
@@ -20,7 +21,7 @@ _MOST_ENTRIES = 1 << 24  # that direct sums are made of
 
 
 @dataclass(frozen=True)
-class NonuniformReport:
+class NonuniformReport(Printed):
     """How far an operator of `nudft` is from the transform: ``||A - F|| / ||A||`` (Frobenius).
 
     Attributes
