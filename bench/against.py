@@ -76,6 +76,17 @@ def works() -> Works:
         product(f"dft {n} vector", F, 0, "complex128")
         product(f"dft {n} x 64 columns", F, 64, "complex128")
         product(f"dft {n} x 64 rows", F, 64, "complex128", 1)
+    # Batches that aren't whole SIMD vectors, and those whose results leave the caches.
+    for dtype in ("complex64", "complex128"):
+        for n in (64, 1000, 4096, 16384):
+            F = T.dft(n, dtype=dtype)
+            for batch in (2, 4, 8, 10, 32, 100, 256):
+                product(f"batch: dft {n} {dtype} x {batch} columns", F, batch, dtype)
+                product(f"batch: dft {n} {dtype} x {batch} rows", F, batch, dtype, 1)
+    for n in (64, 1024, 4096):
+        for batch in (2, 4, 8, 10, 100):
+            F = T.hadamard(n, dtype="float32")
+            product(f"batch: hadamard {n} x {batch} columns", F, batch, "float32")
     for n in (64, 1024, 16384):
         product(f"hadamard {n} vector", T.hadamard(n), 0, "float64")
         product(f"hadamard {n} x 64 columns", T.hadamard(n), 64, "float64")

@@ -23,6 +23,8 @@ constexpr double l3_bytes = 8 << 20;  // that a core may count on
 constexpr double efficiency = 0.75, shared_efficiency = 0.35;
 constexpr double permutation_cost = 0.35;  // ns for a SIMD exchange of lanes
 constexpr double element_cost = 0.7;       // ns to copy an element by itself
+constexpr double far_element_cost = 6;     // the same, at a place of its own in memory
+constexpr double row_cost = 8;             // ns to copy a short row
 constexpr double stage_cost = 10, call_cost = 100;
 
 /// The size of a cache, or `unknown` where the system doesn't tell.
@@ -48,14 +50,15 @@ double rate_of(double bytes) {
 
 Index ceil_of(Index n, Index step) { return (n + step - 1) / step; }
 
-/// ns to copy `vectors` vectors of `rows` elements to or from a tile that has lanes along `lanes`.
-double copy_cost(Index rows, double vectors, Contiguous contiguous, Lanes lanes, bool permuted,
-                 Index simd) {
-  const double elements = static_cast<double>(rows) * vectors;
+/// ns to copy `vectors` vectors of `rows` elements (of `element` bytes) to or from a tile that has
+/// lanes along `lanes`.
+double copy_cost(Index rows, double vectors, double element, Contiguous contiguous, Lanes lanes,
+                 bool permuted, Index simd) {
+  const double elements = static_cast<double>(rows) * vectors, bytes = elements * element;
   const bool same = (lanes == Lanes::columns) == (contiguous == Contiguous::columns);
   if (contiguous == Contiguous::neither || (permuted && lanes == Lanes::rows) ||
       (permuted && !same))
-    return elements * element_cost;
+    return elements * (permuted && bytes > l3_bytes ? far_element_cost : element_cost);
   const double exchanges = same ? 1 : 2 + std::log2(static_cast<double>(simd));
   return elements / static_cast<double>(simd) * permutation_cost * exchanges;
 }
@@ -70,6 +73,15 @@ Index l2_bytes() {
 Index row_pitch(const Program& program) {
   const Index line = 64 / static_cast<Index>(size_of(program.dtype));
   return ceil_of(program.widest, line) * line + line;
+}
+
+Index columns_at_once(const Program& program) {
+  // Butterflies of complex numbers hold two SIMD vectors of them, split into their parts.
+  const bool split =
+      std::any_of(program.stages.begin(), program.stages.end(),
+                  [](const Stage& stage) { return stage.has_butterflies() && !stage.real; });
+  const Index lanes = kernels::kernels_for(program.dtype).lanes;
+  return split && holds_complex(program.dtype) ? 2 * lanes : lanes;
 }
 
 Index default_tile(const Program& program, const BatchClass& batch) {
@@ -109,9 +121,9 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   const double vectors = static_cast<double>(batch.vectors);
   const double tiles = std::ceil(vectors / static_cast<double>(tile));
   // SIMD vectors in a row of a tile, or vectors that share weights.
-  const double width =
-      columns ? std::ceil(std::min(vectors, static_cast<double>(tile)) / static_cast<double>(simd))
-              : std::min(vectors, static_cast<double>(tile));
+  const double unit = static_cast<double>(columns ? columns_at_once(program) : 1);
+  const double width = std::ceil(std::min(vectors, static_cast<double>(tile)) / unit) * unit /
+                       static_cast<double>(columns ? simd : 1);
   const double peak = kernels.multiply_adds / parts;
   const double tile_bytes = static_cast<double>(program.widest) * element * width *
                             (columns ? static_cast<double>(simd) : 1);
@@ -137,11 +149,18 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   const bool gathered = !program.gather.empty() && !folds(program.stages.front());
   const bool scattered = !program.scatter.empty() && !folds(program.stages.back());
   if (!read || gathered || (columns && program.stages.front().rereads))
-    time += copy_cost(program.input_rows, vectors, batch.in, program.lanes, gathered, simd);
+    time +=
+        copy_cost(program.input_rows, vectors, element, batch.in, program.lanes, gathered, simd);
   if (!write || scattered)
-    time += copy_cost(program.output_rows, vectors, batch.out, program.lanes, scattered, simd);
-  const double bytes =
-      static_cast<double>(program.input_rows + program.output_rows) * vectors * element;
+    time +=
+        copy_cost(program.output_rows, vectors, element, batch.out, program.lanes, scattered, simd);
+  const double rows = static_cast<double>(program.input_rows + program.output_rows);
+  // Butterflies copy less than a whole group of columns into one.
+  const bool butterflies =
+      program.stages.front().has_butterflies() || program.stages.back().has_butterflies();
+  if (columns && butterflies && read && write && std::fmod(vectors, unit) != 0)
+    time += rows * row_cost;
+  const double bytes = rows * vectors * element;
   time += bytes / rate_of(bytes);
   return time * 1e-9;
 }

@@ -66,11 +66,12 @@ void Planner::survive_fork() {
 
 Plan Planner::make_plan(bool transpose, const BatchClass& batch, const Choice& choice) {
   Plan plan{program(transpose, choice.lanes, choice.radix), choice, 0, nullptr};
-  const Index lanes = kernels::kernels_for(chain_.dtype).lanes;
   Index& tile = plan.choice.tile;
   if (tile <= 0) tile = default_tile(*plan.program, batch);
-  // Columns go in whole SIMD vectors.
-  if (choice.lanes == Lanes::columns) tile = (tile + lanes - 1) / lanes * lanes;
+  if (choice.lanes == Lanes::columns) {
+    const Index unit = columns_at_once(*plan.program);
+    tile = (tile + unit - 1) / unit * unit;
+  }
   plan.spans = std::make_shared<const std::vector<Span>>(spans_of(
       *plan.program,
       (choice.lanes == Lanes::columns ? tile : 1) * static_cast<Index>(size_of(chain_.dtype))));

@@ -120,6 +120,9 @@ Index l2_bytes();
 /// vectors don't compete for the same cache sets.
 Index row_pitch(const Program& program);
 
+/// How many columns a stage works on at once: less than that takes as long and is copied besides.
+Index columns_at_once(const Program& program);
+
 /// The tile that fits the caches.
 Index default_tile(const Program& program, const BatchClass& batch);
 

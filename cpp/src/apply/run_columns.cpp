@@ -23,6 +23,7 @@ struct ColumnTile {
   char *here, *there;
   const char* source;
   Index source_row;
+  bool padded;  // to whole groups of columns
   std::size_t first_of_span = 0;
 };
 
@@ -37,6 +38,9 @@ class ColumnSteps {
         line_bytes_(std::max(lanes_ * work.element, cache_line)),
         // Butterflies read and write whole vectors of complex numbers, which are two of the others.
         group_(holds_complex(program_.dtype) ? 2 * lanes_ : lanes_),
+        butterflies_(
+            !work.in_split && !work.out_split &&
+            (is_butterflies(program_.stages.front()) || is_butterflies(program_.stages.back()))),
         tiles_(make_tiles()),
         pitch_((tiles_.widest() + group_ - 1) / group_ * group_),
         buffer_(static_cast<std::size_t>(program_.widest * pitch_ * work.element)),
@@ -48,9 +52,14 @@ class ColumnSteps {
         read_(work.inner.in_stride == 1 && (program_.gather.empty() || gathers_) &&
               !program_.stages.front().rereads && !work.needs_copy(in_place(0))),
         write_(work.inner.out_stride == 1 && (program_.scatter.empty() || scatters_)) {
+    // All but the first and the last one have the same width.
+    for (const Index tile : {Index{0}, tiles_.count / 2, tiles_.count - 1}) {
+      const auto [first, last] = tiles_.range(tile);
+      pads_ |= is_padded(last - first);
+    }
     for (std::size_t n = 0; n < program_.stages.size(); ++n)
-      two_buffers_ |=
-          !in_place(n) && !(n == 0 && read_) && !(n + 1 == program_.stages.size() && write_);
+      two_buffers_ |= !in_place(n) && !(n == 0 && read_ && !pads_) &&
+                      !(n + 1 == program_.stages.size() && write_ && !pads_);
   }
 
   Index tasks() const { return work_.outer_size() * tiles_.count; }
@@ -65,7 +74,8 @@ class ColumnSteps {
       work_.poll();
       const auto [first, last] = tiles_.range(task % tiles_.count);
       const auto [from, to] = work_.at(task / tiles_.count, first);
-      ColumnTile tile{last - first, from, to, {}, here, there, from, work_.in_stride};
+      ColumnTile tile{last - first,           from, to, {}, here, there, from, work_.in_stride,
+                      is_padded(last - first)};
       if (prefetching && task + 1 < end) {
         const auto [next_first, next_last] = tiles_.range((task + 1) % tiles_.count);
         tile.next = lines_of(work_, work_.at((task + 1) / tiles_.count, next_first).first,
@@ -76,6 +86,9 @@ class ColumnSteps {
   }
 
  private:
+  static bool is_butterflies(const Stage& stage) {
+    return stage.kind == Stage::Kind::column_butterflies;
+  }
   /// The offset of the output from the start of a cache line, in bytes.
   Index offset() const {
     return static_cast<Index>(reinterpret_cast<std::uintptr_t>(work_.out) %
@@ -87,12 +100,21 @@ class ColumnSteps {
            offset() % work_.element == 0;
   }
   Tiles make_tiles() const {
-    // Tiles that start at cache lines can be stored past the caches, and two threads don't write to
-    // one line.
+    // Tiles that start at cache lines can be stored past the caches: for that the first one is a
+    // little wider.
     const bool split = work_.in_split || work_.out_split;
-    const bool aligns = rows_align() && offset() && !split;
-    return Tiles(work_, aligns ? (line_bytes_ - offset()) / work_.element : 0,
-                 std::max(split ? group_ : lanes_, line_bytes_ / work_.element));
+    const Index unit = std::max(split ? group_ : lanes_, line_bytes_ / work_.element);
+    // Worth it for wide rows only: what is left of whole groups takes longer.
+    const bool worth_it = work_.is_large() && work_.inner.size >= 8 * unit;
+    const bool aligns = worth_it && rows_align() && offset() && !split;
+    return Tiles(work_, aligns ? (line_bytes_ - offset()) / work_.element : 0, unit);
+  }
+  /// Whether a tile is copied to whole groups of columns first, and from them at the end.
+  /// Butterflies work on whole groups: of what is left they copy each row of each block from and to
+  /// a group of its own, which takes as long as a copy of so many bytes of each row.
+  bool is_padded(Index columns) const {
+    constexpr Index worth_it = 256;
+    return butterflies_ && columns % group_ != 0 && columns * work_.element <= worth_it;
   }
   bool can_stream(const char* to) const {
     return work_.is_large() && !work_.in_place() && work_.outer.empty() && rows_align() &&
@@ -104,7 +126,8 @@ class ColumnSteps {
   }
 
   void run_tile(ColumnTile& tile) const {
-    if (!read_) {
+    const bool writes = write_ && !tile.padded;
+    if (!read_ || tile.padded) {
       work_.kernels.pack(
           {program_.input_rows, tile.columns, work_.in_stride, work_.inner.in_stride, pitch_,
            gathers_ ? nullptr : index_or_null(program_.gather), nullptr, false},
@@ -114,7 +137,7 @@ class ColumnSteps {
     }
     for (const Span& span : *work_.plan.spans) {
       if (tile.source == tile.here && !in_place(span.first) &&
-          !(span.first + 1 == program_.stages.size() && write_))
+          !(span.first + 1 == program_.stages.size() && writes))
         std::swap(tile.here, tile.there);
       tile.first_of_span = span.first;
       span.for_stages(0, span.parts, [&](std::size_t n, Index part, Index parts) {
@@ -123,7 +146,7 @@ class ColumnSteps {
       tile.source = tile.here;
       tile.source_row = pitch_;
     }
-    if (!write_)
+    if (!writes)
       work_.kernels.unpack(
           {program_.output_rows, tile.columns, work_.out_stride, work_.inner.out_stride, pitch_,
            scatters_ ? nullptr : index_or_null(program_.scatter), nullptr, work_.is_large()},
@@ -133,7 +156,7 @@ class ColumnSteps {
   void run_stage(const ColumnTile& tile, std::size_t n, Index part, Index parts) const {
     const Stage& stage = program_.stages[n];
     const bool from_span = n == tile.first_of_span;
-    const bool to_output = n + 1 == program_.stages.size() && write_;
+    const bool to_output = n + 1 == program_.stages.size() && write_ && !tile.padded;
     StageArguments work = work_.arguments(stage);
     take_part(work, stage, part, parts);
     work.in = from_span ? tile.source : tile.here;
@@ -146,6 +169,7 @@ class ColumnSteps {
     if (n + 1 == program_.stages.size() && scatters_) work.out_index = program_.scatter_from.data();
     if (to_output) work.stream = can_stream(tile.to);
     Index simd = lanes_, elements = tile.columns;
+    if (tile.padded) elements = (elements + group_ - 1) / group_ * group_;
     if (stage.has_butterflies() && holds_complex(program_.dtype)) simd *= 2;
     if (stage.real) {
       elements *= 2;
@@ -164,10 +188,11 @@ class ColumnSteps {
   const Work& work_;
   const Program& program_;
   Index lanes_, line_bytes_, group_;
+  bool butterflies_;  // at an end of the chain, where rows needn't have room for whole groups
   Tiles tiles_;
   Index pitch_;
   std::size_t buffer_;
-  bool gathers_, scatters_, read_, write_, two_buffers_ = false;
+  bool gathers_, scatters_, read_, write_, pads_ = false, two_buffers_ = false;
 };
 
 }  // namespace

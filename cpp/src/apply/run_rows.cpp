@@ -12,6 +12,8 @@ namespace {
 using kernels::Prefetch;
 using kernels::StageArguments;
 
+constexpr Index far_bytes = Index{8} << 20;  // of a vector that no core's share of a cache holds
+
 /// Limits a stage to one of `shares` shares: blocks i where there are enough of them, else ranges
 /// of l that start at whole SIMD vectors.
 void take_share(StageArguments& work, const Stage& stage, Index lanes, Index share, Index shares) {
@@ -50,10 +52,12 @@ class RowSteps {
         write_(work.out_stride == 1 && (scatters_ || work.program.scatter.empty())),
         route_(work.program.routes[read_]) {
     // A long vector between stages takes less of the caches where its result will be, and so does
-    // any that is there already.
+    // any that is there already. The result of a batch isn't: its scattered stores would wait for
+    // memory (on a Cascade Lake twice as long at 2^14), so that only vectors go there that leave
+    // the caches anyway.
     const Index bytes = work.program.output_rows * work.element;
-    const bool worth_it =
-        work.in_place() ? work.program.stages.front().is_in_place() : bytes >= l2_bytes() / 4;
+    const bool long_enough = work.vectors() == 1 ? bytes >= l2_bytes() / 4 : bytes >= far_bytes;
+    const bool worth_it = work.in_place() ? work.program.stages.front().is_in_place() : long_enough;
     in_output_ = read_ && write_ && !route_.two_buffers && worth_it &&
                  work.program.widest == work.program.output_rows;
   }
