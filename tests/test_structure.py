@@ -285,6 +285,34 @@ def test_scaled_and_conjugated_ends_of_every_width(batch, dtype):
                 _core.set_thresholds(0, 0)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", [*range(1, 10), 12, 15, 16, 17, 24, 31, 33, 65, 130])
+def test_columns_of_every_number_with_and_without_stores_past_the_caches(batch, dtype):
+    # Whole groups of columns, what is left of them, and rows that start anywhere in a cache line.
+    rng = np.random.default_rng(batch)
+    for permuted in (False, True):
+        F = structured(rng, (4, 2, 8), dtype, "fourier", permuted)
+        D = dense(F)
+        force_all(F, batch, "columns", 16, 16)
+        for G, M in ((F, D), (F.H, D.conj().T)):
+            x = random_array(rng, (64, batch), dtype)
+            expected = M @ x
+            for large in (0, 1):
+                room = np.full((64, batch + 16), 7, dtype)
+                first = int(rng.integers(0, 16))
+                out = room[:, first : first + batch]
+                _core.set_thresholds(0, large)
+                try:
+                    G.apply(x, out=out)
+                finally:
+                    _core.set_thresholds(0, 0)
+                bound = TOLERANCE[np.dtype(dtype)] * np.abs(expected).max()
+                assert np.abs(out - expected).max() <= bound
+                # Nothing else is written.
+                out[:] = 7
+                assert (room == 7).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 @pytest.mark.parametrize("b", [2, 3, 4, 8, 12])
 def test_the_core_finds_constant_matrices_in_natural_order(b, dtype):

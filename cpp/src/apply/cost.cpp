@@ -25,6 +25,7 @@ constexpr double permutation_cost = 0.35;  // ns for a SIMD exchange of lanes
 constexpr double element_cost = 0.7;       // ns to copy an element by itself
 constexpr double far_element_cost = 6;     // the same, at a place of its own in memory
 constexpr double row_cost = 8;             // ns to copy a short row
+constexpr double far_line_cost = 20;       // ns for a cache line of each of many rows, beyond L2
 constexpr double stage_cost = 10, call_cost = 100;
 
 /// The size of a cache, or `unknown` where the system doesn't tell.
@@ -60,7 +61,12 @@ double copy_cost(Index rows, double vectors, double element, Contiguous contiguo
       (permuted && !same))
     return elements * (permuted && bytes > l3_bytes ? far_element_cost : element_cost);
   const double exchanges = same ? 1 : 2 + std::log2(static_cast<double>(simd));
-  return elements / static_cast<double>(simd) * permutation_cost * exchanges;
+  const bool crosses = lanes == Lanes::rows && contiguous == Contiguous::columns;
+  const double lines = crosses && bytes > static_cast<double>(l2_bytes())
+                           ? static_cast<double>(rows) * std::ceil(vectors * element / 64)
+                           : 0;
+  return elements / static_cast<double>(simd) * permutation_cost * exchanges +
+         lines * far_line_cost;
 }
 
 }  // namespace
@@ -91,13 +97,15 @@ Index default_tile(const Program& program, const BatchClass& batch) {
   const Index element = static_cast<Index>(size_of(program.dtype));
   const bool butterflies = std::all_of(program.stages.begin(), program.stages.end(),
                                        [](const Stage& stage) { return stage.has_butterflies(); });
-  // Vectors that share few weights or none go alone, through the nearest cache.
-  if (program.lanes == Lanes::rows && butterflies)
-    return std::clamp((Index{16} << 10) / (row_pitch(program) * element), Index{1},
-                      std::clamp(vectors, Index{1}, Index{32}));
-  if (program.lanes == Lanes::rows)
-    return std::clamp(l2_bytes() / 4 / (row_pitch(program) * element), Index{1},
-                      std::clamp(vectors, Index{1}, Index{32}));
+  if (program.lanes == Lanes::rows) {
+    // Vectors that share few weights or none go alone, through the nearest cache; but where they
+    // are columns of a matrix, as many as share cache lines.
+    const bool crosses = batch.in == Contiguous::columns || batch.out == Contiguous::columns;
+    const Index least = crosses ? std::max(64 / element, Index{1}) : 1;
+    const Index cache = butterflies ? Index{16} << 10 : l2_bytes() / 4;
+    return std::min(std::clamp(cache / (row_pitch(program) * element), least, Index{32}),
+                    std::max(vectors, Index{1}));
+  }
   // Rows of 16 SIMD vectors make the weights cheap; more only as long as the tile is in L2.
   const Index vector_bytes = program.widest * element * lanes;
   // What is transposed on its way is read and written once more.

@@ -104,8 +104,7 @@ class ColumnSteps {
     // little wider.
     const bool split = work_.in_split || work_.out_split;
     const Index unit = std::max(split ? group_ : lanes_, line_bytes_ / work_.element);
-    // Worth it for wide rows only: what is left of whole groups takes longer.
-    const bool worth_it = work_.is_large() && work_.inner.size >= 8 * unit;
+    const bool worth_it = work_.is_far() && work_.inner.size >= 8 * unit;
     const bool aligns = worth_it && rows_align() && offset() && !split;
     return Tiles(work_, aligns ? (line_bytes_ - offset()) / work_.element : 0, unit);
   }
@@ -117,7 +116,7 @@ class ColumnSteps {
     return butterflies_ && columns % group_ != 0 && columns * work_.element <= worth_it;
   }
   bool can_stream(const char* to) const {
-    return work_.is_large() && !work_.in_place() && work_.outer.empty() && rows_align() &&
+    return work_.is_far() && !work_.in_place() && work_.outer.empty() && rows_align() &&
            reinterpret_cast<std::uintptr_t>(to) % static_cast<std::uintptr_t>(line_bytes_) == 0;
   }
   bool in_place(std::size_t n) const {
@@ -149,7 +148,7 @@ class ColumnSteps {
     if (!writes)
       work_.kernels.unpack(
           {program_.output_rows, tile.columns, work_.out_stride, work_.inner.out_stride, pitch_,
-           scatters_ ? nullptr : index_or_null(program_.scatter), nullptr, work_.is_large()},
+           scatters_ ? nullptr : index_or_null(program_.scatter), nullptr, work_.is_far()},
           tile.source, tile.to);
   }
 

@@ -14,11 +14,14 @@ std::vector<Span> divide_stages(const Program& program, Index row_bytes, std::si
                                 std::size_t end, Index outer, const Index* cache,
                                 const Index* caches_end) {
   std::vector<Span> spans;
+  // What fits a cache needn't be divided for it.
+  const Index bytes = program.widest / outer * row_bytes;
+  while (cache != caches_end && bytes <= *cache) ++cache;
   const auto& stages = program.stages;
   while (first < end) {
     Span span{first, first + 1, outer, {}};
     Index parts = stages[first].units();
-    for (std::size_t n = first; n < end && stages[n].in_registers; ++n) {
+    for (std::size_t n = first; n < end && cache != caches_end && stages[n].in_registers; ++n) {
       parts = std::gcd(parts, stages[n].units());
       if (parts == 1 || stages[first].pattern().rows() / parts * row_bytes > *cache) break;
       // A permutation may lead from one part to another.
@@ -26,7 +29,7 @@ std::vector<Span> divide_stages(const Program& program, Index row_bytes, std::si
       if (n > first) span.parts = parts;
       span.last = n + 1;
     }
-    if (span.last > first + 1 && cache + 1 < caches_end) {
+    if (span.last > first + 1 && cache != caches_end && cache + 1 != caches_end) {
       span.inner =
           divide_stages(program, row_bytes, first, span.last, span.parts, cache + 1, caches_end);
       if (span.inner.size() == 1) span = span.inner.front();

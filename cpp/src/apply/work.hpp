@@ -40,9 +40,11 @@ struct Work {
   Index vectors() const { return outer_size() * inner.size; }
   /// Whether the result replaces the input.
   bool in_place() const { return in == out; }
-  bool is_large() const {
-    return (program.input_rows + program.output_rows) * vectors() * element > large_bytes();
-  }
+  Index bytes() const { return (program.input_rows + program.output_rows) * vectors() * element; }
+  /// Whether what comes next is asked for while something else is worked on.
+  bool is_large() const { return bytes() > large_bytes(); }
+  /// Whether what is stored will have left every cache before anybody reads it.
+  bool is_far() const { return bytes() > 4 * large_bytes(); }
   /// Polls for interruption, where that costs nothing beside the work.
   void poll() const {
     if (nanoseconds() > 1e5) poll_interruption();
@@ -156,8 +158,9 @@ inline kernels::Prefetch part_of(kernels::Prefetch lines, std::size_t n, std::si
 /// Limits a stage to one of `parts` equal parts of its blocks i.
 inline void take_part(kernels::StageArguments& work, const Stage& stage, Index part, Index parts) {
   assert(stage.pattern().a % stage.unit == 0 && stage.units() % parts == 0);
-  work.i0 = stage.units() / parts * part * stage.unit;
-  work.i1 = stage.units() / parts * (part + 1) * stage.unit;
+  const Index blocks = stage.pattern().a / parts;
+  work.i0 = blocks * part;
+  work.i1 = work.i0 + blocks;
 }
 
 /// Runs a program with SIMD lanes along the batch.
