@@ -85,38 +85,76 @@ struct ColumnBlocks {
                const StageArguments&);
 };
 
-/// Where the rows first, first + d, ... are, or those that an index names in their place.
+/// Where the rows of a block are, and from one block to the next.
 template <class T>
-PAPILIO_INLINE void find_rows(T* from, const int64_t* index, int64_t first, int64_t d,
-                              int64_t pitch, int64_t radix, T** rows) {
-  PAPILIO_ROLLED
-  for (int64_t k = 0; k < radix; ++k, first += d)
-    rows[k] = from + (index ? index[first] : first) * pitch;
-}
+class BlockRows {
+ public:
+  /// Rows `pitch` scalars apart, or those that an index names in their place.
+  BlockRows(T* from, const int64_t* index, int64_t pitch, int64_t d, int64_t radix)
+      : from_(from), index_(index), pitch_(pitch), d_(d), radix_(radix) {
+    for (T*& row : rows_) row = from;
+  }
+  /// The rows first, first + d, ...
+  PAPILIO_INLINE void find(int64_t first) {
+    PAPILIO_ROLLED
+    for (int64_t k = 0; k < radix_; ++k, first += d_)
+      rows_[k] = from_ + (index_ ? index_[first] : first) * pitch_;
+  }
+  /// The rows `first`, ..., which are so many after those that were found before.
+  PAPILIO_INLINE void advance(int64_t first, int64_t rows) {
+    if (index_) return find(first);
+    // All that there may be, in a few SIMD vectors; what no block has is never used.
+    const int64_t step = rows * pitch_;
+    PAPILIO_UNROLL
+    for (int k = 0; k < largest; ++k) rows_[k] += step;
+  }
+  PAPILIO_INLINE T* const* rows() const { return rows_; }
+
+ private:
+  static constexpr int largest = 16;
+  T* rows_[largest];
+  T* const from_;
+  const int64_t* const index_;
+  const int64_t pitch_, d_, radix_;
+};
 
 /// Lanes along the batch: one code for all radices.
 template <class X>
 PAPILIO_APART void butterfly_columns_by(const StageArguments& given, ColumnBlocks<X> blocks) {
   typedef typename X::scalar T;
-  constexpr int64_t P = X::parts, largest = 16;
+  constexpr int64_t P = X::parts;
   const StageArguments stage = given;
   const Ends<X> ends(stage);
   Prefetcher prefetcher(stage.prefetch);
-  for (int64_t i = stage.i0; i < stage.i1; ++i)
+  BlockRows<const T> in(static_cast<const T*>(stage.in), stage.in_index, stage.in_row * P, stage.d,
+                        blocks.radix);
+  BlockRows<T> out(static_cast<T*>(stage.out), stage.out_index, stage.out_row * P, stage.d,
+                   blocks.radix);
+  const int64_t some = stage.l1 - stage.l0, run = stage.butterflies.run;
+  int64_t first = stage.i0 * blocks.radix * stage.d + stage.l0;
+  in.find(first);
+  out.find(first);
+  for (int64_t i = stage.i0; i < stage.i1; ++i) {
+    const T* w = static_cast<const T*>(stage.weights);
+    if (w) w += i * stage.weight_i + stage.l0 / run * stage.weight_l;
+    int64_t left_of_run = run - stage.l0 % run;
     for (int64_t l = stage.l0; l < stage.l1; ++l) {
-      const T* in[largest];
-      T* out[largest];
-      const int64_t first = i * blocks.radix * stage.d + l;
-      find_rows(static_cast<const T*>(stage.in), stage.in_index, first, stage.d, stage.in_row * P,
-                blocks.radix, in);
-      find_rows(static_cast<T*>(stage.out), stage.out_index, first, stage.d, stage.out_row * P,
-                blocks.radix, out);
-      const T* w = static_cast<const T*>(stage.weights);
-      if (w) w += i * stage.weight_i + l / stage.butterflies.run * stage.weight_l;
-      blocks.block(ends, in, out, w, stage.butterflies.transposed, stage.count, stage.stream);
-      if (stage.tail) blocks.tail(ends, in, out, w, stage);
+      blocks.block(ends, in.rows(), out.rows(), w, stage.butterflies.transposed, stage.count,
+                   stage.stream);
+      if (stage.tail) blocks.tail(ends, in.rows(), out.rows(), w, stage);
       prefetcher.step();
+      const bool last = l + 1 == stage.l1;
+      if (last && i + 1 == stage.i1) return;
+      const int64_t rows = last ? blocks.radix * stage.d - some + 1 : 1;
+      first += rows;
+      in.advance(first, rows);
+      out.advance(first, rows);
+      if (w && --left_of_run == 0) {
+        w += stage.weight_l;
+        left_of_run = run;
+      }
     }
+  }
 }
 
 template <class X, class Matrix, int R>
