@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tables
+from papilio.config import config
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
@@ -41,6 +42,9 @@ class Run(NamedTuple):
     image: str = ""  # in docs/images
     mpi: int = 0  # ranks
     long: bool = False
+    # Instruction set of papilio's kernels: what most machines have. A CPU that hasn't this one runs
+    # its own, and nothing where another was asked for.
+    isa: str = "avx2"
 
 
 RUNS = {
@@ -54,6 +58,16 @@ RUNS = {
     ),
     "transforms_2": Run(
         "transforms.py --only dft hadamard others --threads 2", "--only hadamard --threads 2"
+    ),
+    "transforms_1_avx512": Run(
+        "transforms.py --only dft hadamard --threads 1",
+        "--only hadamard --threads 1",
+        isa="avx512",
+    ),
+    "transforms_2_avx512": Run(
+        "transforms.py --only dft hadamard --threads 2",
+        "--only hadamard --threads 2",
+        isa="avx512",
     ),
     "nudft": Run(
         "nudft.py --cpu --threads 1 --most 262144 --batches 1 --seconds 0.3",
@@ -182,9 +196,15 @@ def stale(records: dict[str, Any]) -> list[str]:
 def run(names: list[str], results: Path, quick: bool) -> list[str]:
     """Run benchmarks, one after the other; the names of those that failed."""
     failed = []
-    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    available = config()["available ISAs"]
     for name in names:
         spec = RUNS[name]
+        environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+        if spec.isa in available:
+            environment["PAPILIO_ISA"] = spec.isa
+        elif spec.isa != Run.isa:
+            print(f"\n== {name}: left out, this CPU has no {spec.isa}")
+            continue
         script, *arguments = shlex.split(spec.command)
         if quick:
             arguments = ["--quick", *shlex.split(spec.quick)]

@@ -344,6 +344,39 @@ def transforms_summary(one: Record, two: Record) -> str:
     return "\n".join(sentences)
 
 
+TRANSFORM_RUNS = ("transforms_1", "transforms_2", "transforms_1_avx512", "transforms_2_avx512")
+
+
+@block("transforms-isas", *TRANSFORM_RUNS)
+def transforms_isas(*records: Record) -> str:
+    """Geometric means of all complex transforms, by instruction set and number of threads."""
+    kinds = {
+        "batches of 256, columns": lambda n, batch, layout: batch == 256 and layout == "columns",
+        "batches of 256, rows": lambda n, batch, layout: batch == 256 and layout == "rows",
+        "composite lengths, batches of 32": lambda n, batch, layout: batch == 32,
+        "vectors from 1024 on": lambda n, batch, layout: batch == 1 and n >= 1024,
+    }
+    rows = []
+    for title, belongs in kinds.items():
+        for record in records:
+            ratios: dict[str, list[float]] = {name: [] for name in FFTS}
+            fastest = []
+            for work, row in fourier(record).items():
+                n, batch = (int(part.split("=")[1]) for part in work.split(", ")[:2])
+                if not belongs(n, batch, work.split(", ")[3]):
+                    continue
+                for name in (name for name in FFTS if name in row):
+                    ratios[name].append(ours_over(row, name))
+                fastest.append(max(ours_over(row, name) for name in FFTS[:3] if name in row))
+            m = record["machine"]
+            means = [f"{mean(ratios[name]):.2f}" if ratios[name] else "" for name in FFTS]
+            worst = f"{mean(fastest):.2f} ({span(fastest)})"
+            rows.append((title, m["isa"], m["threads"], *means, worst))
+    heading = ("transforms", "kernels", "threads", *(f"/ {name}" for name in FFTS),
+               "/ fastest of the first three")  # fmt: skip
+    return table(heading, rows)
+
+
 @block("transforms-hadamard", "transforms_1", "transforms_2")
 def transforms_hadamard(one: Record, two: Record) -> str:
     found = {1: comparisons(one), 2: comparisons(two)}
