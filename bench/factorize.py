@@ -310,6 +310,8 @@ def interrupt(n: int) -> list[dict[str, Any]]:
     import papilio as pp
 
     results: list[dict[str, Any]] = []
+    # What a shell starts in the background ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for title in ("butterfly + 1 %", "random, monarch", "rank 4 + 1 %"):
         A, architecture = matrix(title, n)
         began = time.perf_counter()
