@@ -42,9 +42,7 @@ class Run(NamedTuple):
     image: str = ""  # in docs/images
     mpi: int = 0  # ranks
     long: bool = False
-    # Instruction set of papilio's kernels: what most machines have. A CPU that hasn't this one runs
-    # its own, and nothing where another was asked for.
-    isa: str = "avx2"
+    isa: str = ""  # that papilio's kernels are kept to; by default they use the CPU's best
 
 
 RUNS = {
@@ -54,10 +52,14 @@ RUNS = {
         image="apply",
     ),
     "transforms_1": Run(
-        "transforms.py --only dft hadamard others accuracy --threads 1", "--only others --threads 1"
+        "transforms.py --only dft hadamard others accuracy --threads 1",
+        "--only others --threads 1",
+        isa="avx2",
     ),
     "transforms_2": Run(
-        "transforms.py --only dft hadamard others --threads 2", "--only hadamard --threads 2"
+        "transforms.py --only dft hadamard others --threads 2",
+        "--only hadamard --threads 2",
+        isa="avx2",
     ),
     "transforms_1_avx512": Run(
         "transforms.py --only dft hadamard --threads 1",
@@ -72,10 +74,12 @@ RUNS = {
     "nudft": Run(
         "nudft.py --cpu --threads 1 --most 262144 --batches 1 --seconds 0.3",
         "--cpu --threads 1 --dims 1 --batches 1 --tols 1e-6 --most 1024",
+        isa="avx2",
     ),
     "nudft_batches": Run(
         "nudft.py --cpu --threads 1 --most 524288 --batches 8 32 --tols 1e-6 --seconds 0.3",
         "--cpu --threads 1 --dims 1 --batches 8 --tols 1e-6 --most 8192",
+        isa="avx2",
     ),
     "factorize": Run(
         "factorize.py --only targets noise memory interrupt --sizes 128 1024 4096",
@@ -200,11 +204,11 @@ def run(names: list[str], results: Path, quick: bool) -> list[str]:
     for name in names:
         spec = RUNS[name]
         environment = os.environ | {"PYTHONWARNINGS": "ignore"}
-        if spec.isa in available:
-            environment["PAPILIO_ISA"] = spec.isa
-        elif spec.isa != Run.isa:
+        if spec.isa and spec.isa not in available:
             print(f"\n== {name}: left out, this CPU has no {spec.isa}")
             continue
+        if spec.isa:
+            environment["PAPILIO_ISA"] = spec.isa
         script, *arguments = shlex.split(spec.command)
         if quick:
             arguments = ["--quick", *shlex.split(spec.quick)]
