@@ -131,13 +131,14 @@ PAPILIO_APART void butterfly_columns_by(const StageArguments& given, ColumnBlock
   BlockRows<T> out(static_cast<T*>(stage.out), stage.out_index, stage.out_row * P, stage.d,
                    blocks.radix);
   const int64_t some = stage.l1 - stage.l0, run = stage.butterflies.run;
+  if (stage.i0 >= stage.i1 || some <= 0) return;
   int64_t first = stage.i0 * blocks.radix * stage.d + stage.l0;
   in.find(first);
   out.find(first);
   for (int64_t i = stage.i0; i < stage.i1; ++i) {
     const T* w = static_cast<const T*>(stage.weights);
     if (w) w += i * stage.weight_i + stage.l0 / run * stage.weight_l;
-    int64_t left_of_run = run - stage.l0 % run;
+    int64_t left_of_run = w ? run - stage.l0 % run : 0;
     for (int64_t l = stage.l0; l < stage.l1; ++l) {
       blocks.block(ends, in.rows(), out.rows(), w, stage.butterflies.transposed, stage.count,
                    stage.stream);
