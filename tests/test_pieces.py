@@ -129,7 +129,8 @@ def test_a_part_maps_the_files_of_its_own_and_no_others(tmp_path, monkeypatch):
         files = np.concatenate(opened)
         assert len(files) == len(set(files)) == 4 * len(architecture)
         assert {len(names) for names in opened} == {len(files) // count}
-        assert np.array_equal(multiplied(shared, x), F @ x)
+        # Wide SIMD vectors take factors together that the cut divides: not always the same bits.
+        assert np.abs(multiplied(shared, x) - F @ x).max() <= 1e-13 * np.abs(F @ x).max()
 
 
 def test_cuts_are_checked_against_the_matrices():
