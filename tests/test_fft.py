@@ -9,6 +9,7 @@ import threading
 
 import numpy as np
 import pytest
+import scipy
 import scipy.fft
 
 import papilio as pp
@@ -137,6 +138,10 @@ def test_plans_are_kept_and_bounded(monkeypatch):
     assert plans.nbytes == sum(F.nbytes for F in plans.kept.values()) <= 1 << 16
 
 
+@pytest.mark.skipif(
+    scipy.__version__.startswith("1.13."),
+    reason="SciPy 1.13 damages memory where threads that have set a backend, any one, end",
+)
 def test_threads_may_use_it_together():
     x = np.random.default_rng(0).standard_normal((8, 100))
     expected, failures = [np.fft.fft(x, n) for n in range(90, 110)], []
