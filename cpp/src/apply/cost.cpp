@@ -17,7 +17,6 @@ namespace {
 
 // Bytes in a nanosecond that a core streams from a cache, or reads and writes in one.
 constexpr double l1_rate = 200, l2_rate = 60, l3_rate = 45, memory_rate = 12;
-constexpr double l3_bytes = 8 << 20;  // that a core may count on
 // The part of the peak of multiply-adds that kernels reach: with weights in registers or one
 // vector alone, and where several vectors far apart share weights.
 constexpr double efficiency = 0.75, shared_efficiency = 0.35;
@@ -45,8 +44,9 @@ Index tile_bytes() {
 
 double rate_of(double bytes) {
   if (bytes <= 32 << 10) return l1_rate;
-  return bytes <= static_cast<double>(l2_bytes()) ? l2_rate
-                                                  : (bytes <= l3_bytes ? l3_rate : memory_rate);
+  return bytes <= static_cast<double>(l2_bytes())
+             ? l2_rate
+             : (bytes <= static_cast<double>(l3_bytes) ? l3_rate : memory_rate);
 }
 
 Index ceil_of(Index n, Index step) { return (n + step - 1) / step; }
@@ -59,7 +59,8 @@ double copy_cost(Index rows, double vectors, double element, Contiguous contiguo
   const bool same = (lanes == Lanes::columns) == (contiguous == Contiguous::columns);
   if (contiguous == Contiguous::neither || (permuted && lanes == Lanes::rows) ||
       (permuted && !same))
-    return elements * (permuted && bytes > l3_bytes ? far_element_cost : element_cost);
+    return elements *
+           (permuted && bytes > static_cast<double>(l3_bytes) ? far_element_cost : element_cost);
   const double exchanges = same ? 1 : 2 + std::log2(static_cast<double>(simd));
   const bool crosses = lanes == Lanes::rows && contiguous == Contiguous::columns;
   const double lines = crosses && bytes > static_cast<double>(l2_bytes())

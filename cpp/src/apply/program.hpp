@@ -113,6 +113,8 @@ void ready(Program& program);
 /// The spans of a program whose rows have so many bytes in a tile.
 std::vector<Span> spans_of(const Program& program, Index row_bytes);
 
+/// Bytes of L3 cache that a core may count on.
+constexpr Index l3_bytes = Index{8} << 20;
 /// Bytes of L2 cache of a core.
 Index l2_bytes();
 

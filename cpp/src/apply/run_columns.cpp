@@ -36,8 +36,7 @@ class ColumnSteps {
         program_(work.program),
         lanes_(work.kernels.lanes),
         line_bytes_(std::max(lanes_ * work.element, cache_line)),
-        // Butterflies read and write whole vectors of complex numbers, which are two of the others.
-        group_(holds_complex(program_.dtype) ? 2 * lanes_ : lanes_),
+        group_(columns_at_once(program_)),
         butterflies_(
             !work.in_split && !work.out_split &&
             (is_butterflies(program_.stages.front()) || is_butterflies(program_.stages.back()))),
@@ -124,8 +123,11 @@ class ColumnSteps {
            !(n + 1 == program_.stages.size() && scatters_);
   }
 
+  /// Whether the last stage writes the output.
+  bool writes_from(const ColumnTile& tile) const { return write_ && !tile.padded; }
+
   void run_tile(ColumnTile& tile) const {
-    const bool writes = write_ && !tile.padded;
+    const bool writes = writes_from(tile);
     if (!read_ || tile.padded) {
       work_.kernels.pack(
           {program_.input_rows, tile.columns, work_.in_stride, work_.inner.in_stride, pitch_,
@@ -155,7 +157,7 @@ class ColumnSteps {
   void run_stage(const ColumnTile& tile, std::size_t n, Index part, Index parts) const {
     const Stage& stage = program_.stages[n];
     const bool from_span = n == tile.first_of_span;
-    const bool to_output = n + 1 == program_.stages.size() && write_ && !tile.padded;
+    const bool to_output = n + 1 == program_.stages.size() && writes_from(tile);
     StageArguments work = work_.arguments(stage);
     take_part(work, stage, part, parts);
     work.in = from_span ? tile.source : tile.here;

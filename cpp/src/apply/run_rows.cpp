@@ -12,8 +12,6 @@ namespace {
 using kernels::Prefetch;
 using kernels::StageArguments;
 
-constexpr Index far_bytes = Index{8} << 20;  // of a vector that no core's share of a cache holds
-
 /// Limits a stage to one of `shares` shares: blocks i where there are enough of them, else ranges
 /// of l that start at whole SIMD vectors.
 void take_share(StageArguments& work, const Stage& stage, Index lanes, Index share, Index shares) {
@@ -56,7 +54,7 @@ class RowSteps {
     // memory (on a Cascade Lake twice as long at 2^14), so that only vectors go there that leave
     // the caches anyway.
     const Index bytes = work.program.output_rows * work.element;
-    const bool long_enough = work.vectors() == 1 ? bytes >= l2_bytes() / 4 : bytes >= far_bytes;
+    const bool long_enough = work.vectors() == 1 ? bytes >= l2_bytes() / 4 : bytes >= l3_bytes;
     const bool worth_it = work.in_place() ? work.program.stages.front().is_in_place() : long_enough;
     in_output_ = read_ && write_ && !route_.two_buffers && worth_it &&
                  work.program.widest == work.program.output_rows;
