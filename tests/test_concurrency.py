@@ -244,38 +244,49 @@ def test_long_work_answers_an_interrupt(engine, threads):
         assert float(wait) < 0.1, name
 
 
+# What runs once, and what first products of chains of each kind of stage (of blocks that are powers
+# of two and that aren't, few columns, either side) run before they multiply.
 LONG_VECTORS = {
-    "first products": "pp.Butterfly(values) @ x",
-    "gradients": "F.vjp(x, x)",
-    "derivatives": "F.jvp(x, x, values)",
+    "first products": (2, "pp.Butterfly(values) @ x"),
+    "first products of the transpose": (2, "pp.Butterfly(values).T @ x"),
+    "first products of two columns": (2, "pp.Butterfly(values) @ np.ones((len(x), 2))"),
+    "first products of blocks of three": (3, "pp.Butterfly(values) @ x"),
+    "first products of blocks of twelve": (12, "pp.Butterfly(values) @ x"),
+    "gradients": (2, "F.vjp(x, x)"),
+    "derivatives": (2, "F.jvp(x, x, values)"),
 }
+LEVELS = {2: 20, 3: 12, 12: 5}
 
 
 @pytest.mark.slow
 @at_full_speed
 @pytest.mark.parametrize("name", LONG_VECTORS)
 def test_one_long_vector_answers_an_interrupt(name):
-    delays = [0.05, 0.1, 0.2, 0.3, 0.4, 0.6]
+    b, work = LONG_VECTORS[name]
+    # Close enough for every piece of work that takes as long as is refused below to be hit.
+    delays = np.arange(0.02, 0.9, 0.08)
     program = f"""
 import time
 import numpy as np
 import papilio as pp
 pp.set_num_threads(1)
-values = [np.full((1 << l, 2, 2, 1 << (19 - l)), 1.3 + 0.1 * l) for l in range(20)]
+L = {LEVELS[b]}
+values = [np.full(({b}**l, {b}, {b}, {b}**(L - 1 - l)), 1.3 + 0.1 * l) for l in range(L)]
 for v in values:
     v[0, 0, 0, 0] += 0.3  # nothing is tied
-F, x = pp.Butterfly(values), np.ones(1 << 20)
+F, x = pp.Butterfly(values), np.ones({b}**L)
 for n in range({len(delays)}):
     print("go", flush=True)
     try:
         while True:
-            {LONG_VECTORS[name]}
+            {work}
     except KeyboardInterrupt:
         print(time.process_time(), flush=True)
 """
     waits = waits_after_interrupts(program, delays)
-    assert max(waits) < 0.2, waits
-    assert sorted(waits)[len(waits) // 2] < 0.1, waits
+    # One of them may meet what the system does meanwhile; a deaf piece of work would meet more.
+    assert sorted(waits)[-2] < 0.15, waits
+    assert sorted(waits)[len(waits) // 2] < 0.08, waits
 
 
 LONG_CALLS = {

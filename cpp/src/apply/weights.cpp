@@ -1,18 +1,19 @@
 #include "apply/weights.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <complex>
 #include <cstring>
 #include <limits>
 #include <new>
 #include <numeric>
+#include <optional>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
 
 #include "kernels/kernels.hpp"
-#include "papilio/interruption.hpp"
 #include "parallel/shares.hpp"
 
 namespace papilio {
@@ -55,10 +56,16 @@ bool has_moderate_values(const Factor& factor) {
   using R = decltype(std::abs(T{}));
   const double limit = std::ldexp(1.0, std::numeric_limits<R>::max_exponent / 4);
   const T* values = static_cast<const T*>(factor.values);
-  return std::all_of(values, values + stored_entries(factor), [limit](T x) {
-    const double size = magnitude(x);
-    return size == 0 || (size <= limit && size >= 1 / limit);
+  std::atomic<bool> moderate{true};
+  in_shares(stored_entries(factor), 1, [&](Index begin, Index end) {
+    if (!moderate.load(std::memory_order_relaxed)) return;
+    const bool here = std::all_of(values + begin, values + end, [limit](T x) {
+      const double size = magnitude(x);
+      return size == 0 || (size <= limit && size >= 1 / limit);
+    });
+    if (!here) moderate.store(false, std::memory_order_relaxed);
   });
+  return moderate.load();
 }
 
 // Nanoseconds of a number that is moved to where kernels read it, memory of the system included.
@@ -212,10 +219,13 @@ Product multiply(const Chain& chain, std::size_t first, std::size_t last) {
 std::vector<std::pair<std::size_t, std::size_t>> group_factors(const Chain& chain,
                                                                std::size_t begin, std::size_t end,
                                                                Index radix, Index least_d) {
+  std::vector<std::optional<bool>> known(chain.factors.size());
   const auto is_moderate = [&](std::size_t s) {
-    poll_interruption();
-    return visit(chain.dtype,
-                 [&](auto tag) { return has_moderate_values<decltype(tag)>(chain.factors[s]); });
+    if (!known[s])
+      known[s] = visit(chain.dtype, [&](auto tag) {
+        return has_moderate_values<decltype(tag)>(chain.factors[s]);
+      });
+    return *known[s];
   };
   std::vector<std::pair<std::size_t, std::size_t>> groups;
   for (std::size_t first = begin; first < end;) {
@@ -304,12 +314,14 @@ std::shared_ptr<const void> pack_outputs(DType dtype, const Weights& weights, In
     const double work = copied * static_cast<double>(p.c * lanes);
     in_shares(is * vectors, work, [&](Index begin, Index end) {
       T* to = packed.get() + begin * p.c * lanes;
+      std::vector<const T*> rows;  // found once for all k, since that takes divisions
       for (Index number = begin; number < end; ++number) {
-        const Index i = number / vectors, v = number % vectors;
+        const Index i = number / vectors, first = number % vectors * lanes;
+        rows.clear();
+        for (Index n = first; n < std::min(first + lanes, outputs); ++n)
+          rows.push_back(from + i * weights.i + n / p.d * weights.j + weights.along(n % p.d));
         for (Index k = 0; k < p.c; ++k, to += lanes)
-          for (Index n = v * lanes; n < std::min((v + 1) * lanes, outputs); ++n)
-            to[n - v * lanes] =
-                from[i * weights.i + n / p.d * weights.j + k * weights.k + weights.along(n % p.d)];
+          for (std::size_t n = 0; n < rows.size(); ++n) to[n] = rows[n][k * weights.k];
       }
     });
     return packed;
@@ -323,16 +335,18 @@ std::shared_ptr<const void> pack_within(DType dtype, const Weights& weights, Ind
     const Index vectors = weights.i == 0 ? 1 : p.rows() / lanes;
     const auto packed = allocate<T>(vectors * p.c * lanes);
     const T* from = static_cast<const T*>(weights.values);
-    const double work = copied * static_cast<double>(p.c * lanes);
-    in_shares(vectors, work, [&](Index begin, Index end) {
+    // Every SIMD vector holds whole blocks: where its weights stand in them is found once.
+    const Index blocks = lanes / (p.c * p.d);
+    std::vector<Index> at;
+    for (Index q = 0; q < p.c; ++q)
+      for (Index n = 0; n < lanes; ++n) {
+        const Index i = n / (p.c * p.d), j = n / p.d % p.c, l = n % p.d;
+        at.push_back(i * weights.i + j * weights.j + (j ^ q) * weights.k + weights.along(l));
+      }
+    in_shares(vectors, copied * static_cast<double>(at.size()), [&](Index begin, Index end) {
       T* to = packed.get() + begin * p.c * lanes;
       for (Index v = begin; v < end; ++v)
-        for (Index q = 0; q < p.c; ++q)
-          for (Index n = 0; n < lanes; ++n) {
-            const Index row = v * lanes + n;
-            const Index i = row / (p.c * p.d), j = row / p.d % p.c, l = row % p.d;
-            *to++ = from[i * weights.i + j * weights.j + (j ^ q) * weights.k + weights.along(l)];
-          }
+        for (const Index offset : at) *to++ = from[v * blocks * weights.i + offset];
     });
     return packed;
   });

@@ -7,11 +7,12 @@
 
 namespace papilio {
 
-/// Runs body(begin, end) on shares of 0..count: a few for each thread, of some milliseconds at
-/// most, so that an interruption is answered between them.
+/// Runs body(begin, end) on shares of 0..count: a few for each thread, of a millisecond at most, so
+/// that an interruption is answered between them, even if the work takes 30 times as long as its
+/// caller thinks.
 template <class Body>
 void in_shares(Index count, double nanoseconds_each, Body&& body) {
-  constexpr double longest = 5e6;
+  constexpr double longest = 1e6;
   const double work = static_cast<double>(count) * nanoseconds_each;
   const int threads = threads_for(count, work);
   const Index least = threads == 1 ? 1 : 4 * threads;
