@@ -244,8 +244,8 @@ def test_long_work_answers_an_interrupt(engine, threads):
         assert float(wait) < 0.1, name
 
 
-# What runs once, and what first products of chains of each kind of stage (of blocks that are powers
-# of two and that aren't, few columns, either side) run before they multiply.
+# Work on one long vector or a few, and what first products of chains of each kind of stage (of
+# blocks that are powers of two and that aren't, few columns, either side) run before they multiply.
 LONG_VECTORS = {
     "first products": (2, "pp.Butterfly(values) @ x"),
     "first products of the transpose": (2, "pp.Butterfly(values).T @ x"),
@@ -254,6 +254,8 @@ LONG_VECTORS = {
     "first products of blocks of twelve": (12, "pp.Butterfly(values) @ x"),
     "gradients": (2, "F.vjp(x, x)"),
     "derivatives": (2, "F.jvp(x, x, values)"),
+    "a few long columns": (2, "D.apply(X, out=Y)"),
+    "rows of long vectors": (2, "D.apply(X.T, out=Y.T, axis=1)"),
 }
 LEVELS = {2: 20, 3: 12, 12: 5}
 
@@ -275,6 +277,10 @@ values = [np.full(({b}**l, {b}, {b}, {b}**(L - 1 - l)), 1.3 + 0.1 * l) for l in 
 for v in values:
     v[0, 0, 0, 0] += 0.3  # nothing is tied
 F, x = pp.Butterfly(values), np.ones({b}**L)
+if "D." in {work!r}:
+    D = pp.transforms.dft(1 << 22)
+    X = np.ones((1 << 22, 6), complex)
+    Y = np.empty_like(X)
 for n in range({len(delays)}):
     print("go", flush=True)
     try:

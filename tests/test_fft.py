@@ -167,6 +167,18 @@ def test_its_own_transforms_do_not_depend_on_the_backend():
         assert np.array_equal(pp.transforms.circulant(c) @ c, expected)
 
 
+@pytest.mark.parametrize("n", [2, 3, 4, 6, 8, 9, 12])
+def test_equal_numbers_give_exact_zeros(n):
+    # Of a few columns at a time, too, which lanes along the vectors would serve a little faster.
+    with scipy.fft.set_backend(papilio.fft):
+        for x in (np.full((n, 2), 0.3), np.full((n, 3), 0.3 + 0.7j), np.full((n, n), 0.7)):
+            assert not scipy.fft.fft(x, axis=0)[1:].any()
+        y = scipy.fft.fftn(np.full((n, n), 0.7))
+    assert abs(y[0, 0] - 0.7 * n * n) < 1e-13 * n * n
+    y[0, 0] = 0
+    assert not y.any()
+
+
 # Tests of SciPy that may fail, and why; nothing else may.
 ACCEPTED = {
     "test_definition[13-3-float32]": "the sum of 0..1023 in single precision is off by two units "

@@ -230,6 +230,26 @@ def test_twiddles_that_axes_repeat_are_read_once(threads, dtype):
     assert float(weights[1]) < 16
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("n", [32, 64, 72, 96, 128, 256, 512, 1024, 2048])
+def test_shares_without_work_do_nothing(n, dtype, threads):
+    # More threads than a stage has SIMD vectors of l: who had none did another's again, in place.
+    F = pp.transforms.dft(n, dtype)
+    x = random_array(np.random.default_rng(n), n, np.complex128).astype(dtype)
+    alone = {view: view(F) @ x for view in (lambda F: F, lambda F: F.T, lambda F: F.H)}
+    _core.set_thresholds(1, 0)
+    try:
+        for count in (2, 3, 4, 8, 16):
+            threads(count)
+            for step in (1, 2):
+                for view, expected in alone.items():
+                    y = np.empty(n * step, dtype)[::step]
+                    assert np.array_equal(view(F).apply(x, out=y), expected), (count, step)
+    finally:
+        _core.set_thresholds(0, 0)
+        threads(1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -187,8 +187,9 @@ struct Splits {
 };
 Splits splits_of(const Plan& plan);
 
-/// From how many bytes on a batch is taken to leave the caches, so that it is prefetched and stored
-/// past them; 0 for the usual. So that tests with small batches see that, too.
+/// From how many bytes on a batch is taken to leave the caches, so that it is prefetched and, from
+/// four times as many on, stored past them, and how much a stage works on between two polls; 0 for
+/// the usual. So that tests with small batches see that, too.
 void set_large_bytes(Index bytes);
 
 /// The class of a batch.

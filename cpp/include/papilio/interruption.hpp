@@ -20,6 +20,17 @@ void poll_interruption();
 /// Thrown in helpers only.
 struct Cancelled {};
 
+/// Polls in one of some thousand steps: for long loops of steps that take nanoseconds.
+class SteppedPoll {
+ public:
+  void step() {
+    if (++steps_ % 4096 == 0) poll_interruption();
+  }
+
+ private:
+  unsigned steps_ = 0;
+};
+
 /// While it lives, this thread helps with work that has failed once `failed` is true.
 class Helping {
  public:

@@ -9,6 +9,7 @@
 #include "apply/program.hpp"
 #include "apply/stage_kind.hpp"
 #include "kernels/dispatch.hpp"
+#include "papilio/interruption.hpp"
 
 namespace papilio {
 
@@ -31,7 +32,8 @@ bool prefers_outputs(const Pattern& p, Index lanes) {
 
 std::vector<Index> inverse(const std::vector<Index>& permutation) {
   std::vector<Index> result(permutation.size());
-  for (std::size_t n = 0; n < permutation.size(); ++n)
+  SteppedPoll poll;
+  for (std::size_t n = 0; n < permutation.size(); ++n, poll.step())
     result[static_cast<std::size_t>(permutation[n])] = static_cast<Index>(n);
   return result;
 }

@@ -23,7 +23,7 @@ constexpr double efficiency = 0.75, shared_efficiency = 0.35;
 constexpr double permutation_cost = 0.35;  // ns for a SIMD exchange of lanes
 constexpr double element_cost = 0.7;       // ns to copy an element by itself
 constexpr double far_element_cost = 6;     // the same, at a place of its own in memory
-constexpr double row_cost = 8;             // ns to copy a short row
+constexpr double row_cost = 6;             // ns to copy a short row
 constexpr double far_line_cost = 20;       // ns for a cache line of each of many rows, beyond L2
 constexpr double stage_cost = 10, call_cost = 100;
 
@@ -91,6 +91,10 @@ Index columns_at_once(const Program& program) {
   return split && holds_complex(program.dtype) ? 2 * lanes : lanes;
 }
 
+bool has_butterflies_at_an_end(const Program& program) {
+  return program.stages.front().has_butterflies() || program.stages.back().has_butterflies();
+}
+
 Index default_tile(const Program& program, const BatchClass& batch) {
   // Batches of one class have up to twice as many vectors.
   const Index vectors = batch.vectors >= 16 ? 2 * batch.vectors : batch.vectors;
@@ -139,14 +143,14 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   double time = call_cost;
   for (const Stage& stage : program.stages) {
     const Pattern& p = stage.pattern();
-    const auto [products, exchanges, blocks] = descriptor(stage.kind).effort(stage, simd, parts);
+    const auto [products, exchanges, overhead] = descriptor(stage.kind).effort(stage, simd, parts);
     const bool shared = !columns && width > 1 && !stage.has_butterflies();
     const double rate = peak * (shared ? shared_efficiency : efficiency);
     const double moved = static_cast<double>(p.rows() + p.cols()) * element *
                          (columns ? static_cast<double>(simd) : 1) * width;
     const double data_rate = (tile_bytes <= 32 << 10 ? 1 : 1.5) * rate_of(tile_bytes);
     time += tiles *
-            (stage_cost + blocks +
+            (stage_cost + overhead +
              std::max(width * (products / rate + exchanges * permutation_cost), moved / data_rate));
   }
   time += tiles * program.weight_bytes / rate_of(program.weight_bytes + tile_bytes);
@@ -164,10 +168,8 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
     time +=
         copy_cost(program.output_rows, vectors, element, batch.out, program.lanes, scattered, simd);
   const double rows = static_cast<double>(program.input_rows + program.output_rows);
-  // Butterflies copy less than a whole group of columns into one.
-  const bool butterflies =
-      program.stages.front().has_butterflies() || program.stages.back().has_butterflies();
-  if (columns && butterflies && read && write && std::fmod(vectors, unit) != 0)
+  if (columns && read && write && has_butterflies_at_an_end(program) &&
+      std::fmod(vectors, unit) != 0)
     time += rows * row_cost;
   const double bytes = rows * vectors * element;
   time += bytes / rate_of(bytes);

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "kernels/dispatch.hpp"
+#include "papilio/interruption.hpp"
 
 namespace papilio {
 
@@ -205,9 +206,13 @@ std::vector<Index> order_blocks(const std::vector<Index>& gather, Index lanes) {
   const auto row = [&](Index block, Index k) {
     return gather[static_cast<std::size_t>(block * permuted_radix + k)];
   };
-  std::vector<Index> blocks(static_cast<std::size_t>(count));
-  std::iota(blocks.begin(), blocks.end(), Index{0});
-  std::sort(blocks.begin(), blocks.end(), [&](Index x, Index y) { return row(x, 0) < row(y, 0); });
+  // In the order of their first rows, each of which is that of one block.
+  std::vector<Index> block_at(gather.size(), -1), blocks;
+  for (Index block = 0; block < count; ++block)
+    block_at[static_cast<std::size_t>(row(block, 0))] = block;
+  for (const Index block : block_at)
+    if (block >= 0) blocks.push_back(block);
+  poll_interruption();
   // The last run is whole too: it repeats some blocks of the one before.
   if (const Index rest = count % lanes) {
     const std::vector<Index> last(blocks.end() - lanes, blocks.end());

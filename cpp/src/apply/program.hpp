@@ -125,6 +125,10 @@ Index row_pitch(const Program& program);
 /// How many columns a stage works on at once: less than that takes as long and is copied besides.
 Index columns_at_once(const Program& program);
 
+/// Whether butterflies read the input or write the output: of columns that aren't a multiple of
+/// those they copy the rest from and to groups of their own.
+bool has_butterflies_at_an_end(const Program& program);
+
 /// The tile that fits the caches.
 Index default_tile(const Program& program, const BatchClass& batch);
 

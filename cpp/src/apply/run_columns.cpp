@@ -1,5 +1,6 @@
 #include <cstdint>
 
+#include "apply/slices.hpp"
 #include "apply/work.hpp"
 #include "parallel/workspace.hpp"
 
@@ -37,9 +38,9 @@ class ColumnSteps {
         lanes_(work.kernels.lanes),
         line_bytes_(std::max(lanes_ * work.element, cache_line)),
         group_(columns_at_once(program_)),
-        butterflies_(
-            !work.in_split && !work.out_split &&
-            (is_butterflies(program_.stages.front()) || is_butterflies(program_.stages.back()))),
+        may_pad_(!work.in_split && !work.out_split && program_.stages.size() > 1 &&
+                 has_butterflies_at_an_end(program_) &&
+                 program_.widest * group_ * work.element <= l3_bytes),
         tiles_(make_tiles()),
         pitch_((tiles_.widest() + group_ - 1) / group_ * group_),
         buffer_(static_cast<std::size_t>(program_.widest * pitch_ * work.element)),
@@ -85,9 +86,6 @@ class ColumnSteps {
   }
 
  private:
-  static bool is_butterflies(const Stage& stage) {
-    return stage.kind == Stage::Kind::column_butterflies;
-  }
   /// The offset of the output from the start of a cache line, in bytes.
   Index offset() const {
     return static_cast<Index>(reinterpret_cast<std::uintptr_t>(work_.out) %
@@ -101,18 +99,18 @@ class ColumnSteps {
   Tiles make_tiles() const {
     // Tiles that start at cache lines can be stored past the caches: for that the first one is a
     // little wider.
-    const bool split = work_.in_split || work_.out_split;
-    const Index unit = std::max(split ? group_ : lanes_, line_bytes_ / work_.element);
-    const bool worth_it = work_.is_far() && work_.inner.size >= 8 * unit;
-    const bool aligns = worth_it && rows_align() && offset() && !split;
-    return Tiles(work_, aligns ? (line_bytes_ - offset()) / work_.element : 0, unit);
+    const Index line = std::max(group_, line_bytes_ / work_.element);
+    const bool worth_it = work_.is_far() && work_.inner.size >= 8 * line;
+    const bool aligns = worth_it && rows_align() && offset() && !work_.in_split && !work_.out_split;
+    return Tiles(work_, aligns ? (line_bytes_ - offset()) / work_.element : 0,
+                 worth_it ? line : group_);
   }
   /// Whether a tile is copied to whole groups of columns first, and from them at the end.
-  /// Butterflies work on whole groups: of what is left they copy each row of each block from and to
-  /// a group of its own, which takes as long as a copy of so many bytes of each row.
+  /// Butterflies work on whole groups: of what is left each stage copies each row from and to a
+  /// group of its own, which takes as long as a copy of so many bytes of each row.
   bool is_padded(Index columns) const {
     constexpr Index worth_it = 256;
-    return butterflies_ && columns % group_ != 0 && columns * work_.element <= worth_it;
+    return may_pad_ && columns % group_ != 0 && columns * work_.element <= worth_it;
   }
   bool can_stream(const char* to) const {
     return work_.is_far() && !work_.in_place() && work_.outer.empty() && rows_align() &&
@@ -123,15 +121,22 @@ class ColumnSteps {
            !(n + 1 == program_.stages.size() && scatters_);
   }
 
+  /// Columns that the stages work on. Those beyond the batch are zeros: what another product left
+  /// there may be denormal, and take a hundred times as long.
+  Index width_of(const ColumnTile& tile) const {
+    return tile.padded ? (tile.columns + group_ - 1) / group_ * group_ : tile.columns;
+  }
+
   /// Whether the last stage writes the output.
   bool writes_from(const ColumnTile& tile) const { return write_ && !tile.padded; }
 
   void run_tile(ColumnTile& tile) const {
     const bool writes = writes_from(tile);
     if (!read_ || tile.padded) {
-      work_.kernels.pack(
+      pack_in_slices(
+          work_,
           {program_.input_rows, tile.columns, work_.in_stride, work_.inner.in_stride, pitch_,
-           gathers_ ? nullptr : index_or_null(program_.gather), nullptr, false},
+           gathers_ ? nullptr : index_or_null(program_.gather), nullptr, false, width_of(tile)},
           tile.from, tile.here);
       tile.source = tile.here;
       tile.source_row = pitch_;
@@ -148,18 +153,19 @@ class ColumnSteps {
       tile.source_row = pitch_;
     }
     if (!writes)
-      work_.kernels.unpack(
+      unpack_in_slices(
+          work_,
           {program_.output_rows, tile.columns, work_.out_stride, work_.inner.out_stride, pitch_,
            scatters_ ? nullptr : index_or_null(program_.scatter), nullptr, work_.is_far()},
           tile.source, tile.to);
   }
 
+  /// A stage, or one of the parts that it is divided into.
   void run_stage(const ColumnTile& tile, std::size_t n, Index part, Index parts) const {
     const Stage& stage = program_.stages[n];
     const bool from_span = n == tile.first_of_span;
     const bool to_output = n + 1 == program_.stages.size() && writes_from(tile);
     StageArguments work = work_.arguments(stage);
-    take_part(work, stage, part, parts);
     work.in = from_span ? tile.source : tile.here;
     work.in_row = from_span ? tile.source_row : pitch_;
     work.out = to_output ? tile.to : tile.here;
@@ -169,8 +175,7 @@ class ColumnSteps {
     if (n == 0 && gathers_) work.in_index = program_.gather.data();
     if (n + 1 == program_.stages.size() && scatters_) work.out_index = program_.scatter_from.data();
     if (to_output) work.stream = can_stream(tile.to);
-    Index simd = lanes_, elements = tile.columns;
-    if (tile.padded) elements = (elements + group_ - 1) / group_ * group_;
+    Index simd = lanes_, elements = width_of(tile);
     if (stage.has_butterflies() && holds_complex(program_.dtype)) simd *= 2;
     if (stage.real) {
       elements *= 2;
@@ -180,16 +185,31 @@ class ColumnSteps {
     work.count = elements / simd;
     work.tail = elements % simd;
     work.in_step = work.out_step = lanes_;
-    work.prefetch =
-        part_of(part_of(tile.next, n, program_.stages.size(), 1), static_cast<std::size_t>(part),
-                static_cast<std::size_t>(parts), (work.i1 - work.i0) * stage.pattern().d);
+    const Prefetch next = part_of(tile.next, n, program_.stages.size(), 1);
+    if (parts > 1) {
+      take_part(work, stage, part, parts);
+      run_share(work, stage, next, part, parts);
+      return;
+    }
+    const Pattern& p = stage.pattern();
+    const Index slices = slices_of((p.rows() + p.cols()) * width_of(tile) * work_.element);
+    for (Index slice = 0; slice < slices; ++slice)
+      if (take_share(work, stage, 1, slice, slices)) run_share(work, stage, next, slice, slices);
+  }
+
+  /// One of `shares` shares of a stage.
+  void run_share(StageArguments& work, const Stage& stage, const Prefetch& next, Index share,
+                 Index shares) const {
+    work_.poll();
+    work.prefetch = part_of(next, static_cast<std::size_t>(share), static_cast<std::size_t>(shares),
+                            (work.i1 - work.i0) * (work.l1 - work.l0));
     stage.kernel(work);
   }
 
   const Work& work_;
   const Program& program_;
   Index lanes_, line_bytes_, group_;
-  bool butterflies_;  // at an end of the chain, where rows needn't have room for whole groups
+  bool may_pad_;
   Tiles tiles_;
   Index pitch_;
   std::size_t buffer_;

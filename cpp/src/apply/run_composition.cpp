@@ -10,6 +10,7 @@
 #include "kernels/dispatch.hpp"
 #include "papilio/composition.hpp"
 #include "papilio/threads.hpp"
+#include "parallel/shares.hpp"
 #include "parallel/workspace.hpp"
 
 namespace papilio {
@@ -149,7 +150,7 @@ class Passage {
       char* buffer = memory;
       next = 1;
       in_kernels_.pack({composition_.cols(), columns, layout_.in_stride, inner_.in_stride, width,
-                        nullptr, nullptr, false},
+                        nullptr, nullptr, false, width},
                        from, buffer);
       tile = composition_.complex_input_ ? split(buffer) : whole(buffer);
       if (composition_.complex_input_)
@@ -201,9 +202,13 @@ class Passage {
     work.tail = columns % kernels_.lanes;
     for (const SparseMatrix::Run& run : part.runs()) {
       set_run(work, part, run);
-      work.first = 0;
-      work.last = run.rows;
-      kernels_.sparse.columns(work);
+      const double each = static_cast<double>((run.length + 1) * (work.count + 1));
+      in_shares(run.rows, each, [&](Index first, Index last) {
+        kernels::SparseArguments own = work;
+        own.first = first;
+        own.last = last;
+        kernels_.sparse.columns(own);
+      });
     }
   }
 
@@ -311,12 +316,10 @@ class Passage {
     work.out = to;
     for (const SparseMatrix::Run& run : part.runs()) {
       set_run(work, part, run);
-      const Index shares =
-          threads_for((run.rows + 1023) / 1024, static_cast<double>(run.rows * (run.length + 1)));
-      parallel_for(static_cast<int>(shares), shares, [&](Index share) {
+      in_shares(run.rows, static_cast<double>(run.length + 1), [&](Index first, Index last) {
         kernels::SparseArguments own = work;
-        own.first = run.rows * share / shares;
-        own.last = run.rows * (share + 1) / shares;
+        own.first = first;
+        own.last = last;
         kernels_.sparse.vector(own);
       });
     }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "apply/slices.hpp"
 #include "apply/stage_kind.hpp"
 #include "apply/work.hpp"
 #include "parallel/workspace.hpp"
@@ -11,20 +12,6 @@ namespace {
 
 using kernels::Prefetch;
 using kernels::StageArguments;
-
-/// Limits a stage to one of `shares` shares: blocks i where there are enough of them, else ranges
-/// of l that start at whole SIMD vectors.
-void take_share(StageArguments& work, const Stage& stage, Index lanes, Index share, Index shares) {
-  const Pattern& p = stage.pattern();
-  if (stage.units() >= shares || !descriptor(stage.kind).divides_l) {
-    work.i0 = stage.units() * share / shares * stage.unit;
-    work.i1 = stage.units() * (share + 1) / shares * stage.unit;
-  } else {
-    const Index vectors = (p.d + lanes - 1) / lanes;
-    work.l0 = std::min(vectors * share / shares * lanes, p.d);
-    work.l1 = std::min(vectors * (share + 1) / shares * lanes, p.d);
-  }
-}
 
 /// Where a tile of vectors is on its way through the stages of a program with lanes along rows.
 struct RowTile {
@@ -70,23 +57,30 @@ class RowSteps {
     const Program& program = work_.program;
     if (step == 0) {
       if (!read_ && share == 0)
-        work_.kernels.pack(
-            {tile.vectors, program.input_rows, work_.inner.in_stride, work_.in_stride, pitch_,
-             nullptr, gathers_ ? nullptr : index_or_null(program.gather), false},
-            tile.from, tile.buffers[0]);
+        pack_in_slices(work_,
+                       {tile.vectors, program.input_rows, work_.inner.in_stride, work_.in_stride,
+                        pitch_, nullptr, gathers_ ? nullptr : index_or_null(program.gather), false},
+                       tile.from, tile.buffers[0]);
       return;
     }
     const std::size_t n = static_cast<std::size_t>(step - 1);
     if (n == work_.plan.spans->size()) {
       if (!write_ && share == 0)
-        work_.kernels.unpack(
+        unpack_in_slices(
+            work_,
             {tile.vectors, program.output_rows, work_.inner.out_stride, work_.out_stride, pitch_,
              nullptr, scatters_ ? nullptr : index_or_null(program.scatter), false},
             tile.buffers[route_.target.back()], tile.to);
       return;
     }
     const Span& span = (*work_.plan.spans)[n];
-    if (span.parts == 1) return run_stage(tile, span.first, share, shares, false);
+    if (span.parts == 1) {
+      const Pattern& p = program.stages[span.first].pattern();
+      const Index slices = slices_of((p.rows() + p.cols()) * tile.vectors * work_.element / shares);
+      for (Index slice = share * slices; slice < (share + 1) * slices; ++slice)
+        run_stage(tile, span.first, slice, shares * slices, false);
+      return;
+    }
     span.for_stages(span.parts * share / shares, span.parts * (share + 1) / shares,
                     [&](std::size_t stage, Index part, Index parts) {
                       run_stage(tile, stage, part, parts, true);
@@ -103,7 +97,7 @@ class RowSteps {
     const Program& program = work_.program;
     const std::size_t count = program.stages.size();
     const Stage& stage = program.stages[n];
-    const Pattern& p = stage.pattern();
+    work_.poll();
     const bool direct_in = n == 0 && read_, direct_out = n + 1 == count && write_;
     const bool from_output = !direct_in && in_output_, to_output = direct_out || in_output_;
     const void* in = direct_in     ? tile.from
@@ -118,7 +112,7 @@ class RowSteps {
     if (stage.kind == Stage::Kind::within) {
       constexpr std::size_t most = 8;  // at a time; more than log2 of any vector's lanes
       std::array<kernels::WithinStage, most> stages;
-      const Index vectors = p.rows() / lanes;
+      const Index vectors = stage.pattern().rows() / lanes;
       for (std::size_t first = 0; first < stage.within.size(); first += most) {
         const std::size_t some = std::min(most, stage.within.size() - first);
         for (std::size_t s = 0; s < some; ++s) {
@@ -142,8 +136,8 @@ class RowSteps {
     const Index simd = complex_lanes ? 2 * lanes : lanes;
     if (part)
       take_part(work, stage, share, shares);
-    else if (shares > 1)
-      take_share(work, stage, simd, share, shares);
+    else if (!take_share(work, stage, simd, share, shares))
+      return;
     if (tile.next.lines)
       work.prefetch =
           part_of(part_of(part_of(tile.next, n, count, 1), static_cast<std::size_t>(share),
@@ -204,16 +198,11 @@ void run_rows(const Work& work) {
     for (Index task = 0; task < tasks; ++task) {
       const RowTile tile = make_tile(task, memory);
       if (sharing == 1) {
-        for (Index step = 0; step < steps.steps(); ++step) {
-          work.poll();
-          steps.run(tile, step, 0, 1);
-        }
+        for (Index step = 0; step < steps.steps(); ++step) steps.run(tile, step, 0, 1);
         continue;
       }
-      parallel_phases(sharing, steps.steps(), sharing, [&](Index step, Index share) {
-        work.poll();
-        steps.run(tile, step, share, sharing);
-      });
+      parallel_phases(sharing, steps.steps(), sharing,
+                      [&](Index step, Index share) { steps.run(tile, step, share, sharing); });
     }
     return;
   }
@@ -222,7 +211,6 @@ void run_rows(const Work& work) {
     Lease workspace;
     char* memory = static_cast<char*>(workspace.reserve(memory_bytes));
     for (Index task = begin; task < end; ++task) {
-      work.poll();
       RowTile tile = make_tile(task, memory);
       if (prefetching && task + 1 < end) {
         const RowTile next = make_tile(task + 1, memory);

@@ -52,7 +52,7 @@ Effort column_butterflies_effort(const Stage& stage, Index, double parts) {
   // Finding the rows of a block and its twiddles: 20 to 30 ns were measured on a Cascade Lake.
   constexpr double block_cost = 20;
   Effort effort = butterflies_effort(stage, stage.pattern().rows(), parts, 0);
-  effort.blocks *= block_cost;
+  effort.overhead *= block_cost;
   return effort;
 }
 
@@ -103,14 +103,14 @@ Index permuted_butterflies_unit(const Stage& stage, bool, Index real_lanes) {
 
 // In the order of Stage::Kind.
 constexpr StageKind kinds[] = {
-    {"lanes along the batch", false, [](const Kernels& k) { return k.columns; }, columns_effort,
+    {"lanes along the batch", true, [](const Kernels& k) { return k.columns; }, columns_effort,
      no_unit},
     {"lanes along l", true, [](const Kernels& k) { return k.rows; }, rows_effort, no_unit},
     {"lanes along (j, l)", false, [](const Kernels& k) { return k.outputs; }, outputs_effort,
      no_unit},
     {"all within SIMD vectors, in registers", false,
      [](const Kernels&) { return StageKernel(nullptr); }, within_effort, no_unit},
-    {"lanes along the batch", false, [](const Kernels& k) { return k.butterflies.columns; },
+    {"lanes along the batch", true, [](const Kernels& k) { return k.butterflies.columns; },
      column_butterflies_effort, no_unit},
     {"lanes along l", true, [](const Kernels& k) { return k.butterflies.rows; },
      row_butterflies_effort, row_butterflies_unit},
@@ -121,7 +121,7 @@ constexpr StageKind kinds[] = {
      permuted_butterflies_unit},
     {"lanes within blocks", true, [](const Kernels& k) { return k.blocks; }, blocks_effort,
      no_unit},
-    {"lanes along the batch", false, [](const Kernels& k) { return k.interpolations; },
+    {"lanes along the batch", true, [](const Kernels& k) { return k.interpolations; },
      interpolations_effort, no_unit},
 };
 static_assert(sizeof kinds / sizeof *kinds ==

@@ -8,14 +8,14 @@
 namespace papilio {
 
 /// What a stage does for one SIMD vector of the batch, or for one of its vectors: multiply-adds of
-/// SIMD vectors, exchanges of lanes, blocks that are begun.
+/// SIMD vectors, exchanges of lanes, nanoseconds to begin its blocks.
 struct Effort {
-  double products, exchanges, blocks;
+  double products, exchanges, overhead;
 };
 
 struct StageKind {
   const char* words;  // where its SIMD lanes are
-  bool divides_l;     // whether threads may divide its l among them, not only its blocks i
+  bool divides_l;     // whether shares of it may be ranges of l, not only of its blocks i
   /// Its kernel; null if it isn't one for StageArguments.
   kernels::StageKernel (*kernel)(const kernels::Kernels&);
   /// `simd` elements are in a SIMD vector, `parts` scalars in an element.

@@ -122,9 +122,11 @@ struct Entries {
 template <class Value, class Matrix, class Twiddle, class Store>
 bool is_twiddled(Index is, Index n, Index d, Index run, Value value, Matrix matrix, Twiddle twiddle,
                  double allowed, Store store) {
+  SteppedPoll poll;
   for (Index i = 0; i < is; ++i)
     for (Index l = 0; l < d; l += run)
       for (Index k = 0; k < n; ++k) {
+        poll.step();
         const auto t = twiddle(i, k, l);
         for (Index j = 0; j < n; ++j)
           if (!is_close(matrix(j, k) * t, value(i, j, k, l), allowed)) return false;
@@ -220,10 +222,11 @@ bool make_product(T* values, const Pattern& p, const std::vector<T>& entries, bo
   };
   const auto store = [&](Index i, Index k, Index l, T x) { at(i, k, l) = x; };
   if (!is_twiddled(p.a, n, p.d, 1, value, matrix, mean, tolerance, store)) return false;
+  SteppedPoll poll;
   for (Index i = 0; i < p.a; ++i)
     for (Index j = 0; j < n; ++j)
       for (Index k = 0; k < n; ++k)
-        for (Index l = 0; l < p.d; ++l)
+        for (Index l = 0; l < p.d; ++l, poll.step())
           values[value.place(i, j, k, l)] = matrix(j, k) * at(i, k, l);
   return true;
 }
@@ -246,9 +249,11 @@ MatrixKind make_any_product(T* values, const Pattern& p, double tolerance) {
 template <class Store>
 void for_twiddles(DType dtype, const Structure& s, bool conjugate, Store store) {
   const Pattern& p = s.pattern;
+  SteppedPoll poll;
   for (Index i = 0; i < (s.tied_a ? 1 : p.a); ++i)
     for (Index k = 1; k < p.c; ++k)
       for (Index l = 0; l < p.d; ++l) {
+        poll.step();
         const Index at = (i * (p.c - 1) + k - 1) * (p.d / s.run) + l / s.run;
         const Complex t = s.t[static_cast<std::size_t>(at)];
         store(i, k - 1, l, 0, t.real());
@@ -290,7 +295,6 @@ std::optional<Structure> analyse(DType dtype, const Factor& factor) {
   if (factor.by_blocks || factor.identities.rank) return std::nullopt;  // of large blocks only
   return visit(dtype, [&](auto tag) -> std::optional<Structure> {
     for (const bool outputs : {false, true}) {
-      poll_interruption();  // of large factors each takes some milliseconds
       auto found = analyse_values<decltype(tag)>(factor, outputs, tolerance(dtype));
       if (found) return found;
     }
@@ -325,13 +329,14 @@ std::optional<Structure> compose(const Structure& left, const Structure& right, 
   // The left twiddles must be those of e = 0 times a constant of (f, e), which joins the matrix.
   std::vector<Complex> constant(static_cast<std::size_t>(fs * es), 1.0);
   const Index is = left.tied_a ? 1 : p.a;
+  SteppedPoll poll;
   if (!left.t.empty())
     for (Index f = 1; f < fs; ++f)
       for (Index e = 1; e < es; ++e) {
         const Complex g = twiddle(left, 0, f, e * d) / twiddle(left, 0, f, 0);
         constant[static_cast<std::size_t>(f * es + e)] = g;
         for (Index i = 0; i < is; ++i)
-          for (Index l = 0; l < d; l += std::gcd(left.run, d))
+          for (Index l = 0; l < d; l += std::gcd(left.run, d), poll.step())
             if (!is_close(g * twiddle(left, i, f, l), twiddle(left, i, f, e * d + l),
                           tolerance(dtype)))
               return std::nullopt;
@@ -357,6 +362,7 @@ std::optional<Structure> compose(const Structure& left, const Structure& right, 
   for (Index i = 0; i < steps; ++i)
     for (Index k = 1; k < n; ++k)
       for (Index l = 0; l < d; l += run) {
+        poll.step();
         const Index f = k / q.c, k2 = k % q.c;
         const Complex x = twiddle(left, i, f, l), y = twiddle(right, i * fs + f, k2, l);
         if (x != 0.0 && y != 0.0 && !is_normal(dtype, std::abs(x * y))) return std::nullopt;
@@ -381,7 +387,9 @@ Structure without_repeats(const Structure& s, Index run, Index copies) {
   kept.pattern.d = d;
   kept.run = 1;
   kept.t.resize(static_cast<std::size_t>(s.entries() / run * copies));
+  SteppedPoll poll;
   for (std::size_t n = 0; n < kept.t.size(); ++n) {
+    poll.step();
     const Index at = static_cast<Index>(n), l = at % d / copies * run;
     kept.t[n] = s.t[static_cast<std::size_t>(at / d * (s.pattern.d / s.run) + l / s.run)];
   }

@@ -14,6 +14,7 @@
 #endif
 
 #include "kernels/kernels.hpp"
+#include "papilio/interruption.hpp"
 #include "parallel/shares.hpp"
 
 namespace papilio {
@@ -261,7 +262,10 @@ std::shared_ptr<const void> pack_blocks(DType dtype, const Factor& factor) {
       T* to = packed.get() + begin * block;
       for (Index number = begin; number < end; ++number) {
         const T* at = from + number / d * block * d + number % d;
-        for (Index n = 0; n < block; ++n) *to++ = at[n * d];
+        for (Index n = 0; n < block; ++n) {
+          if (n % (1 << 16) == 0) poll_interruption();
+          *to++ = at[n * d];
+        }
       }
     });
     return packed;
@@ -292,6 +296,7 @@ std::shared_ptr<const void> pack_lanes(DType dtype, const Factor& factor, Index 
         const Index i = run / runs, begin = run % runs * together;
         const Index end = std::min(begin + together, vectors);
         for (Index n = 0; n < block; ++n) {
+          if (n % 1024 == 0) poll_interruption();
           const T* row = from + (i * block + n) * d;
           for (Index v = begin; v < end; ++v)
             std::copy(row + v * lanes, row + std::min((v + 1) * lanes, d),

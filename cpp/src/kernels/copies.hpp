@@ -69,11 +69,28 @@ void transpose(int64_t rows, int64_t columns, Matrix* matrix, int64_t matrix_row
   copy_transposed<in>(whole_rows, rows, 0, columns, matrix, matrix_row, tile, tile_row);
 }
 
+/// A row of a tile, of whole SIMD vectors: `count` elements, then zeros up to `width`.
+template <class A>
+PAPILIO_INLINE void fill_row(const typename A::element* from, typename A::element* to,
+                             int64_t count, int64_t width) {
+  for (int64_t t = 0; t < width; t += A::lanes) {
+    const int64_t left = count - t;
+    if (left >= A::lanes)
+      store<A>(to + t, load<A>(from + t));
+    else
+      store<A>(to + t, load_part<A>(from + t, left < 0 ? 0 : left));
+  }
+}
+
 template <class A>
 void pack(const CopyArguments& copy, const void* matrix, void* tile) {
   typedef typename A::element element;
   const element* from = static_cast<const element*>(matrix);
   element* to = static_cast<element*>(tile);
+  const bool fills = copy.width > copy.columns;
+  if (fills && copy.column_stride != 1)
+    for (int64_t row = 0; row < copy.rows; ++row)
+      for (int64_t t = copy.columns; t < copy.width; ++t) to[row * copy.tile_row + t] = element{};
   if (copy.row_stride == 1 && copy.column_stride != 1 && !copy.row_index && !copy.column_index)
     return transpose<A, true>(copy.columns, copy.rows, from, copy.column_stride, to, copy.tile_row,
                               false);
@@ -82,6 +99,8 @@ void pack(const CopyArguments& copy, const void* matrix, void* tile) {
     if (copy.column_index)
       for (int64_t t = 0; t < copy.columns; ++t)
         to[t] = source[copy.column_index[t] * copy.column_stride];
+    else if (copy.column_stride == 1 && fills)
+      fill_row<A>(source, to, copy.columns, copy.width);
     else if (copy.column_stride == 1)
       memcpy(to, source, static_cast<size_t>(copy.columns) * sizeof(element));
     else

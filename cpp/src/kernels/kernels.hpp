@@ -108,7 +108,8 @@ struct CopyArguments {
   int64_t row_stride, column_stride;  // of the strided matrix, in elements
   int64_t tile_row;                   // elements from a row of the tile to the next
   const int64_t *row_index, *column_index;
-  bool stream;  // unpack: store past the caches
+  bool stream;        // unpack: store past the caches
+  int64_t width = 0;  // pack: zeros go to the columns of the tile from `columns` to this one
 };
 
 /// Rows [first, last) of a run of `rows` rows of a sparse real matrix that have `length` entries

@@ -2,21 +2,23 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "papilio/threads.hpp"
 
 namespace papilio {
 
-/// Runs body(begin, end) on shares of 0..count: a few for each thread, of a millisecond at most, so
-/// that an interruption is answered between them, even if the work takes 30 times as long as its
-/// caller thinks.
+/// Runs body(begin, end) on shares of 0..count: a few for each thread, of a millisecond where
+/// one of 0..count takes less, so that an interruption is answered between them, even if the work
+/// takes 30 times as long as its caller thinks.
 template <class Body>
 void in_shares(Index count, double nanoseconds_each, Body&& body) {
   constexpr double longest = 1e6;
   const double work = static_cast<double>(count) * nanoseconds_each;
   const int threads = threads_for(count, work);
   const Index least = threads == 1 ? 1 : 4 * threads;
-  const Index shares = std::min(count, std::max(least, static_cast<Index>(work / longest)));
+  const Index shares =
+      std::min(count, std::max(least, static_cast<Index>(std::ceil(work / longest))));
   parallel_for(threads, shares,
                [&](Index share) { body(count * share / shares, count * (share + 1) / shares); });
 }
