@@ -103,7 +103,9 @@ RUNS = {
     "compress_bounds": Run(
         "compress_bounds.py --seconds 60 --processes 2", "--seconds 1 --processes 1"
     ),
-    "polynomials": Run("polynomials.py --sizes 1024 2048 4096", "--sizes 256 --tol 1e-6"),
+    "polynomials": Run(
+        "polynomials.py --sizes 1024 2048 4096", "--sizes 256 --tol 1e-6", isa="avx2"
+    ),
     "recovery": Run(
         "recovery.py --instances 5 --sizes 16 64 128 256 --kinds 'orthogonal butterfly' dft "
         "hadamard 'gaussian butterfly'",
@@ -117,9 +119,9 @@ RUNS = {
         "fixed_support.py --instances 25", "--only analysis exact chains", image="fixed_support"
     ),
     "supports_zoo": Run("supports_zoo.py", "", image="supports"),
-    "threads": Run("threads.py --quick", "--only dct"),
+    "threads": Run("threads.py --quick", "--only dct", isa="avx2"),
     "gradients": Run("gradients.py --seconds 1", "--seconds 0.1"),
-    "fit": Run("fit.py", "--sizes 16 --steps 5"),
+    "fit": Run("fit.py", "--sizes 16 --steps 5", isa="avx2"),
     "torch_layers": Run("torch_layers.py", "--only memory"),
     "distributed": Run("distributed.py", "", mpi=4),
 }

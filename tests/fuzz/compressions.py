@@ -193,7 +193,7 @@ class Compression(Case):
         """Compare with the dense matrix."""
         A = self.matrix()
         source, options = given_as(self.given, A)
-        options["rounding"] = None if self.rounding else False
+        options["rounding"] = self.rounding
         if self.dtype:
             options["dtype"] = self.dtype
         # Samples promise nothing of single entries that are out of line (docs/compress.md).

@@ -282,7 +282,7 @@ def call_of(
         "instructions": _core.isa(),
         "source": kind, "shape": list(shape), "tol": options.tol, "dtype": str(dtype),
         "max_rank": options.max_rank, "rank": options.rank, "depth": options.depth,
-        "rounding": bool(options.rounding), "seed": str(options.streams.seed),
+        "rounding": options.rounding, "seed": str(options.streams.seed),
         "row_points": digests[0], "column_points": digests[1], "scattered": options.scattered,
         "entries": seen,
     }  # fmt: skip

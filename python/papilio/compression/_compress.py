@@ -46,7 +46,7 @@ def compress(
     max_rank: int = 256,
     rank: int | None = None,
     depth: int | None = None,
-    rounding: bool | None = None,
+    rounding: bool = False,
     max_memory: float | None = None,
     seed: int | np.random.Generator = 0,
     out: str | os.PathLike[str] | None = None,
@@ -98,10 +98,10 @@ def compress(
     depth : int, optional
         Split every level of the matrix into ``2**depth`` blocks. Default: what makes the factors
         smallest.
-    rounding : bool, optional
-        Lower the ranks afterwards by `Butterfly.round`, within `tol`: a tenth to a third less
-        memory for about as much time again, and three times the memory of the factors while it
-        runs. Default: for factors of at most 1 GiB, and not with `out`.
+    rounding : bool, default False
+        Lower the ranks afterwards by `Butterfly.round`, within `tol`: orthonormal factors of nearly
+        the smallest ranks, for two to five times the time and three times the memory of the
+        factors while it runs. They hold no identities any more, so that they seldom are smaller.
     max_memory : float, optional
         Bytes that factors, and sketches of operators, may take together.
     seed : int, default 0
@@ -234,10 +234,7 @@ def asked(
         depth = positive_int(depth, "depth")
     if max_memory is not None:
         max_memory = finite_number(max_memory, "max_memory", positive=True)
-    if rounding is not None:
-        rounding = flag(rounding, "rounding")
-    elif out is not None:
-        rounding = False
+    rounding = flag(rounding, "rounding")
     if out is not None:
         out = directory_path(out)
     streams = Streams.of(seed)

@@ -124,7 +124,7 @@ class Job:
         usual = expected_rounding(scheme.architecture([expected] * scheme.levels), self._dtype)
         tolerance = _ROOM * math.sqrt(options.tol**2 - min(usual, _LEFT * options.tol) ** 2)
         tolerance /= math.sqrt(scheme.levels + 1)
-        rounding = self._wants_rounding(scheme, expected)
+        rounding = options.rounding and options.rank is None
         if rounding:
             tolerance /= 3  # most of the error is left to the rounding, which makes more of it
         oversampling = _OVERSAMPLING
@@ -206,14 +206,6 @@ class Job:
 
     def _build(self, request: Request) -> Built:
         return Builder(self._source, self._dtype, request, self._options, self._hot).build()
-
-    def _wants_rounding(self, scheme: Scheme, rank: int) -> bool:
-        options = self._options
-        if options.rank is not None or options.rounding is False:
-            return False
-        size = scheme.entries(rank) * self._dtype.itemsize
-        fits = size <= _limits.ROUNDED and options.memory.has_room(3 * size)
-        return bool(options.rounding) or fits
 
     def _rounded(self, chain: Chain, allowed: float) -> Chain:
         self._options.memory.reserve(2 * chain.factors.nbytes)

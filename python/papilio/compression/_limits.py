@@ -3,5 +3,4 @@
 WHOLE = 1 << 22  # entries: matrices with no more are evaluated once, and compared whole
 COMPARED = 1 << 28  # entries: larger arrays are sampled
 FORMED = 128  # products: operators with so few rows or columns are formed
-ROUNDED = 1 << 30  # bytes of factors that are rounded without being asked
 SMALL = 1 << 16  # entries: a matrix no larger is returned dense if it has no smaller butterfly

@@ -51,7 +51,7 @@ class Options:
     max_rank: int
     rank: int | None
     depth: int | None
-    rounding: bool | None
+    rounding: bool
     scattered: bool
     streams: Streams
     memory: Memory

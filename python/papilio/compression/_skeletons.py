@@ -142,7 +142,7 @@ class Builder:
             options.memory.reserve(-factor.nbytes)
             self._store.discard(factor)
             del factor
-            rank += 1 + rank // 8
+            rank = min(rank + 1 + rank // 8, allowed)
         if number == scheme.first:
             factor[0].transpose(2, 0, 1)[~real] = 0  # rows that only fill up their cluster
         step = Step(rank, graded, factor, skeletons, self._source.count)

@@ -69,7 +69,7 @@ def compress(
     Notes
     -----
     The factors are the same bits for any number of ranks and threads, and those of
-    ``papilio.compress(..., rounding=False)`` but where entries are very uneven (there that one
+    ``papilio.compress`` but where entries are very uneven (there that one
     looks at the norm of the factors, too, and may need fewer attempts), if `source` gives an entry
     the same bits whichever block it is asked for in. Matrices of at most 2^22 entries are built by
     rank 0 and shared.

@@ -181,7 +181,7 @@ def _compressed(
     """The butterfly of these entries, or the dense matrix where none is smaller."""
     try:
         # Rounding would take as long again for a few per cent of the memory.
-        F = compress(entries, shape, tol, rounding=False, progress=progress)
+        F = compress(entries, shape, tol, progress=progress)
     except IncompressibleError:
         j, k = np.ogrid[: shape[0], : shape[1]]
         F = dense(entries(j, k))
