@@ -234,7 +234,7 @@ def asked(
         depth = positive_int(depth, "depth")
     if max_memory is not None:
         max_memory = finite_number(max_memory, "max_memory", positive=True)
-    rounding = flag(rounding, "rounding")
+    rounding = rounding is not None and flag(rounding, "rounding")  # None was the default once
     if out is not None:
         out = directory_path(out)
     streams = Streams.of(seed)
