@@ -1,7 +1,6 @@
 #include "apply/pieces.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include "kernels/dispatch.hpp"
 #include "papilio/interruption.hpp"

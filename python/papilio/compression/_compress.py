@@ -100,7 +100,7 @@ def compress(
         smallest.
     rounding : bool, default False
         Lower the ranks afterwards by `Butterfly.round`, within `tol`: orthonormal factors of nearly
-        the smallest ranks, for two to five times the time and three times the memory of the
+        the smallest ranks, for up to several times the time and three times the memory of the
         factors while it runs. They hold no identities any more, so that they seldom are smaller.
     max_memory : float, optional
         Bytes that factors, and sketches of operators, may take together.
