@@ -6,6 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 import papilio as pp
+from papilio._chains.factors import Factors
+from papilio._chains.interpolative import Interpolative
+from papilio.operators import butterfly_of
 
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
 TOLERANCE = {np.dtype(t): 3e-5 if t in (np.float32, np.complex64) else 1e-13 for t in DTYPES}
@@ -20,6 +23,40 @@ def random_array(rng, shape, dtype):
 
 def random_factors(rng, architecture, dtype):
     return [random_array(rng, tuple(p), dtype) for p in architecture]
+
+
+def random_interpolative(rng, pattern, rank, dtype):
+    """Values whose panels of `rank` columns have identities in random rows."""
+    a, b, c, d = pattern
+    rows = rng.permuted(np.broadcast_to(np.arange(b), (a, d, c // rank, b)), axis=3)
+    weights = random_array(rng, (a, d, c // rank, b - rank, rank), dtype)
+    return Interpolative(rows.astype(np.uint16), weights)
+
+
+# As compress makes them: all but the last interpolate, the third with identities and nothing else.
+INTERPOLATIVE = pp.Architecture([(1, 32, 18, 8), (2, 18, 20, 4), (4, 20, 40, 2), (8, 40, 24, 1)])
+RANKS = [9, 10, 20]
+
+
+def interpolative_butterfly(rng, dtype):
+    """A chain of 256 x 192 whose factors are stored without their identities."""
+    factors = [
+        random_interpolative(rng, pattern, rank, dtype)
+        for pattern, rank in zip(INTERPOLATIVE, RANKS, strict=False)
+    ]
+    last = random_array(rng, tuple(INTERPOLATIVE[-1]), dtype)
+    permutations = [rng.permutation(n) for n in INTERPOLATIVE.shape]
+    return butterfly_of(Factors(INTERPOLATIVE, (*factors, last), *permutations))
+
+
+def same_kept(F, G):
+    """Whether the same arrays are stored, in the same way."""
+    pairs = zip(F._data.factors.multiplied, G._data.factors.multiplied, strict=True)
+    parts = [(x, y) if isinstance(x, tuple) else ((x,), (y,)) for x, y in pairs]
+    return all(
+        len(x) == len(y) and all(map(np.array_equal, x, y)) and x[-1].dtype == y[-1].dtype
+        for x, y in parts
+    )
 
 
 def random_chainable(rng, max_factors=5, max_size=5000, max_rank=4):

@@ -13,6 +13,13 @@ from papilio._chains.interpolative import Interpolative, without_identities
 from papilio.operators import butterfly_of
 from processes import printed_number
 from reference import dense, dense_factor
+from strategies import (
+    RANKS,
+    interpolative_butterfly,
+    random_array,
+    random_interpolative,
+    same_kept,
+)
 
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 BATCHES = [None, 1, 2, 3, 5, 8, 19, 40]
@@ -30,23 +37,11 @@ PATTERNS = [
 ]
 
 
-def numbers(rng, shape, dtype):
-    x = rng.standard_normal(shape)
-    return (x + 1j * rng.standard_normal(shape) if np.dtype(dtype).kind == "c" else x).astype(dtype)
-
-
-def interpolative(rng, pattern, rank, dtype):
-    a, b, c, d = pattern
-    rows = rng.permuted(np.broadcast_to(np.arange(b), (a, d, c // rank, b)), axis=3)
-    weights = numbers(rng, (a, d, c // rank, b - rank, rank), dtype)
-    return Interpolative(rows.astype(np.uint16), weights)
-
-
 def example(pattern, rank, dtype, seed=0):
     rng = np.random.default_rng(seed)
     if not rank:
-        return pp.Butterfly([numbers(rng, pattern, dtype)])
-    values = interpolative(rng, pattern, rank, dtype)
+        return pp.Butterfly([random_array(rng, pattern, dtype)])
+    values = random_interpolative(rng, pattern, rank, dtype)
     return butterfly_of(Factors(pp.Architecture([pattern]), (values,)))
 
 
@@ -66,7 +61,7 @@ def test_products_of_all_sides_and_batches(pattern, rank, dtype):
         wide = matrix.astype(np.result_type(dtype, np.float64))
         for batch in BATCHES:
             shape = matrix.shape[1:] if batch is None else (matrix.shape[1], batch)
-            x = numbers(rng, shape, dtype)
+            x = random_array(rng, shape, dtype)
             allowed = 40 * np.finfo(dtype).eps * (np.abs(wide) @ np.abs(x))
             expected = wide @ x
             for given in (x, np.asfortranarray(x)):
@@ -82,7 +77,7 @@ def test_products_of_all_sides_and_batches(pattern, rank, dtype):
 def test_the_stored_form_is_the_array_without_identities():
     rng = np.random.default_rng(0)
     for pattern, rank in [((2, 40, 38, 5), 19), ((1, 20, 60, 3), 20)]:
-        values = interpolative(rng, pattern, rank, "complex64")
+        values = random_interpolative(rng, pattern, rank, "complex64")
         array = values.array()
         assert array.shape == pattern
         again = without_identities(np.ascontiguousarray(array), rank)
@@ -92,6 +87,59 @@ def test_the_stored_form_is_the_array_without_identities():
         broken = np.ascontiguousarray(array)
         broken[0, values.rows[0, 0, 0, 0], 0, 0] += 1
         assert without_identities(broken, rank) is broken
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_entries_and_rows_of_products_are_those_of_the_arrays_bit_by_bit(dtype):
+    rng = np.random.default_rng(0)
+    own = interpolative_butterfly(rng, dtype)._data.factors
+    whole = [np.ascontiguousarray(array) for array in own.stored]
+    parts = list(own.multiplied)
+    i, j = rng.integers(256, size=500), rng.integers(192, size=500)
+    np.testing.assert_array_equal(
+        _core.product_entries(parts, RANKS, i, j), _core.product_entries(whole, RANKS, i, j)
+    )
+    start = random_array(rng, (500, 9), np.result_type(dtype, "float64"))
+    middle = [array[1:3] for array in (parts, whole)]
+    i, j = rng.integers(144, size=500), rng.integers(320, size=500)
+    found = [_core.product_entries(some, RANKS, i, j, start) for some in middle]
+    np.testing.assert_array_equal(*found)
+    for x in (random_array(rng, (192, 5), dtype) for _ in range(2)):
+        for row in (0, 7, 100, 255):
+            found = [_core.product_rows(some, RANKS, row, 1, x) for some in (parts, whole)]
+            np.testing.assert_array_equal(*found)
+        found = [_core.product_rows(some, RANKS, 3, 32, x) for some in (parts, whole)]
+        np.testing.assert_array_equal(*found)
+
+
+def test_entries_of_products_stay_within_the_arrays_and_refuse_what_does_not_fit():
+    rng = np.random.default_rng(0)
+    rows, weights = interpolative_butterfly(rng, "float64")._data.factors.multiplied[1]
+    i, start = np.zeros(9, int), np.ones((9, 9))
+    for wrong in (0xFFFF, 18, 0):  # numbers without a meaning, but no others' memory
+        hostile = np.full_like(rows, wrong)
+        _core.product_entries([(hostile, weights)], [9, 10], i, i, start)
+        _core.product_rows([(hostile, weights)], [9, 10], 1, 2, np.ones((40, 2)))
+    for pair, message in (
+        ((rows[:1], weights), "fit each other"),
+        ((rows, weights[:, :, :, 1:].copy()), "fit each other"),
+        ((rows.astype(np.int32), weights), "uint16"),
+        ((rows[:, ::2], weights[:, ::2]), "C-contiguous"),
+        ((rows, weights[0]), "with five"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            _core.product_entries([pair], [9, 10], i, i, start)
+    with pytest.raises(ValueError, match="uint16"):  # panels of 10 columns
+        _core.product_entries([(rows, weights)], [9, 20], i, i, start)
+    values = np.zeros((2, 18, 20, 4))
+    with pytest.raises(ValueError, match="shapes of their factor"):
+        _core.split_identities(values, 10, rows.copy(), weights[:1].copy())
+    with pytest.raises(ValueError, match="read-only|writeable"):
+        _core.split_identities(values, 10, rows, weights)
+    with pytest.raises(TypeError):
+        _core.split_identities(values, 10, rows.astype(float), weights.copy())
+    with pytest.raises(ValueError, match="shapes of their factor"):
+        _core.split_identities(values, 10, rows.copy(), weights.astype("float32"))
 
 
 def test_large_blocks_are_views_of_one_memory():
@@ -106,19 +154,24 @@ def test_large_blocks_are_views_of_one_memory():
     assert small.factors[0].flags.c_contiguous
 
 
-@pytest.mark.parametrize("name", ["F.npz", "F.papilio"])
-def test_files_and_pickles_keep_the_stored_form(tmp_path, name):
-    F = example((2, 40, 38, 5), 19, "complex64")
-    F.save(tmp_path / name)
-    x = numbers(np.random.default_rng(1), F.shape[1], "complex64")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("name", "shards"), [("F.npz", None), ("F.papilio", None), ("F.papilio", 3), ("F.papilio", 4)]
+)
+def test_files_and_pickles_keep_the_stored_form(tmp_path, name, shards, dtype):
+    F = interpolative_butterfly(np.random.default_rng(0), dtype)
+    F.save(tmp_path / name, shards=shards)
+    x = random_array(np.random.default_rng(1), F.shape[1], dtype)
     copies = [
         pp.load(tmp_path / name),
         pp.load(tmp_path / name, mmap=True),
+        pickle.loads(pickle.dumps(pp.load(tmp_path / name, mmap=True))),
         pickle.loads(pickle.dumps(F)),
         pickle.loads(pickle.dumps(F.T)).T,
     ]
     for G in copies:
-        assert isinstance(kept(G)[0], Interpolative)
+        assert [isinstance(entry, Interpolative) for entry in kept(G)] == [True, True, True, False]
+        assert same_kept(F, G)
         assert G.nbytes == F.nbytes
         np.testing.assert_array_equal(G @ x, F @ x)
         np.testing.assert_array_equal(G.H @ (F @ x), F.H @ (F @ x))
@@ -143,7 +196,10 @@ def test_rows_that_lead_out_of_a_block_are_refused():
 def test_what_needs_arrays_gets_them():
     rng = np.random.default_rng(0)
     left, right = (2, 24, 20, 4), (4, 20, 16, 2)
-    values = (interpolative(rng, left, 10, "float64"), interpolative(rng, right, 8, "float64"))
+    values = (
+        random_interpolative(rng, left, 10, "float64"),
+        random_interpolative(rng, right, 8, "float64"),
+    )
     F = butterfly_of(Factors(pp.Architecture([left, right]), values))
     plain = pp.Butterfly(list(F.factors), architecture=F.architecture)
     assert F.nbytes < 0.7 * plain.nbytes
@@ -172,14 +228,14 @@ def test_compress_stores_no_identities():
     plain = pp.Butterfly(
         list(F.factors), F.row_permutation, F.column_permutation, architecture=F.architecture
     )
-    x = numbers(np.random.default_rng(1), n, "complex64")
+    x = random_array(np.random.default_rng(1), n, "complex64")
     for S, P in ((F, plain), (F.H, plain.H)):
         np.testing.assert_allclose(S @ x, P @ x, rtol=0, atol=1e-5 * np.linalg.norm(P @ x))
 
 
 def test_pieces_for_several_parts_have_no_identities_either():
     rng = np.random.default_rng(0)
-    values = interpolative(rng, (4, 40, 38, 6), 19, "float64")
+    values = random_interpolative(rng, (4, 40, 38, 6), 19, "float64")
     array = values.array()
     chosen = np.array([1, 3])
     for axis, expected in ((0, array[[1, 3]]), (3, array[..., [1, 3]])):

@@ -18,7 +18,7 @@ import scipy.sparse
 import papilio as pp
 from papilio._util.output_paths import output_file
 from papilio.operators._pickling import fingerprint
-from strategies import random_factors
+from strategies import interpolative_butterfly, random_factors
 
 T = pp.transforms
 LINUX = pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="asks Linux what is read")
@@ -422,6 +422,103 @@ def test_damage_in_a_directory_is_a_value_error(tmp_path):
     for mmap in (False, True):
         with pytest.raises(ValueError, match=r"F\.papilio"):
             pp.load(path, mmap=mmap)
+
+
+def with_other_array(path, number, change):
+    """Change an array of a directory in its files, with digests that are right."""
+    from papilio.operators._directory import file_entry
+
+    entry = json.loads((path / "manifest.json").read_text())["arrays"][number]
+    for file in entry["files"]:
+        array = change(np.load(path / file["name"]))
+        np.save(path / file["name"], array)
+    told = [file_entry(str(path), file["name"]) for file in entry["files"]]
+    rewritten(path, _set("arrays", number, "files", value=told))
+    return [file["name"] for file in told]
+
+
+def repeated(rows):
+    rows[0, 0, 0, 0] = rows[0, 0, 0, 1]
+    return rows
+
+
+ROWS = {
+    "repeated": repeated,
+    "outside": lambda rows: rows + np.uint16(1),
+    "far": lambda rows: np.full_like(rows, 0xFFFF),
+}
+
+
+@pytest.mark.parametrize("shards", [None, 2])
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_identities_that_are_no_permutations_are_value_errors(tmp_path, name, shards):
+    path = tmp_path / "F.papilio"
+    interpolative_butterfly(np.random.default_rng(0), "float64").save(path, shards=shards)
+    names = with_other_array(path, 2, ROWS[name])  # the second factor's rows
+    for mmap in (False, True):
+        with pytest.raises(ValueError, match=r"F\.papilio.*interpolative values don't fit"):
+            pp.load(path, mmap=mmap)
+    with pytest.raises(ValueError, match=names[0]):
+        shared_by(path, 2)
+
+
+def shared_by(path, parts):
+    """What each of so many parts makes of a saved operator."""
+    from papilio.mpi._sharing import part_from_file, share
+    from papilio.operators import open_parts
+
+    return [share(open_parts(path, part_from_file), parts, part) for part in range(parts)]
+
+
+def test_identities_in_manifests_of_anyones_making_are_value_errors(tmp_path):
+    path = tmp_path / "F.papilio"
+    F = interpolative_butterfly(np.random.default_rng(0), "complex64")
+    F.save(path)
+    place = ("tree", "state", 1, 1)  # {"array": 2}, {"array": 3}
+    whole = (path / "manifest.json").read_bytes()
+    two = {"array": 2}, {"array": 3}
+    for value in (
+        two[::-1], [two[0]], [*two, two[0]], two[0], two[1], [{"array": 0}, two[1]],
+        [two[0], {"array": 6}], [two[0], None], [0, 1], [], [{"array": 7}, two[1]],
+    ):  # fmt: skip
+        (path / "manifest.json").write_bytes(whole)
+        rewritten(path, _set(*place, value=value))
+        for mmap in (False, True):
+            with pytest.raises(ValueError, match=r"F\.papilio"):
+                pp.load(path, mmap=mmap)
+        with pytest.raises((ValueError, TypeError)):
+            shared_by(path, 2)[0].stages[0].apply(np.ones(96))
+    (path / "manifest.json").write_bytes(whole)
+    for number, other in ((2, "<i8"), (3, "<c16"), (3, "<f4")):
+        with_other_array(path, number, lambda array, other=other: array.real.astype(other))
+        rewritten(path, _set("arrays", number, "dtype", value=other))
+        for mmap in (False, True):
+            with pytest.raises(ValueError, match=r"F\.papilio"):
+                pp.load(path, mmap=mmap)
+
+
+@pytest.mark.parametrize("shards", [None, 3])
+def test_damage_to_identities_is_a_value_error(tmp_path, shards):
+    path = tmp_path / "F.papilio"
+    interpolative_butterfly(np.random.default_rng(0), "float32").save(path, shards=shards)
+    arrays = json.loads((path / "manifest.json").read_text())["arrays"]
+    for entry in arrays[:6]:
+        file = path / entry["files"][0]["name"]
+        content = file.read_bytes()
+        flipped = content[:-1] + bytes([content[-1] ^ 1])
+        for damaged in (content[:-2], content + b"\0\0", b"", flipped):
+            file.write_bytes(damaged)
+            for mmap in (False, True):
+                if mmap and damaged is flipped and shards is None and len(entry["shape"]) == 5:
+                    continue  # values that are mapped aren't read
+                with pytest.raises(ValueError, match=rf"F\.papilio.*({file.name}|interpolative)"):
+                    pp.load(path, mmap=mmap)
+        file.unlink()
+        for mmap in (False, True):
+            with pytest.raises(ValueError, match=rf"F\.papilio.*{file.name}"):
+                pp.load(path, mmap=mmap)
+        file.write_bytes(content)
+    pp.load(path)
 
 
 def test_swapped_members_are_seen_in_maps_too(tmp_path):

@@ -9,12 +9,22 @@ import scipy.sparse
 
 import papilio as pp
 from papilio._chains.cuts import best_cut, cuts, most_parts
+from papilio._chains.factors import Factors
+from papilio._chains.interpolative import Interpolative
 from papilio._chains.pieces import divided
 from papilio.mpi._sharing import part_from_file, parts_of, share
 from papilio.mpi._stages import Exchange
-from papilio.operators import open_parts
+from papilio.operators import butterfly_of, open_parts
 from papilio.operators._directory import _File
-from strategies import DTYPES, TOLERANCE, random_chainable, random_factors
+from strategies import (
+    DTYPES,
+    TOLERANCE,
+    interpolative_butterfly,
+    random_array,
+    random_chainable,
+    random_factors,
+    random_interpolative,
+)
 from tests.fuzz.pieces import check_shares, multiplied
 
 T = pp.transforms
@@ -130,6 +140,48 @@ def test_a_part_maps_the_files_of_its_own_and_no_others(tmp_path, monkeypatch):
         assert len(files) == len(set(files)) == 4 * len(architecture)
         assert {len(names) for names in opened} == {len(files) // count}
         # Wide SIMD vectors take factors together that the cut divides: not always the same bits.
+        assert np.abs(multiplied(shared, x) - F @ x).max() <= 1e-13 * np.abs(F @ x).max()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shards", [None, 2, 3, 4])
+def test_parts_hold_interpolative_factors_without_identities(tmp_path, shards, dtype):
+    rng = np.random.default_rng(0)
+    F = interpolative_butterfly(rng, dtype)
+    F.save(tmp_path / "F.papilio", shards=shards)
+    F.save(tmp_path / "F.npz")
+    x = random_array(rng, (F.shape[1], 2), dtype)
+    for count in (2, 3, 4):
+        expected = [share(parts_of(F), count, part) for part in range(count)]
+        product = multiplied(expected, x)
+        away = np.abs(product - F @ x).max()
+        assert away <= TOLERANCE[np.dtype(dtype)] * np.abs(F @ x).max()
+        for name in ("F.papilio", "F.npz"):
+            shared = [share(parts_of_file(tmp_path / name), count, part) for part in range(count)]
+            held = [stage.operator for own in shared for stage in own.stages[::2]]
+            assert sum(G.nbytes for G in held) == F.nbytes
+            kept = [entry for G in held for entry in G._data.factors.kept]
+            assert sum(isinstance(entry, Interpolative) for entry in kept) == 3 * count
+            assert np.array_equal(multiplied(shared, x), product)
+
+
+def parts_of_file(path):
+    opened = open_parts(path, part_from_file)
+    return parts_of(opened) if isinstance(opened, pp.Butterfly) else opened
+
+
+def test_parts_of_the_transposed_chain_are_those_of_arrays(tmp_path):
+    # That one alone has a cut for three parts.
+    rng = np.random.default_rng(0)
+    chain = pp.Architecture([(3, 20, 18, 1), (1, 18, 24, 3)])
+    assert most_parts(chain) < 3 <= most_parts(chain.T)
+    values = [random_interpolative(rng, pattern, 6, np.float64) for pattern in chain]
+    F = butterfly_of(Factors(chain, tuple(values)))
+    F.save(tmp_path / "F.papilio", shards=3)
+    assert np.array_equal(pp.load(tmp_path / "F.papilio").toarray(), F.toarray())
+    x = rng.standard_normal(F.shape[1])
+    for parts in (parts_of(F), parts_of_file(tmp_path / "F.papilio")):
+        shared = [share(parts, 3, part) for part in range(3)]
         assert np.abs(multiplied(shared, x) - F @ x).max() <= 1e-13 * np.abs(F @ x).max()
 
 

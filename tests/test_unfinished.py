@@ -11,8 +11,11 @@ import pytest
 from scipy.sparse.linalg import aslinearoperator
 
 import papilio as pp
+from papilio import _core
+from papilio._chains.interpolative import Interpolative
 from papilio.compression import _job, _limits
 from processes import forks_threads, run_program
+from strategies import DTYPES, same_kept
 
 # Prints how often it was killed, and that what came out are the bits of a build without a break.
 KILLED = """
@@ -46,7 +49,7 @@ def build():
 
 
 expected = pp.compress(kernel, tol={tol}, dtype="complex64", seed=5, rounding=False)
-entries = counted(kernel)
+entries, ones = counted(kernel), np.ones(kernel.shape[1])
 for name in ("fsync", "replace", "unlink"):
     setattr(os, name, counted(getattr(os, name)))
 rng = np.random.default_rng({seed})
@@ -72,8 +75,12 @@ for n in range(100):
             continue
         raise AssertionError("half of it was loaded")
     F = pp.load(out)
-    for x, y in zip(expected.factors, F.factors, strict=True):
-        assert np.array_equal(x, y)
+    stored = zip(expected._data.factors.multiplied, F._data.factors.multiplied, strict=True)
+    for x, y in stored:
+        assert isinstance(x, tuple) == isinstance(y, tuple)
+        assert all(map(np.array_equal, x, y))  # rows and weights, or blocks
+    assert sum(isinstance(entry, tuple) for entry in F._data.factors.multiplied) > 0
+    assert np.array_equal(F @ ones, expected @ ones)
     if kills >= {kills}:
         break
 print(kills, "kills")
@@ -117,9 +124,18 @@ def is_mapped(values):
 
 
 def same(F, G):
-    return len(F.factors) == len(G.factors) and all(
-        np.array_equal(x, y) for x, y in zip(F.factors, G.factors, strict=True)
-    )
+    """Whether both are stored in the same way, which gives products of the same bits."""
+    x = np.random.default_rng(0).standard_normal(F.shape[1])
+    return len(F.factors) == len(G.factors) and same_kept(F, G) and np.array_equal(F @ x, G @ x)
+
+
+def kept(F):
+    return F._data.factors.kept
+
+
+def held_by(folder):
+    """Bytes of all files of a directory."""
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def test_factors_in_files_are_those_in_memory(tmp_path, sampled):
@@ -132,14 +148,62 @@ def test_factors_in_files_are_those_in_memory(tmp_path, sampled):
     assert F.report.tol == 1e-2
     assert F.report.entries == expected.report.entries
     assert F.report.error_bound == expected.report.error_bound
-    assert all(map(is_mapped, F.factors))
+    assert F.report.nbytes == F.nbytes == expected.nbytes == pp.load(out).nbytes
+    apart = [entry for entry in kept(F) if isinstance(entry, Interpolative)]
+    assert apart
+    assert all(is_mapped(entry.weights) and not is_mapped(entry.rows) for entry in apart)
+    assert is_mapped(F.factors[-1])
     assert len(pickle.dumps(F)) < 4000  # a path
     names = os.listdir(out)
     assert "build.json" not in names
-    assert len(names) == 1 + len(F.factors) + 1  # manifest, values, a permutation
+    # Manifest, values and, where there are identities, their rows, a permutation.
+    assert len(names) == 1 + len(F.factors) + len(apart) + 1
     again = build(kernel, out)  # takes the place of the first
     assert same(again, expected)
     assert len(os.listdir(out)) == len(names)
+
+
+def product_of_vectors(shape):
+    """Entries of a matrix of rank 1, for which any scheme will do."""
+    rng = np.random.default_rng(0)
+    left, right = (rng.standard_normal(n) for n in shape)
+    return lambda i, j: left[i] * right[j]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_directory_has_the_bytes_of_the_operator_in_memory(tmp_path, sampled, dtype):
+    out, shape = tmp_path / "F.papilio", (1024, 1024)
+    arguments = {"tol": 1e-3, "dtype": dtype, "rank": 20, "depth": 5}
+    entries = product_of_vectors(shape)
+    expected = pp.compress(entries, shape, rounding=False, **arguments)
+    F = pp.compress(entries, shape, out=out, **arguments)
+    assert F.dtype == dtype
+    assert [isinstance(entry, Interpolative) for entry in kept(F)] == [True] * 4 + [False]
+    assert same(F, expected)
+    assert same(pp.load(out), expected)
+    rows = F.row_permutation.nbytes
+    assert F.nbytes + rows <= held_by(out) <= 1.03 * (F.nbytes + rows)
+    assert F.nbytes < 0.75 * sum(array.nbytes for array in F.factors)
+    expected.save(tmp_path / "G.papilio")
+    assert held_by(out) == pytest.approx(held_by(tmp_path / "G.papilio"), rel=0.01)
+
+
+def test_levels_whose_identities_are_not_whole_stay_as_they_are(tmp_path, sampled, monkeypatch):
+    # As where a row that only fills up its cluster, and is zero, is one of the skeleton.
+    split = _core.split_identities
+
+    def not_of_the_first(values, *others):
+        return split(values, *others) and len(values) > 1
+
+    monkeypatch.setattr(_core, "split_identities", not_of_the_first)
+    out, shape = tmp_path / "F.papilio", (251, 1024)
+    entries, arguments = product_of_vectors(shape), {"tol": 1e-3, "rank": 16, "depth": 4}
+    expected = pp.compress(entries, shape, rounding=False, **arguments).butterfly
+    F = pp.compress(entries, shape, out=out, **arguments).butterfly
+    assert [isinstance(entry, Interpolative) for entry in kept(F)] == [False, True, True, False]
+    assert same(F, expected)
+    assert same(pp.load(out).butterfly, expected)
+    assert len([name for name in os.listdir(out) if name.startswith("level")]) == 6
 
 
 @pytest.mark.parametrize("kind", ["section", "operator", "array", "rounded", "dense", "huge"])
@@ -159,7 +223,10 @@ def test_whatever_is_compressed_can_be_in_files(tmp_path, kind):
     assert type(F) is type(expected)
     assert F.shape == expected.shape
     assert F.report.reached
-    assert len(os.listdir(tmp_path / "F.papilio")) <= len(F.architecture) + 3
+    own = F.butterfly if isinstance(F, pp.Section) else F
+    assert same_kept(own, expected.butterfly if own is not F else expected)
+    apart = sum(isinstance(entry, Interpolative) for entry in kept(own))
+    assert len(os.listdir(tmp_path / "F.papilio")) <= len(F.architecture) + apart + 3
 
 
 def test_a_build_goes_on_where_it_stopped(tmp_path, sampled):
@@ -256,9 +323,17 @@ def test_other_versions_and_damage_are_refused(tmp_path, sampled):
     with pytest.raises(ValueError, match=r"build\.json is damaged"):
         build(kernel, out)
     file.write_text(json.dumps(state))
-    values = next(path for path in out.iterdir() if path.name.startswith("level"))
-    os.truncate(values, 200)
-    with pytest.raises(ValueError, match="has not the size"):
+    rows, weights = (told["files"][0]["name"] for told in state["steps"][0]["values"])
+    content = (out / rows).read_bytes()
+    (out / rows).write_bytes(content[:128] + b"\xff" * (len(content) - 128))
+    with pytest.raises(ValueError, match=f"its files {rows}, {weights} are damaged or others"):
+        build(kernel, out)
+    (out / rows).write_bytes(content)
+    os.truncate(out / weights, 200)
+    with pytest.raises(ValueError, match=f"its file {weights} has not the size"):
+        build(kernel, out)
+    (out / weights).unlink()
+    with pytest.raises(FileNotFoundError, match=weights):
         build(kernel, out)
 
 

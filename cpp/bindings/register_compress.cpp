@@ -1,6 +1,9 @@
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <initializer_list>
 #include <optional>
+#include <tuple>
 
 #include <pybind11/complex.h>
 
@@ -14,6 +17,7 @@ namespace {
 
 using Positions = py::array_t<Index, py::array::c_style>;
 using Scales = py::array_t<double, py::array::c_style>;
+using PanelRows = py::array_t<std::uint16_t, py::array::c_style>;
 
 py::tuple interpolate_blocks(const py::array& blocks, Index rank,
                              const std::optional<Scales>& scales) {
@@ -123,6 +127,38 @@ py::array_t<std::complex<double>> wave_of(const py::array_t<double, py::array::c
   return out;
 }
 
+/// A factor between interfaces of two ranks, checked: an array, or (rows, weights).
+ChainFactor factor_of(const py::object& given, DType dtype, Index left, Index right) {
+  if (left < 1 || right < 1) throw py::value_error("ranks must be positive");
+  ChainFactor p{nullptr, 0, 0, 0, 0, left, right};
+  py::array values;
+  if (py::isinstance<py::tuple>(given)) {
+    const auto [first, second] = given.cast<std::tuple<py::object, py::object>>();
+    const py::array rows = array_in(first, "factors");
+    values = array_in(second, "factors");
+    if (!py::isinstance<PanelRows>(rows) || rows.ndim() != 4 || rows.size() == 0 ||
+        values.ndim() != 5 || values.shape(4) != right)
+      throw py::value_error("rows must be C-contiguous uint16 with four axes, weights with five");
+    p.a = rows.shape(0), p.d = rows.shape(1), p.c = rows.shape(2) * right, p.b = rows.shape(3);
+    p.rows = static_cast<const std::uint16_t*>(rows.data());
+    if (values.shape(0) != p.a || values.shape(1) != p.d || values.shape(2) != rows.shape(2) ||
+        values.shape(3) != p.b - right)
+      throw py::value_error("rows and weights must fit each other");
+  } else {
+    values = array_in(given, "factors");
+    if (values.ndim() != 4 || values.size() == 0)
+      throw py::value_error("factors must be C-contiguous with four axes, none of them empty");
+    p.a = values.shape(0), p.b = values.shape(1), p.c = values.shape(2), p.d = values.shape(3);
+  }
+  if (!(values.flags() & py::array::c_style))
+    throw py::value_error("factors must be C-contiguous with four axes, none of them empty");
+  if (dtype_of(values, "factors") != dtype) throw py::type_error("factors must have one dtype");
+  if (p.b % left != 0 || p.c % right != 0)
+    throw py::value_error("ranks must divide the axes of the factors");
+  p.values = values.data();
+  return p;
+}
+
 /// The factors of a dense chainable chain, checked: nothing that they say leads out of bounds. With
 /// ranks at both ends, too, they are a part of one.
 struct ChainOfFactors {
@@ -130,27 +166,18 @@ struct ChainOfFactors {
   std::vector<ChainFactor> factors;
   Index rows = 1, columns = 1;
 
-  explicit ChainOfFactors(const std::vector<py::array>& arrays, const std::vector<Index>& ranks) {
-    const bool part = ranks.size() == arrays.size() + 1;
-    if (arrays.empty() || !(part || ranks.size() + 1 == arrays.size()))
+  explicit ChainOfFactors(const std::vector<py::object>& given, const std::vector<Index>& ranks) {
+    const bool part = ranks.size() == given.size() + 1;
+    if (given.empty() || !(part || ranks.size() + 1 == given.size()))
       throw py::value_error("factors must not be empty, and have a rank between each two");
-    dtype = dtype_of(arrays[0], "factors");
-    for (std::size_t n = 0; n < arrays.size(); ++n) {
-      const py::array& values = arrays[n];
-      if (values.ndim() != 4 || !(values.flags() & py::array::c_style) || values.size() == 0)
-        throw py::value_error("factors must be C-contiguous with four axes, none of them empty");
-      if (dtype_of(values, "factors") != dtype) throw py::type_error("factors must have one dtype");
-      const ChainFactor p{values.data(),
-                          values.shape(0),
-                          values.shape(1),
-                          values.shape(2),
-                          values.shape(3),
-                          part ? ranks[n] : (n ? ranks[n - 1] : 1),
-                          part ? ranks[n + 1] : (n < ranks.size() ? ranks[n] : 1)};
-      if (p.left < 1 || p.right < 1 || p.b % p.left != 0 || p.c % p.right != 0)
-        throw py::value_error("ranks must divide the axes of the factors");
-      factors.push_back(p);
-    }
+    const py::object first_values =
+        py::isinstance<py::tuple>(given[0])
+            ? std::get<1>(given[0].cast<std::tuple<py::object, py::object>>())
+            : given[0];
+    dtype = dtype_of(array_in(first_values, "factors"), "factors");
+    for (std::size_t n = 0; n < given.size(); ++n)
+      factors.push_back(factor_of(given[n], dtype, part ? ranks[n] : (n ? ranks[n - 1] : 1),
+                                  part ? ranks[n + 1] : (n < ranks.size() ? ranks[n] : 1)));
     const ChainFactor &first = factors.front(), &last = factors.back();
     rows = first.a * first.b * first.d;
     columns = last.a * last.c * last.d;
@@ -169,10 +196,10 @@ struct ChainOfFactors {
   }
 };
 
-py::array product_entries_of(const std::vector<py::array>& arrays, const std::vector<Index>& ranks,
-                             const Positions& rows, const Positions& columns,
-                             const py::object& given) {
-  const ChainOfFactors chain(arrays, ranks);
+py::array product_entries_of(const std::vector<py::object>& given_factors,
+                             const std::vector<Index>& ranks, const Positions& rows,
+                             const Positions& columns, const py::object& given) {
+  const ChainOfFactors chain(given_factors, ranks);
   if (rows.ndim() != 1 || columns.ndim() != 1 || rows.size() != columns.size())
     throw py::value_error("rows and columns must have one axis of the same length");
   for (Index n = 0; n < rows.size(); ++n)
@@ -199,7 +226,7 @@ py::array product_entries_of(const std::vector<py::array>& arrays, const std::ve
   return out;
 }
 
-py::array product_rows_of(const std::vector<py::array>& arrays, const std::vector<Index>& ranks,
+py::array product_rows_of(const std::vector<py::object>& arrays, const std::vector<Index>& ranks,
                           Index row, Index rows, const py::array& x) {
   const ChainOfFactors chain(arrays, ranks);
   const ChainFactor &first = chain.factors.front(), &last = chain.factors.back();
@@ -314,30 +341,35 @@ void register_formula(py::module_& module) {
 
 }  // namespace
 
-/// (rows, weights) of a factor with identities, or None; see `split_identities`.
-py::object identities_of(const py::array& values, Index rank) {
+/// Writes to rows and weights what is left of a factor without its identities, and whether those
+/// are whole; see `split_identities`.
+bool split_identities_of(const py::array& values, Index rank, PanelRows& rows, py::array& weights) {
   if (values.ndim() != 4 || !(values.flags() & py::array::c_style) || values.size() == 0)
     throw py::value_error("values must be C-contiguous with four axes, none of them empty");
   const DType dtype = dtype_of(values, "values");
   const Pattern p{values.shape(0), values.shape(1), values.shape(2), values.shape(3)};
   if (rank < 1 || rank > p.b || p.c % rank != 0 || p.b > 0xffff)
     throw py::value_error("rank must be at most b, which is below 65536, and divide c");
-  py::array_t<std::uint16_t> rows({p.a, p.d, p.c / rank, p.b});
-  py::array weights(values.dtype(),
-                    std::vector<py::ssize_t>{p.a, p.d, p.c / rank, p.b - rank, rank});
+  const std::vector<Index> of_rows{p.a, p.d, p.c / rank, p.b};
+  const std::vector<Index> of_weights{p.a, p.d, p.c / rank, p.b - rank, rank};
+  const auto has_shape = [](const py::array& array, const std::vector<Index>& shape) {
+    return array.ndim() == static_cast<py::ssize_t>(shape.size()) &&
+           std::equal(shape.begin(), shape.end(), array.shape()) &&
+           (array.flags() & py::array::c_style);
+  };
+  if (!has_shape(rows, of_rows) || !has_shape(weights, of_weights) ||
+      dtype_of(weights, "weights") != dtype)
+    throw py::value_error("rows and weights must be C-contiguous, of the shapes of their factor");
   std::uint16_t* const to_rows = rows.mutable_data();
   void* const to_weights = weights.mutable_data();
-  bool whole;
-  {
-    const WithoutLock released;
-    whole = split_identities(dtype, p, rank, values.data(), to_rows, to_weights);
-  }
-  if (!whole) return py::none();
-  return py::make_tuple(rows, weights);
+  const void* from = values.data();
+  const WithoutLock released;
+  return split_identities(dtype, p, rank, from, to_rows, to_weights);
 }
 
 void register_compress(py::module_& module) {
-  module.def("identities", &identities_of);
+  module.def("split_identities", &split_identities_of, py::arg("values"), py::arg("rank"),
+             py::arg("rows").noconvert(), py::arg("weights").noconvert());
   register_formula(module);
   module.def("interpolate", &interpolate_blocks, py::arg("blocks"), py::arg("rank"),
              py::arg("scales") = py::none());

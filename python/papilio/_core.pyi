@@ -322,9 +322,9 @@ def interpolate(
 def evaluate(
     function: object, i: NDArray[np.int64], j: NDArray[np.int64], out: NDArray[Any], /
 ) -> None: ...
-def identities(
-    values: NDArray[Any], rank: int, /
-) -> tuple[NDArray[np.uint16], NDArray[Any]] | None: ...
+def split_identities(
+    values: NDArray[Any], rank: int, rows: NDArray[np.uint16], weights: NDArray[Any]
+) -> bool: ...
 def are_permutations(rows: NDArray[np.uint16], /) -> bool: ...
 def reads_blocks(pattern: _PatternTuple, /) -> bool: ...
 
@@ -356,12 +356,17 @@ class Formula:
 
 def wave(turns: NDArray[np.float64], /) -> NDArray[np.complex128]: ...
 def product_entries(
-    factors: list[NDArray[Any]],
+    factors: list[NDArray[Any] | tuple[NDArray[np.uint16], NDArray[Any]]],
     ranks: list[int],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     start: NDArray[Any] | None = None,
 ) -> NDArray[Any]: ...
 def product_rows(
-    factors: list[NDArray[Any]], ranks: list[int], row: int, rows: int, x: NDArray[Any], /
+    factors: list[NDArray[Any] | tuple[NDArray[np.uint16], NDArray[Any]]],
+    ranks: list[int],
+    row: int,
+    rows: int,
+    x: NDArray[Any],
+    /,
 ) -> NDArray[Any]: ...

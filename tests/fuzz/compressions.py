@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -218,6 +220,28 @@ class Compression(Case):
             assert count <= MAY_FAIL, f"{wrong}; {count} of {REPEATS} seeds"
         if self.threads:
             self.check_threads(source, options, F)
+        if self.seed % 4 == 0:
+            self.check_files(source, options, F)
+
+    def check_files(self, source: Any, options: dict[str, Any], F: Any) -> None:
+        """What is built in a directory is stored as it is in memory, and loaded so."""
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "F.papilio")
+            # Rounding is off in files unless it is asked for.
+            rounding = {"rounding": bool(self.rounding)}
+            options = options | rounding
+            F = self.compressed(source, options, 0)
+            G = self.compressed(source, options | {"out": out}, 0)
+            assert (F is None) == (G is None), "refused in one way only"
+            if F is None or G is None:
+                return
+            for other in (G, pp.load(out)):
+                own, its = (getattr(op, "butterfly", op)._state()[1] for op in (F, other))
+                for x, y in zip(own, its, strict=True):
+                    parts = [e if isinstance(e, tuple) else (e,) for e in (x, y)]
+                    same = [np.array_equal(*pair) for pair in zip(*parts, strict=True)]
+                    assert all(same), "another operator in files"
+            assert G.report.nbytes == F.nbytes
 
     def wrong(self, F: Any, A: Any, largest: float) -> str | None:
         """What is false in the report."""

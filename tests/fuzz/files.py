@@ -23,6 +23,7 @@ import scipy.sparse
 import papilio as pp
 
 from .case import Case, Skip
+from .operators import build
 
 T = pp.transforms
 OPERATORS: dict[str, Callable[[], Any]] = {
@@ -33,6 +34,12 @@ OPERATORS: dict[str, Callable[[], Any]] = {
         [np.random.default_rng(n).standard_normal((2, 2, 2, 2)) for n in range(3)],
         [3, 1, 2, 0, 4, 5, 6, 7],
         [1, 0, 2, 3, 4, 5, 7, 6],
+    ),
+    "interpolative": lambda: build(
+        ((1, 24, 16, 2, "interpolative 8", ""), (2, 16, 18, 1, "interpolative 9", "")),
+        "float32",
+        ("random", "random"),
+        np.random.default_rng(0),
     ),
     "found": lambda: pp.factorize(T.hadamard(8).toarray(), pp.Architecture.square_dyadic(8)),
 }

@@ -10,7 +10,6 @@ import pathlib
 import signal
 import sys
 import warnings
-from dataclasses import replace
 
 import numpy as np
 from mpi4py import MPI
@@ -18,7 +17,7 @@ from mpi4py import MPI
 import papilio as pp
 from papilio import mpi
 from papilio.compression import _job, _limits
-from papilio.operators import butterfly_of
+from papilio.mpi._stages import Local
 
 COMM = MPI.COMM_WORLD
 RANK, SIZE = COMM.Get_rank(), COMM.Get_size()
@@ -47,17 +46,25 @@ def steps(out):
 
 
 def serial(kernel, **arguments):
-    """What one process builds, with all values in arrays, as ranks and files have them."""
-    F = pp.compress(kernel, **({"rounding": False} | ARGUMENTS | arguments))
-    own = F.butterfly if isinstance(F, pp.Section) else F
-    plain = replace(own.factors, values=own.factors.stored)
-    whole = butterfly_of(plain, replace(F.report, nbytes=plain.nbytes))
-    return pp.Section(whole, F.shape) if isinstance(F, pp.Section) else whole
+    """What one process builds."""
+    return pp.compress(kernel, **({"rounding": False} | ARGUMENTS | arguments))
+
+
+def parts(entry):
+    return entry if isinstance(entry, tuple) else (entry,)
+
+
+def without_identities(F):
+    """How many factors are stored without their identities."""
+    return sum(isinstance(entry, tuple) for entry in F._data.factors.multiplied)
 
 
 def same(F, G):
-    return len(F.factors) == len(G.factors) and all(
-        np.array_equal(x, y) for x, y in zip(F.factors, G.factors, strict=True)
+    """Whether the same arrays are stored, in the same way."""
+    pairs = zip(F._data.factors.multiplied, G._data.factors.multiplied, strict=True)
+    return all(
+        len(parts(x)) == len(parts(y)) and all(map(np.array_equal, parts(x), parts(y)))
+        for x, y in pairs
     )
 
 
@@ -87,8 +94,16 @@ def builds(folder):
     whole = pp.load(out)
     assert same(whole, expected)
     check(expected, D)
-    check(expected, mpi.load(out, COMM))
-    assert COMM.allreduce(D.nbytes) == expected.nbytes
+    loaded = mpi.load(out, COMM)
+    check(expected, loaded)
+    assert without_identities(expected) >= 1
+    if SIZE > 1:
+        held = [stage.operator for stage in D._stages if isinstance(stage, Local)]
+        assert sum(map(without_identities, held)) == without_identities(expected)
+    assert COMM.allreduce(D.nbytes) == COMM.allreduce(loaded.nbytes) == expected.nbytes
+    assert D.report.nbytes == expected.nbytes
+    size = sum(path.stat().st_size for path in out.glob("level*"))
+    assert expected.nbytes <= size <= expected.nbytes + 128 * len(list(out.glob("level*")))
     if SIZE in (2, 4):
         assert D.nbytes * SIZE == expected.nbytes
         scheme = report.scheme
@@ -99,7 +114,29 @@ def builds(folder):
     assert np.array_equal(np.diff(D.rows), np.ones(len(D.rows) - 1))  # sorted points
     in_memory = mpi.compress(KERNEL, comm=COMM, **ARGUMENTS)
     x = np.ones(D.local_shape[1])
-    assert np.array_equal(in_memory @ x, D @ x)
+    for other in (in_memory, loaded, mpi.distribute(expected, COMM)):
+        if np.array_equal(other.columns, D.columns):
+            assert np.array_equal(other @ x, D @ x)
+
+
+def damaged(folder):
+    """Rows that are no permutations: refused on all ranks, by their file's name."""
+    out = folder / "F.papilio"
+    manifest = json.loads((out / "manifest.json").read_text())
+    rows = next(entry for entry in manifest["arrays"] if entry["dtype"] == "<u2")
+    name = rows["files"][0]["name"]
+    COMM.Barrier()
+    if RANK == 0:
+        content = (out / name).read_bytes()
+        (out / name).write_bytes(content[:128] + b"\xff" * (len(content) - 128))
+    COMM.Barrier()
+    message = raised(ValueError, lambda: mpi.load(out, COMM))
+    assert name in message or (SIZE == 1 and "don't fit the pattern" in message), message
+    COMM.Barrier()
+    if RANK == 0:
+        (out / name).write_bytes(content)
+    COMM.Barrier()
+    mpi.load(out, COMM)
 
 
 def other_kinds(folder):
@@ -214,6 +251,7 @@ def main():
         dying(folder, int(sys.argv[2]))
         return
     builds(folder)
+    damaged(folder)
     other_kinds(folder)
     failures(folder)
     if SIZE == 2:

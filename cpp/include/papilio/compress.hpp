@@ -41,11 +41,14 @@ void evaluate(EntryFunction function, void* user_data, Index count, Index rows, 
 
 /// A factor of a dense chainable chain, or of consecutive factors of one: values (a, b, c, d),
 /// C-contiguous, and the ranks of the interfaces to its left and right (1 at the ends of the
-/// chain), which divide b and c.
+/// chain), which divide b and c. With `rows`, its panels of `right` columns hold identities: rows
+/// and values are as Identities and Factor of papilio/apply.hpp have them. Rows that aren't
+/// permutations lead to wrong numbers, but not out of the arrays.
 struct ChainFactor {
   const void* values;
   Index a, b, c, d;
   Index left, right;
+  const std::uint16_t* rows = nullptr;
 };
 
 /// Entries (rows[p], columns[p]) of the product of factors of one dtype, to out: double or

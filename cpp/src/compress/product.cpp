@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <complex>
+#include <cstdint>
 #include <type_traits>
 #include <vector>
 
@@ -33,14 +34,41 @@ std::complex<R> times(std::complex<R> a, std::complex<R> b) {
 
 std::size_t at(Index n) { return static_cast<std::size_t>(n); }
 
-/// Where the block of a factor between the nodes on the way from a row to a column starts.
+/// Where the block of a factor between the nodes on the way from a row to a column starts; with
+/// identities: the number of its panel and of the block in it, together.
 Index crossing(const ChainFactor& p, Index width, Index row, Index column) {
-  const Index column_radix = p.c / p.right;
+  const Index column_radix = p.c / p.right, row_radix = p.b / p.left;
   const Index i = column / (width / p.a);
   const Index f = column / (width / (p.a * column_radix)) % column_radix;
-  const Index e = row / p.d % (p.b / p.left);
+  const Index e = row / p.d % row_radix;
+  if (p.rows) return ((i * p.d + row % p.d) * column_radix + f) * row_radix + e;
   return ((i * p.b + e) * p.c + f * p.right) * p.d + row % p.d;
 }
+
+/// A panel of a factor with identities: where its rows are, and what they hold.
+template <class T>
+class Panel {
+ public:
+  explicit Panel(const ChainFactor& p) : p_(p), places_(p.rows ? at(p.b) : 0) {}
+
+  void enter(Index number) {
+    const std::uint16_t* rows = p_.rows + number * p_.b;
+    weights_ = static_cast<const T*>(p_.values) + number * (p_.b - p_.right) * p_.right;
+    std::fill(places_.begin(), places_.end(), Index{0});
+    for (Index n = 0; n < p_.b; ++n)
+      if (rows[n] < p_.b) places_[rows[n]] = n;
+  }
+
+  /// The column of row j's one, if it is one of the identity, else -1.
+  Index unit(Index j) const { return places_[at(j)] < p_.right ? places_[at(j)] : -1; }
+  /// The values of another row.
+  const T* values(Index j) const { return weights_ + (places_[at(j)] - p_.right) * p_.right; }
+
+ private:
+  const ChainFactor& p_;
+  const T* weights_ = nullptr;
+  std::vector<Index> places_;
+};
 
 /// Entries whose vectors go through the factors together. Each factor takes them in the order in
 /// which their blocks lie in memory: neighbours share cache lines.
@@ -75,41 +103,78 @@ class Together {
   void multiply(const ChainFactor& p, Index count) {
     const Index down = p.b / p.left * p.c * p.d;
     in_shares(count, 20 + 3.0 * static_cast<double>(p.left * p.right), [&](Index begin, Index end) {
+      Panel<T> panel(p);
       for (Index k = begin; k < end; ++k) {
         if ((k - begin) % 256 == 0) poll_interruption();
         const Index n = order_[at(k)];
+        const W* in = &now_[at(n * p.left)];
         W* to = &next_[at(n * p.right)];
         std::fill_n(to, p.right, W(0));
+        if (p.rows) {
+          through(p, panel, start_[at(n)], in, to);
+          continue;
+        }
         for (Index t = 0; t < p.left; ++t) {
-          const W weight = now_[at(n * p.left + t)];
           const T* from = static_cast<const T*>(p.values) + start_[at(n)] + t * down;
-          for (Index u = 0; u < p.right; ++u) to[u] += times(weight, W(from[u * p.d]));
+          for (Index u = 0; u < p.right; ++u) to[u] += times(in[t], W(from[u * p.d]));
         }
       }
     });
+  }
+
+  /// The same bits as with the identities, whose zeros add nothing to finite numbers.
+  static void through(const ChainFactor& p, Panel<T>& panel, Index start, const W* in, W* to) {
+    const Index radix = p.b / p.left;
+    panel.enter(start / radix);
+    for (Index t = 0; t < p.left; ++t) {
+      const Index j = t * radix + start % radix, unit = panel.unit(j);
+      if (unit >= 0) {
+        to[unit] += in[t];
+        continue;
+      }
+      const T* from = panel.values(j);
+      for (Index u = 0; u < p.right; ++u) to[u] += times(in[t], W(from[u]));
+    }
   }
 
   std::vector<W> now_, next_;
   std::vector<Index> start_, order_;
 };
 
+/// to += some weights, `step` apart, times as many vectors x.
+template <class T, class W>
+void add_weighted(const T* weights, Index step, Index size, Index count, const W* x, W* to) {
+  for (Index k = 0; k < size; ++k) {
+    const W weight = static_cast<W>(weights[k * step]);
+    const W* in = x + k * count;
+    for (Index n = 0; n < count; ++n) to[n] += times(weight, in[n]);
+  }
+}
+
 /// (a, left, count) = the row's weights (a, left, c) times x (a, c, count).
 template <class T, class W>
 void multiply_row(const ChainFactor& p, Index row, Index count, const W* x, W* out) {
-  const Index radix = p.b / p.left, e = row / p.d % radix;
+  const Index radix = p.b / p.left, e = row / p.d % radix, l = row % p.d;
+  const Index panels = p.rows ? p.c / p.right : 1, columns = p.c / panels;
   const double work = static_cast<double>(p.left * p.c) * (5.0 + static_cast<double>(count));
   in_shares(p.a, work, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
+    Panel<T> panel(p);
+    std::fill(out + begin * p.left * count, out + end * p.left * count, W(0));
+    for (Index n = begin * panels; n < end * panels; ++n) {
       poll_interruption();
+      const Index i = n / panels;
+      if (p.rows) panel.enter((i * p.d + l) * panels + n % panels);
       for (Index t = 0; t < p.left; ++t) {
+        const Index j = t * radix + e, unit = p.rows ? panel.unit(j) : -1;
+        const W* in = x + n * columns * count;
         W* to = out + (i * p.left + t) * count;
-        std::fill_n(to, count, W(0));
-        const T* from =
-            static_cast<const T*>(p.values) + ((i * p.b + t * radix + e) * p.c) * p.d + row % p.d;
-        for (Index k = 0; k < p.c; ++k) {
-          const W weight = static_cast<W>(from[k * p.d]);
-          const W* in = x + (i * p.c + k) * count;
-          for (Index n = 0; n < count; ++n) to[n] += times(weight, in[n]);
+        if (unit >= 0) {
+          for (Index k = 0; k < count; ++k) to[k] += in[unit * count + k];
+        } else if (p.rows) {
+          add_weighted(panel.values(j), 1, columns, count, in, to);
+        } else {
+          const T* from = static_cast<const T*>(p.values) + (i * p.b + j) * p.c * p.d + l;
+          add_weighted(from, p.d, columns, count, in, to);
         }
       }
     }

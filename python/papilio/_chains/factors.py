@@ -287,7 +287,7 @@ class Factors(Sequence[_Array]):
     @property
     def multiplied(self) -> tuple[Any, ...]:
         """The values in that order as the core takes them."""
-        return tuple(_parts(entry) for entry in self.kept)
+        return tuple(parts_of_entry(entry) for entry in self.kept)
 
     def is_finite(self) -> bool:
         """Whether no value is NaN or infinite."""
@@ -349,7 +349,7 @@ def _transposed(entry: Any) -> Any:
     return entry.T if isinstance(entry, Interpolative) else entry.transpose(0, 2, 1, 3)
 
 
-def _parts(entry: Kept) -> Any:
+def parts_of_entry(entry: Kept) -> Any:
     """What the core and files take for an entry: an array, or a pair of them."""
     return (entry.rows, entry.weights) if isinstance(entry, Interpolative) else entry
 

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .groups import chosen_groups
 from .pattern import Pattern
 
 _Array = np.ndarray[Any, Any]
+AXES = {0: 0, 3: 1}  # where the rows and the weights have the axes a and d of a factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +92,10 @@ class Interpolative:
     def piece(self, axis: int, groups: int, chosen: NDArray[np.int64]) -> Self:
         """The chosen groups of blocks along a (axis 0), or modulo along d (3)."""
 
-        def taken(array: _Array) -> _Array:
-            if axis == 0:
-                split = array.reshape(groups, -1, *array.shape[1:])
-                return split[chosen].reshape(-1, *array.shape[1:])
-            split = array.reshape(array.shape[0], -1, groups, *array.shape[2:])
-            return split[:, :, chosen].reshape(array.shape[0], -1, *array.shape[2:])
+        def copied(array: _Array) -> _Array:  # so that a part doesn't hold on to the whole
+            return np.array(chosen_groups(array, AXES[axis], groups, chosen))
 
-        return replace(self, rows=taken(self.rows), weights=taken(self.weights))
+        return replace(self, rows=copied(self.rows), weights=copied(self.weights))
 
     @classmethod
     def restored(cls, pattern: Pattern, rows: Any, weights: Any) -> Self:
@@ -109,24 +107,34 @@ class Interpolative:
         # becomes of a file that was mapped.
         rows = np.array(rows, order="C", copy=True)
         rank = weights.shape[4] if weights.ndim == 5 else 0
-        most = _core.most_interpolative_rows
-        fits = 0 < rank <= b and c % rank == 0 and max(b, c) <= most and rows.dtype == np.uint16
-        if not (
-            fits
-            and _core.reads_blocks((a, b, c, d))
-            and rows.shape == (a, d, c // rank, b)
-            and weights.shape == (a, d, c // rank, b - rank, rank)
-            and _core.are_permutations(rows)
-        ):
+        shapes = shapes_without_identities((a, b, c, d), rank)
+        fits = shapes == (rows.shape, weights.shape) and rows.dtype == np.uint16
+        if not fits or not _core.are_permutations(rows):
             raise ValueError(f"its interpolative values don't fit the pattern {tuple(pattern)}")
         return cls(rows, weights)
 
 
+def shapes_without_identities(
+    shape: tuple[int, ...], rank: int
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Of the rows and the weights of a factor with panels of `rank` columns.
+
+    None where blocks are too small, or too large, for kernels of such factors. That depends on the
+    shape of a block alone, so that it is the same for all pieces of a factor.
+    """
+    a, b, c, d = shape
+    if not 0 < rank <= b or c % rank or max(b, c) > _core.most_interpolative_rows:
+        return None
+    if not _core.reads_blocks((a, b, c, d)):
+        return None
+    return (a, d, c // rank, b), (a, d, c // rank, b - rank, rank)
+
+
 def without_identities(values: _Array, rank: int) -> _Array | Interpolative:
     """What is to be stored of a factor: its identities apart, if all panels of `rank` have one."""
-    a, b, c, d = values.shape
-    most = _core.most_interpolative_rows
-    if not 0 < rank <= b or c % rank or max(b, c) > most or not _core.reads_blocks((a, b, c, d)):
+    shapes = shapes_without_identities(values.shape, rank)
+    if shapes is None:
         return values
-    found = _core.identities(np.ascontiguousarray(values), rank)
-    return values if found is None else Interpolative(*found)
+    rows, weights = np.empty(shapes[0], np.uint16), np.empty(shapes[1], values.dtype)
+    whole = _core.split_identities(np.ascontiguousarray(values), rank, rows, weights)
+    return Interpolative(rows, weights) if whole else values

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .architecture import Architecture
 from .cuts import Cut, best_cut, most_parts
 from .factors import Factors, spelled_out
+from .groups import chosen_groups
 from .interpolative import Interpolative
 from .pattern import Pattern
 
@@ -216,16 +217,9 @@ def piece_of(values: Any, axis: int, groups: int, chosen: Indices) -> Any:
     """
     if not isinstance(values, np.ndarray):
         return values.piece(axis, groups, chosen)
-    length = values.shape[axis]
-    if length == 1:
+    if values.shape[axis] == 1:
         return values
-    together = bool((np.diff(chosen) == 1).all())
-    at: Any = slice(int(chosen[0]), int(chosen[-1]) + 1) if together else chosen
-    if axis == 0:
-        blocks = values.reshape(groups, length // groups, *values.shape[1:])
-        return blocks[at].reshape(-1, *values.shape[1:])
-    split = values.reshape(*values.shape[:3], length // groups, groups)
-    return np.ascontiguousarray(split[..., at]).reshape(*values.shape[:3], -1)
+    return chosen_groups(values, axis, groups, chosen)
 
 
 def _shares(groups: Indices, count: int, parts: int) -> tuple[Indices, ...]:

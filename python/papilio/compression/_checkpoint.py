@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._chains.factors import Factors
+from .._chains.factors import Factors, Kept
+from .._chains.interpolative import AXES, Interpolative
 from ..operators import Sharding, Unfinished
 from ._clustering import Indices
 from ._error import Error
@@ -21,7 +22,7 @@ from ._shares import Request, Shares
 from ._store import Step
 from ._team import Team
 
-_FORMAT, _VERSION = "papilio unfinished build", 1
+_FORMAT, _VERSION = "papilio unfinished build", 2
 _PLACES = 64  # entries by which functions are told apart
 _Array = np.ndarray[Any, Any]
 
@@ -50,7 +51,7 @@ class Checkpoint:
         first = team.decided(lambda: str(self._opened(path, 0)))
         if team.part:
             self._opened(first, team.part)
-        self._known: dict[tuple[int, tuple[int, ...]], dict[str, Any]] = {}
+        self._known: dict[tuple[int, tuple[int, ...]], list[dict[str, Any]]] = {}
         self._state = team.decided(lambda: self._begun(json.loads(json.dumps(call))))
         self._directory.begin(self._state["token"])
 
@@ -115,38 +116,42 @@ class Checkpoint:
 
     def _step(self, told: dict[str, Any], shares: Shares, level: int) -> Step:
         skeletons: Indices | None = None
-        if told["skeletons"] is not None:
+        if told["skeletons"]:
             stored = self._piece(told["skeletons"], shares, level)
             skeletons = np.array(stored[:, 0].transpose(0, 2, 1))
         values = self._values(told["values"], shares, level)
         entries = told["entries"] if self._team.part == 0 else 0
         return Step(told["rank"], told["graded"], values, skeletons, entries)
 
-    def _piece(self, entry: dict[str, Any], shares: Shares, level: int) -> _Array:
+    def _piece(self, entries: list[dict[str, Any]], shares: Shares, level: int) -> Any:
         axis, groups, chosen = _division(shares, level)
-        piece: _Array = self._directory.stored(entry).piece(axis, groups, chosen)
-        return piece
+        return self._directory.stored(*entries).piece(axis, groups, chosen)
 
-    def _values(self, entry: dict[str, Any], shares: Shares, level: int) -> _Array:
-        values = self._piece(entry, shares, level)
-        self._known[_place(values)] = entry
+    def _values(self, entries: list[dict[str, Any]], shares: Shares, level: int) -> Kept:
+        values: Kept = self._piece(entries, shares, level)
+        self._known[_place(values)] = entries
         return values
 
     def save(self, request: Request, shares: Shares, level: int, step: Step) -> Step:
         """Have a level on the disk, told of, and mapped from there."""
         team, state = self._team, self._state
-        values = self._entry(shares, level, step.values)
-        skeletons = None
+        axis, *_ = _division(shares, level)
+        values, skeletons = [], []
+        if isinstance(step.values, Interpolative):
+            for array in (step.values.rows, step.values.weights):
+                values.append(self._entry(shares, level, AXES[axis], array))
+        else:
+            values.append(self._entry(shares, level, axis, step.values))
         if step.skeletons is not None:
-            skeletons = self._entry_of_skeletons(shares, level, step.skeletons)
+            skeletons.append(self._entry_of_skeletons(shares, level, step.skeletons))
         counts = team.gathered(lambda: step.entries)
         told = {
             "attempt": request.attempt, "level": level, "request": _plain(request),
             "rank": step.rank, "graded": step.graded, "entries": sum(counts),
             "values": values, "skeletons": skeletons,
         }  # fmt: skip
-        before = [old["skeletons"] for old in state["steps"] if old["skeletons"] is not None]
-        kept = [old | {"skeletons": None} for old in state["steps"]]
+        before = [entry for old in state["steps"] for entry in old["skeletons"]]
+        kept = [old | {"skeletons": []} for old in state["steps"]]
         state["steps"] = [*kept, told]
 
         def tell() -> None:
@@ -157,11 +162,11 @@ class Checkpoint:
         mapped = team.together(lambda: self._values(values, shares, level))
         return Step(step.rank, step.graded, mapped, step.skeletons, step.entries)
 
-    def _entry(self, shares: Shares, level: int, array: _Array) -> dict[str, Any]:
-        """What is told of an array whose shares the builders wrote to files."""
+    def _entry(self, shares: Shares, level: int, axis: int, array: _Array) -> dict[str, Any]:
+        """What is told of an array whose shares, along `axis`, the builders wrote to files."""
         team = self._team
         files = team.gathered(lambda: self._directory.written(array))
-        axis, groups, chosen = _division(shares, level)
+        _, groups, chosen = _division(shares, level)
         sets = team.gathered(lambda: chosen)
         shape = list(array.shape)
         shape[axis] = shape[axis] // len(chosen) * groups
@@ -176,7 +181,8 @@ class Checkpoint:
             made[...] = values
             return made
 
-        return self._entry(shares, level, self._team.together(write))
+        axis, *_ = _division(shares, level)
+        return self._entry(shares, level, axis, self._team.together(write))
 
     # ------------------------------------------------------------------ attempts and the end
 
@@ -207,7 +213,7 @@ class Checkpoint:
 
     def finish(self, factors: Factors, shape: tuple[int, int]) -> None:
         """Let the directory be that of the operator, whose values are mostly there already."""
-        entries = [self._known.get(_place(array)) for array in factors.stored]
+        entries = [self._known.get(_place(values), []) for values in factors.kept]
         self._team.decided(lambda: self._directory.finish(factors, shape, entries))
 
     def abandon(self) -> None:
@@ -232,14 +238,16 @@ def _division(shares: Shares, level: int) -> tuple[int, int, Indices]:
     return 0, shares.column_groups, shares.columns
 
 
-def _place(array: _Array) -> tuple[int, tuple[int, ...]]:
+def _place(values: Kept) -> tuple[int, tuple[int, ...]]:
+    array = values.rows if isinstance(values, Interpolative) else values
     return int(array.__array_interface__["data"][0]), array.shape
 
 
 def _named(state: dict[str, Any]) -> list[str]:
     """The files that a state tells of."""
-    entries = [step[name] for step in state["steps"] for name in ("values", "skeletons")]
-    return [file["name"] for entry in entries if entry is not None for file in entry["files"]]
+    steps = state["steps"]
+    entries = [entry for step in steps for entry in (*step["values"], *step["skeletons"])]
+    return [file["name"] for entry in entries for file in entry["files"]]
 
 
 def _plain(request: Request) -> list[Any]:

@@ -25,7 +25,7 @@ from ._clustering import Indices
 from ._entries import Entries
 from ._job import Job
 from ._options import Memory, Options, floor_of
-from ._product import Chain, split_identities, times_power
+from ._product import Chain, times_power
 from ._random import Streams
 from ._report import CompressionReport, CompressionWarning
 from ._scheme import IncompressibleError
@@ -149,8 +149,9 @@ def compress(
     no sketch will do), chosen from, and compared with the result: memory of at most 64 MiB more.
 
     From entries: interpolative decompositions, level by level, of the rows that represent a
-    cluster on sampled columns (docs/compress.md); memory beyond the factors: about 100 MiB
-    at n = 10^6. Called from one thread; about 4 MiB of entries at a time.
+    cluster on sampled columns (docs/compress.md); memory beyond the factors: one level with its
+    identities, and about 100 MiB at n = 10^6. Called from one thread; about 4 MiB of entries at a
+    time.
 
     From products: each of about ``sqrt(n)`` clusters of columns, and of rows, is multiplied by
     random vectors, a little more of them than the rank is; their products, ``O(n**1.5)`` numbers,
@@ -188,13 +189,10 @@ def compress(
             call.options.team = team
     with reporter(progress, "compress") as tell:
         call.options.tell = tell
-        factors, report, chain = build(call)
+        factors, report, _ = build(call)
     if call.out is not None:
         return mapped(call.out, report)
-    holder, ranks = [factors], chain.ranks
-    del factors, chain
-    factors = split_identities(holder, ranks)
-    butterfly = butterfly_of(factors, replace(report, nbytes=factors.nbytes))
+    butterfly = butterfly_of(factors, report)
     return butterfly if factors.shape == call.shape else Section(butterfly, call.shape)
 
 

@@ -159,14 +159,14 @@ def exact_error(chain: Chain, look: int, *, source: Entries, streams: Streams) -
     """Compare all entries, about `BLOCK_BYTES` at a time; the look-th look."""
     m, n = source.shape
     architecture = chain.factors.architecture
-    width = architecture[-1].c
+    width, values = architecture[-1].c, chain.factors.stored
     order = np.argsort(chain.columns, kind="stable")
     limits = np.searchsorted(chain.columns[order], np.arange(architecture[-1].a + 1) * width)
     error = 0.0
     sizes = np.zeros(m)
     for leaf in range(architecture[-1].a):
         of_leaf = order[limits[leaf] : limits[leaf + 1]]
-        found = leaf_columns(architecture, chain.factors.stored, leaf)
+        found = leaf_columns(architecture, values, leaf)
         step = max(1, BLOCK_BYTES // (16 * max(1, len(of_leaf))))
         for start in range(0, m, step):
             rows = np.arange(start, min(start + step, m))
@@ -258,7 +258,8 @@ class SampledError:
         """What the norm is at least: from samples, or from that of the factors if it is better."""
         least, _ = mean_bounds(sizes, _UNSEEN * float(sizes.max()), failure)
         norm = math.sqrt(least)
-        if least > _CLEAR * float(sizes.mean()) or chain.nbytes > _NORMED_BYTES:
+        values = chain.size * chain.dtype.itemsize
+        if least > _CLEAR * float(sizes.mean()) or values > _NORMED_BYTES:
             return norm
         # ||A|| >= ||F|| - ||A - F||.
         return max(norm, chain.norm() - error)

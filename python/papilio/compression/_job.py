@@ -12,6 +12,7 @@ import numpy as np
 
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
+from .._chains.interpolative import without_identities
 from ..operators import butterfly_of
 from . import _limits
 from ._entries import Entries, fitting
@@ -208,9 +209,12 @@ class Job:
         return Builder(self._source, self._dtype, request, self._options, self._hot).build()
 
     def _rounded(self, chain: Chain, allowed: float) -> Chain:
-        self._options.memory.reserve(2 * chain.factors.nbytes)
+        self._options.memory.reserve(2 * chain.size * self._dtype.itemsize)
         F = butterfly_of(chain.factors).round(0.9 * allowed)
-        return replace(chain, factors=F.factors, ranks=list(F.architecture.ranks))
+        ranks = list(F.architecture.ranks)
+        *others, last = F.factors.stored
+        kept: list[Any] = list(map(without_identities, others, ranks))
+        return replace(chain, factors=replace(F.factors, values=(*kept, last)), ranks=ranks)
 
     def _dense(self) -> Chain:
         m, n = self._source.shape

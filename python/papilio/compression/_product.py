@@ -10,8 +10,8 @@ import numpy as np
 
 from .. import _core
 from .._chains.architecture import Architecture
-from .._chains.factors import Factors
-from .._chains.interpolative import without_identities
+from .._chains.factors import Factors, Kept, parts_of_entry
+from .._chains.interpolative import Interpolative
 from ..operators import butterfly_of
 from ._clustering import Indices
 from ._entries import scaled
@@ -73,7 +73,7 @@ class Chain:
     def entries(self, i: Indices, j: Indices) -> _Array:
         """Entries (i, j) of the matrix that the factors make, in tree order."""
         own = self.factors
-        return product_entries(own.architecture, own.stored, self.rows[i], self.columns[j])
+        return product_entries(own.architecture, own.kept, self.rows[i], self.columns[j])
 
     def leaf_products(self, row: int, x: Vectors) -> tuple[_Array, _Array]:
         """The rows of a row's cluster times vectors, in single and in double precision."""
@@ -82,7 +82,7 @@ class Chain:
         given = np.concatenate([x.block(n, height, own.dtype) for n in range(self.groups)])
         double = given.astype(np.result_type(given.dtype, np.float64))
         ranks = [1, *own.architecture.ranks, 1]
-        return leaf_rows(own.stored, ranks, row, given), leaf_rows(own.stored, ranks, row, double)
+        return leaf_rows(own.kept, ranks, row, given), leaf_rows(own.kept, ranks, row, double)
 
     def norm(self) -> float:
         """The Frobenius norm of the factors' product."""
@@ -95,24 +95,9 @@ def row_size(architecture: Architecture) -> int:
     return sum(p.a * left * p.c for p, left in zip(architecture, ranks, strict=True))
 
 
-def split_identities(holder: list[Factors], ranks: Sequence[int]) -> Factors:
-    """The factors, those that interpolate without the identities in their blocks.
-
-    They are taken out of `holder`: where nobody else has them, each gives its memory back before
-    the next one is split.
-    """
-    factors = holder.pop()
-    values: list[Any] = list(factors.kept)
-    empty = replace(factors, values=())
-    del factors
-    for n, rank in enumerate(ranks):
-        values[n] = without_identities(values[n], rank)
-    return replace(empty, values=tuple(values))
-
-
 def times_power(chain: Chain, exponent: int) -> Chain:
     """The same factors but for the last one, times a power of two."""
-    *others, last = chain.factors.stored
+    *others, last = chain.factors.kept
     wide = last.astype(np.result_type(last.dtype, np.float64))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         values = scaled(wide, exponent).astype(last.dtype)
@@ -124,29 +109,28 @@ def times_power(chain: Chain, exponent: int) -> Chain:
 
 
 def product_entries(
-    architecture: Architecture, values: Sequence[_Array], rows: Indices, columns: Indices
+    architecture: Architecture, values: Sequence[Kept], rows: Indices, columns: Indices
 ) -> _Array:
     """Entries ``[rows[p], columns[p]]`` of the product of a dense chainable chain's factors.
 
     All paths from a row to a column meet in r nodes of each interface (docs/guarantees.md): a
     vector of that length goes from left to right. In double precision.
     """
-    contiguous = [np.ascontiguousarray(factor) for factor in values]
-    return _core.product_entries(contiguous, list(architecture.ranks), rows, columns)
+    return _core.product_entries(_as_read(values), list(architecture.ranks), rows, columns)
 
 
 def product_vectors(
-    values: Sequence[_Array], ranks: list[int], rows: Indices, columns: Indices, start: _Array
+    values: Sequence[Kept], ranks: list[int], rows: Indices, columns: Indices, start: _Array
 ) -> _Array:
     """What `product_entries` has of each entry after some consecutive factors, from `start` on.
 
     `ranks` has those at both ends, too. Going on from there gives the bits of the whole.
     """
-    contiguous = [np.ascontiguousarray(factor) for factor in values]
-    return _core.product_entries(contiguous, ranks, rows, columns, np.ascontiguousarray(start))
+    start = np.ascontiguousarray(start)
+    return _core.product_entries(_as_read(values), ranks, rows, columns, start)
 
 
-def product_row(values: Sequence[_Array], ranks: list[int], row: int, x: _Array) -> _Array:
+def product_row(values: Sequence[Kept], ranks: list[int], row: int, x: _Array) -> _Array:
     """What row `row` of some consecutive factors makes of x, in x's dtype: (nodes, columns of x).
 
     `ranks` has those at both ends, too; x has what the factors on the right gave for that row. The
@@ -155,14 +139,19 @@ def product_row(values: Sequence[_Array], ranks: list[int], row: int, x: _Array)
     return _product_rows(values, ranks, row, 1, x)
 
 
-def leaf_rows(values: Sequence[_Array], ranks: list[int], row: int, x: _Array) -> _Array:
+def leaf_rows(values: Sequence[Kept], ranks: list[int], row: int, x: _Array) -> _Array:
     """`product_row` of all rows in the same block of the first factor, whose a and left are 1."""
     _, b, _, d = values[0].shape
     return _product_rows(values, ranks, row % d, b, x)
 
 
 def _product_rows(
-    values: Sequence[_Array], ranks: list[int], row: int, rows: int, x: _Array
+    values: Sequence[Kept], ranks: list[int], row: int, rows: int, x: _Array
 ) -> _Array:
-    contiguous = [np.ascontiguousarray(factor) for factor in values]
-    return _core.product_rows(contiguous, ranks, row, rows, np.ascontiguousarray(x))
+    return _core.product_rows(_as_read(values), ranks, row, rows, np.ascontiguousarray(x))
+
+
+def _as_read(values: Sequence[Kept]) -> list[Any]:
+    """The factors as these functions of the core take them."""
+    arrays = (e if isinstance(e, Interpolative) else np.ascontiguousarray(e) for e in values)
+    return [parts_of_entry(entry) for entry in arrays]

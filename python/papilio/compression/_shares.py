@@ -109,10 +109,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Built:
-    """The own shares of the factors, and where all rows and columns stand among them."""
+    """The own shares of the factors, and where all rows and columns stand among them.
+
+    Values are arrays, or `Interpolative`.
+    """
 
     shares: Shares
-    values: tuple[NDArray[Any], ...]
+    values: tuple[Any, ...]
     ranks: list[int]
     rows: Indices
     columns: Indices

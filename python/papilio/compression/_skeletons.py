@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
+from .._chains.factors import Kept
 from .._chains.index_orders import bit_reversal
+from .._chains.interpolative import Interpolative, shapes_without_identities
 from ._clustering import Indices, limits_of, ranges
 from ._entries import BLOCK_BYTES, Entries
 from ._level import SEARCH_STEPS, Level
@@ -60,7 +63,7 @@ class Builder:
         scheme, shares = self._scheme, self._shares
         _, own = shares.clusters(scheme.first)
         leaves, real = self._row_leaves(own)
-        values: list[_Array] = []
+        values: list[Kept] = []
         ranks: list[int] = []
         skeletons: Indices | None = None
         for level in range(scheme.first, scheme.last + 1):
@@ -145,8 +148,30 @@ class Builder:
             rank = min(rank + 1 + rank // 8, allowed)
         if number == scheme.first:
             factor[0].transpose(2, 0, 1)[~real] = 0  # rows that only fill up their cluster
-        step = Step(rank, graded, factor, skeletons, self._source.count)
+        kept = self._without_identities(number, factor, rank)
+        del factor
+        step = Step(rank, graded, kept, skeletons, self._source.count)
         return self._store.save(self._request, self._shares, number, step)
+
+    def _without_identities(self, number: int, factor: _Array, rank: int) -> Kept:
+        """What is stored of a level's factor; in the same way on all builders."""
+        shapes = shapes_without_identities(factor.shape, rank)
+        if shapes is None:
+            return factor
+        team, store = self._team, self._store
+        dtypes = np.dtype(np.uint16), self._dtype
+        rows, weights = team.together(
+            lambda: [store.empty(number, *of) for of in zip(shapes, dtypes, strict=True)]
+        )
+        whole = team.gathered(lambda: _core.split_identities(factor, rank, rows, weights))
+        kept: Kept = factor
+        left = [rows, weights]
+        if all(whole):
+            kept, left = Interpolative(rows, weights), [factor]
+        for array in left:
+            store.discard(array)
+        self._options.memory.reserve(kept.nbytes - factor.nbytes)
+        return kept
 
     def _of(self, number: int, graded: bool) -> Level:
         options, request = self._options, self._request
@@ -234,7 +259,7 @@ class Builder:
         self._options.memory.reserve(math.prod(shape) * self._dtype.itemsize)
         return self._team.together(lambda: self._store.empty(level, shape, self._dtype))
 
-    def _last(self, skeletons: Indices, ranks: list[int]) -> _Array:
+    def _last(self, skeletons: Indices, ranks: list[int]) -> Kept:
         """The last factor: the entries of the skeletons in their columns, as they are."""
         number = self._scheme.last + 1
         own = self._shares.descendants(self._scheme.last)

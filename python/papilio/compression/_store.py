@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .._chains.factors import Kept
 from ._clustering import Indices
 from ._error import Error
 from ._shares import Request, Shares
@@ -20,7 +21,7 @@ class Step:
 
     rank: int
     graded: bool
-    values: _Array
+    values: Kept
     skeletons: Indices | None
     entries: int  # evaluated until then
 
@@ -29,7 +30,7 @@ class Store(Protocol):
     """Where levels go."""
 
     def empty(self, level: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> _Array:
-        """Where the own share of a level's factor is written."""
+        """Where the own share of a level's factor, or of what is stored of it, is written."""
         ...
 
     def discard(self, values: _Array) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from .._chains.factors import Kept
 from .._chains.pieces import divided_so
 from .._util.progress import Progress, reporter
 from ..compression import asked, build
@@ -17,8 +18,6 @@ from ._distributed import Distributed
 from ._sharing import Shared, stages_of
 from ._team import Ranks
 from ._together import communicator, together
-
-_Array = np.ndarray[Any, Any]
 
 
 def compress(
@@ -132,7 +131,7 @@ def compress(
             factors.architecture, chain.cut, columns, rows, factors.row_permutation,
             factors.column_permutation, call.shape,
         )  # fmt: skip
-        stages = stages_of(division, own, [_Own(values) for values in factors.stored])
+        stages = stages_of(division, own, [_Own(values) for values in factors.kept])
         return Shared(stages, division.row_owners, division.column_owners)
 
     return made(comm, together(comm, shared), factors.dtype, report)
@@ -141,9 +140,9 @@ def compress(
 class _Own:
     """The values of a factor of which this rank has its piece already."""
 
-    def __init__(self, values: _Array) -> None:
+    def __init__(self, values: Kept) -> None:
         self._values = values
 
-    def piece(self, axis: int, groups: int, chosen: Any) -> _Array:
+    def piece(self, axis: int, groups: int, chosen: Any) -> Kept:
         """The own piece: what is chosen is what was built."""
         return self._values

@@ -31,7 +31,7 @@ class SharedChain:
         self.ranks, self.rows, self.columns = built.ranks, built.rows, built.columns
         self.dtype = self.factors.dtype
         self.size = sum(p.a * p.b * p.c * p.d for p in architecture)
-        self.nbytes = self.size * self.dtype.itemsize
+        self.nbytes = sum(comm.allgather(self.factors.nbytes))
         self.row_size = row_size(architecture)
         after = shares.middle - scheme.first + 1
         self.cut = Cut(after, shares.column_groups, built.ranks[after - 1], shares.row_groups)

@@ -14,7 +14,6 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from .._chains.architecture import Architecture
-from .._chains.interpolative import Interpolative
 from .._chains.pieces import Division, Flipped, divided_either_way, pieces_of
 from .._util.checks import shown
 from ..operators import (
@@ -140,7 +139,6 @@ def part_from_file(kind: str, state: Any) -> Any:
     if kind == "Butterfly":
         architecture, values, rows, columns, is_transposed, is_conjugated = state
         shape = architecture.T.shape if is_transposed else architecture.shape
-        values = [_from_file(entry) for entry in values]
         return [Chain(architecture, values, rows, columns, is_transposed, is_conjugated, shape)]
     if kind == "Section":
         (whole,), shape = state
@@ -153,14 +151,6 @@ def part_from_file(kind: str, state: Any) -> Any:
     if kind == "Sparse":
         return [state]
     raise _refused(f"a part of the kind {shown(kind)}")
-
-
-def _from_file(entry: Any) -> Any:
-    """What has pieces: an array or a file, or of an interpolative factor a pair of them."""
-    if not isinstance(entry, tuple):
-        return entry
-    rows, weights = (part if isinstance(part, np.ndarray) else part.map() for part in entry)
-    return Interpolative(rows, weights)
 
 
 def _refused(what: str) -> TypeError:

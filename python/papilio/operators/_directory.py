@@ -23,7 +23,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from .._chains.pieces import piece_of
+from .._chains.groups import by_group, chosen_groups
 from .._util.arrays import FileMap
 from .._util.dtypes import SUPPORTED
 from .._util.output_paths import own_file
@@ -43,7 +43,10 @@ _DTYPES = {dtype.str: dtype for dtype in (*SUPPORTED, *_WHOLE)}
 
 @dataclass(frozen=True)
 class Sharding:
-    """How an array is divided among files: which groups of an axis each has (see `piece_of`)."""
+    """How an array is divided among files: which groups of an axis each has.
+
+    See `papilio._chains.groups`: of blocks along the first axis, else modulo along the axis.
+    """
 
     axis: int
     groups: int
@@ -104,7 +107,7 @@ def _write_array(
     for n, chosen in enumerate([None] if shard is None else shard.sets):
         piece = array
         if shard is not None and chosen is not None:
-            piece = piece_of(array, shard.axis, shard.groups, chosen)
+            piece = chosen_groups(array, shard.axis, shard.groups, chosen)
         file_name = f"{name}_{n}.{secrets.token_hex(8)}.npy"
         written.append(file_name)
         with open(os.path.join(path, file_name), "xb") as file:
@@ -242,17 +245,18 @@ class StoredArray:
         return self.files[0].map() if self._sharding is None else self.read()
 
     def piece(self, axis: int, groups: int, chosen: Indices) -> _Array:
-        """Some groups of values, from maps of the files that have them; see `piece_of`.
+        """Some groups along an axis, from maps of the files that have them.
 
-        Where one file has them and no others, the map itself.
+        Where one file has them and no others, the map itself. What is tied along the axis is in
+        all groups.
         """
         shards = self._sharding
+        if self.shape[axis] == 1:
+            return self.map()
         if shards is None:
-            mapped: _Array = piece_of(self.files[0].map(), axis, groups, chosen)
-            return mapped
+            return chosen_groups(self.files[0].map(), axis, groups, chosen)
         if (axis, groups) != (shards.axis, shards.groups):
-            read: _Array = piece_of(self.read(), axis, groups, chosen)
-            return read
+            return chosen_groups(self.read(), axis, groups, chosen)
         length = self.shape[axis] // groups
         shape = list(self.shape)
         shape[axis] = length * len(chosen)
@@ -263,7 +267,7 @@ class StoredArray:
             _, here, there = np.intersect1d(own, chosen, return_indices=True)
             if len(here):
                 made = np.empty(shape, self.dtype) if made is None else made
-                _grouped(made, axis, length)[there] = _grouped(file.map(), axis, length)[here]
+                by_group(made, axis, length)[there] = by_group(file.map(), axis, length)[here]
         assert made is not None
         return made
 
@@ -274,15 +278,8 @@ class StoredArray:
         made = np.empty(self.shape, self.dtype)
         length = self.shape[shards.axis] // shards.groups
         for piece, chosen in zip(pieces, shards.sets, strict=True):
-            _grouped(made, shards.axis, length)[chosen] = _grouped(piece, shards.axis, length)
+            by_group(made, shards.axis, length)[chosen] = by_group(piece, shards.axis, length)
         return made
-
-
-def _grouped(values: _Array, axis: int, length: int) -> _Array:
-    """A view with the groups as its first axis: of blocks along a, or modulo along d."""
-    if axis == 0:
-        return values.reshape(-1, length, *values.shape[1:])
-    return np.moveaxis(values.reshape(*values.shape[:3], length, -1), -1, 0)
 
 
 class Directory:
@@ -338,7 +335,8 @@ def stored_array(folder: str, entry: Any) -> StoredArray:
 def _sharding(shape: tuple[int, ...], entry: Any) -> Sharding:
     axis, groups = entry["axis"], _whole(entry["groups"])
     sets = [np.array([_whole(n) for n in chosen], np.int64) for chosen in entry["sets"]]
-    fits = len(shape) == 4 and axis in (0, 3) and groups > 0 and shape[axis] % groups == 0
+    fits = type(axis) is int and 0 <= axis < len(shape) and groups > 0 and shape[axis] > 0
+    fits = fits and shape[axis] % groups == 0
     # Each group once; first their number, which the manifest itself bounds.
     fits = fits and min(map(len, sets), default=0) > 0 and sum(map(len, sets)) == groups
     if not fits or not np.array_equal(np.sort(np.concatenate(sets)), np.arange(groups)):

@@ -7,16 +7,17 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, Any
 
 import numpy as np
 
 from .._chains.architecture import Architecture
-from .._chains.factors import fits_stored
+from .._chains.factors import fits_stored, parts_of_entry
 from .._chains.index_orders import as_permutation
-from .._chains.pieces import divided_either_way
+from .._chains.interpolative import AXES, Interpolative
+from .._chains.pieces import divided_either_way, pieces_of
 from .._util.checks import flag, path_text, shown, whole_number
 from .._util.dtypes import SUPPORTED
 from .._util.output_paths import output_file, output_folder
@@ -35,6 +36,7 @@ from ._pickling import fingerprint
 from ._real_linear import RealLinear
 from ._replacing import replacing
 from ._section import Section
+from ._stored_factor import factor_in_files
 
 _Array = np.ndarray[Any, Any]
 _KINDS: dict[str, Any] = {
@@ -179,13 +181,13 @@ class Encoding:
     def _butterfly(self, F: Butterfly, shape: tuple[int, int]) -> Any:
         """A butterfly, or a section of it, whose values lie in shards if some are asked for."""
         *state, _ = F._state()
-        if self._shards is not None and self._shards > 1:
-            state[1] = tuple(stored_factors(F)[0].values)  # a value for each l, to be divided
+        if self._shards is None or self._shards == 1:
+            return {"kind": "Butterfly", "state": self._node(state)}
+        values = pieces_of(stored_factors(F)[0])
+        state[1] = tuple(map(parts_of_entry, values))
         first = len(self.arrays)
         node = {"kind": "Butterfly", "state": self._node(state)}
-        if self._shards is None or self._shards == 1:
-            return node
-        architecture, values, rows, columns, transposed, _ = state
+        architecture, _, rows, columns, transposed, _ = state
         shape = shape[::-1] if transposed else shape
         try:
             division, flipped = divided_either_way(architecture, self._shards, rows, columns, shape)
@@ -195,14 +197,17 @@ class Encoding:
         left = range(cut.after)
         if flipped:
             left = range(len(values) - cut.after, len(values))
-        for n, array in enumerate(values):
+        for n, entry in enumerate(values):
             sharding = (
                 Sharding(3, cut.row_groups, division.rows)
                 if n in left
                 else Sharding(0, cut.column_groups, division.columns)
             )
-            if array.shape[sharding.axis] > 1:
-                self.shardings[first + n] = sharding
+            apart = isinstance(entry, Interpolative)
+            if entry.shape[sharding.axis] > 1:
+                of_arrays = replace(sharding, axis=AXES[sharding.axis]) if apart else sharding
+                self.shardings |= dict.fromkeys(range(first, first + 1 + apart), of_arrays)
+            first += 1 + apart
         return node
 
 
@@ -305,11 +310,18 @@ def open_parts(path: str | os.PathLike[str], make: Make) -> Any:
         directory = Directory(target)
         tree, _ = _tree_and_shapes(directory.tree)
         arrays = {n: _lazy(stored) for n, stored in enumerate(directory.arrays)}
-        return _decoded(tree, arrays, partial(_made_or_sparse, make))
+        return _decoded(tree, arrays, lambda kind, state: make(kind, _with_parts(kind, state)))
 
 
-def _made_or_sparse(make: Make, kind: str, state: Any) -> Any:
-    return make(kind, Sparse._from_state(*state) if kind == "Sparse" else state)
+def _with_parts(kind: str, state: Any) -> Any:
+    """The state of an operator whose values stay in files, checked as far as these tell."""
+    if kind == "Sparse":
+        return Sparse._from_state(*state)
+    if kind == "Butterfly":
+        architecture, values, *others = state
+        factors = [factor_in_files(p, entry) for p, entry in zip(architecture, values, strict=True)]
+        return architecture, factors, *others
+    return state
 
 
 def _lazy(stored: StoredArray) -> Any:

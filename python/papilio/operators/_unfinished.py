@@ -32,6 +32,7 @@ from ._directory import (
 from ._files import SUFFIX, Encoding, load
 from ._replacing import replacing
 from ._section import Section
+from ._stored_factor import StoredInterpolative
 
 _Array = np.ndarray[Any, Any]
 _STATE = "build.json"
@@ -118,13 +119,14 @@ class Unfinished:
 
     def written(self, array: Any) -> dict[str, Any]:
         """The entry of the file of an array from `create`, on the disk from now on."""
-        array.flush()
-        return file_entry(self.path, os.path.basename(array.filename))
+        own = _map_of(array)
+        own.flush()
+        return file_entry(self.path, os.path.basename(own.filename))
 
     def drop(self, array: Any) -> None:
         """Remove the file of an array from `create`."""
         with suppress(OSError):
-            os.unlink(array.filename)
+            os.unlink(_map_of(array).filename)
 
     @staticmethod
     def entry(
@@ -134,9 +136,10 @@ class Unfinished:
         """What a manifest tells of an array in one file, or in the shards of several parts."""
         return array_entry(shape, dtype, files, sharding)
 
-    def stored(self, entry: dict[str, Any]) -> StoredArray:
-        """An array that is told of, checked."""
-        return stored_array(self.path, entry)
+    def stored(self, *entries: dict[str, Any]) -> StoredArray | StoredInterpolative:
+        """An array that is told of, or an interpolative factor that two of them make up."""
+        arrays = [stored_array(self.path, entry) for entry in entries]
+        return arrays[0] if len(arrays) == 1 else StoredInterpolative(*arrays)
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove files by their names."""
@@ -154,19 +157,19 @@ class Unfinished:
     # ------------------------------------------------------------------ the end
 
     def finish(
-        self, factors: Factors, shape: tuple[int, int], entries: Sequence[dict[str, Any] | None]
+        self, factors: Factors, shape: tuple[int, int], entries: Sequence[Sequence[dict[str, Any]]]
     ) -> None:
         """Write the manifest: the leading section of a butterfly is whole from now on.
 
-        Values that have an entry are in files already (those of `factors` needn't be all of them
-        then), the others are written.
+        Factors that have entries, see `stored`, are in files already (the values of `factors`
+        needn't be all of them then), the others are written.
         """
         whole = factors.architecture.shape
         encoding = Encoding()
-        values = [
-            array if entry is None else encoding.stored(entry)
-            for array, entry in zip(factors.stored, entries, strict=True)
-        ]
+        values: list[Any] = []
+        for own, told in zip(factors.multiplied, entries, strict=True):
+            arrays = [encoding.stored(entry) for entry in told]
+            values.append(own if not arrays else arrays if len(arrays) > 1 else arrays[0])
         tree = encoding.state(
             "Butterfly",
             [factors.architecture, values, factors.row_permutation, factors.column_permutation,
@@ -183,6 +186,13 @@ class Unfinished:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _map_of(array: Any) -> Any:
+    """The map of a file that an array from `create`, or a view of it, lies in."""
+    while not isinstance(array, np.memmap):
+        array = array.base
+    return array
 
 
 def directory_path(path: Any) -> str:
