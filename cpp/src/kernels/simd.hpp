@@ -211,7 +211,14 @@ PAPILIO_INLINE double multiply_add(double x, double y, double z) {
 #endif
 }
 
-// Integers of the size of a scalar: what permutations are written in.
+// Sources of permutations are lambdas without state, evaluated while templates are: a loop that
+// fills a vector of indices costs the optimizer as much as the rest of a kernel.
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PAPILIO_SHUFFLE(x, y) __builtin_shufflevector(x, y, source(lane)...)
+#endif
+#endif
+#ifndef PAPILIO_SHUFFLE  // GCC 11
 template <class T>
 struct integer_like;
 template <>
@@ -222,37 +229,35 @@ template <>
 struct integer_like<double> {
   typedef int64_t type;
 };
-
-/// Lane n of the result is lane source(n) of x. The sources are constants to the compiler.
-template <class T, class Source>
-PAPILIO_INLINE batch<T> permute(batch<T> x, Source source) {
-#if defined(__clang__)
-  batch<T> result;
-  for (int n = 0; n < batch<T>::lanes; ++n) result.v[n] = x.v[source(n)];
-  return result;
-#else
-  typename batch<typename integer_like<T>::type>::native lanes;
-  for (int n = 0; n < batch<T>::lanes; ++n) lanes[n] = source(n);
-  return {__builtin_shuffle(x.v, lanes)};
+#define PAPILIO_SHUFFLE(x, y) \
+  __builtin_shuffle(x, y, typename batch<typename integer_like<T>::type>::native{source(lane)...})
 #endif
+/// The numbers below `count`, as arguments of a template.
+template <int... lane>
+struct Numbers {};
+template <int count, int... lane>
+struct NumbersBelow : NumbersBelow<count - 1, count - 1, lane...> {};
+template <int... lane>
+struct NumbersBelow<0, lane...> {
+  typedef Numbers<lane...> type;
+};
+
+template <class T, class Source, int... lane>
+PAPILIO_INLINE batch<T> shuffled(batch<T> x, batch<T> y, Source source, Numbers<lane...>) {
+  return {PAPILIO_SHUFFLE(x.v, y.v)};
 }
+#undef PAPILIO_SHUFFLE
 
 /// Lane n of the result is lane source(n) of x and y one after the other.
 template <class T, class Source>
 PAPILIO_INLINE batch<T> permute(batch<T> x, batch<T> y, Source source) {
-#if defined(__clang__)
-  batch<T> result;
-  constexpr int lanes = batch<T>::lanes;
-  for (int n = 0; n < lanes; ++n) {
-    const int from = source(n);
-    result.v[n] = from < lanes ? x.v[from] : y.v[from - lanes];
-  }
-  return result;
-#else
-  typename batch<typename integer_like<T>::type>::native lanes;
-  for (int n = 0; n < batch<T>::lanes; ++n) lanes[n] = source(n);
-  return {__builtin_shuffle(x.v, y.v, lanes)};
-#endif
+  return shuffled(x, y, source, typename NumbersBelow<batch<T>::lanes>::type());
+}
+
+/// Lane n of the result is lane source(n) of x.
+template <class T, class Source>
+PAPILIO_INLINE batch<T> permute(batch<T> x, Source source) {
+  return permute(x, x, source);
 }
 
 PAPILIO_INLINE void prefetch(const char* line) {

@@ -201,9 +201,12 @@ PAPILIO_INLINE void windows_in(const WindowArguments& work, int64_t begin) {
 template <class A>
 constexpr int vectors_of_widest = widest_window / A::lanes;
 
-/// SIMD vectors of a row that are worked on together: what stays in registers.
+/// SIMD vectors of a row that are worked on together: what stays in registers. Of 128 bits on
+/// x86-64, which no CPU since 2013 is left to, few: each number of them is code of its own.
+constexpr int together_at_most = PAPILIO_X86_BITS == 128 ? 4 : 8;
 template <class A>
-constexpr int most_vectors = vectors_of_widest<A> < 8 ? vectors_of_widest<A> : 8;
+constexpr int most_vectors =
+    vectors_of_widest<A> < together_at_most ? vectors_of_widest<A> : together_at_most;
 
 template <class A, int N, bool spreading>
 void windows_of(const WindowArguments& work, int64_t begin, int64_t vectors) {

@@ -15,7 +15,7 @@ template <class A, int U>
 PAPILIO_INLINE void exchange(typename A::V (&y)[U], const typename A::V (&x)[U], int64_t distance) {
 #define PAPILIO_EXCHANGE(m)                                                                \
   case m:                                                                                  \
-    if (m < A::lanes)                                                                      \
+    if constexpr (m < A::lanes)                                                            \
       for (int u = 0; u < U; ++u) y[u] = A::permuted(x[u], [](int n) { return n ^ (m); }); \
     return;
   switch (distance) {
