@@ -128,6 +128,8 @@ Stage empty_stage(const Factor& factor, const Pattern& pattern, bool columns, In
   stage.in_registers = !outputs && !within && pattern.b == pattern.c && !interpolative &&
                        (pattern.b == 2 || pattern.b == 4 || pattern.b == 8);
   stage.rereads = !stage.in_registers && pattern.b * pattern.c >= 64;
+  stage.gathers = stage.kind == Stage::Kind::columns && stage.rereads &&
+                  pattern.b >= kernels::least_gathering && pattern.c <= kernels::most_gathered;
   return stage;
 }
 

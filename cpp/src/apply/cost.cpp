@@ -117,7 +117,11 @@ Index default_tile(const Program& program, const BatchClass& batch) {
   const bool direct = batch.in == Contiguous::columns && batch.out == Contiguous::columns;
   const bool rereads = std::any_of(program.stages.begin(), program.stages.end(),
                                    [](const Stage& stage) { return stage.rereads; });
-  const Index fitting = rereads  ? std::clamp(l2_bytes() / 2 / vector_bytes, Index{4}, Index{16})
+  // One stage's inputs and outputs; of two stages the first reads from where the batch is.
+  const Index buffers =
+      direct && program.stages.size() == 2 && program.stages.front().gathers ? 1 : 2;
+  const Index fitting = rereads
+                            ? std::clamp(l2_bytes() / buffers / vector_bytes, Index{4}, Index{16})
                         : direct ? std::max(std::min(tile_bytes() / vector_bytes, Index{16}),
                                             std::min(l2_bytes() / vector_bytes, Index{64}))
                                  : std::min(l2_bytes() / 2 / vector_bytes, Index{16});
@@ -161,7 +165,7 @@ double predict(const Program& program, const BatchClass& batch, Index tile) {
   };
   const bool gathered = !program.gather.empty() && !folds(program.stages.front());
   const bool scattered = !program.scatter.empty() && !folds(program.stages.back());
-  if (!read || gathered || (columns && program.stages.front().rereads))
+  if (!read || gathered || (columns && !program.stages.front().reads_from_far()))
     time +=
         copy_cost(program.input_rows, vectors, element, batch.in, program.lanes, gathered, simd);
   if (!write || scattered)

@@ -31,7 +31,8 @@ struct Stage {
   bool same_l;
   bool transposed;
   bool in_registers;  // holds its blocks in registers: works in place, may read rows by index
-  bool rereads;       // reads its inputs many times: from a tile, not from far apart
+  bool rereads;       // reads its inputs many times: from near, a tile or what it has gathered
+  bool gathers;       // copies inputs that lie far apart itself, and asks for them in time
   std::vector<kernels::WithinStage> within;  // for Kind::within; `weights` is the first's
   std::vector<std::shared_ptr<const void>> owners;
   kernels::Butterflies butterflies;  // for kinds with butterflies
@@ -44,6 +45,8 @@ struct Stage {
   Index unit;
 
   const Pattern& pattern() const { return weights.pattern; }
+  /// With lanes along the batch: whether its inputs may be where the batch is.
+  bool reads_from_far() const { return !rereads || gathers; }
   bool has_butterflies() const {
     return kind >= Kind::column_butterflies && kind <= Kind::permuted_butterflies;
   }

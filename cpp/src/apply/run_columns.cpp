@@ -50,7 +50,7 @@ class ColumnSteps {
         gathers_(!program_.gather.empty() && program_.stages.front().in_registers),
         scatters_(!program_.scatter.empty() && program_.stages.back().in_registers),
         read_(work.inner.in_stride == 1 && (program_.gather.empty() || gathers_) &&
-              !program_.stages.front().rereads && !work.needs_copy(in_place(0))),
+              program_.stages.front().reads_from_far() && !work.needs_copy(in_place(0))),
         write_(work.inner.out_stride == 1 && (program_.scatter.empty() || scatters_)) {
     // All but the first and the last one have the same width.
     for (const Index tile : {Index{0}, tiles_.count / 2, tiles_.count - 1}) {
@@ -66,7 +66,7 @@ class ColumnSteps {
 
   /// Tiles number [begin, end), one after the other.
   void run(Index begin, Index end) const {
-    const bool prefetching = work_.is_large();
+    const bool prefetching = work_.is_large() && !(read_ && program_.stages.front().gathers);
     Lease workspace;
     char* here = static_cast<char*>(workspace.reserve((two_buffers_ ? 2 : 1) * buffer_));
     char* there = two_buffers_ ? here + buffer_ : here;

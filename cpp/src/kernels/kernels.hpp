@@ -33,6 +33,10 @@ struct Butterflies {
   const int64_t* blocks;     // permuted: the block numbers in the order of their work
 };
 
+/// Lanes along the batch: blocks of at least so many rows and at most so many columns copy their
+/// inputs first where those lie far apart. Fewer rows read them once or twice only.
+constexpr int64_t least_gathering = 9, most_gathered = 256;
+
 /// One factor applied to many vectors: for i in [i0, i1), l in [l0, l1), all j
 ///   out[i, j, l] = sum_k w[i, j, k, l] * in[i, k, l],
 /// (i, k, l) being row (i*c + k)*d + l of the input and (i, j, l) row (i*b + j)*d + l of the

@@ -143,6 +143,10 @@ inline void all_dots(const StageArguments& stage, const typename A::element* w, 
   const auto ahead = [&](int64_t rows) {
     return j + rows < outputs ? rows * stage.weight_j : next - j * stage.weight_j;
   };
+  if constexpr (J == 4 && registers == 16 && axis == Axis::columns)
+    for (; outputs - j >= 6 && outputs - j != 8; j += 6)
+      dots<A, axis, 6, U>(stage, from(), in, to(), out_j, part, j + 6 == outputs ? last_part : part,
+                          ahead(6));
   for (; j + J <= outputs; j += J)
     dots<A, axis, J, U>(stage, from(), in, to(), out_j, part, j + J == outputs ? last_part : part,
                         ahead(J));
@@ -163,11 +167,13 @@ PAPILIO_APART void row_dots(const StageArguments& stage, const typename A::eleme
 }
 
 /// Copies c x U SIMD vectors, `k` and `u` elements apart, to memory of their own. Rows far apart
-/// compete for the same cache sets, and are read again for all outputs.
+/// compete for the same cache sets, and are read again for all outputs. What will be copied next,
+/// `next` elements later, is asked for: it comes while the outputs are computed.
 template <class A, int U>
 PAPILIO_APART void gather(const typename A::element* from, int64_t k_step, int64_t u_step,
-                          int64_t c, int64_t part, typename A::element* to) {
+                          int64_t c, int64_t part, int64_t next, typename A::element* to) {
   for (int64_t k = 0; k < c; ++k, from += k_step) {
+    prefetch(reinterpret_cast<const char*>(from + next));
     PAPILIO_UNROLL
     for (int u = 0; u < U; ++u, to += A::lanes)
       store<A>(to, take_input<A>(from + u * u_step, part));
@@ -185,14 +191,13 @@ void rectangles(const StageArguments& given) {
   const StageArguments stage = given;
   // 16 vectors of sums, or 8 where there are 16 registers; one SIMD vector needs more outputs.
   constexpr int J = 4, U = registers / (8 * A::parts);
-  constexpr int64_t most = 256;  // rows of a gathered panel
-  alignas(64) element memory[most * U * A::lanes];
+  alignas(64) element memory[most_gathered * U * A::lanes];
   Prefetcher prefetcher(stage.prefetch);
   const int64_t in_row = axis == Axis::columns ? stage.in_row : 1;
   // Rows that reach over as much as the nearest cache, or one vector alone.
   constexpr int64_t nearest = (32 << 10) / sizeof(element);
   const bool gathers =
-      stage.c <= most && stage.b > 2 * J &&
+      stage.b >= least_gathering && stage.c <= most_gathered &&
       (axis == Axis::columns ? stage.c * stage.d * in_row >= nearest
                              : axis == Axis::rows && stage.count == 1 && stage.d > A::lanes);
   const int64_t out_row = axis == Axis::columns ? stage.out_row : 1;
@@ -211,11 +216,15 @@ void rectangles(const StageArguments& given) {
       const int64_t part =
           axis == Axis::rows && stage.l1 - l < A::lanes ? stage.l1 - l : int64_t{0};
       const Panel<A> panel{in, stage.d * in_row, stage.in_step};
+      const int64_t in_l =
+          l + l_step < stage.l1 ? l_step * in_row : (stage.c * stage.d + stage.l0 - l) * in_row;
       const auto at = [&](int64_t u, auto some) __attribute__((always_inline)) {
         constexpr int width = decltype(some)::count;
         const element* const from = in + u * panel.u;
         if (!gathers) return Panel<A>{from, panel.k, panel.u};
-        gather<A, width>(from, panel.k, panel.u, stage.c, part, memory);
+        const int64_t next_panel =
+            u + 2 * width <= stage.count ? width * panel.u : in_l - u * panel.u;
+        gather<A, width>(from, panel.k, panel.u, stage.c, part, next_panel, memory);
         return Panel<A>{memory, width * A::lanes, A::lanes};
       };
       int64_t u = 0;
