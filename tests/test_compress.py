@@ -21,10 +21,10 @@ import papilio as pp
 from papilio import _core, kernels
 from papilio.compression import _level, _limits
 from papilio.compression._clustering import bounds, ranges, samples, tree_order
-from papilio.compression._error import mean_bounds, smallest_share
+from papilio.compression._error import expected_rounding, mean_bounds, smallest_share
 from papilio.compression._product import product_entries
 from papilio.compression._random import Streams, Use
-from papilio.compression._scheme import Scheme
+from papilio.compression._scheme import Scheme, choose_scheme
 from papilio.compression._shares import Shares
 from processes import at_full_speed, waits_after_interrupts
 from strategies import DTYPES, random_array, random_chainable, random_factors
@@ -443,6 +443,36 @@ def test_what_would_be_larger_than_the_matrix_is_dense_or_refused():
     assert error_of(F, small) < 1e-15
     with pytest.raises(pp.IncompressibleError, match="no butterfly with fewer than its"):
         pp.compress(lambda i, j: A[i, j], A.shape)
+
+
+def test_blocks_whose_sums_would_round_too_much_are_divided():
+    n = 4096  # its cheapest scheme sums over 512 columns at the end
+    angles = 2 * np.pi * np.arange(n) / n
+    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
+    kernel = kernels.helmholtz(circle, circle + np.array([3, 0]), n / 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        F = pp.compress(kernel, tol=1e-6, dtype="complex64")
+    assert F.report.reached and F.report.rounding < 0.8e-6
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_schemes_are_precise_where_any_is(dtype):
+    eps = float(np.finfo(dtype).eps)
+
+    def is_precise(scheme, rank):
+        return max(scheme.row_leaf, scheme.column_leaf) <= 128
+
+    for rank_of_depth in (lambda depth: 8, lambda depth: 2 + 64 // 2**depth, lambda depth: 300):
+        free = choose_scheme((2048, 2048), rank_of_depth, 256, None)
+        bound = choose_scheme((2048, 2048), rank_of_depth, 256, None, is_precise)
+        assert (free is None) == (bound is None)
+        assert bound is None or is_precise(*bound)
+        never = choose_scheme((2048, 2048), rank_of_depth, 256, None, lambda scheme, rank: False)
+        assert never == free
+    architecture = Scheme((2048, 2048), 4, 0, 4).architecture([8] * 5)
+    rounding = expected_rounding(architecture, np.dtype(dtype))
+    assert eps < rounding < 10 * eps
 
 
 def test_a_tolerance_below_rounding_is_warned_of_with_a_remedy():

@@ -191,7 +191,7 @@ class Job:
         rank_of_depth = probe.rank
         if fixed is not None and depth is not None:
             rank_of_depth = lambda depth: fixed  # noqa: E731
-        found = choose_scheme(shape, rank_of_depth, options.max_rank, depth)
+        found = choose_scheme(shape, rank_of_depth, options.max_rank, depth, self._is_precise)
         dense = shape[0] * shape[1]
         if found is not None and (found[0].entries(fixed or found[1]) < dense or depth):
             return *found, probe.ranks
@@ -204,6 +204,11 @@ class Job:
             "They must depend on rows * columns of a block only, in the order given (row_points "
             "and column_points make clusters geometric); a larger tol lowers them"
         )
+
+    def _is_precise(self, scheme: Scheme, rank: int) -> bool:
+        """Whether the rounding of products leaves room for the error of the factors."""
+        architecture = scheme.architecture([rank] * scheme.levels)
+        return expected_rounding(architecture, self._dtype) <= _LEFT * self._options.tol
 
     def _build(self, request: Request) -> Built:
         return Builder(self._source, self._dtype, request, self._options, self._hot).build()

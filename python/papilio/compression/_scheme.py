@@ -75,15 +75,17 @@ def choose_scheme(
     rank_of_depth: Callable[[int], int],
     max_rank: int,
     depth: int | None,
+    is_precise: Callable[[Scheme, int], bool] = lambda scheme, rank: True,
 ) -> tuple[Scheme, int] | None:
     """The scheme of the largest blocks among those with few entries, and the rank to expect.
 
     Hardly more entries than the fewest are accepted: larger blocks make fewer factors, but take
-    more arithmetic to build. Starts from small blocks and goes on while larger ones may pay, unless
-    the depth is given. None if all ranks are too large.
+    more arithmetic to build, and their longer sums round more. Starts from small blocks and goes on
+    while larger ones may pay, unless the depth is given. Schemes that aren't precise enough for
+    their rank are taken only if all are so. None if all ranks are too large.
     """
-    best: tuple[Scheme, int] | None = None
-    fewest = math.inf
+    dense = shape[0] * shape[1]
+    best, precise = _Best(dense), _Best(dense)
     deepest = min(shape).bit_length() - 1
     for trees in range(deepest, -1, -1) if depth is None else [depth]:
         rank = max(1, rank_of_depth(trees))
@@ -94,17 +96,34 @@ def choose_scheme(
             for first in range(trees + 1)
             for last in range(first, trees + 1)
         )
-        fitting = [
-            (scheme.entries(rank), scheme)
-            for scheme in schemes
-            if min(scheme.row_leaf, scheme.column_leaf) >= rank
-        ]
+        fitting = sorted(
+            (scheme for scheme in schemes if min(scheme.row_leaf, scheme.column_leaf) >= rank),
+            key=lambda scheme: scheme.entries(rank),
+        )
         if not fitting:
             continue
-        cheapest = min(fitting, key=lambda candidate: candidate[0])
-        fewest = min(fewest, cheapest[0])
-        if cheapest[0] <= max(fewest, min(_SIMILAR * fewest, shape[0] * shape[1] / 2)):
-            best = cheapest[1], rank
-        elif cheapest[0] > 1.3 * fewest:
+        for scheme in fitting:
+            if scheme.entries(rank) < dense and is_precise(scheme, rank):
+                precise.offer(scheme, rank)
+                break
+        if not best.offer(fitting[0], rank) and fitting[0].entries(rank) > 1.3 * best.fewest:
             break  # larger blocks cost more and more to measure
-    return best
+    return precise.found or best.found
+
+
+class _Best:
+    """The last scheme offered that has few entries, and its rank."""
+
+    def __init__(self, dense: int) -> None:
+        self.found: tuple[Scheme, int] | None = None
+        self.fewest = math.inf
+        self._dense = dense
+
+    def offer(self, scheme: Scheme, rank: int) -> bool:
+        """Whether it is taken."""
+        entries = scheme.entries(rank)
+        self.fewest = min(self.fewest, entries)
+        if entries > max(self.fewest, min(_SIMILAR * self.fewest, self._dense / 2)):
+            return False
+        self.found = scheme, rank
+        return True
