@@ -213,6 +213,12 @@ def factorize_peers(record: Record) -> str:
     return factorize_table(record, peers=True)
 
 
+@block("factorize-copies", "factorize")
+def factorize_copies(record: Record) -> str:
+    ratios = [r["ratio"] for r in only(record, what="target", n=4096, reference="copy")]
+    return f"in the time of {min(ratios):.0f} to {max(ratios):.0f} copies of it"
+
+
 @block("factorize-machine", "factorize")
 def factorize_machine(record: Record) -> str:
     return on(record)

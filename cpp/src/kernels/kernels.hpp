@@ -33,8 +33,8 @@ struct Butterflies {
   const int64_t* blocks;     // permuted: the block numbers in the order of their work
 };
 
-/// Lanes along the batch: blocks of at least so many rows and at most so many columns copy their
-/// inputs first where those lie far apart. Fewer rows read them once or twice only.
+/// Blocks of at least so many rows and at most so many columns copy their inputs first where those
+/// lie far apart. Fewer rows read them once or twice only.
 constexpr int64_t least_gathering = 9, most_gathered = 256;
 
 /// One factor applied to many vectors: for i in [i0, i1), l in [l0, l1), all j

@@ -125,6 +125,12 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
   }
 }
 
+/// A number as a type, which functions without a name can be told.
+template <int n>
+struct Constant {
+  static constexpr int value = n;
+};
+
 /// All outputs of one block for U SIMD vectors of inputs. The weights of the block after it are
 /// `next` elements later.
 template <class A, Axis axis, int J, int U>
@@ -137,26 +143,22 @@ inline void all_dots(const StageArguments& stage, const typename A::element* w, 
   const int64_t last_part = axis == Axis::outputs ? stage.b * stage.d % A::lanes : part;
   const int64_t out_j =
       axis == Axis::outputs ? A::lanes : stage.d * (axis == Axis::columns ? stage.out_row : 1);
-  int64_t j = 0;
-  const auto from = [&] { return w + j * stage.weight_j; };
-  const auto to = [&]() -> element* { return out + j * out_j; };
-  const auto ahead = [&](int64_t rows) {
-    return j + rows < outputs ? rows * stage.weight_j : next - j * stage.weight_j;
+  int64_t left = outputs;
+  const auto take_next = [&](auto some) __attribute__((always_inline)) {
+    constexpr int count = decltype(some)::value;
+    const int64_t j = outputs - left;
+    left -= count;
+    dots<A, axis, count, U>(stage, w + j * stage.weight_j, in, out + j * out_j, out_j, part,
+                            left == 0 ? last_part : part,
+                            left > 0 ? count * stage.weight_j : next - j * stage.weight_j);
   };
+  // Eight sums just hide how long a multiply-add takes, twelve with room to spare. 8 = 4 + 4.
   if constexpr (J == 4 && registers == 16 && axis == Axis::columns)
-    for (; outputs - j >= 6 && outputs - j != 8; j += 6)
-      dots<A, axis, 6, U>(stage, from(), in, to(), out_j, part, j + 6 == outputs ? last_part : part,
-                          ahead(6));
-  for (; j + J <= outputs; j += J)
-    dots<A, axis, J, U>(stage, from(), in, to(), out_j, part, j + J == outputs ? last_part : part,
-                        ahead(J));
+    while (left >= 6 && left != 8) take_next(Constant<6>{});
+  while (left >= J) take_next(Constant<J>{});
   if (J > 2)
-    for (; j + 2 <= outputs; j += 2)
-      dots<A, axis, 2, U>(stage, from(), in, to(), out_j, part, j + 2 == outputs ? last_part : part,
-                          ahead(2));
-  for (; j < outputs; ++j)
-    dots<A, axis, 1, U>(stage, from(), in, to(), out_j, part, j + 1 == outputs ? last_part : part,
-                        ahead(1));
+    while (left >= 2) take_next(Constant<2>{});
+  while (left > 0) take_next(Constant<1>{});
 }
 
 /// Along l the code is long, and as fast from one place for all that call it.
@@ -173,17 +175,13 @@ template <class A, int U>
 PAPILIO_APART void gather(const typename A::element* from, int64_t k_step, int64_t u_step,
                           int64_t c, int64_t part, int64_t next, typename A::element* to) {
   for (int64_t k = 0; k < c; ++k, from += k_step) {
-    prefetch(reinterpret_cast<const char*>(from + next));
     PAPILIO_UNROLL
-    for (int u = 0; u < U; ++u, to += A::lanes)
+    for (int u = 0; u < U; ++u, to += A::lanes) {
+      prefetch(reinterpret_cast<const char*>(from + next + u * u_step));
       store<A>(to, take_input<A>(from + u * u_step, part));
+    }
   }
 }
-
-template <int U>
-struct Vectors {
-  static constexpr int count = U;
-};
 
 template <class A, Axis axis>
 void rectangles(const StageArguments& given) {
@@ -219,7 +217,7 @@ void rectangles(const StageArguments& given) {
       const int64_t in_l =
           l + l_step < stage.l1 ? l_step * in_row : (stage.c * stage.d + stage.l0 - l) * in_row;
       const auto at = [&](int64_t u, auto some) __attribute__((always_inline)) {
-        constexpr int width = decltype(some)::count;
+        constexpr int width = decltype(some)::value;
         const element* const from = in + u * panel.u;
         if (!gathers) return Panel<A>{from, panel.k, panel.u};
         const int64_t next_panel =
@@ -231,18 +229,18 @@ void rectangles(const StageArguments& given) {
       if constexpr (axis == Axis::rows) {
         if (U > 1)
           for (; u + U <= stage.count; u += U)
-            row_dots<A, J, U>(stage, w, at(u, Vectors<U>{}), out + u * stage.out_step, part, 0);
+            row_dots<A, J, U>(stage, w, at(u, Constant<U>{}), out + u * stage.out_step, part, 0);
         for (; u < stage.count; ++u)
-          row_dots<A, 2 * J, 1>(stage, w, at(u, Vectors<1>{}), out + u * stage.out_step, part,
+          row_dots<A, 2 * J, 1>(stage, w, at(u, Constant<1>{}), out + u * stage.out_step, part,
                                 next);
       } else {
         if (U > 1)
           for (; u + U <= stage.count; u += U)
-            all_dots<A, axis, J, U>(stage, w, at(u, Vectors<U>{}), out + u * stage.out_step, part,
+            all_dots<A, axis, J, U>(stage, w, at(u, Constant<U>{}), out + u * stage.out_step, part,
                                     0);
         for (; u < stage.count; ++u)
-          all_dots<A, axis, 2 * J, 1>(stage, w, at(u, Vectors<1>{}), out + u * stage.out_step, part,
-                                      next);
+          all_dots<A, axis, 2 * J, 1>(stage, w, at(u, Constant<1>{}), out + u * stage.out_step,
+                                      part, next);
         if (stage.tail)
           all_dots<A, axis, 2 * J, 1>(stage, w, Panel<A>{in + u * panel.u, panel.k, panel.u},
                                       out + u * stage.out_step, stage.tail, 0);

@@ -201,8 +201,8 @@ PAPILIO_INLINE void windows_in(const WindowArguments& work, int64_t begin) {
 template <class A>
 constexpr int vectors_of_widest = widest_window / A::lanes;
 
-/// SIMD vectors of a row that are worked on together: what stays in registers. Of 128 bits on
-/// x86-64, which no CPU since 2013 is left to, few: each number of them is code of its own.
+/// SIMD vectors of a row that are worked on together. Each number of them is code of its own: of
+/// 128 bits on x86-64, for CPUs without AVX2, there are few.
 constexpr int together_at_most = PAPILIO_X86_BITS == 128 ? 4 : 8;
 template <class A>
 constexpr int most_vectors =

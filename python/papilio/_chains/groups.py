@@ -32,11 +32,9 @@ def chosen_groups(array: _Array, axis: int, groups: int, chosen: NDArray[np.int6
     length = array.shape[axis] // groups
     together = bool((np.diff(chosen) == 1).all())
     at: Any = slice(int(chosen[0]), int(chosen[-1]) + 1) if together else chosen
-    before, after = array.shape[:axis], array.shape[axis + 1 :]
-    if axis == 0:
-        some = array.reshape(groups, length, *after)[at]
-    else:
-        split = array.reshape(*before, length, groups, *after)
-        some = np.ascontiguousarray(split[(slice(None),) * (axis + 1) + (at,)])
-    found: _Array = some.reshape(*before, length * len(chosen), *after)
+    some = by_group(array, axis, length)[at]
+    if axis > 0:
+        some = np.ascontiguousarray(np.moveaxis(some, 0, axis + 1))
+    shape = *array.shape[:axis], length * len(chosen), *array.shape[axis + 1 :]
+    found: _Array = some.reshape(shape)
     return found
