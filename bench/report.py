@@ -101,7 +101,7 @@ RUNS = {
         long=True,
     ),
     "compress_bounds": Run(
-        "compress_bounds.py --seconds 60 --processes 2", "--seconds 1 --processes 1"
+        "compress_bounds.py --seconds 400 --processes 2", "--seconds 1 --processes 1"
     ),
     "polynomials": Run(
         "polynomials.py --sizes 1024 2048 4096", "--sizes 256 --tol 1e-6", isa="avx2"
