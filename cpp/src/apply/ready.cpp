@@ -13,7 +13,13 @@ kernels::StageKernel kernel_of(const Stage& stage, DType dtype) {
   return descriptor(stage.kind).kernel(kernels::kernels_for(dtype));
 }
 
-kernels::StageArguments arguments_of(const Stage& stage) {
+/// Weights that no cache holds are read in runs of a few hundred bytes, of which the hardware alone
+/// keeps too few under way. Measured with blocks of 26 x 28 to 104 x 44, complex64, 12 and 66 MB:
+/// with 512 bytes 1.25 times faster than with none, with 1, 2, 4, 8, 16 KiB 1.4, 1.45, 1.5, 1.45,
+/// 1.35 times.
+constexpr Index bytes_ahead = 4096;
+
+kernels::StageArguments arguments_of(const Stage& stage, bool weights_are_far) {
   const Weights& w = stage.weights;
   const Pattern& p = w.pattern;
   kernels::StageArguments work{};
@@ -33,6 +39,7 @@ kernels::StageArguments arguments_of(const Stage& stage) {
   work.transposed = stage.transposed;
   work.rank = w.identities.rank;
   work.rows = w.identities.rows;
+  work.ahead = weights_are_far ? bytes_ahead : 0;
   return work;
 }
 
@@ -52,8 +59,9 @@ BufferRoute route_of(const Program& program, bool reads_input) {
 }  // namespace
 
 void ready(Program& program) {
+  const bool weights_are_far = program.weight_bytes > static_cast<double>(l2_bytes());
   for (Stage& stage : program.stages) {
-    stage.arguments = arguments_of(stage);
+    stage.arguments = arguments_of(stage, weights_are_far);
     stage.kernel = kernel_of(stage, program.dtype);
   }
   program.pitch = row_pitch(program);

@@ -45,12 +45,21 @@ PAPILIO_INLINE void put_or_add(typename A::element* to, typename A::V x, int64_t
   put_output<A>(to, adds ? take_input<A>(to, part) + x : x, part);
 }
 
+/// Asks for what lies `ahead` bytes behind these weights, if that isn't 0.
+template <class T>
+PAPILIO_INLINE void prefetch_behind(const T* weights, int64_t count, int64_t ahead) {
+  if (ahead == 0) return;
+  const char* from = reinterpret_cast<const char*>(weights) + ahead;
+  const int64_t bytes = count * static_cast<int64_t>(sizeof(T));
+  for (int64_t n = 0; n < bytes; n += 64) __builtin_prefetch(from + n, 0, 3);
+}
+
 /// y = W x or y += W x for contiguous rows of weights: lanes along the sums, as many of them at a
 /// time as a SIMD vector holds.
 template <class A>
 PAPILIO_APART void panel_product(const typename A::element* w, int64_t rows, int64_t cols,
                                  const typename A::element* x, typename A::element* y,
-                                 bool conjugate) {
+                                 bool conjugate, int64_t ahead) {
   typedef typename A::element element;
   typedef typename A::V V;
   constexpr int lanes = A::lanes;
@@ -62,11 +71,13 @@ PAPILIO_APART void panel_product(const typename A::element* w, int64_t rows, int
     for (int n = 0; n < lanes; ++n) row[n] = w + (j + n < rows ? j + n : rows - 1) * cols;
     typename A::Sum sum[lanes] = {};
     for (int64_t k = 0; k < whole; k += lanes) {
+      prefetch_behind(row[0] + lanes * k, lanes * lanes, ahead);
       const typename A::Input input = A::input(load<A>(x + k));
       PAPILIO_UNROLL
       for (int n = 0; n < lanes; ++n) sum[n] = A::multiply_add(sum[n], load<A>(row[n] + k), input);
     }
     if (part) {
+      prefetch_behind(row[0] + lanes * whole, lanes * part, ahead);
       const typename A::Input input = A::input(load_part<A>(x + whole, part));
       PAPILIO_UNROLL
       for (int n = 0; n < lanes; ++n)
@@ -85,35 +96,52 @@ PAPILIO_APART void panel_product(const typename A::element* w, int64_t rows, int
   }
 }
 
-/// U SIMD vectors of W^T x, the first of which starts at column k.
+/// U SIMD vectors of y = W^T x or y += W^T x, the last of which has `part` lanes or all.
 template <class A, int U>
 PAPILIO_INLINE void columns_product(const typename A::element* w, int64_t rows, int64_t cols,
                                     const typename A::element* x, typename A::element* y,
-                                    int64_t part, bool conjugate, bool adds) {
+                                    int64_t part, bool conjugate, bool adds, int64_t ahead) {
   typename A::Sum sum[U] = {};
   for (int64_t j = 0; j < rows; ++j, w += cols) {
+    prefetch_behind(w, U * A::lanes, ahead);
     const typename A::Input input = A::input(A::broadcast(x + j));
     PAPILIO_UNROLL
     for (int u = 0; u < U; ++u)
-      sum[u] = A::multiply_add(sum[u], take_input<A>(w + u * A::lanes, part), input);
+      sum[u] =
+          A::multiply_add(sum[u], take_input<A>(w + u * A::lanes, u == U - 1 ? part : 0), input);
   }
   PAPILIO_UNROLL
   for (int u = 0; u < U; ++u)
-    put_or_add<A>(y + u * A::lanes, A::total(sum[u], conjugate), part, adds);
+    put_or_add<A>(y + u * A::lanes, A::total(sum[u], conjugate), u == U - 1 ? part : 0, adds);
 }
 
-/// y = W^T x or y += W^T x for contiguous rows of weights: lanes along y.
+/// y = W^T x or y += W^T x for contiguous rows of weights: lanes along y, in groups of up to four
+/// SIMD vectors, as even as they come.
 template <class A>
 PAPILIO_APART void panel_transposed_product(const typename A::element* w, int64_t rows,
                                             int64_t cols, const typename A::element* x,
-                                            typename A::element* y, bool conjugate, bool adds) {
-  constexpr int U = 4;
-  int64_t k = 0;
-  for (; k + U * A::lanes <= cols; k += U * A::lanes)
-    columns_product<A, U>(w + k, rows, cols, x, y + k, 0, conjugate, adds);
-  for (; k + A::lanes <= cols; k += A::lanes)
-    columns_product<A, 1>(w + k, rows, cols, x, y + k, 0, conjugate, adds);
-  if (k < cols) columns_product<A, 1>(w + k, rows, cols, x, y + k, cols - k, conjugate, adds);
+                                            typename A::element* y, bool conjugate, bool adds,
+                                            int64_t ahead) {
+  const int64_t vectors = (cols + A::lanes - 1) / A::lanes;
+  for (int64_t first = 0; first < vectors;) {
+    const int64_t left = vectors - first;
+    const int64_t now = left <= 4 ? left : left < 8 ? (left + 1) / 2 : 4;
+    const int64_t k = first * A::lanes;
+    const int64_t part = now == left ? cols % A::lanes : 0;
+    const auto take = [&](auto some) {
+      columns_product<A, decltype(some)::value>(w + k, rows, cols, x, y + k, part, conjugate, adds,
+                                                ahead);
+    };
+    if (now == 4)
+      take(Constant<4>{});
+    else if (now == 3)
+      take(Constant<3>{});
+    else if (now == 2)
+      take(Constant<2>{});
+    else
+      take(Constant<1>{});
+    first += now;
+  }
 }
 
 /// d = 1, no identities: inputs and outputs of a block are contiguous. Of large blocks, some rows
@@ -133,30 +161,33 @@ void contiguous_blocks(const StageArguments& stage) {
       for (int64_t u = 0; u < stage.count; ++u) {
         const element* x = static_cast<const element*>(stage.in) + u * stage.in_step + i * stage.c;
         element* y = static_cast<element*>(stage.out) + u * stage.out_step + i * stage.b;
+        const int64_t ahead = u == 0 ? stage.ahead : 0;
         if (stage.transposed)
           panel_transposed_product<A>(w + j * panels.cols, rows, panels.cols, x + j, y,
-                                      stage.conjugate, j > 0);
+                                      stage.conjugate, j > 0, ahead);
         else
-          panel_product<A>(w + j * panels.cols, rows, panels.cols, x, y + j, stage.conjugate);
+          panel_product<A>(w + j * panels.cols, rows, panels.cols, x, y + j, stage.conjugate,
+                           ahead);
       }
     }
     prefetcher.step();
   }
 }
 
-/// Block (i, l) times x, both contiguous.
+/// Block (i, l) times x, both contiguous; asks for what lies `ahead` bytes behind its weights.
 template <class A>
 PAPILIO_INLINE void block_product(const StageArguments& stage, const Panels& panels, int64_t i,
-                                  int64_t l, const typename A::element* x, typename A::element* y) {
+                                  int64_t l, const typename A::element* x, typename A::element* y,
+                                  int64_t ahead) {
   typedef typename A::element element;
   const element* w =
       static_cast<const element*>(stage.weights) + i * stage.weight_i + l * stage.weight_l;
   const int64_t cols = panels.cols, weighted = panels.weighted;
   if (!stage.rank) {
     if (stage.transposed)
-      panel_transposed_product<A>(w, weighted, cols, x, y, stage.conjugate, false);
+      panel_transposed_product<A>(w, weighted, cols, x, y, stage.conjugate, false, ahead);
     else
-      panel_product<A>(w, weighted, cols, x, y, stage.conjugate);
+      panel_product<A>(w, weighted, cols, x, y, stage.conjugate, ahead);
     return;
   }
   element some[most_rows];
@@ -166,11 +197,11 @@ PAPILIO_INLINE void block_product(const StageArguments& stage, const Panels& pan
     if (stage.transposed) {
       element* to = y + p * cols;
       for (int64_t n = 0; n < weighted; ++n) some[n] = x[others[n]];
-      panel_transposed_product<A>(w, weighted, cols, some, to, stage.conjugate, false);
+      panel_transposed_product<A>(w, weighted, cols, some, to, stage.conjugate, false, ahead);
       for (int64_t k = 0; k < cols; ++k) to[k] = added(to[k], x[identity[k]]);
     } else {
       const element* from = x + p * cols;
-      panel_product<A>(w, weighted, cols, from, some, stage.conjugate);
+      panel_product<A>(w, weighted, cols, from, some, stage.conjugate, ahead);
       // All rows are in the first panel, so that nothing need be zero before.
       for (int64_t k = 0; k < cols; ++k)
         y[identity[k]] = p ? added(y[identity[k]], from[k]) : from[k];
@@ -200,7 +231,8 @@ void blocks(const StageArguments& given) {
         for (int64_t k = 0; k < stage.c; ++k, in += stage.d)
           for (int64_t l = 0; l < width; ++l) x[l * stage.c + k] = in[l];
         for (int64_t l = 0; l < width; ++l)
-          block_product<A>(stage, panels, i, first + l, x + l * stage.c, y + l * stage.b);
+          block_product<A>(stage, panels, i, first + l, x + l * stage.c, y + l * stage.b,
+                           u == 0 ? stage.ahead : 0);
         element* out =
             static_cast<element*>(stage.out) + u * stage.out_step + i * stage.b * stage.d + first;
         for (int64_t j = 0; j < stage.b; ++j, out += stage.d)

@@ -76,6 +76,9 @@ struct StageArguments {
   bool transposed;
   int64_t rank;
   const uint16_t* rows;
+  // blocks: weights are asked for so many bytes before they are read, by the first vector that
+  // reads them; 0: they stay in a cache.
+  int64_t ahead;
 };
 
 /// Blocks of so many rows and columns at most fit the buffers of those kernels; others only where
