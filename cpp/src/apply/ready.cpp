@@ -19,7 +19,7 @@ kernels::StageKernel kernel_of(const Stage& stage, DType dtype) {
 /// 1.35 times.
 constexpr Index bytes_ahead = 4096;
 
-kernels::StageArguments arguments_of(const Stage& stage, bool weights_are_far) {
+kernels::StageArguments arguments_of(const Stage& stage, double weight_bytes) {
   const Weights& w = stage.weights;
   const Pattern& p = w.pattern;
   kernels::StageArguments work{};
@@ -39,7 +39,10 @@ kernels::StageArguments arguments_of(const Stage& stage, bool weights_are_far) {
   work.transposed = stage.transposed;
   work.rank = w.identities.rank;
   work.rows = w.identities.rows;
-  work.ahead = weights_are_far ? bytes_ahead : 0;
+  // Several vectors that share weights wait less for those from L3.
+  const bool is_shared = stage.kind != Stage::Kind::blocks;
+  const Index near = is_shared ? l3_bytes : l2_bytes();
+  work.ahead = weight_bytes > static_cast<double>(near) ? bytes_ahead : 0;
   return work;
 }
 
@@ -59,9 +62,8 @@ BufferRoute route_of(const Program& program, bool reads_input) {
 }  // namespace
 
 void ready(Program& program) {
-  const bool weights_are_far = program.weight_bytes > static_cast<double>(l2_bytes());
   for (Stage& stage : program.stages) {
-    stage.arguments = arguments_of(stage, weights_are_far);
+    stage.arguments = arguments_of(stage, program.weight_bytes);
     stage.kernel = kernel_of(stage, program.dtype);
   }
   program.pitch = row_pitch(program);

@@ -242,19 +242,24 @@ void blocks(const StageArguments& given) {
     }
 }
 
-/// An interpolative block with lanes along the batch: U SIMD vectors of each row, or with `part` so
-/// many lanes of one. `x` and `y` have room for the rows of a panel.
+/// SIMD vectors of a row that interpolations take at a time: two cache lines, so that rows which
+/// compete for the same cache sets are read and written once; or what all_dots takes.
 template <class A, int U>
+constexpr int row_vectors = U * A::lanes * int(sizeof(typename A::element)) >= 128
+                                ? U
+                                : 128 / (A::lanes * int(sizeof(typename A::element)));
+
+/// An interpolative block times rows of G SIMD vectors that lie together: y = block x. `some` has
+/// room for the rows of a panel.
+template <class A, int U, int G>
 PAPILIO_APART void interpolation(const StageArguments& stage, const Panels& panels, int64_t i,
-                                 int64_t l, const typename A::element* in, typename A::element* out,
-                                 int64_t part, typename A::element* x, typename A::element* y) {
+                                 int64_t l, const typename A::element* x, typename A::element* y,
+                                 typename A::element* some, int64_t ahead) {
   typedef typename A::element element;
-  constexpr int64_t width = U * A::lanes;
+  constexpr int64_t width = G * A::lanes;
   const element* w =
       static_cast<const element*>(stage.weights) + i * stage.weight_i + l * stage.weight_l;
   const int64_t cols = panels.cols, weighted = panels.weighted;
-  const int64_t in_row = stage.d * stage.in_row, out_row = stage.d * stage.out_row;
-  // The weighted part of a panel, between rows that lie together.
   StageArguments panel = stage;
   panel.b = stage.transposed ? cols : weighted;
   panel.c = stage.transposed ? weighted : cols;
@@ -264,40 +269,30 @@ PAPILIO_APART void interpolation(const StageArguments& stage, const Panels& pane
   panel.weight_j = stage.transposed ? 1 : cols;
   panel.weight_k = stage.transposed ? cols : 1;
   panel.stream = false;
-  const auto read = [&](const element* from, element* to) __attribute__((always_inline)) {
-    PAPILIO_UNROLL
-    for (int u = 0; u < U; ++u)
-      store<A>(to + u * A::lanes, take_input<A>(from + u * stage.in_step, part));
+  const auto multiply = [&](const element* from, element* to) __attribute__((always_inline)) {
+    for (int64_t u = 0; weighted > 0 && u < width; u += U * A::lanes)
+      all_dots<A, Axis::columns, 4, U>(panel, w, Panel<A>{from + u, width, A::lanes}, to + u, 0, 0);
   };
-  // The row at `to` is the sum of those at `row`, at `more` if it isn't null, and with `adds` of
-  // itself.
-  const auto put = [&](element* to, const element* row, const element* more, bool adds)
-                       __attribute__((always_inline)) {
-                         PAPILIO_UNROLL
-                         for (int u = 0; u < U; ++u) {
-                           typename A::V value = load<A>(row + u * A::lanes);
-                           if (more) value = value + load<A>(more + u * A::lanes);
-                           put_or_add<A>(to + u * stage.out_step, value, part, adds);
-                         }
-                       };
+  // The row at `to` becomes the one at `from`, or with `adds` their sum.
+  const auto put = [&](element* to, const element* from, bool adds) __attribute__((always_inline)) {
+    PAPILIO_UNROLL
+    for (int64_t n = 0; n < width; n += A::lanes) put_or_add<A>(to + n, load<A>(from + n), 0, adds);
+  };
   for (int64_t p = 0; p < panels.count; ++p, w += weighted * cols) {
     const uint16_t* identity = panels.rows_of(stage, i, l, p);
     const uint16_t* others = identity + cols;
-    if (stage.transposed)
-      for (int64_t n = 0; n < weighted; ++n) read(in + others[n] * in_row, x + n * width);
-    else
-      for (int64_t k = 0; k < cols; ++k) read(in + (p * cols + k) * in_row, x + k * width);
-    if (weighted) all_dots<A, Axis::columns, 4, U>(panel, w, Panel<A>{x, width, A::lanes}, y, 0, 0);
+    prefetch_behind(w, weighted * cols, ahead);
     if (stage.transposed) {
-      for (int64_t k = 0; k < cols; ++k) {
-        read(in + identity[k] * in_row, x);
-        put(out + (p * cols + k) * out_row, x, weighted ? y + k * width : nullptr, false);
-      }
+      element* to = y + p * cols * width;
+      for (int64_t n = 0; n < weighted; ++n) put(some + n * width, x + others[n] * width, false);
+      multiply(some, to);
+      for (int64_t k = 0; k < cols; ++k) put(to + k * width, x + identity[k] * width, weighted > 0);
     } else {
-      for (int64_t k = 0; k < cols; ++k)
-        put(out + identity[k] * out_row, x + k * width, nullptr, p > 0);
-      for (int64_t n = 0; n < weighted; ++n)
-        put(out + others[n] * out_row, y + n * width, nullptr, p > 0);
+      const element* from = x + p * cols * width;
+      multiply(from, some);
+      // All rows are in the first panel, so that nothing need be zero before.
+      for (int64_t k = 0; k < cols; ++k) put(y + identity[k] * width, from + k * width, p > 0);
+      for (int64_t n = 0; n < weighted; ++n) put(y + others[n] * width, some + n * width, p > 0);
     }
   }
 }
@@ -307,26 +302,39 @@ template <class A>
 void interpolations(const StageArguments& given) {
   typedef typename A::element element;
   const StageArguments stage = given;
-  constexpr int U = registers / (8 * A::parts);
-  alignas(64) element x[most_rows * U * A::lanes], y[most_rows * U * A::lanes];
+  constexpr int U = registers / (8 * A::parts), G = row_vectors<A, U>;
+  constexpr int64_t room = most_rows * G * A::lanes;
+  alignas(64) element x[room], y[room], some[room];
   const Panels panels(stage);
+  const int64_t in_row = stage.d * stage.in_row, out_row = stage.d * stage.out_row;
   Prefetcher prefetcher(stage.prefetch);
   for (int64_t i = stage.i0; i < stage.i1; ++i)
     for (int64_t l = stage.l0; l < stage.l1; ++l) {
       const element* in =
           static_cast<const element*>(stage.in) + (i * stage.c * stage.d + l) * stage.in_row;
       element* out = static_cast<element*>(stage.out) + (i * stage.b * stage.d + l) * stage.out_row;
+      // From this block's inputs to those of the next one.
+      const int64_t next_in =
+          l + 1 < stage.l1 ? stage.in_row : (stage.c * stage.d + stage.l0 - l) * stage.in_row;
+      const auto take = [&](auto some_vectors, auto together, int64_t u, int64_t part) {
+        constexpr int vectors = decltype(some_vectors)::value, at_once = decltype(together)::value;
+        const bool is_last = u + 2 * vectors > stage.count;
+        gather<A, vectors>(in + u * stage.in_step, in_row, stage.in_step, stage.c, part,
+                           is_last ? next_in - u * stage.in_step : vectors * stage.in_step, x);
+        interpolation<A, at_once, vectors>(stage, panels, i, l, x, y, some,
+                                           u == 0 ? stage.ahead : 0);
+        const element* from = y;
+        element* to = out + u * stage.out_step;
+        for (int64_t j = 0; j < stage.b; ++j, to += out_row) {
+          PAPILIO_UNROLL
+          for (int n = 0; n < vectors; ++n, from += A::lanes)
+            put_output<A>(to + n * stage.out_step, load<A>(from), part);
+        }
+      };
       int64_t u = 0;
-      if constexpr (U > 1)
-        for (; u + U <= stage.count; u += U)
-          interpolation<A, U>(stage, panels, i, l, in + u * stage.in_step, out + u * stage.out_step,
-                              0, x, y);
-      for (; u < stage.count; ++u)
-        interpolation<A, 1>(stage, panels, i, l, in + u * stage.in_step, out + u * stage.out_step,
-                            0, x, y);
-      if (stage.tail)
-        interpolation<A, 1>(stage, panels, i, l, in + u * stage.in_step, out + u * stage.out_step,
-                            stage.tail, x, y);
+      for (; u + G <= stage.count; u += G) take(Constant<G>{}, Constant<U>{}, u, 0);
+      for (; u < stage.count; ++u) take(Constant<1>{}, Constant<1>{}, u, 0);
+      if (stage.tail) take(Constant<1>{}, Constant<1>{}, u, stage.tail);
       prefetcher.step();
     }
 }

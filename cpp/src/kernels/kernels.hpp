@@ -76,8 +76,8 @@ struct StageArguments {
   bool transposed;
   int64_t rank;
   const uint16_t* rows;
-  // blocks: weights are asked for so many bytes before they are read, by the first vector that
-  // reads them; 0: they stay in a cache.
+  // blocks, interpolations: weights are asked for so many bytes before they are read, by the first
+  // vectors that read them; 0: they stay in a cache.
   int64_t ahead;
 };
 
