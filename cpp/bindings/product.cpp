@@ -188,7 +188,9 @@ bool Product::multiply_into(const py::handle& x, const py::handle& out,
   auto to = py::reinterpret_borrow<py::array>(out);
   if (!is_ready(from, input_) || !is_ready(to, output_) || !is_nested(to)) return false;
   int overflow = 0;
-  const Index axis = PyLong_AsLongLongAndOverflow(axis_object.ptr(), &overflow), axes = from.ndim();
+  const Index axes = from.ndim();
+  Index axis = PyLong_AsLongLongAndOverflow(axis_object.ptr(), &overflow);
+  if (axis < 0 && overflow == 0) axis += axes;
   if (axis < 0 || axis >= axes || to.ndim() != axes || !to.writeable() ||
       from.shape(axis) != input(side).rows || to.shape(axis) != output(side).rows)
     return false;

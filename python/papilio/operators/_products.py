@@ -189,8 +189,10 @@ class Products(LinearOperator):  # type: ignore[misc]
         if axis is None:
             axis = 0
         if out is None:
-            if type(axis) is int and axis in (0, -1):
-                product = self._plain_rows(x) if axis else self._plain(x)
+            if type(axis) is int:
+                product = self._plain(x) if axis == 0 else None
+                if axis == -1 or (axis == 1 and getattr(x, "ndim", 0) == 2):
+                    product = self._plain_rows(x)
                 if product is not None:
                     return product
         elif self._write_at_once(x, out, axis):
