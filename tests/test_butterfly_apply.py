@@ -314,3 +314,22 @@ def test_what_other_products_left_is_not_computed_with(transform, columns, dtype
         F = getattr(pp.transforms, transform)(n, dtype=dtype)
         with leftovers_are_left_alone():
             F.apply(np.ones((n, columns), dtype))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_all_ways_to_name_an_axis_go_straight_to_the_core(axes, monkeypatch):
+    F = pp.Butterfly.random(pp.Architecture([(1, 4, 4, 3), (4, 3, 3, 1)]), seed=0)
+    x = np.random.default_rng(0).standard_normal((12,) * axes)
+    F.apply(x)
+    expected = [F.apply(x, axis=axis) for axis in range(axes)]
+    monkeypatch.setattr(type(F), "_write", None)
+    for axis in range(-axes, axes):
+        out = np.empty_like(x)
+        assert F.apply(x, out=out, axis=axis) is out
+        assert np.array_equal(out, expected[axis])
+    if axes < 3:
+        for axis in (0, axes - 1, -1):
+            assert np.array_equal(F.apply(x, axis=axis), expected[axis])
+    for axis in (axes, -axes - 1, 2**70, -(2**70)):
+        with pytest.raises(ValueError, match="axis is"):
+            F.apply(x, out=out, axis=axis)

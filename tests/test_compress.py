@@ -19,7 +19,7 @@ from scipy import LowLevelCallable
 
 import papilio as pp
 from papilio import _core, kernels
-from papilio.compression import _level, _limits
+from papilio.compression import _error, _job, _level, _limits
 from papilio.compression._clustering import bounds, ranges, samples, tree_order
 from papilio.compression._error import expected_rounding, mean_bounds, smallest_share
 from papilio.compression._product import product_entries
@@ -400,6 +400,52 @@ def test_sampled_bounds_hold_for_matrices_with_their_norm_in_few_entries(name, s
         assert F.report.confidence == 0.99
         assert error_of(F, A) <= F.report.error_bound
         assert F.report.reached
+
+
+@pytest.mark.parametrize(
+    ("estimate", "bounds", "looks"),
+    [
+        (0.5, [0.9], [(1, 16_000)]),
+        (0.5, [2.0, 0.9], [(1, 16_000), (2, 256_000)]),  # nothing is built again
+        (1.1, [2.0, 0.9], [(1, 16_000), (3, 16_000)]),  # the second attempt
+        (0.5, [2.0, 1.2, 0.9], [(1, 16_000), (2, 256_000), (3, 16_000)]),
+    ],
+)
+def test_an_error_that_seems_small_enough_is_looked_at_closer(
+    estimate, bounds, looks, sampled, monkeypatch
+):
+    tol, left, seen = 1e-4, list(bounds), []
+
+    def look(self, chain, look, samples):
+        seen.append((look, samples))
+        return _error.Error(estimate * tol, left.pop(0) * tol, 0.99, samples, 0.0)
+
+    monkeypatch.setattr(_error.SampledError, "_seen", look)
+    F = pp.compress(pp.kernels.fio(256), tol=tol, rounding=False)
+    assert seen == looks
+    assert F.report.samples == looks[-1][1]
+    assert F.report.attempts == sum(number % 2 for number, _ in looks)
+
+
+def test_closer_looks_have_bounds_nearer_to_the_error(sampled):
+    kernel = pp.kernels.bessel(512)
+    A = kernel.toarray()
+    nearer = 0
+    for seed in range(5):
+        looks = []
+
+        class Both(_error.SampledError):
+            def __call__(self, chain, number, looks=looks):
+                looks[:] = super().__call__(chain, number), super().closer(chain, number)
+                return looks[0]
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(_job, "SampledError", Both)
+            F = pp.compress(kernel, tol=1e-6, seed=seed, rounding=False)
+        first, closer = looks
+        assert error_of(F, A) <= min(first.bound, closer.bound)
+        nearer += closer.bound < first.bound
+    assert nearer == 5
 
 
 def test_bounds_of_operators_hold(sampled):

@@ -28,7 +28,8 @@ _SCOUTS = 8  # entries of each box that the boxes are cut by
 _GRID = 8  # boxes on each side that scouting starts from
 _ROUNDS = 16  # of cutting: boxes of 2^-16 of a side, that is single entries up to n = 2^19
 _CUTS = 8  # boxes that are cut in each round
-_SAMPLES = 16000  # entries that the bound is made of
+_SAMPLES = 16000  # entries that the bound is made of,
+_CLOSER = 16  # times as many where it is far above the error: 4 times nearer to it
 _UNSEEN = 4.0  # no weighted error is larger than this times the largest one sampled
 _CLEAR = 0.9  # of the squared norm: a bound that is no smaller will do
 _NORMED_BYTES = 1 << 30  # of factors whose norm is not computed
@@ -226,21 +227,29 @@ class SampledError:
 
     Look k may fail with probability ``(1 - CONFIDENCE) / 2^k``, so that any of them does with less
     than 1 %. Each look has samples of its own: scouts cut the matrix into boxes, finer where
-    entries and errors are large, and independent entries of the boxes make the bound.
+    entries and errors are large, and independent entries of the boxes make the bound. The chains
+    have odd looks, one each, and even ones where they are looked at closer.
     """
 
     def __init__(self, source: Entries, streams: Streams) -> None:
         self._source, self._streams = source, streams
 
-    def __call__(self, chain: Chain, look: int) -> Error:
-        """What is known of a chain, from samples of the look-th look."""
+    def __call__(self, chain: Chain, number: int) -> Error:
+        """What is known of the number-th chain."""
+        return self._seen(chain, 2 * number - 1, _SAMPLES)
+
+    def closer(self, chain: Chain, number: int) -> Error:
+        """The same from more samples."""
+        return self._seen(chain, 2 * number, _CLOSER * _SAMPLES)
+
+    def _seen(self, chain: Chain, look: int, samples: int) -> Error:
         self._rng = self._streams.at(Use.LOOK, look)
         failure = (1 - CONFIDENCE) / 2**look
         boxes = self._scouted(chain)
         area, errors, sizes = boxes.shares()
         chances = 0.25 * area + 0.5 * errors + 0.25 * sizes
         chances /= chances.sum()
-        box = self._rng.choice(len(chances), size=_SAMPLES, p=chances)
+        box = self._rng.choice(len(chances), size=samples, p=chances)
         places = self._inside(boxes.limits[box])
         error, size = self._compare(chain, places)
         weights = areas(boxes.limits)[box] / chances[box]
@@ -252,7 +261,7 @@ class SampledError:
         rounding = rounding_of(chain, of_rows, self._streams, look)
         bound = relative(math.sqrt(most), self._norm(chain, math.sqrt(most), size, failure / 2))
         bound = together(bound, rounding, of_rows)
-        return Error(math.hypot(away, rounding), bound, CONFIDENCE, _SAMPLES, rounding)
+        return Error(math.hypot(away, rounding), bound, CONFIDENCE, samples, rounding)
 
     def _norm(self, chain: Chain, error: float, sizes: _Array, failure: float) -> float:
         """What the norm is at least: from samples, or from that of the factors if it is better."""

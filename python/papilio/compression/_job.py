@@ -48,7 +48,9 @@ class Job:
     ) -> None:
         self._source, self._dtype, self._options = source, dtype, options
         compare = partial(exact_error, source=source, streams=options.streams)
-        self._look = look or (compare if compare_all else SampledError(source, options.streams))
+        sampled = SampledError(source, options.streams)
+        self._look = look or (compare if compare_all else sampled)
+        self._look_closer = sampled.closer if self._look is sampled else None
         self._look_whole = look or compare  # at a dense matrix, all of whose entries are known
         self._looks = 0
 
@@ -112,10 +114,19 @@ class Job:
         return scheme, expected, measured
 
     def _looked_at(self, chain: Any) -> Error:
-        """The error of a chain, from samples of their own."""
+        """The error of a chain, from samples of their own: more of them where the error seems to be
+        small enough and the bound isn't, which costs less than building again.
+        """
         self._looks += 1
-        look = self._looks
-        return self._options.team.looked_at(chain, lambda chain: self._look(chain, look))
+        number, tol = self._looks, self._options.tol
+
+        def seen(look: Callable[[Chain, int], Error]) -> Error:
+            return self._options.team.looked_at(chain, lambda chain: look(chain, number))
+
+        error = seen(self._look)
+        if self._look_closer is not None and error.estimate <= tol < error.bound:
+            error = seen(self._look_closer)
+        return error
 
     def _compressed(self, scheme: Scheme, expected: int) -> tuple[Chain, Error, int] | None:
         """The factors, their error and the attempts; None if they are larger than the matrix."""
@@ -154,7 +165,7 @@ class Job:
             options.store.give_up(attempt, error, self._source.count)
             away = math.sqrt(error.bound**2 - error.rounding**2)
             wanted = math.sqrt(options.tol**2 - error.rounding**2)
-            tolerance *= min(0.8, max(0.05, 0.6 * wanted / away))
+            tolerance *= min(0.8, max(0.05, 0.5 * wanted / away))
             if away > 2 * wanted:
                 oversampling *= 2
             chain = None
