@@ -151,7 +151,7 @@ def compress(
     From entries: interpolative decompositions, level by level, of the rows that represent a
     cluster on sampled columns (docs/compress.md); memory beyond the factors: one level with its
     identities, and about 100 MiB at n = 10^6. Called from one thread; about 4 MiB of entries at a
-    time.
+    time, or blocks of more than 256 KiB up to 16 at a time and 64 MiB.
 
     From products: each of about ``sqrt(n)`` clusters of columns, and of rows, is multiplied by
     random vectors, a little more of them than the rank is; their products, ``O(n**1.5)`` numbers,

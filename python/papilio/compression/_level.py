@@ -15,6 +15,7 @@ from ._probe import stood_for
 from ._random import Streams, Use
 
 SEARCH_STEPS = 8  # columns that a search compares at a time
+_SHARED, _SHARED_BLOCKS = 16, 16  # pairs for threads to share, if they take so many BLOCK_BYTES
 _Array = np.ndarray[Any, Any]
 
 
@@ -157,9 +158,17 @@ def part_done(v: slice, s: slice, widths: int, heights: int) -> float:
     return float(v.start * heights + (v.stop - v.start) * s.stop) / (widths * heights)
 
 
+def pairs_at_once(entries: int) -> int:
+    """How many pairs of so many entries each to work on at a time: BLOCK_BYTES of them, or some
+    more that threads share. The same for any number of threads, as what a function asks for is.
+    """
+    block = 16 * entries
+    return max(1, BLOCK_BYTES // block, min(_SHARED, _SHARED_BLOCKS * BLOCK_BYTES // block))
+
+
 def batches(widths: int, heights: int, entries: int) -> Iterator[tuple[slice, slice]]:
-    """All pairs of clusters in batches of about BLOCK_BYTES: some v with all s, or one v."""
-    pairs = max(1, BLOCK_BYTES // (16 * entries))
+    """All pairs of clusters, so many at once: some v with all s, or one v."""
+    pairs = pairs_at_once(entries)
     if pairs >= heights:
         step = pairs // heights
         for v in range(0, widths, step):

@@ -19,8 +19,8 @@ from .._chains.factors import Kept
 from .._chains.index_orders import bit_reversal
 from .._chains.interpolative import Interpolative, shapes_without_identities
 from ._clustering import Indices, limits_of, ranges
-from ._entries import BLOCK_BYTES, Entries
-from ._level import SEARCH_STEPS, Level
+from ._entries import Entries
+from ._level import SEARCH_STEPS, Level, pairs_at_once
 from ._options import Options
 from ._probe import chosen_pairs, tolerated_rank
 from ._random import Use
@@ -235,7 +235,7 @@ class Builder:
                 columns = level.columns(v, guess)
                 limit = min(most, columns.shape[1], max_rank, 2 * guess)
                 residuals = np.empty((len(rows), limit + 1))
-                step = max(1, BLOCK_BYTES // (16 * most * columns.shape[1]))
+                step = pairs_at_once(most * columns.shape[1])
                 for start in range(0, len(rows), step):
                     part = slice(start, start + step)
                     found = level.interpolate(rows[part], columns[part], v[part], limit)
