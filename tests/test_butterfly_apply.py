@@ -329,7 +329,10 @@ def test_all_ways_to_name_an_axis_go_straight_to_the_core(axes, monkeypatch):
         assert np.array_equal(out, expected[axis])
     if axes < 3:
         for axis in (0, axes - 1, -1):
-            assert np.array_equal(F.apply(x, axis=axis), expected[axis])
+            for given in (x, np.asfortranarray(x), x[::-1][::-1], np.repeat(x, 3, -1)[..., 1::3]):
+                y = F.apply(given, axis=axis)
+                assert np.array_equal(y, expected[axis])
+                assert axes == 1 or y.flags.f_contiguous == given.flags.f_contiguous
     for axis in (axes, -axes - 1, 2**70, -(2**70)):
         with pytest.raises(ValueError, match="axis is"):
             F.apply(x, out=out, axis=axis)

@@ -48,12 +48,13 @@ bool is_nested(const py::array& x) {
   return true;
 }
 
-/// An uninitialized C-contiguous array.
-py::array new_array(const py::dtype& dtype, std::initializer_list<py::ssize_t> shape) {
+/// An uninitialized array, C-contiguous or else F-contiguous.
+py::array new_array(const py::dtype& dtype, std::initializer_list<py::ssize_t> shape,
+                    bool columns_first = false) {
   auto& numpy = Api::get();
   PyObject* array = numpy.PyArray_NewFromDescr_(
       numpy.PyArray_Type_, py::object(dtype).release().ptr(), static_cast<int>(shape.size()),
-      shape.begin(), nullptr, nullptr, 0, nullptr);
+      shape.begin(), nullptr, nullptr, columns_first ? Api::NPY_ARRAY_F_CONTIGUOUS_ : 0, nullptr);
   if (!array) throw py::error_already_set();
   return py::reinterpret_steal<py::array>(array);
 }
@@ -82,11 +83,20 @@ py::object Product::multiply(const py::handle& x, Side side, bool rows) {
   if (!is_ndarray(x)) return py::none();
   auto array = py::reinterpret_borrow<py::array>(x);
   const Index axes = array.ndim(), length = input(side).rows, height = output(side).rows;
-  if (axes < 1 || axes > 2 || array.shape(rows ? axes - 1 : 0) != length ||
-      !(array.flags() & Api::NPY_ARRAY_C_CONTIGUOUS_))
-    return py::none();
+  if (axes < 1 || axes > 2 || array.shape(rows ? axes - 1 : 0) != length) return py::none();
   const Index batch = axes == 1 ? 1 : array.shape(rows ? 0 : 1);
   const bool ready = is_ready(array, input_);
+  const auto new_output = [&](const py::dtype& dtype, bool columns_first) {
+    return axes == 1 ? new_array(dtype, {height})
+           : rows    ? new_array(dtype, {batch, height}, columns_first)
+                     : new_array(dtype, {height, batch}, columns_first);
+  };
+  if (!(array.flags() & Api::NPY_ARRAY_C_CONTIGUOUS_)) {
+    if (!ready) return py::none();
+    py::array out = new_output(output_, array.flags() & Api::NPY_ARRAY_F_CONTIGUOUS_);
+    const bool is_written = write(array, out, rows ? axes - 1 : 0, side);
+    return is_written ? py::object(std::move(out)) : py::none();
+  }
   // A real operator acts on real and imaginary parts, which lie side by side.
   const bool pairs = !ready && pairs_.ptr() && is_ready(array, pairs_);
   if (!ready && !pairs) {
@@ -95,9 +105,7 @@ py::object Product::multiply(const py::handle& x, Side side, bool rows) {
     array = converted(array, input_);
   }
   const py::dtype& dtype = pairs ? pairs_ : output_;
-  py::array out = axes == 1 ? new_array(dtype, {height})
-                  : rows    ? new_array(dtype, {batch, height})
-                            : new_array(dtype, {height, batch});
+  py::array out = new_output(dtype, false);
   if (batch == 0) return std::move(out);
   const char* from = static_cast<const char*>(array.data());
   char* to = static_cast<char*>(out.mutable_data());
@@ -188,12 +196,15 @@ bool Product::multiply_into(const py::handle& x, const py::handle& out,
   auto to = py::reinterpret_borrow<py::array>(out);
   if (!is_ready(from, input_) || !is_ready(to, output_) || !is_nested(to)) return false;
   int overflow = 0;
-  const Index axes = from.ndim();
   Index axis = PyLong_AsLongLongAndOverflow(axis_object.ptr(), &overflow);
-  if (axis < 0 && overflow == 0) axis += axes;
-  if (axis < 0 || axis >= axes || to.ndim() != axes || !to.writeable() ||
-      from.shape(axis) != input(side).rows || to.shape(axis) != output(side).rows)
-    return false;
+  if (axis < 0 && overflow == 0) axis += from.ndim();
+  return axis >= 0 && axis < from.ndim() && to.ndim() == from.ndim() && to.writeable() &&
+         from.shape(axis) == input(side).rows && to.shape(axis) == output(side).rows &&
+         write(from, to, axis, side);
+}
+
+bool Product::write(const py::array& from, py::array& to, Index axis, Side side) {
+  const Index axes = from.ndim();
   const Index in_element = static_cast<Index>(size_of(input(side).dtype));
   const Index out_element = static_cast<Index>(size_of(output(side).dtype));
   Layout layout{};

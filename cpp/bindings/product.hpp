@@ -33,9 +33,9 @@ class Product {
  public:
   virtual ~Product() = default;
 
-  /// F x for a C-contiguous vector or matrix (vectors along the first axis, or with `rows` along
-  /// the last one) of the input's dtype, or a small one that can be converted to it, as a new
-  /// array; None for all else, which the Python layer then looks at.
+  /// F x for a vector or matrix (vectors along the first axis, or with `rows` along the last one)
+  /// of the input's dtype, or a small C-contiguous one that can be converted to it, as a new array
+  /// (F-contiguous if x is that only); None for all else, which the Python layer then looks at.
   py::object multiply(const py::handle& x, Side side, bool rows);
 
   /// out = F x along `axis` and true, if both are arrays of the right dtypes and shapes in separate
@@ -79,6 +79,9 @@ class Product {
 
  private:
   bool takes(const py::dtype& x) const;
+  /// The same as multiply_into for arrays of the right dtypes and lengths; false for steps that
+  /// aren't whole elements, empty arrays and memory that overlaps in another way.
+  bool write(const py::array& from, py::array& to, Index axis, Side side);
 
   py::dtype input_, output_;
   py::dtype pairs_;  // the complex dtype that is pairs of a real input and output; else null

@@ -136,7 +136,6 @@ struct Constant {
 template <class A, Axis axis, int J, int U>
 inline void all_dots(const StageArguments& stage, const typename A::element* w, Panel<A> in,
                      typename A::element* out, int64_t part, int64_t next) {
-  typedef typename A::element element;
   // Along (j, l) the outputs are SIMD vectors, of which the last may be a part.
   const int64_t outputs =
       axis == Axis::outputs ? (stage.b * stage.d + A::lanes - 1) / A::lanes : stage.b;
