@@ -23,7 +23,9 @@ class FileMap(mmap.mmap):
 
 def is_dask_array(x: Any) -> bool:
     """Whether products with it are lazy; nothing of dask is imported to find out."""
-    return any(str(kind.__module__).startswith("dask.array") for kind in type(x).__mro__)
+    return type(x) is not np.ndarray and any(
+        str(kind.__module__).startswith("dask.array") for kind in type(x).__mro__
+    )
 
 
 def is_tensor(x: Any) -> bool:
@@ -37,8 +39,9 @@ def is_foreign_operator(x: Any) -> bool:
 
     Operators of papilio are ones, too.
     """
-    return isinstance(x, LinearOperator) or all(
-        hasattr(x, name) for name in ("matvec", "rmatvec", "shape")
+    return isinstance(x, LinearOperator) or (
+        type(x) is not np.ndarray
+        and all(hasattr(x, name) for name in ("matvec", "rmatvec", "shape"))
     )
 
 
@@ -123,11 +126,11 @@ def readable_in_place(x: _Array) -> bool:
 def chunks(x: _Array, out: _Array, axis: int) -> Iterator[tuple[_Array, _Array]]:
     """Parts of x and out with all of `axis`, of about CHUNK_BYTES or one vector each."""
     lengths = [0 if n == axis else size for n, size in enumerate(x.shape)]
-    longest = int(np.argmax(lengths))
     size = max(x.size, out.size) * out.itemsize
-    if size <= CHUNK_BYTES or lengths[longest] <= 1:
+    if size <= CHUNK_BYTES or max(lengths) <= 1:
         yield x, out
         return
+    longest = lengths.index(max(lengths))
     parts = min(lengths[longest], -(-size // CHUNK_BYTES))
     for part, target in zip(
         np.array_split(x, parts, longest), np.array_split(out, parts, longest), strict=True

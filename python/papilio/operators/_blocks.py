@@ -90,7 +90,11 @@ class Blocks(Operator):
             for (row, column, operator), first in zip(self.terms, self._is_first, strict=True):
                 m, n = operator.shape
                 rows = target[(*inside, slice(row, row + m))]
-                product = operator.apply(source[(*inside, slice(column, column + n))], axis=axis)
+                columns = source[(*inside, slice(column, column + n))]
+                if first and operator._given(x.dtype) == out.dtype:
+                    operator.apply(columns, out=rows, axis=axis)
+                    continue
+                product = operator.apply(columns, axis=axis)
                 if first:
                     rows[...] = product
                 else:
