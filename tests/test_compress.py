@@ -886,6 +886,20 @@ def test_sampled_factors_are_the_same_for_any_threads_and_any_order_of_clusters(
     assert other.report.relative_error != expected.report.relative_error
 
 
+@pytest.mark.parametrize("entries", [1, 700, 20_000, 300_000, 10**6, 10**7])
+@pytest.mark.parametrize(("widths", "heights"), [(1, 1), (1, 64), (64, 1), (8, 16), (3, 1000)])
+def test_every_pair_is_in_one_batch_of_some_that_threads_share(widths, heights, entries):
+    seen = np.zeros((widths, heights), int)
+    sizes = []
+    for v, s in _level.batches(widths, heights, entries):
+        seen[v, s] += 1
+        sizes.append(seen[v, s].size)
+    assert (seen == 1).all()
+    assert max(sizes) == 1 or 16 * entries * max(sizes) <= 64 << 20
+    # One at a time are too few for threads: of large pairs, too, as far as memory allows.
+    assert max(sizes) >= min(widths * heights, heights, 16, max(1, (64 << 20) // (16 * entries)))
+
+
 def test_a_generator_as_the_seed_gives_other_numbers_each_time(sampled):
     rng = np.random.default_rng(5)
     first, second = (

@@ -15,7 +15,7 @@ from ._probe import stood_for
 from ._random import Streams, Use
 
 SEARCH_STEPS = 8  # columns that a search compares at a time
-_SHARED, _SHARED_BLOCKS = 16, 16  # pairs for threads to share, if they take so many BLOCK_BYTES
+_SHARED, _SHARED_BLOCKS = 16, 16  # pairs that threads share, of at most so many BLOCK_BYTES
 _Array = np.ndarray[Any, Any]
 
 
