@@ -26,6 +26,7 @@ from papilio.compression._product import product_entries
 from papilio.compression._random import Streams, Use
 from papilio.compression._scheme import Scheme, choose_scheme
 from papilio.compression._shares import Shares
+from papilio.compression._team import totals
 from processes import at_full_speed, waits_after_interrupts
 from strategies import DTYPES, random_array, random_chainable, random_factors
 
@@ -407,6 +408,7 @@ def test_sampled_bounds_hold_for_matrices_with_their_norm_in_few_entries(name, s
     [
         (0.5, [0.9], [(1, 16_000)]),
         (0.5, [2.0, 0.9], [(1, 16_000), (2, 256_000)]),  # nothing is built again
+        (0.5, [1.2, 0.9], [(1, 16_000), (2, 64_000)]),
         (1.1, [2.0, 0.9], [(1, 16_000), (3, 16_000)]),  # the second attempt
         (0.5, [2.0, 1.2, 0.9], [(1, 16_000), (2, 256_000), (3, 16_000)]),
     ],
@@ -436,8 +438,9 @@ def test_closer_looks_have_bounds_nearer_to_the_error(sampled):
 
         class Both(_error.SampledError):
             def __call__(self, chain, number, looks=looks):
-                looks[:] = super().__call__(chain, number), super().closer(chain, number)
-                return looks[0]
+                seen = super().__call__(chain, number)
+                looks[:] = seen, super().closer(chain, number, seen, 1e-6)
+                return seen
 
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(_job, "SampledError", Both)
@@ -910,7 +913,7 @@ def test_a_generator_as_the_seed_gives_other_numbers_each_time(sampled):
     assert again.report.relative_error == first
 
 
-def test_shares_divide_all_pairs_and_their_sums_know_no_order():
+def test_shares_divide_all_pairs_and_their_residuals_know_no_order():
     scheme = Scheme((640, 512), 6, 1, 5)
     whole = Shares.all(scheme)
     parts = [
@@ -919,21 +922,23 @@ def test_shares_divide_all_pairs_and_their_sums_know_no_order():
     rng = np.random.default_rng(0)
     for level in range(scheme.first, scheme.last + 1):
         widths, heights = 1 << level, 1 << (6 - level)
-        numbers = rng.standard_normal((2, widths, heights)) * 10 ** rng.uniform(-9, 9)
+        numbers = rng.standard_normal((3, widths, heights)) * 10 ** rng.uniform(-9, 9)
         v, s = (index.ravel() for index in np.indices((widths, heights)))
         seen = np.zeros((widths, heights), int)
-        sums = {}
+        left = {}
         for part in parts:
             mine, at_v, at_s = part.owned(level, v, s)
             own_v, own_s = part.clusters(level)
             assert np.array_equal(own_v[at_v], v[mine])
             assert np.array_equal(own_s[at_s], s[mine])
             seen[v[mine], s[mine]] += 1
-            sums |= part.sums(level, numbers[:, own_v[:, None], own_s])
+            left |= part.residuals(level, numbers[:, own_v[:, None], own_s])
         assert (seen == 1).all()
-        assert sums == whole.sums(level, numbers)
-        exact = math.fsum(numbers[1].ravel())
-        assert math.fsum(pair[1] for pair in sums.values()) == pytest.approx(exact, rel=1e-12)
+        assert left == whole.residuals(level, numbers)
+        before, after, excess = totals(left)
+        assert before == pytest.approx(math.fsum(numbers[0].ravel()), rel=1e-12)
+        assert after == pytest.approx(math.fsum(numbers[1].ravel()), rel=1e-12)
+        assert excess == numbers[2].max()
 
 
 def test_parts_of_chains_give_the_bits_of_the_whole():

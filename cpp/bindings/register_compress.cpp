@@ -367,7 +367,55 @@ bool split_identities_of(const py::array& values, Index rank, PanelRows& rows, p
   return split_identities(dtype, p, rank, from, to_rows, to_weights);
 }
 
+/// Writes what is stored of interpolated blocks; see `write_panels`.
+void write_panels_of(const Positions& pivots, const py::array& weights, const Positions& order,
+                     py::array& rows, py::array& out) {
+  if (pivots.ndim() != 2 || weights.ndim() != 3 || !(weights.flags() & py::array::c_style) ||
+      rows.ndim() != 2 || out.ndim() != 3 || order.ndim() != 1)
+    throw py::value_error("pivots, C-contiguous weights, order, rows, out: 2, 3, 1, 2, 3 axes");
+  const Index count = weights.shape(0), size = weights.shape(1), rank = weights.shape(2);
+  if (rank < 1 || rank > size || size > 0xffff || pivots.shape(0) != count ||
+      pivots.shape(1) != rank || order.size() != size || rows.shape(0) != count ||
+      rows.shape(1) != size || out.shape(0) != count || out.shape(1) != size - rank ||
+      out.shape(2) != rank)
+    throw py::value_error("pivots, weights, order, rows and out must have shapes that fit");
+  if (!py::isinstance<py::array_t<std::uint16_t>>(rows))
+    throw py::type_error("rows must be of dtype uint16");
+  const Index element = rows.itemsize(), value = out.itemsize();
+  if (rows.strides(1) != element || rows.strides(0) % element != 0 || out.strides(0) % value != 0 ||
+      (out.size() > 0 && rank > 1 && out.strides(2) != value) ||
+      (out.size() > 0 && out.shape(1) > 1 && out.strides(1) != value * rank))
+    throw py::value_error("the lines of rows and out must be contiguous");
+  // Of kernels that must not write elsewhere, whatever they are told.
+  std::vector<char> seen(static_cast<std::size_t>(size));
+  const Index* to = order.data();
+  for (Index n = 0; n < size; ++n) {
+    if (to[n] < 0 || to[n] >= size || seen[static_cast<std::size_t>(to[n])]++)
+      throw py::value_error("order must be a permutation");
+  }
+  const Index* chosen = pivots.data();
+  for (Index n = 0; n < count; ++n) {
+    std::fill(seen.begin(), seen.end(), char(0));
+    for (Index k = 0; k < rank; ++k, ++chosen)
+      if (*chosen < 0 || *chosen >= size || seen[static_cast<std::size_t>(*chosen)]++)
+        throw py::value_error("pivots must be distinct rows");
+  }
+  const DType kind = dtype_of(weights, "weights"), dtype = dtype_of(out, "out");
+  if (weights.dtype().kind() == 'c' && out.dtype().kind() != 'c')
+    throw py::value_error("out must be complex, as weights are");
+  auto* const to_rows = static_cast<std::uint16_t*>(rows.mutable_data());
+  void* const to_out = out.mutable_data();
+  const void* from = weights.data();
+  const Index rows_step = rows.strides(0) / element, out_step = out.strides(0) / value;
+  const Index* pivot = pivots.data();
+  const WithoutLock released;
+  write_panels(kind, count, size, rank, pivot, from, to, dtype, to_rows, rows_step, to_out,
+               out_step);
+}
+
 void register_compress(py::module_& module) {
+  module.def("write_panels", &write_panels_of, py::arg("pivots"), py::arg("weights"),
+             py::arg("order"), py::arg("rows").noconvert(), py::arg("out").noconvert());
   module.def("split_identities", &split_identities_of, py::arg("values"), py::arg("rank"),
              py::arg("rows").noconvert(), py::arg("weights").noconvert());
   register_formula(module);

@@ -325,6 +325,13 @@ def evaluate(
 def split_identities(
     values: NDArray[Any], rank: int, rows: NDArray[np.uint16], weights: NDArray[Any]
 ) -> bool: ...
+def write_panels(
+    pivots: NDArray[np.int64],
+    weights: NDArray[Any],
+    order: NDArray[np.int64],
+    rows: NDArray[np.uint16],
+    out: NDArray[Any],
+) -> None: ...
 def are_permutations(rows: NDArray[np.uint16], /) -> bool: ...
 def reads_blocks(pattern: _PatternTuple, /) -> bool: ...
 

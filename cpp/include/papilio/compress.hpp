@@ -75,6 +75,14 @@ void product_rows(DType dtype, const std::vector<ChainFactor>& factors, Index ro
 bool split_identities(DType dtype, const Pattern& pattern, Index rank, const void* values,
                       std::uint16_t* rows, void* weights);
 
+/// Writes what a factor's panels store of `count` interpolated blocks: weights (count, size, rank),
+/// of type `kind`, whose rows `pivots` (count, rank) are those of an identity. Row n of a block is
+/// row order[n] of its panel. Lines of `size` rows and of (size - rank) x rank weights, of type
+/// `dtype`, are `rows_step` and `out_step` elements apart. Uses all threads.
+void write_panels(DType kind, Index count, Index size, Index rank, const Index* pivots,
+                  const void* weights, const Index* order, DType dtype, std::uint16_t* rows,
+                  Index rows_step, void* out, Index out_step);
+
 /// Whether each of `count` lines of `size` numbers is a permutation of 0..size - 1.
 bool are_permutations(Index count, Index size, const std::uint16_t* rows);
 

@@ -1,6 +1,8 @@
 // Interpolative factors without their identities.
 #include <algorithm>
 #include <atomic>
+#include <complex>
+#include <type_traits>
 #include <vector>
 
 #include "papilio/compress.hpp"
@@ -88,6 +90,56 @@ bool split_identities(DType dtype, const Pattern& p, Index rank, const void* val
     });
   });
   return whole;
+}
+
+namespace {
+
+template <class T>
+constexpr bool is_complex = !std::is_arithmetic<T>::value;
+
+/// x as a T, which is complex if x is.
+template <class T, class S>
+T as(S x) {
+  if constexpr (is_complex<T>) {
+    using R = typename T::value_type;
+    return T(static_cast<R>(std::real(x)), static_cast<R>(std::imag(x)));
+  } else {
+    return static_cast<T>(std::real(x));
+  }
+}
+
+}  // namespace
+
+void write_panels(DType kind, Index count, Index size, Index rank, const Index* pivots,
+                  const void* weights, const Index* order, DType dtype, std::uint16_t* rows,
+                  Index rows_step, void* out, Index out_step) {
+  std::vector<Index> row_at(static_cast<std::size_t>(size));
+  for (Index n = 0; n < size; ++n) row_at[static_cast<std::size_t>(order[n])] = n;
+  const auto write = [&](auto from, auto to) {
+    using S = decltype(from);
+    using T = decltype(to);
+    in_shares(count, static_cast<double>(size * rank), [&](Index begin, Index end) {
+      std::vector<char> chosen(static_cast<std::size_t>(size));
+      for (Index n = begin; n < end; ++n) {
+        std::fill(chosen.begin(), chosen.end(), char(0));
+        std::uint16_t* row = rows + n * rows_step;
+        for (Index k = 0; k < rank; ++k) {
+          const Index at = order[pivots[n * rank + k]];
+          chosen[static_cast<std::size_t>(at)] = 1;
+          *row++ = static_cast<std::uint16_t>(at);
+        }
+        T* weight = static_cast<T*>(out) + n * out_step;
+        for (Index j = 0; j < size; ++j) {
+          if (chosen[static_cast<std::size_t>(j)]) continue;
+          *row++ = static_cast<std::uint16_t>(j);
+          const S* of_row = static_cast<const S*>(weights) +
+                            (n * size + row_at[static_cast<std::size_t>(j)]) * rank;
+          for (Index k = 0; k < rank; ++k) *weight++ = as<T>(of_row[k]);
+        }
+      }
+    });
+  };
+  visit(kind, [&](auto from) { visit(dtype, [&](auto to) { write(from, to); }); });
 }
 
 bool are_permutations(Index count, Index size, const std::uint16_t* rows) {

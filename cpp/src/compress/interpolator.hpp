@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "kernels/dispatch.hpp"
@@ -17,7 +19,8 @@ template <class R>
 constexpr bool has_imaginary_parts<std::complex<R>> = true;
 
 /// One block at a time; one object per thread. The block is held transposed, so that the kernel's
-/// lanes run along its rows: sample s of row i is at s * columns_ + i.
+/// lanes run along its rows: sample s of the row at p is at s * columns_ + p. Rows that are chosen
+/// go to the end, the k-th one to rows_ - 1 - k: what is left to work on lies together.
 template <class T>
 class Interpolator {
  public:
@@ -27,37 +30,44 @@ class Interpolator {
       : rows_(rows),
         cols_(cols),
         rank_(rank),
-        columns_((rows + widest - 1) / widest * widest),
-        deflate_(kernels::kernels_for(has_imaginary_parts<T> ? DType::complex128 : DType::float64)
-                     .deflate),
+        columns_(rounded_up(rows)),
+        kernels_(kernels::kernels_for(is_complex ? DType::complex128 : DType::float64)),
         re_(cols * columns_),
-        im_(has_imaginary_parts<T> ? cols * columns_ : 0),
-        q_re_(cols),
-        q_im_(cols),
+        im_(is_complex ? cols * columns_ : 0),
+        q_re_(std::max(cols, rank)),
+        q_im_(q_re_.size()),
         c_re_(rank * columns_),
-        c_im_(has_imaginary_parts<T> ? rank * columns_ : 0),
+        c_im_(is_complex ? rank * columns_ : 0),
         norms_(columns_),
-        pivoted_(rows) {}
+        row_at_(rows) {}
 
   /// fill(sample, rows, re, im) writes the entries of a column of the block, as many as there are
   /// rows, rounded up to a multiple of `widest`.
   template <class Fill>
   void run(const Fill& fill, const double* scales, Index* pivots, T* weights, double* residuals) {
     load(fill, scales);
-    const Index found = choose_pivots(pivots, residuals);
-    solve(pivots, found);
-    for (Index i = 0; i < rows_; ++i)
-      for (Index k = 0; k < rank_; ++k) {
-        const Index at = k * columns_ + i;
-        if constexpr (has_imaginary_parts<T>)
-          weights[i * rank_ + k] = T(c_re_[at], c_im_[at]);
+    const Index found = choose_pivots(residuals);
+    solve(found);
+    std::fill_n(weights, rows_ * rank_, T(0));
+    for (Index k = 0; k < rank_; ++k) {
+      pivots[k] = row_at_[rows_ - 1 - k];
+      weights[pivots[k] * rank_ + k] = T(1);
+    }
+    for (Index p = 0; p < left_; ++p)
+      for (Index k = 0; k < found; ++k) {
+        T& weight = weights[row_at_[p] * rank_ + k];
+        if constexpr (is_complex)
+          weight = T(c_re_[k * columns_ + p], c_im_[k * columns_ + p]);
         else
-          weights[i * rank_ + k] = static_cast<T>(c_re_[at]);
+          weight = static_cast<T>(c_re_[k * columns_ + p]);
       }
   }
 
  private:
+  static constexpr bool is_complex = has_imaginary_parts<T>;
   static constexpr double rounding = 1e-31;  // of squared norms
+
+  static Index rounded_up(Index rows) { return (rows + widest - 1) / widest * widest; }
 
   template <class Fill>
   void load(const Fill& fill, const double* scales) {
@@ -65,121 +75,121 @@ class Interpolator {
     for (Index s = 0; s < cols_; ++s) {
       const double scale = scales ? scales[s] : 1.0;
       double* x = re_.data() + s * columns_;
-      double* y = has_imaginary_parts<T> ? im_.data() + s * columns_ : nullptr;
+      double* y = is_complex ? im_.data() + s * columns_ : nullptr;
       fill(s, rows_, x, y);
       std::fill(x + rows_, x + columns_, 0.0);
-      if (has_imaginary_parts<T>) std::fill(y + rows_, y + columns_, 0.0);
+      if (is_complex) std::fill(y + rows_, y + columns_, 0.0);
       double* norms = norms_.data();
       for (Index i = 0; i < columns_; ++i) {
         x[i] *= scale;
         double square = x[i] * x[i];
-        if (has_imaginary_parts<T>) {
+        if (is_complex) {
           y[i] *= scale;
           square += y[i] * y[i];
         }
         norms[i] += square;
       }
     }
+    std::iota(row_at_.begin(), row_at_.end(), Index(0));
+    left_ = rows_;
   }
 
-  /// Fills pivots, residuals and the coefficients c of all rows along the orthonormal pivots; the
-  /// number of pivots before nothing was left.
-  Index choose_pivots(Index* pivots, double* residuals) {
-    std::fill(pivoted_.begin(), pivoted_.end(), char(0));
+  /// Chooses rank_ rows; fills residuals and the coefficients c of the others, and of those chosen
+  /// later, along the orthonormal ones. The number of them before nothing was left.
+  Index choose_pivots(double* residuals) {
     Index found = 0;
     double negligible = 0;
     for (;; ++found) {
       double left = 0, largest = 0;
       Index pivot = 0;
-      for (Index i = 0; i < rows_; ++i) {
-        if (pivoted_[i]) continue;
-        left += norms_[i];
-        if (norms_[i] > largest) {
-          largest = norms_[i];
-          pivot = i;
-        }
+      for (Index p = 0; p < left_; ++p) {
+        left += norms_[p];
+        if (norms_[p] < largest || (norms_[p] == largest && row_at_[p] > row_at_[pivot])) continue;
+        largest = norms_[p];
+        pivot = p;
       }
       residuals[found] = left;
       if (found == 0) negligible = rounding * largest;
-      if (found == rank_ || largest <= negligible || !std::isfinite(left)) break;
+      if (found == rank_ || !(largest > negligible) || !std::isfinite(left)) break;
       if (large_) poll_interruption();
-      const double scale = 1 / std::sqrt(largest);
-      for (Index s = 0; s < cols_; ++s) {
-        q_re_[s] = re_[s * columns_ + pivot] * scale;
-        if (has_imaginary_parts<T>) q_im_[s] = im_[s * columns_ + pivot] * scale;
-      }
-      const Index at = found * columns_;
-      deflate_({re_.data(), im_.data(), cols_, columns_, q_re_.data(), q_im_.data(),
-                c_re_.data() + at, has_imaginary_parts<T> ? c_im_.data() + at : nullptr,
-                norms_.data()});
-      pivots[found] = pivot;
-      pivoted_[pivot] = 1;
+      const double norm = std::sqrt(largest);
+      choose(pivot, 1 / norm, found);
+      deflate(found);
+      c_re_[found * columns_ + left_] = norm;
+      if (is_complex) c_im_[found * columns_ + left_] = 0;
     }
-    Index next = 0;
     for (Index k = found; k < rank_; ++k) {
-      while (pivoted_[next]) ++next;
-      pivots[k] = next;
-      pivoted_[next] = 1;
       residuals[k + 1] = residuals[found];
-      std::fill_n(c_re_.data() + k * columns_, columns_, 0.0);
-      if (has_imaginary_parts<T>) std::fill_n(c_im_.data() + k * columns_, columns_, 0.0);
+      // Nothing is left: any rows do, here the first ones.
+      choose(std::min_element(row_at_.begin(), row_at_.begin() + left_) - row_at_.begin(), 0,
+             found);
     }
     return found;
   }
 
-  /// c <- c (c[pivots])^-1, a triangular solve from the right.
-  void solve(const Index* pivots, Index found) {
+  /// Takes the row at `p` as q, times `scale`, and puts the last one that is left in its place.
+  void choose(Index p, double scale, Index found) {
+    --left_;
+    const auto take = [&](std::vector<double>& values, std::vector<double>& q) {
+      for (Index s = 0; s < cols_; ++s) {
+        double* sample = values.data() + s * columns_;
+        q[s] = sample[p] * scale;
+        sample[p] = sample[left_];
+      }
+    };
+    take(re_, q_re_);
+    if (is_complex) take(im_, q_im_);
+    norms_[p] = norms_[left_];
+    std::swap(row_at_[p], row_at_[left_]);
+    for (Index k = 0; k < found; ++k) {
+      std::swap(c_re_[k * columns_ + p], c_re_[k * columns_ + left_]);
+      if (is_complex) std::swap(c_im_[k * columns_ + p], c_im_[k * columns_ + left_]);
+    }
+  }
+
+  void deflate(Index found) {
+    const Index at = found * columns_;
+    kernels_.deflate({re_.data(), im_.data(), cols_, rounded_up(left_), columns_, q_re_.data(),
+                      q_im_.data(), c_re_.data() + at, is_complex ? c_im_.data() + at : nullptr,
+                      norms_.data()});
+  }
+
+  /// c <- c (c of the chosen rows)^-1 for the rows that are left: a triangular solve from the
+  /// right.
+  void solve(Index found) {
     for (Index k = found; k-- > 0;) {
       if (large_) poll_interruption();
       double* x = c_re_.data() + k * columns_;
-      double* y = has_imaginary_parts<T> ? c_im_.data() + k * columns_ : nullptr;
-      for (Index later = k + 1; later < found; ++later) {
-        // x still holds the triangle's entries where the pivots' rows are not yet overwritten.
-        const double a = x[pivots[later]], b = has_imaginary_parts<T> ? y[pivots[later]] : 0.0;
-        const double* u = c_re_.data() + later * columns_;
-        const double* v = has_imaginary_parts<T> ? c_im_.data() + later * columns_ : nullptr;
-        subtract(a, b, u, v, x, y);
+      double* y = is_complex ? c_im_.data() + k * columns_ : nullptr;
+      const Index own = rows_ - 1 - k, later = found - 1 - k, next = (k + 1) * columns_;
+      const double re = x[own], im = is_complex ? y[own] : 0.0;
+      for (Index n = 0; n < later; ++n) {
+        q_re_[n] = x[own - 1 - n];
+        if (is_complex) q_im_[n] = -y[own - 1 - n];
       }
-      divide(x, y, x[pivots[k]], has_imaginary_parts<T> ? y[pivots[k]] : 0.0);
-      for (Index other = 0; other < found; ++other) {
-        x[pivots[other]] = other == k;
-        if (has_imaginary_parts<T>) y[pivots[other]] = 0;
-      }
-    }
-    // Rows that only fill up the pivots stand for themselves.
-    for (Index k = 0; k < rank_; ++k)
-      for (Index other = k < found ? found : 0; other < rank_; ++other) {
-        c_re_[k * columns_ + pivots[other]] = other == k;
-        if (has_imaginary_parts<T>) c_im_[k * columns_ + pivots[other]] = 0;
-      }
-  }
-
-  /// (x, y) -= (a, b) (u, v), real and imaginary parts.
-  void subtract(double a, double b, const double* u, const double* v, double* x, double* y) const {
-    for (Index i = 0; i < columns_; ++i) {
-      x[i] -= a * u[i];
-      if (has_imaginary_parts<T>) {
-        x[i] += b * v[i];
-        y[i] -= a * v[i] + b * u[i];
-      }
+      if (later > 0)
+        kernels_.reduce({c_re_.data() + next, is_complex ? c_im_.data() + next : nullptr, later,
+                         rounded_up(left_), columns_, q_re_.data(), q_im_.data(), x, y, nullptr});
+      divide(x, y, re, im);
     }
   }
 
   /// (x, y) /= (a, b).
   void divide(double* x, double* y, double a, double b) const {
     const double size = a * a + b * b, re = a / size, im = -b / size;
-    for (Index i = 0; i < columns_; ++i) {
-      const double old = x[i];
-      x[i] = old * re - (has_imaginary_parts<T> ? y[i] * im : 0.0);
-      if (has_imaginary_parts<T>) y[i] = old * im + y[i] * re;
+    for (Index p = 0; p < left_; ++p) {
+      const double old = x[p];
+      x[p] = old * re - (is_complex ? y[p] * im : 0.0);
+      if (is_complex) y[p] = old * im + y[p] * re;
     }
   }
 
   Index rows_, cols_, rank_, columns_;
+  Index left_ = 0;                      // rows that are not chosen
   bool large_ = rows_ * cols_ > 10000;  // a step takes longer than asking for an interruption
-  kernels::DeflateKernel deflate_;
+  const kernels::Kernels& kernels_;
   std::vector<double> re_, im_, q_re_, q_im_, c_re_, c_im_, norms_;
-  std::vector<char> pivoted_;
+  std::vector<Index> row_at_;
 };
 
 }  // namespace papilio

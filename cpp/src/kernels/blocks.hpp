@@ -4,6 +4,7 @@
 // others only.
 #pragma once
 
+#include "kernels/groups.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/prefetcher.hpp"
 #include "kernels/rectangles.hpp"
@@ -124,25 +125,12 @@ PAPILIO_APART void panel_transposed_product(const typename A::element* w, int64_
                                             typename A::element* y, bool conjugate, bool adds,
                                             int64_t ahead) {
   const int64_t vectors = (cols + A::lanes - 1) / A::lanes;
-  for (int64_t first = 0; first < vectors;) {
-    const int64_t left = vectors - first;
-    const int64_t now = left <= 4 ? left : left < 8 ? (left + 1) / 2 : 4;
+  in_even_groups(vectors, [&](auto count, int64_t first) {
+    constexpr int width = decltype(count)::value;
     const int64_t k = first * A::lanes;
-    const int64_t part = now == left ? cols % A::lanes : 0;
-    const auto take = [&](auto some) {
-      columns_product<A, decltype(some)::value>(w + k, rows, cols, x, y + k, part, conjugate, adds,
-                                                ahead);
-    };
-    if (now == 4)
-      take(Constant<4>{});
-    else if (now == 3)
-      take(Constant<3>{});
-    else if (now == 2)
-      take(Constant<2>{});
-    else
-      take(Constant<1>{});
-    first += now;
-  }
+    const int64_t part = first + width == vectors ? cols % A::lanes : 0;
+    columns_product<A, width>(w + k, rows, cols, x, y + k, part, conjugate, adds, ahead);
+  });
 }
 
 /// d = 1, no identities: inputs and outputs of a block are contiguous. Of large blocks, some rows

@@ -142,12 +142,15 @@ struct TileArguments {
   int64_t rows, groups, pitch;
 };
 
-/// One step of a pivoted Gram-Schmidt process on the columns of a samples x columns matrix, row by
-/// row, real and imaginary parts apart: for each column m, c = <m, q>, m -= c q, norm = <m, m>.
-/// `columns` is a multiple of the lanes. im, q_im and c_im are unused for real matrices.
+/// The columns of a samples x columns matrix, whose rows are `stride` apart, real and imaginary
+/// parts apart, and a vector q of a value for each sample. `columns` is a multiple of the lanes.
+/// im, q_im and c_im are unused for real matrices.
+///   deflate: a step of a pivoted Gram-Schmidt process; for each column m, c = <m, q>, m -= c q,
+///            norm = <m, m>.
+///   reduce:  c -= <m, q>.
 struct DeflateArguments {
   double *re, *im;
-  int64_t samples, columns;
+  int64_t samples, columns, stride;
   const double *q_re, *q_im;
   double *c_re, *c_im, *norms;
 };
@@ -185,7 +188,7 @@ struct Kernels {
   UnpackKernel unpack;
   ButterflyKernels butterflies;
   SparseKernels sparse;
-  DeflateKernel deflate;  // for double only
+  DeflateKernel deflate, reduce;  // for double only
 };
 
 }  // namespace kernels

@@ -1,6 +1,7 @@
 // Factors with blocks of any size.
 #pragma once
 
+#include "kernels/groups.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/lanes.hpp"
 #include "kernels/prefetcher.hpp"
@@ -124,12 +125,6 @@ PAPILIO_INLINE void dots(const StageArguments& stage, const typename A::element*
     }
   }
 }
-
-/// A number as a type, which functions without a name can be told.
-template <int n>
-struct Constant {
-  static constexpr int value = n;
-};
 
 /// All outputs of one block for U SIMD vectors of inputs. The weights of the block after it are
 /// `next` elements later.

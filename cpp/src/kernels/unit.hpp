@@ -49,7 +49,8 @@ constexpr Kernels kernels_of = {A::lanes,
                                 unpack<A>,
                                 butterfly_kernels(A{}),
                                 sparse_kernels(A{}),
-                                deflate_kernel(A{})};
+                                deflate_kernel(A{}),
+                                reduce_kernel(A{})};
 
 }  // namespace
 }  // namespace kernels

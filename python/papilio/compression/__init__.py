@@ -1,10 +1,11 @@
 """Butterflies of matrices that are known by their entries or by products only."""
 
 from ._compress import Asked, asked, build, compress
+from ._panels import Target
 from ._product import Vectors, leaf_rows, product_row, product_vectors, row_size
 from ._report import CompressionReport, CompressionWarning
 from ._scheme import IncompressibleError, Scheme
-from ._shares import Built, Shares
+from ._shares import Built, Residuals, Shares
 from ._team import evaluate, totals
 
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "CompressionReport",
     "CompressionWarning",
     "IncompressibleError",
+    "Residuals",
     "Scheme",
     "Shares",
+    "Target",
     "Vectors",
     "asked",
     "build",

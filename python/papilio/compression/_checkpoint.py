@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -121,7 +121,7 @@ class Checkpoint:
             skeletons = np.array(stored[:, 0].transpose(0, 2, 1))
         values = self._values(told["values"], shares, level)
         entries = told["entries"] if self._team.part == 0 else 0
-        return Step(told["rank"], told["graded"], values, skeletons, entries)
+        return Step(told["rank"], told["graded"], values, skeletons, entries, told["left"])
 
     def _piece(self, entries: list[dict[str, Any]], shares: Shares, level: int) -> Any:
         axis, groups, chosen = _division(shares, level)
@@ -147,7 +147,7 @@ class Checkpoint:
         counts = team.gathered(lambda: step.entries)
         told = {
             "attempt": request.attempt, "level": level, "request": _plain(request),
-            "rank": step.rank, "graded": step.graded, "entries": sum(counts),
+            "rank": step.rank, "graded": step.graded, "entries": sum(counts), "left": step.left,
             "values": values, "skeletons": skeletons,
         }  # fmt: skip
         before = [entry for old in state["steps"] for entry in old["skeletons"]]
@@ -160,7 +160,7 @@ class Checkpoint:
 
         team.decided(tell)
         mapped = team.together(lambda: self._values(values, shares, level))
-        return Step(step.rank, step.graded, mapped, step.skeletons, step.entries)
+        return replace(step, values=mapped)
 
     def _entry(self, shares: Shares, level: int, axis: int, array: _Array) -> dict[str, Any]:
         """What is told of an array whose shares, along `axis`, the builders wrote to files."""

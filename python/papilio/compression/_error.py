@@ -29,7 +29,8 @@ _GRID = 8  # boxes on each side that scouting starts from
 _ROUNDS = 16  # of cutting: boxes of 2^-16 of a side, that is single entries up to n = 2^19
 _CUTS = 8  # boxes that are cut in each round
 _SAMPLES = 16000  # entries that the bound is made of,
-_CLOSER = 16  # times as many where it is far above the error: 4 times nearer to it
+_CLOSER = 4, 16  # times as many where it is far above the error: 2 and 4 times nearer to it
+_NEARER = 0.6  # of the distance that 4 times as many should leave: they seldom do exactly
 _UNSEEN = 4.0  # no weighted error is larger than this times the largest one sampled
 _CLEAR = 0.9  # of the squared norm: a bound that is no smaller will do
 _NORMED_BYTES = 1 << 30  # of factors whose norm is not computed
@@ -238,9 +239,10 @@ class SampledError:
         """What is known of the number-th chain."""
         return self._seen(chain, 2 * number - 1, _SAMPLES)
 
-    def closer(self, chain: Chain, number: int) -> Error:
-        """The same from more samples."""
-        return self._seen(chain, 2 * number, _CLOSER * _SAMPLES)
+    def closer(self, chain: Chain, number: int, seen: Error, tol: float) -> Error:
+        """The same from more samples, as the bound that was seen needs to be below tol."""
+        few = seen.estimate + _NEARER * (seen.bound - seen.estimate) <= tol
+        return self._seen(chain, 2 * number, _CLOSER[0 if few else 1] * _SAMPLES)
 
     def _seen(self, chain: Chain, look: int, samples: int) -> Error:
         self._rng = self._streams.at(Use.LOOK, look)

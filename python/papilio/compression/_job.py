@@ -120,12 +120,10 @@ class Job:
         self._looks += 1
         number, tol = self._looks, self._options.tol
 
-        def seen(look: Callable[[Chain, int], Error]) -> Error:
-            return self._options.team.looked_at(chain, lambda chain: look(chain, number))
-
-        error = seen(self._look)
-        if self._look_closer is not None and error.estimate <= tol < error.bound:
-            error = seen(self._look_closer)
+        team, closer = self._options.team, self._look_closer
+        error: Error = team.looked_at(chain, lambda chain: self._look(chain, number))
+        if closer is not None and error.estimate <= tol < error.bound:
+            error = team.looked_at(chain, lambda chain: closer(chain, number, error, tol))
         return error
 
     def _compressed(self, scheme: Scheme, expected: int) -> tuple[Chain, Error, int] | None:
@@ -185,7 +183,7 @@ class Job:
 
     def _is_larger(self, chain: Any) -> bool:
         m, n = self._source.shape
-        return self._options.depth is None and bool(chain.size >= m * n)
+        return self._options.depth is None and bool(chain.nbytes >= m * n * chain.dtype.itemsize)
 
     def _finest(self, tolerance: float) -> float:
         """The tolerance, or what rounding leaves of it."""
@@ -204,11 +202,13 @@ class Job:
             rank_of_depth = lambda depth: fixed  # noqa: E731
         found = choose_scheme(shape, rank_of_depth, options.max_rank, depth, self._is_precise)
         dense = shape[0] * shape[1]
-        if found is not None and (found[0].entries(fixed or found[1]) < dense or depth):
+        if found is not None and (found[0].moved(fixed or found[1]) < dense or depth):
             return *found, probe.ranks
         if self._may_be_dense():
             return None, 0, probe.ranks
-        smallest = "no scheme fits" if found is None else f"{found[0].entries(found[1])} entries"
+        smallest = "no scheme fits"
+        if found is not None:
+            smallest = f"a product reads and writes {found[0].moved(found[1])} numbers"
         raise IncompressibleError(
             f"the {shape[0]} x {shape[1]} matrix has no butterfly with fewer than its "
             f"{dense} entries ({smallest}). Ranks of blocks to {tolerance:.1e}: {probe.table()}. "

@@ -15,8 +15,12 @@ from ._probe import stood_for
 from ._random import Streams, Use
 
 SEARCH_STEPS = 8  # columns that a search compares at a time
+# Times the tolerance, in a pair: errors in so few places that bounds from samples are far above
+# them (110 times in one pair of 8192 gave 1.7e-6 for 7e-7; 38 times no more than usual).
+_OUTLYING = 64.0
 _SHARED, _SHARED_BLOCKS = 16, 16  # pairs that threads share, of at most so many BLOCK_BYTES
 _Array = np.ndarray[Any, Any]
+Write = Callable[[int, slice, Indices, _Array], object]
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Level:
     source : Entries
     number : int
         The level: there are ``2**number`` column clusters.
+    tolerance : float
+        What is to be left of the level, relative to its norm.
     oversampling : int
         Sampled columns for each row of a skeleton.
     graded : bool
@@ -42,6 +48,7 @@ class Level:
 
     source: Entries
     number: int
+    tolerance: float
     oversampling: int
     graded: bool
     streams: Streams | None
@@ -124,19 +131,20 @@ class Level:
         candidates: Indices,
         clusters: Indices,
         rank: int,
-        target: Callable[[int], _Array],
+        write: Write,
         report: Callable[[float], object],
     ) -> tuple[Indices, NDArray[np.float64]]:
         """Write the weights of all pairs of some column clusters with some row clusters.
 
         ``candidates[v, s]`` are the rows that pair (v, s) chooses from, `clusters` the numbers of
-        its column clusters, ``target(v)[s]`` takes its weights. Returns the skeletons, and for each
-        pair the squared norms before and after.
+        its column clusters, ``write(v, s, pivots, weights)`` takes what is found. Returns the
+        skeletons, and for each pair the squared norms before and after, and its excess: how much
+        the latter is above what a pair may have.
         """
         widths, heights, most = candidates.shape
         columns = self.columns(clusters, rank)
         skeletons = np.empty((widths, heights, rank), np.int64)
-        left = np.empty((2, widths, heights))
+        left = np.empty((3, widths, heights))
         for v, s in batches(widths, heights, most * columns.shape[1]):
             count = v.stop - v.start, s.stop - s.start
             rows = candidates[v, s].reshape(-1, most)
@@ -145,12 +153,17 @@ class Level:
                 rows, columns[of_pairs], clusters[of_pairs], rank
             )
             skeletons[v, s] = np.take_along_axis(rows, pivots, 1).reshape(*count, rank)
-            weights = weights.reshape(*count, *target(0).shape[1:])
             for n in range(count[0]):
-                target(v.start + n)[s] = weights[n]
-            left[:, v, s] = residuals[:, [0, -1]].T.reshape(2, *count)
+                own = slice(n * count[1], (n + 1) * count[1])
+                write(v.start + n, s, pivots[own], weights[own])
+            left[:2, v, s] = residuals[:, [0, -1]].T.reshape(2, *count)
             report(part_done(v, s, widths, heights))
+        left[2] = left[1] - self.most(left[0])
         return skeletons, left
+
+    def most(self, norm: Any) -> Any:
+        """The square of what may be left of a pair, for that of its norm or of a usual one."""
+        return (_OUTLYING * self.tolerance) ** 2 * norm
 
 
 def part_done(v: slice, s: slice, widths: int, heights: int) -> float:

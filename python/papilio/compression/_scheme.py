@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .._chains.architecture import Architecture
+from .._chains.interpolative import shapes_without_identities
 
-_SIMILAR = 1.02  # times the fewest entries are as good
+_SIMILAR = 1.02  # times the fewest numbers are as good
 
 
 class IncompressibleError(ValueError):
@@ -46,11 +47,17 @@ class Scheme:
         return -(-self.shape[1] >> self.last)
 
     def entries(self, rank: int) -> int:
-        """How many entries the factors have if all ranks are this."""
-        height = self.row_leaf << (self.depth - self.first)
-        width = self.column_leaf << self.last
-        ends = (height << self.first) + (width << (self.depth - self.last))
-        return ends * rank + (2 * (self.last - self.first) * rank * rank << self.depth)
+        """How many numbers the factors store if all ranks are this: see `Interpolative`."""
+        first = _stored((1, self.row_leaf, rank << self.first, 1), rank) << (
+            self.depth - self.first
+        )
+        inner = _stored((1, 2 * rank, 2 * rank, 1), rank) << self.depth
+        last = rank * self.column_leaf << self.depth
+        return first + inner * (self.last - self.first) // 2 + last
+
+    def moved(self, rank: int) -> int:
+        """How many numbers a product reads and writes: those stored, and vectors in between."""
+        return self.entries(rank) + (2 * self.levels * rank << self.depth)
 
     def architecture(self, ranks: list[int]) -> Architecture:
         """The chain of factors with these ranks, one for each level."""
@@ -70,6 +77,11 @@ class Scheme:
         )
 
 
+def _stored(pattern: tuple[int, int, int, int], rank: int) -> int:
+    shapes = shapes_without_identities(pattern, rank)
+    return math.prod(pattern if shapes is None else shapes[1])
+
+
 def choose_scheme(
     shape: tuple[int, int],
     rank_of_depth: Callable[[int], int],
@@ -77,9 +89,9 @@ def choose_scheme(
     depth: int | None,
     is_precise: Callable[[Scheme, int], bool] = lambda scheme, rank: True,
 ) -> tuple[Scheme, int] | None:
-    """The scheme of the largest blocks among those with few entries, and the rank to expect.
+    """The scheme of the largest blocks among those whose products move little, and the rank.
 
-    Hardly more entries than the fewest are accepted: larger blocks make fewer factors, but take
+    Hardly more numbers than the fewest are accepted: larger blocks make fewer factors, but take
     more arithmetic to build, and their longer sums round more. Starts from small blocks and goes on
     while larger ones may pay, unless the depth is given. Schemes that aren't precise enough for
     their rank are taken only if all are so. None if all ranks are too large.
@@ -98,21 +110,22 @@ def choose_scheme(
         )
         fitting = sorted(
             (scheme for scheme in schemes if min(scheme.row_leaf, scheme.column_leaf) >= rank),
-            key=lambda scheme: scheme.entries(rank),
+            key=lambda scheme: scheme.moved(rank),
         )
         if not fitting:
             continue
         for scheme in fitting:
-            if scheme.entries(rank) < dense and is_precise(scheme, rank):
+            if scheme.moved(rank) < dense and is_precise(scheme, rank):
                 precise.offer(scheme, rank)
                 break
-        if not best.offer(fitting[0], rank) and fitting[0].entries(rank) > 1.3 * best.fewest:
+        taken = best.offer(fitting[0], rank)
+        if not taken and best.fewest < dense and fitting[0].moved(rank) > 1.3 * best.fewest:
             break  # larger blocks cost more and more to measure
     return precise.found or best.found
 
 
 class _Best:
-    """The last scheme offered that has few entries, and its rank."""
+    """The last scheme offered whose products move little, and its rank."""
 
     def __init__(self, dense: int) -> None:
         self.found: tuple[Scheme, int] | None = None
@@ -121,9 +134,9 @@ class _Best:
 
     def offer(self, scheme: Scheme, rank: int) -> bool:
         """Whether it is taken."""
-        entries = scheme.entries(rank)
-        self.fewest = min(self.fewest, entries)
-        if entries > max(self.fewest, min(_SIMILAR * self.fewest, self._dense / 2)):
+        moved = scheme.moved(rank)
+        self.fewest = min(self.fewest, moved)
+        if moved > max(self.fewest, min(_SIMILAR * self.fewest, self._dense / 2)):
             return False
         self.found = scheme, rank
         return True

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._clustering import Indices
 from ._scheme import Scheme
+
+
+class Residuals(NamedTuple):
+    """What the interpolation of some pairs leaves: squared norms before and after, and the largest
+    excess of a pair; see `Level.build`.
+    """
+
+    before: float
+    after: float
+    excess: float
+
+    @classmethod
+    def of(cls, before: Iterable[float], after: Iterable[float], excess: Iterable[float]) -> Self:
+        """Of all pairs, or of all groups."""
+        return cls(math.fsum(before), math.fsum(after), float(max(excess)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +82,10 @@ class Shares:
         children = 1 << (level - self.middle)
         return (self.columns[:, None] * children + np.arange(children)).ravel()
 
-    def sums(self, level: int, numbers: NDArray[np.float64]) -> dict[int, list[float]]:
-        """For each own group of a level the sums of some numbers of its pairs, (k, v, s).
+    def residuals(self, level: int, numbers: NDArray[np.float64]) -> dict[int, Residuals]:
+        """For each own group of a level what is left of its pairs, from numbers (3, v, s).
 
-        Exact but for one rounding, so that it doesn't matter in which order pairs come.
+        Sums are exact but for one rounding, so that it doesn't matter in which order pairs come.
         """
         count = len(numbers)
         if level <= self.middle:
@@ -79,7 +95,7 @@ class Shares:
             parts = numbers.reshape(count, len(self.columns), -1).transpose(1, 0, 2)
             groups = self.columns
         return {
-            int(group): [math.fsum(row.tolist()) for row in part]
+            int(group): Residuals.of(*part.tolist())
             for group, part in zip(groups, parts, strict=True)
         }
 

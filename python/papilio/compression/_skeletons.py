@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
 from .._chains.factors import Kept
 from .._chains.index_orders import bit_reversal
-from .._chains.interpolative import Interpolative, shapes_without_identities
+from .._chains.interpolative import Interpolative
 from ._clustering import Indices, limits_of, ranges
 from ._entries import Entries
 from ._level import SEARCH_STEPS, Level, pairs_at_once
 from ._options import Options
+from ._panels import Target, target_of
 from ._probe import chosen_pairs, tolerated_rank
 from ._random import Use
 from ._scheme import IncompressibleError
@@ -56,6 +56,7 @@ class Builder:
         self._team, self._store = options.team, options.store
         self._shares = self._team.shares(self._scheme)
         self._graded = False
+        self._left = 0.0  # by the levels so far
         self._steps = self._scheme.levels + 1
 
     def build(self) -> Built:
@@ -78,6 +79,7 @@ class Builder:
             values.append(step.values)
             ranks.append(step.rank)
             self._graded, skeletons = step.graded, step.skeletons
+            self._left += step.left
             # Of saved levels only the last one has skeletons.
             if level == shares.middle and skeletons is not None:
                 skeletons = self._team.exchanged(shares, skeletons)
@@ -133,50 +135,53 @@ class Builder:
                 if most > options.max_rank:
                     raise self._refusal(number, ranks)
                 rank = allowed
-            factor = self._allocate(number, rank, ranks)
-            skeletons, before, after = team.interpolated(
-                level, self._shares, candidates, rank,
-                _by_cluster(factor, number == scheme.first, rank), self._reporter(number),
-            )  # fmt: skip
+            target = self._target(number, rank, ranks)
+            skeletons, left = team.interpolated(
+                level, self._shares, candidates, rank, target, self._reporter(number)
+            )
             # A level of pilots that were too smooth is built again with more.
-            tolerance = self._request.tolerance
-            if options.rank or rank == allowed or after <= 2 * tolerance**2 * before:
+            fits = left.after <= 2 * level.tolerance**2 * left.before
+            fits = fits and left.excess <= level.most(left.before / (1 << scheme.depth))
+            if options.rank or rank == allowed or fits:
                 break
-            options.memory.reserve(-factor.nbytes)
-            self._store.discard(factor)
-            del factor
-            rank = min(rank + 1 + rank // 8, allowed)
-        if number == scheme.first:
-            factor[0].transpose(2, 0, 1)[~real] = 0  # rows that only fill up their cluster
-        kept = self._without_identities(number, factor, rank)
-        del factor
-        step = Step(rank, graded, kept, skeletons, self._source.count)
+            self._discard(target.arrays)
+            del target
+            rank = min(rank + 1 + rank // 16, allowed)
+        kept = self._kept(target, real) if number == scheme.first else target.kept()
+        relative = left.after / left.before if left.before > 0 else 0.0
+        step = Step(rank, graded, kept, skeletons, self._source.count, relative)
         return self._store.save(self._request, self._shares, number, step)
 
-    def _without_identities(self, number: int, factor: _Array, rank: int) -> Kept:
-        """What is stored of a level's factor; in the same way on all builders."""
-        shapes = shapes_without_identities(factor.shape, rank)
-        if shapes is None:
-            return factor
-        team, store = self._team, self._store
-        dtypes = np.dtype(np.uint16), self._dtype
-        rows, weights = team.together(
-            lambda: [store.empty(number, *of) for of in zip(shapes, dtypes, strict=True)]
-        )
-        whole = team.gathered(lambda: _core.split_identities(factor, rank, rows, weights))
-        kept: Kept = factor
-        left = [rows, weights]
-        if all(whole):
-            kept, left = Interpolative(rows, weights), [factor]
-        for array in left:
-            store.discard(array)
-        self._options.memory.reserve(kept.nbytes - factor.nbytes)
-        return kept
+    def _kept(self, target: Target, real: NDArray[np.bool_]) -> Kept:
+        """What is stored of the first level, in the same way on all builders: rows that only fill
+        up their cluster are zero.
+        """
+        if all(self._team.gathered(lambda: real.all() or target.clear(~real))):
+            return target.kept()
+        # Some are in a skeleton: identities are not whole without them.
+        old = target.kept()
+        assert isinstance(old, Interpolative)
+        factor = self._empty(self._scheme.first, old.shape, self._dtype)
+        factor[...] = old.array()
+        self._discard(target.arrays)
+        factor[0].transpose(2, 0, 1)[~real] = 0
+        return factor
+
+    def _discard(self, arrays: tuple[_Array, ...]) -> None:
+        for array in arrays:
+            self._options.memory.reserve(-array.nbytes)
+            self._store.discard(array)
 
     def _of(self, number: int, graded: bool) -> Level:
-        options, request = self._options, self._request
+        options, request, scheme = self._options, self._request, self._scheme
         streams = options.streams if options.scattered else None
-        return Level(self._source, number, request.oversampling, graded, streams, request.attempt)
+        # What the levels before left of their shares of the tolerance, those that follow share.
+        square = request.tolerance**2
+        allowed = (scheme.levels * square - self._left) / (scheme.last + 1 - number)
+        tolerance = math.sqrt(max(square, allowed))
+        return Level(
+            self._source, number, tolerance, request.oversampling, graded, streams, request.attempt
+        )
 
     def _refusal(self, number: int, ranks: Sequence[int]) -> IncompressibleError:
         shape, depth = self._scheme.shape, self._scheme.depth
@@ -240,7 +245,7 @@ class Builder:
                     part = slice(start, start + step)
                     found = level.interpolate(rows[part], columns[part], v[part], limit)
                     residuals[part] = found[2]
-                rank = tolerated_rank(residuals * stands_for[:, None], self._request.tolerance)
+                rank = tolerated_rank(residuals * stands_for[:, None], level.tolerance)
                 enough = rank <= guess or columns.shape[1] >= level.widest
                 if (rank <= limit and enough) or guess >= min(most, max_rank):
                     return max(1, rank)
@@ -248,16 +253,22 @@ class Builder:
 
         return self._team.decided(look)
 
-    def _allocate(self, level: int, rank: int, ranks: Sequence[int]) -> _Array:
+    def _target(self, level: int, rank: int, ranks: Sequence[int]) -> Target:
+        """Where the weights of a level are written."""
         scheme = self._scheme
         v, s = self._shares.clusters(level)
-        if level == scheme.first:
-            return self._empty(level, (1, scheme.row_leaf, rank << level, len(s)))
-        return self._empty(level, (len(v) // 2, 2 * ranks[-1], 2 * rank, len(s)))
+        is_first = level == scheme.first
+        shape = (1, scheme.row_leaf, rank << level, len(s))
+        if not is_first:
+            shape = (len(v) // 2, 2 * ranks[-1], 2 * rank, len(s))
+        return target_of(
+            shape, rank, is_first, lambda shape, dtype: self._empty(level, shape, dtype)
+        )
 
-    def _empty(self, level: int, shape: tuple[int, int, int, int]) -> _Array:
-        self._options.memory.reserve(math.prod(shape) * self._dtype.itemsize)
-        return self._team.together(lambda: self._store.empty(level, shape, self._dtype))
+    def _empty(self, level: int, shape: tuple[int, ...], dtype: Any = None) -> _Array:
+        dtype = np.dtype(dtype or self._dtype)
+        self._options.memory.reserve(math.prod(shape) * dtype.itemsize)
+        return self._team.together(lambda: self._store.empty(level, shape, dtype))
 
     def _last(self, skeletons: Indices, ranks: list[int]) -> Kept:
         """The last factor: the entries of the skeletons in their columns, as they are."""
@@ -271,7 +282,7 @@ class Builder:
         report = self._reporter(number)
         self._team.evaluated(self._source, self._dtype, skeletons, leaves, target, report)
         factor[..., 0].transpose(0, 2, 1)[~real] = 0
-        step = Step(ranks[-1], self._graded, factor, None, self._source.count)
+        step = Step(ranks[-1], self._graded, factor, None, self._source.count, 0.0)
         return self._store.save(self._request, self._shares, number, step).values
 
     def _reporter(self, level: int) -> Callable[[float], object]:
@@ -286,13 +297,3 @@ def _pairs(skeletons: Indices) -> Indices:
     widths, heights, rank = skeletons.shape
     halves = skeletons.reshape(widths, 2, heights // 2, rank).transpose(0, 2, 1, 3)
     return np.repeat(halves.reshape(widths, heights // 2, 2 * rank), 2, axis=0)
-
-
-def _by_cluster(factor: _Array, is_first: bool, rank: int) -> Callable[[int], _Array]:
-    """Views of a factor: for column cluster v, the weights (s, candidates..., rank)."""
-    a, b, c, d = factor.shape
-    if is_first:
-        leaf = factor.reshape(b, c // rank, rank, d)
-        return lambda v: leaf[:, v].transpose(2, 0, 1)
-    inner = factor.reshape(a, b // 2, 2, 2, rank, d)
-    return lambda v: inner[v // 2, :, :, v % 2].transpose(3, 1, 0, 2)

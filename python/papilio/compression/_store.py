@@ -24,6 +24,7 @@ class Step:
     values: Kept
     skeletons: Indices | None
     entries: int  # evaluated until then
+    left: float  # the square of what the level left, relative to its norm
 
 
 class Store(Protocol):

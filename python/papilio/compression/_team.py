@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -12,9 +11,10 @@ from .._chains.factors import Factors
 from ._clustering import Indices
 from ._entries import Entries, fitting
 from ._level import Level, batches, part_done
+from ._panels import Target
 from ._product import Chain, times_power
 from ._scheme import Scheme
-from ._shares import Built, Shares
+from ._shares import Built, Residuals, Shares
 
 _Array = np.ndarray[Any, Any]
 _T = TypeVar("_T")
@@ -54,8 +54,8 @@ class Team(Protocol):
 
     def interpolated(
         self, level: Level, shares: Shares, candidates: Indices, rank: int,
-        target: Callable[[int], _Array], report: Report,
-    ) -> tuple[Indices, float, float]:  # fmt: skip
+        target: Target, report: Report,
+    ) -> tuple[Indices, Residuals]:  # fmt: skip
         """Skeletons of the own pairs; the squared norms of all pairs before and after."""
         ...
 
@@ -107,11 +107,11 @@ class Alone:
 
     def interpolated(
         self, level: Level, shares: Shares, candidates: Indices, rank: int,
-        target: Callable[[int], _Array], report: Report,
-    ) -> tuple[Indices, float, float]:  # fmt: skip
+        target: Target, report: Report,
+    ) -> tuple[Indices, Residuals]:  # fmt: skip
         clusters, _ = shares.clusters(level.number)
-        skeletons, left = level.build(candidates, clusters, rank, target, report)
-        return skeletons, *totals(shares.sums(level.number, left))
+        skeletons, left = level.build(candidates, clusters, rank, target.write, report)
+        return skeletons, totals(shares.residuals(level.number, left))
 
     def exchanged(self, shares: Shares, skeletons: Indices) -> Indices:
         return skeletons
@@ -132,10 +132,9 @@ class Alone:
         return times_power(chain, exponent)
 
 
-def totals(groups: dict[int, list[float]]) -> tuple[float, float]:
-    """The sums over all groups of two numbers."""
-    before, after = (math.fsum(group[n] for group in groups.values()) for n in (0, 1))
-    return before, after
+def totals(groups: dict[int, Residuals]) -> Residuals:
+    """What is left of all groups."""
+    return Residuals.of(*zip(*groups.values(), strict=True))
 
 
 def evaluate(

@@ -14,8 +14,9 @@ from .._util.checks import shown
 from ._clustering import Indices
 from ._entries import Entries
 from ._level import Level
+from ._panels import Target
 from ._scheme import Scheme
-from ._shares import Shares
+from ._shares import Residuals, Shares
 from ._team import Alone, Report, evaluate, totals
 
 _TASKS = 3  # for each thread of the workers: so that all are busy until the end
@@ -38,30 +39,35 @@ class Workers(Alone):
 
     def interpolated(
         self, level: Level, shares: Shares, candidates: Indices, rank: int,
-        target: Callable[[int], _Array], report: Report,
-    ) -> tuple[Indices, float, float]:  # fmt: skip
+        target: Target, report: Report,
+    ) -> tuple[Indices, Residuals]:  # fmt: skip
         widths, heights, _ = candidates.shape
         skeletons = np.empty((widths, heights, rank), np.int64)
-        left = np.empty((2, widths, heights))
+        left = np.empty((3, widths, heights))
         source = self._sent(level.source)
         plain = replace(level, source=None)  # type: ignore[arg-type]
         parts = list(self._parts(shares.scheme, level.number, shares.middle))
         tasks = [
             self._submit(
-                _interpolate, source, plain, v, candidates[np.ix_(v, s)], rank, target(0).dtype
+                _interpolate,
+                source,
+                plain,
+                v,
+                candidates[np.ix_(v, s)],
+                rank,
+                target.arrays[-1].dtype,
             )
             for v, s in parts
         ]
-        shape = target(0).shape[1:]
         for n, (v, s) in enumerate(parts):
-            weights, rows, sums, count = self._result(tasks, n)
+            found, rows, residuals, count = self._result(tasks, n)
             skeletons[np.ix_(v, s)] = rows
-            left[:, v[:, None], s] = sums
-            for of_v, to in zip(weights, v, strict=True):
-                target(int(to))[s] = of_v.reshape(len(s), *shape)
+            left[:, v[:, None], s] = residuals
+            for of_v, part, pivots, weights in found:
+                target.write(int(v[of_v]), s[part], pivots, weights)
             level.source.count += count
             report((n + 1) / len(parts))
-        return skeletons, *totals(shares.sums(level.number, left))
+        return skeletons, totals(shares.residuals(level.number, left))
 
     def evaluated(
         self, source: Entries, dtype: np.dtype[Any], skeletons: Indices, leaves: Indices,
@@ -120,14 +126,19 @@ class Workers(Alone):
 
 def _interpolate(
     source: Entries, level: Level, v: Indices, candidates: Indices, rank: int, dtype: np.dtype[Any]
-) -> tuple[_Array, Indices, _Array, int]:
-    """On a worker: weights, skeletons and squared norms of some pairs, and the entries it took."""
+) -> tuple[list[Any], Indices, _Array, int]:
+    """On a worker: what is to be written of some pairs, their skeletons and residuals, and the
+    entries it took.
+    """
     own = copy.copy(source)  # threads of the worker share the source: each counts for itself
     own.count = 0
-    weights = np.empty((*candidates.shape, rank), dtype)
-    target = weights.__getitem__
-    rows, sums = replace(level, source=own).build(candidates, v, rank, target, _ignored)
-    return weights, rows, sums, own.count
+    found: list[Any] = []
+
+    def write(v: int, s: slice, pivots: Indices, weights: _Array) -> None:
+        found.append((v, s, pivots, weights.astype(dtype)))
+
+    rows, left = replace(level, source=own).build(candidates, v, rank, write, _ignored)
+    return found, rows, left, own.count
 
 
 def _evaluate(

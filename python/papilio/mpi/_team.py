@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._chains.index_orders import bit_reversal
-from ..compression import Built, Scheme, Shares, evaluate, totals
+from ..compression import Built, Residuals, Scheme, Shares, Target, evaluate, totals
 from ._shared_chain import SharedChain
 from ._stages import Exchange
 from ._together import raise_together, together
@@ -22,9 +22,9 @@ _T = TypeVar("_T")
 class Ranks:
     """The ranks of a communicator as builders (a `Team` of `papilio.compression`).
 
-    Each has consecutive subtrees of rows, then of columns. Between levels they tell each other two
-    sums for each group, and the candidates of some hundred pairs, by which the first one decides
-    for all; skeletons change owners once, in one exchange. Whatever one raises, all raise.
+    Each has consecutive subtrees of rows, then of columns. Between levels they tell each other
+    three numbers for each group, and the candidates of some hundred pairs, by which the first one
+    decides for all; skeletons change owners once, in one exchange. Whatever one raises, all raise.
     """
 
     def __init__(self, comm: Any) -> None:
@@ -90,17 +90,17 @@ class Ranks:
 
     def interpolated(
         self, level: Any, shares: Shares, candidates: _Indices, rank: int,
-        target: Callable[[int], _Array], report: Callable[[float], object],
-    ) -> tuple[_Indices, float, float]:  # fmt: skip
+        target: Target, report: Callable[[float], object],
+    ) -> tuple[_Indices, Residuals]:  # fmt: skip
         def own() -> Any:
             clusters, _ = shares.clusters(level.number)
-            return level.build(candidates, clusters, rank, target, report)
+            return level.build(candidates, clusters, rank, target.write, report)
 
         skeletons, left = self.together(own)
-        sums: dict[int, list[float]] = {}
-        for part in self.gathered(lambda: shares.sums(level.number, left)):
-            sums |= part
-        return skeletons, *totals(sums)
+        residuals: dict[int, Residuals] = {}
+        for part in self.gathered(lambda: shares.residuals(level.number, left)):
+            residuals |= part
+        return skeletons, totals(residuals)
 
     def exchanged(self, shares: Shares, skeletons: _Indices) -> _Indices:
         parts = self._sets(shares.scheme)

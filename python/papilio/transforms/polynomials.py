@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from .fourier import REAL, sparse
 from .trigonometric import dct
 
 _Array = np.ndarray[Any, Any]
+_SMALL = 1 << 16  # entries: products with the dense matrix take no longer than with a butterfly
 
 
 def legendre_to_chebyshev(
@@ -56,8 +58,8 @@ def legendre_to_chebyshev(
     Returns
     -------
     Composition
-        The values ``P_k(cos theta[j])`` at n Chebyshev points, compressed to a butterfly (below
-        n of about 1000, where that would be no smaller, the dense matrix), and a cosine transform.
+        The values ``P_k(cos theta[j])`` at n Chebyshev points, compressed to a butterfly (up to
+        n = 256, where products by that are no faster, the dense matrix), and a cosine transform.
         ``inv()`` builds `chebyshev_to_legendre` for the same tol.
 
     Raises
@@ -178,14 +180,13 @@ def _compressed(
     tol: float,
     progress: Progress,
 ) -> Composition:
-    """The butterfly of these entries, or the dense matrix where none is smaller."""
-    try:
+    """The butterfly of these entries, or the dense matrix where none is smaller or n is small."""
+    if shape[0] * shape[1] > _SMALL:
         # Rounding would take as long again for a few per cent of the memory.
-        F = compress(entries, shape, tol, progress=progress)
-    except IncompressibleError:
-        j, k = np.ogrid[: shape[0], : shape[1]]
-        F = dense(entries(j, k))
-    return Composition([F])
+        with suppress(IncompressibleError):
+            return Composition([compress(entries, shape, tol, progress=progress)])
+    j, k = np.ogrid[: shape[0], : shape[1]]
+    return Composition([dense(entries(j, k))])
 
 
 def _diagonal(values: _Array, dtype: np.dtype[Any]) -> Sparse:
