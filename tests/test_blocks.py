@@ -10,6 +10,7 @@ import papilio as pp
 from papilio import _core
 from papilio._chains.factors import Factors
 from papilio._chains.interpolative import Interpolative, without_identities
+from papilio.compression import _panels
 from papilio.operators import butterfly_of
 from processes import printed_number
 from reference import dense, dense_factor
@@ -313,3 +314,63 @@ def test_rows_of_mapped_identities_stay_as_they_were_checked(tmp_path):
         file.write(np.full_like(rows, 0xFFFF).tobytes())
     assert np.array_equal(F @ np.ones(F.shape[1]), y)
     assert np.array_equal(F.factors[0], values.array())
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+@pytest.mark.parametrize(("kind", "dtype"), [("complex128", "complex64"), ("float64", "float64")])
+def test_panels_hold_what_the_whole_factor_would(kind, dtype, is_first):
+    rng = np.random.default_rng(4)
+    rank, clusters = 10, 6
+    shape = (1, 20, 4 * rank, clusters) if is_first else (2, 20, 2 * rank, clusters)
+    targets = [
+        _panels.Whole(np.empty(shape, dtype), rank, is_first),
+        _panels.target_of(shape, rank, is_first, lambda of, given: np.empty(of, given or dtype)),
+    ]
+    assert isinstance(targets[1], _panels.Panels)
+    pivots = np.argsort(rng.random((clusters, 20)), axis=1)[:, :rank]
+    for v in range(4):
+        weights = rng.standard_normal((clusters, 20, rank)).astype(kind)
+        if weights.dtype.kind == "c":
+            weights += 1j * rng.standard_normal(weights.shape)
+        np.put_along_axis(weights, pivots[:, :, None], np.eye(rank)[None], axis=1)
+        for s in (slice(0, 4), np.array([5, 4])):
+            for target in targets:
+                target.write(v, s, pivots[s], weights[s])
+    if is_first:
+        fake = np.zeros((clusters, 20), bool)
+        fake[3, pivots[3, 4]] = True
+        assert not targets[1].clear(fake)  # which does nothing
+        fake[3] = True
+        fake[3, pivots[3]] = False
+        assert all(target.clear(fake) for target in targets)
+        assert not targets[0].arrays[0][0, fake[3], :, 3].any()
+    whole, panels = (target.kept() for target in targets)
+    np.testing.assert_array_equal(panels.array(), whole)
+
+
+def test_panels_are_checked_before_they_are_written():
+    pivots, order = np.array([[0, 1, 2], [4, 2, 7]]), np.arange(8)
+    weights = np.ones((2, 8, 3))
+    rows, out = np.zeros((2, 8), np.uint16), np.zeros((2, 5, 3))
+    _core.write_panels(pivots, weights, order, rows, out)
+    for bad in (
+        (pivots * 0, weights, order, rows, out),
+        (pivots + 6, weights, order, rows, out),
+        (pivots - 1, weights, order, rows, out),
+        (pivots, weights, order * 0, rows, out),
+        (pivots, weights, order + 1, rows, out),
+        (pivots[:1], weights, order, rows, out),
+        (pivots, weights, order, rows[:1], out),
+        (pivots, weights, order, rows, out[:, :4]),
+        (pivots, weights, order, rows, np.zeros((2, 3, 5)).transpose(0, 2, 1)),
+        (pivots, weights, order, rows, np.zeros((2, 10, 3))[:, ::2]),
+        (pivots, weights + 0j, order, rows, out),
+    ):
+        with pytest.raises(ValueError, match="must"):
+            _core.write_panels(*bad)
+    for wrong in (rows.astype(np.int32), rows.astype(float)):
+        with pytest.raises((TypeError, ValueError)):
+            _core.write_panels(pivots, weights, order, wrong, out)
+    out.setflags(write=False)
+    with pytest.raises(ValueError, match="read-only|writeable"):
+        _core.write_panels(pivots, weights, order, rows, out)

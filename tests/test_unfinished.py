@@ -11,7 +11,6 @@ import pytest
 from scipy.sparse.linalg import aslinearoperator
 
 import papilio as pp
-from papilio import _core
 from papilio._chains.interpolative import Interpolative
 from papilio.compression import _job, _limits
 from processes import forks_threads, run_program
@@ -178,7 +177,7 @@ def test_a_directory_has_the_bytes_of_the_operator_in_memory(tmp_path, sampled, 
     expected = pp.compress(entries, shape, rounding=False, **arguments)
     F = pp.compress(entries, shape, out=out, **arguments)
     assert F.dtype == dtype
-    assert [isinstance(entry, Interpolative) for entry in kept(F)] == [True] * 4 + [False]
+    assert [isinstance(entry, Interpolative) for entry in kept(F)] == [True] * 6 + [False]
     assert same(F, expected)
     assert same(pp.load(out), expected)
     rows = F.row_permutation.nbytes
@@ -188,22 +187,19 @@ def test_a_directory_has_the_bytes_of_the_operator_in_memory(tmp_path, sampled, 
     assert held_by(out) == pytest.approx(held_by(tmp_path / "G.papilio"), rel=0.01)
 
 
-def test_levels_whose_identities_are_not_whole_stay_as_they_are(tmp_path, sampled, monkeypatch):
-    # As where a row that only fills up its cluster, and is zero, is one of the skeleton.
-    split = _core.split_identities
-
-    def not_of_the_first(values, *others):
-        return split(values, *others) and len(values) > 1
-
-    monkeypatch.setattr(_core, "split_identities", not_of_the_first)
+def test_levels_whose_identities_are_not_whole_stay_as_they_are(tmp_path, sampled):
+    # A row that only fills up its cluster, and is zero, is one of its skeleton, which is all of it.
     out, shape = tmp_path / "F.papilio", (251, 1024)
-    entries, arguments = product_of_vectors(shape), {"tol": 1e-3, "rank": 16, "depth": 4}
+    entries, arguments = product_of_vectors(shape), {"tol": 1e-3, "rank": 32, "depth": 6}
     expected = pp.compress(entries, shape, rounding=False, **arguments).butterfly
     F = pp.compress(entries, shape, out=out, **arguments).butterfly
-    assert [isinstance(entry, Interpolative) for entry in kept(F)] == [False, True, True, False]
+    apart = [isinstance(entry, Interpolative) for entry in kept(F)]
+    assert apart == [False, True, False]
     assert same(F, expected)
     assert same(pp.load(out).butterfly, expected)
-    assert len([name for name in os.listdir(out) if name.startswith("level")]) == 6
+    levels = [name for name in os.listdir(out) if name.startswith("level")]
+    assert len(levels) == 4
+    assert np.count_nonzero(F.toarray().any(axis=1)) == 251
 
 
 @pytest.mark.parametrize("kind", ["section", "operator", "array", "rounded", "dense", "huge"])
