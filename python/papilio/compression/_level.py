@@ -16,8 +16,9 @@ from ._random import Streams, Use
 
 SEARCH_STEPS = 8  # columns that a search compares at a time
 # Times the tolerance, in a pair: errors in so few places that bounds from samples are far above
-# them (110 times in one pair of 8192 gave 1.7e-6 for 7e-7; 38 times no more than usual).
-_OUTLYING = 64.0
+# them (of `kernels.nudft`, 110 times in one pair of 2^15 gave 1.7e-6 for 7e-7, 64 in one of 2^17
+# 1.2e-6 for 8e-7).
+_OUTLYING = 16.0
 _SHARED, _SHARED_BLOCKS = 16, 16  # pairs that threads share, of at most so many BLOCK_BYTES
 _Array = np.ndarray[Any, Any]
 Write = Callable[[int, slice, Indices, _Array], object]
