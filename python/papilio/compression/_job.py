@@ -155,15 +155,16 @@ class Job:
                 error = self._looked_at(chain)
             else:
                 (error, self._source.count), self._looks = known, attempt
-            finest = self._finest(tolerance) > tolerance or error.rounding >= options.tol
+            # What is left besides rounding; where that alone is too much, no more than it.
+            away = math.sqrt(max(0.0, error.bound**2 - error.rounding**2))
+            wanted = math.sqrt(max(0.0, options.tol**2 - error.rounding**2))
+            finest = self._finest(tolerance) > tolerance or away <= error.rounding >= options.tol
             if error.bound <= options.tol or finest or attempt == _ATTEMPTS:
                 break
             if options.rank or (chain is not None and self._is_larger(chain)):
                 break
             options.store.give_up(attempt, error, self._source.count)
-            away = math.sqrt(error.bound**2 - error.rounding**2)
-            wanted = math.sqrt(options.tol**2 - error.rounding**2)
-            tolerance *= min(0.8, max(0.05, 0.5 * wanted / away))
+            tolerance *= min(0.8, max(0.05, 0.5 * max(wanted, error.rounding / 4) / away))
             if away > 2 * wanted:
                 oversampling *= 2
             chain = None
