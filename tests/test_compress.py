@@ -1074,3 +1074,29 @@ def test_factors_are_no_worse_than_what_rounding_leaves(bounds, attempts, sample
     with pytest.warns(pp.CompressionWarning):
         F = pp.compress(pp.kernels.fio(256), tol=tol, rounding=False)
     assert (F.report.attempts, F.report.error_bound) == (attempts, bounds[-1] * tol)
+
+
+def test_levels_are_built_again_where_a_single_pair_is_left_with_too_much(sampled, monkeypatch):
+    most, build, built = 1.5, _level.Level.build, []
+
+    def watched(self, candidates, clusters, rank, *others):
+        skeletons, left = build(self, candidates, clusters, rank, *others)
+        before, after, _ = left / self.tolerance**2
+        pairs = (after / (before + before.mean())).max() ** 0.5 / self.tolerance
+        built.append((self.number, rank, pairs, (after.sum() / before.sum()) ** 0.5))
+        return skeletons, left
+
+    monkeypatch.setattr(_level.Level, "build", watched)
+    monkeypatch.setattr(_level, "_OUTLYING", most)
+    n = 2048
+    x = np.sort(np.random.default_rng(1).uniform(-np.pi, np.pi, n))
+    F = pp.compress(kernels.nudft(2, x, n), tol=1e-6, rounding=False)
+    assert F.report.attempts == 1
+    numbers = [number for number, *_ in built]
+    last = {number: pair for number, _, pair, _ in built}
+    assert len(numbers) > len(last)  # some are built again,
+    again = [pair for (number, _, pair, _), later in zip(built, numbers[1:], strict=False)
+             if number == later]  # fmt: skip
+    assert min(again) > most  # all for that,
+    assert max(last.values()) <= most  # until it is so.
+    assert F.report.ranks == tuple({number: rank for number, rank, *_ in built}.values())

@@ -149,9 +149,9 @@ def compress(
     no sketch will do), chosen from, and compared with the result: memory of at most 64 MiB more.
 
     From entries: interpolative decompositions, level by level, of the rows that represent a
-    cluster on sampled columns (docs/compress.md); memory beyond the factors: one level with its
-    identities, and about 100 MiB at n = 10^6. Called from one thread; about 4 MiB of entries at a
-    time, or blocks of more than 256 KiB up to 16 at a time and 64 MiB.
+    cluster on sampled columns (docs/compress.md); memory beyond the factors: 100 to 200 MiB at
+    n = 10^6. Called from one thread; about 4 MiB of entries at a time, or blocks of more than
+    256 KiB up to 16 at a time and 64 MiB.
 
     From products: each of about ``sqrt(n)`` clusters of columns, and of rows, is multiplied by
     random vectors, a little more of them than the rank is; their products, ``O(n**1.5)`` numbers,
