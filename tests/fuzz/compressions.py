@@ -273,8 +273,8 @@ class Compression(Case):
             wanted = np.dtype(np.complex128 if A.dtype.kind == "c" else np.float64)
         assert F.dtype == wanted, f"dtype {F.dtype}, expected {wanted}"
         assert np.isfinite(F.toarray()).all(), "not finite"
-        size = max(A.size, 1)
-        assert F.nnz <= size, f"{F.nnz} non-zeros for {size} entries"
+        size = max(A.size, 1) * F.dtype.itemsize
+        assert F.nbytes <= size, f"{F.nbytes} bytes for a matrix of {size}"
         assert report.nbytes == F.nbytes
 
     def check_threads(self, source: Any, options: dict[str, Any], F: Any) -> None:
