@@ -190,8 +190,8 @@ void run_rows(const Work& work) {
   const std::size_t memory_bytes = (steps.two_buffers() ? 2 : 1) * buffer;
   if (tasks == 1 || threads_for(tasks, work.nanoseconds()) < num_threads()) {
     // Few tiles: all threads share each. Every step waits for the one before, so that it is a
-    // single step that must be worth it. (Steps of half of that gain as much in a loop; but helpers
-    // that sleep take 0.1 ms to come, of which longer products lose less.)
+    // single step that must be worth it. (In a loop, steps of an eighth of that gain, too; but
+    // after a pause, when helpers sleep, products of 0.3 ms lose a tenth by sharing.)
     const int sharing = threads_for(
         work.program.widest, work.nanoseconds() / static_cast<double>(steps.steps() * tasks));
     Lease workspace;

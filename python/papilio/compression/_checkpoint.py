@@ -22,7 +22,7 @@ from ._shares import Request, Shares
 from ._store import Step
 from ._team import Team
 
-_FORMAT, _VERSION = "papilio unfinished build", 2
+_FORMAT, _VERSION = "papilio unfinished build", 3
 _PLACES = 64  # entries by which functions are told apart
 _Array = np.ndarray[Any, Any]
 

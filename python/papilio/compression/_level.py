@@ -159,10 +159,10 @@ class Level:
                 write(v.start + n, s, pivots[own], weights[own])
             left[:2, v, s] = residuals[:, [0, -1]].T.reshape(2, *count)
             report(part_done(v, s, widths, heights))
-        left[2] = left[1] - self.most(left[0])
+        left[2] = left[1] - self.tolerated(left[0])
         return skeletons, left
 
-    def most(self, norm: Any) -> Any:
+    def tolerated(self, norm: Any) -> Any:
         """The square of what may be left of a pair, for that of its norm or of a usual one."""
         return (_OUTLYING * self.tolerance) ** 2 * norm
 

@@ -142,7 +142,7 @@ class Builder:
             )
             # A level of pilots that were too smooth is built again with more.
             fits = left.after <= 2 * level.tolerance**2 * left.before
-            fits = fits and left.excess <= level.most(left.before / (1 << scheme.depth))
+            fits = fits and left.excess <= level.tolerated(left.before / (1 << scheme.depth))
             if options.rank or rank == allowed or fits:
                 break
             self._discard(target.arrays)
