@@ -130,7 +130,7 @@ class Builder:
         graded = self._graded or self._is_graded(self._of(number, False), candidates)
         level = self._of(number, graded)
         rank = expected if options.rank else self._pilot_rank(level, candidates, expected)
-        more = 1 + rank // 16
+        before, more = 0, 1 + rank // 16  # a few ranks mostly do: larger steps come late
         while True:
             if rank > allowed:
                 if most > options.max_rank:
@@ -147,7 +147,7 @@ class Builder:
                 break
             self._discard(target.arrays)
             del target
-            rank, more = min(rank + more, allowed), 2 * more
+            rank, before, more = min(rank + more, allowed), more, before + more
         kept = self._kept(target, real) if number == scheme.first else target.kept()
         relative = left.after / left.before if left.before > 0 else 0.0
         step = Step(rank, graded, kept, skeletons, self._source.count, relative)
