@@ -251,9 +251,11 @@ std::shared_ptr<Program> Planner::program(bool transpose, Lanes lanes_along, Ind
       add_weighted_stage(*program, chain_, piece, transpose, lanes);
   }
 
-  for (Stage& stage : program->stages)
+  for (Stage& stage : program->stages) {
     stage.unit = descriptor(stage.kind)
                      .unit(stage, holds_complex(dtype), holds_complex(dtype) ? 2 * lanes : lanes);
+    stage.units = stage.pattern().a / stage.unit;
+  }
   join_butterflies(*program, 2 * lanes);
   program->input_rows = program->stages.front().pattern().cols();
   program->output_rows = program->stages.back().pattern().rows();

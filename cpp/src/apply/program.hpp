@@ -41,8 +41,8 @@ struct Stage {
   kernels::StageArguments arguments;
   kernels::StageKernel kernel;
   /// So many blocks i share SIMD vectors: whoever divides the stage, for spans, threads or kernels,
-  /// does so at multiples of it, of which there is a whole number.
-  Index unit;
+  /// does so at multiples of it, of which there are `units`.
+  Index unit, units;
 
   const Pattern& pattern() const { return weights.pattern; }
   /// With lanes along the batch: whether its inputs may be where the batch is.
@@ -52,7 +52,6 @@ struct Stage {
   }
   /// Whether its output may be where its input is, with lanes along vectors.
   bool is_in_place() const { return in_registers || kind == Kind::within; }
-  Index units() const { return pattern().a / unit; }
 };
 
 /// Weights that a program has no memory for yet: the product of the factors [first, last), for a

@@ -72,14 +72,16 @@ class ColumnSteps {
     char* there = two_buffers_ ? here + buffer_ : here;
     for (Index task = begin; task < end; ++task) {
       work_.poll();
-      const auto [first, last] = tiles_.range(task % tiles_.count);
-      const auto [from, to] = work_.at(task / tiles_.count, first);
+      const auto [position, number] = tiles_.place(task);
+      const auto [first, last] = tiles_.range(number);
+      const auto [from, to] = work_.at(position, first);
       ColumnTile tile{last - first,           from, to, {}, here, there, from, work_.in_stride,
                       is_padded(last - first)};
       if (prefetching && task + 1 < end) {
-        const auto [next_first, next_last] = tiles_.range((task + 1) % tiles_.count);
-        tile.next = lines_of(work_, work_.at((task + 1) / tiles_.count, next_first).first,
-                             next_last - next_first);
+        const auto [next_position, next_number] = tiles_.place(task + 1);
+        const auto [next_first, next_last] = tiles_.range(next_number);
+        tile.next =
+            lines_of(work_, work_.at(next_position, next_first).first, next_last - next_first);
       }
       run_tile(tile);
     }
@@ -182,8 +184,8 @@ class ColumnSteps {
       work.in_row *= 2;
       work.out_row *= 2;
     }
-    work.count = elements / simd;
-    work.tail = elements % simd;
+    work.tail = elements & (simd - 1);  // a power of two
+    work.count = elements >> __builtin_ctzll(static_cast<unsigned long long>(simd));
     work.in_step = work.out_step = lanes_;
     const Prefetch next = part_of(tile.next, n, program_.stages.size(), 1);
     if (parts > 1) {

@@ -76,15 +76,15 @@ class RowSteps {
     const Span& span = (*work_.plan.spans)[n];
     if (span.parts == 1) {
       const Pattern& p = program.stages[span.first].pattern();
-      const Index slices = slices_of((p.rows() + p.cols()) * tile.vectors * work_.element / shares);
+      const Index slices = slices_of((p.rows() + p.cols()) * tile.vectors * work_.element, shares);
       for (Index slice = share * slices; slice < (share + 1) * slices; ++slice)
         run_stage(tile, span.first, slice, shares * slices, false);
       return;
     }
-    span.for_stages(span.parts * share / shares, span.parts * (share + 1) / shares,
-                    [&](std::size_t stage, Index part, Index parts) {
-                      run_stage(tile, stage, part, parts, true);
-                    });
+    const auto [begin, end] = share_of(span.parts, share, shares);
+    span.for_stages(begin, end, [&](std::size_t stage, Index part, Index parts) {
+      run_stage(tile, stage, part, parts, true);
+    });
   }
 
  private:
@@ -113,6 +113,7 @@ class RowSteps {
       constexpr std::size_t most = 8;  // at a time; more than log2 of any vector's lanes
       std::array<kernels::WithinStage, most> stages;
       const Index vectors = stage.pattern().rows() / lanes;
+      const auto [begin, end] = share_of(vectors, share, shares);
       for (std::size_t first = 0; first < stage.within.size(); first += most) {
         const std::size_t some = std::min(most, stage.within.size() - first);
         for (std::size_t s = 0; s < some; ++s) {
@@ -120,8 +121,7 @@ class RowSteps {
           stages[s].conjugate = work_.conjugate;
         }
         work_.kernels.within({stages.data(), static_cast<Index>(some), first == 0 ? in : out, out,
-                              vectors * share / shares, vectors * (share + 1) / shares,
-                              tile.vectors, first == 0 ? in_step : out_step, out_step,
+                              begin, end, tile.vectors, first == 0 ? in_step : out_step, out_step,
                               part_of(tile.next, n, count, vectors)});
       }
       return;
@@ -182,8 +182,9 @@ void run_rows(const Work& work) {
   const std::size_t buffer = steps.buffer_bytes(tiles.width);
   const Index tasks = work.outer_size() * tiles.count;
   const auto make_tile = [&](Index task, char* memory) {
-    const auto [first, last] = tiles.range(task % tiles.count);
-    const auto [from, to] = work.at(task / tiles.count, first);
+    const auto [position, number] = tiles.place(task);
+    const auto [first, last] = tiles.range(number);
+    const auto [from, to] = work.at(position, first);
     return RowTile{
         from, to, last - first, {memory, memory + (steps.two_buffers() ? buffer : 0)}, {}};
   };

@@ -8,21 +8,27 @@
 
 namespace papilio {
 
-/// In how many slices a step goes that reads and writes so many bytes. One takes some milliseconds.
-inline Index slices_of(Index bytes) { return 1 + bytes / large_bytes(); }
+/// In how many slices a share of a step goes that reads and writes so many bytes in all. One takes
+/// some milliseconds.
+inline Index slices_of(Index bytes, Index shares = 1) {
+  const Index most = large_bytes() * shares;
+  return bytes < most ? 1 : 1 + bytes / most;
+}
 
 /// Limits a stage to one of `shares` shares: blocks i where there are enough of them, else ranges
 /// of l that start at multiples of `lanes`. A share may have nothing to do, and says so.
 inline bool take_share(kernels::StageArguments& work, const Stage& stage, Index lanes, Index share,
                        Index shares) {
+  if (shares == 1) return true;
   const Pattern& p = stage.pattern();
-  if (stage.units() >= shares || !descriptor(stage.kind).divides_l) {
-    work.i0 = stage.units() * share / shares * stage.unit;
-    work.i1 = stage.units() * (share + 1) / shares * stage.unit;
+  if (stage.units >= shares || !descriptor(stage.kind).divides_l) {
+    const auto [begin, end] = share_of(stage.units, share, shares);
+    work.i0 = begin * stage.unit;
+    work.i1 = end * stage.unit;
   } else {
-    const Index vectors = (p.d + lanes - 1) / lanes;
-    work.l0 = std::min(vectors * share / shares * lanes, p.d);
-    work.l1 = std::min(vectors * (share + 1) / shares * lanes, p.d);
+    const auto [begin, end] = share_of((p.d + lanes - 1) / lanes, share, shares);
+    work.l0 = std::min(begin * lanes, p.d);
+    work.l1 = std::min(end * lanes, p.d);
   }
   return work.i0 < work.i1 && work.l0 < work.l1;
 }
@@ -38,8 +44,8 @@ void copy_in_slices(const Work& work, const kernels::CopyArguments& copy, Run ru
   // Columns in whole cache lines of the tile.
   const Index unit = by_rows ? 1 : 16, units = (size + unit - 1) / unit;
   for (Index n = 0; n < count; ++n) {
-    const Index begin = std::min(units * n / count * unit, size);
-    const Index end = std::min(units * (n + 1) / count * unit, size);
+    const auto [first, last] = share_of(units, n, count);
+    const Index begin = std::min(first * unit, size), end = std::min(last * unit, size);
     if (begin == end) continue;
     work.poll();
     kernels::CopyArguments slice = copy;

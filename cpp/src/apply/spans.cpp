@@ -20,9 +20,9 @@ std::vector<Span> divide_stages(const Program& program, Index row_bytes, std::si
   const auto& stages = program.stages;
   while (first < end) {
     Span span{first, first + 1, outer, {}};
-    Index parts = stages[first].units();
+    Index parts = stages[first].units;
     for (std::size_t n = first; n < end && cache != caches_end && stages[n].in_registers; ++n) {
-      parts = std::gcd(parts, stages[n].units());
+      parts = std::gcd(parts, stages[n].units);
       if (parts == 1 || stages[first].pattern().rows() / parts * row_bytes > *cache) break;
       // A permutation may lead from one part to another.
       if (n > first && n + 1 == stages.size() && !program.scatter.empty()) break;

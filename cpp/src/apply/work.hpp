@@ -12,6 +12,7 @@
 #include "papilio/apply.hpp"
 #include "papilio/interruption.hpp"
 #include "papilio/threads.hpp"
+#include "parallel/shares.hpp"
 
 namespace papilio {
 
@@ -104,6 +105,11 @@ struct Tiles {
     count = 1 + (columns - first_width + width - 1) / width;
   }
   Index widest() const { return std::max(width, first_width); }
+  /// The position of the outer axes and the tile of the inner one that a task is.
+  std::pair<Index, Index> place(Index task) const {
+    if (task < count) return {0, task};
+    return {task / count, task % count};
+  }
   std::pair<Index, Index> range(Index tile) const {
     const Index begin = tile == 0 ? 0 : first_width + (tile - 1) * width;
     const Index end = first_width + tile * width;
@@ -147,17 +153,17 @@ inline kernels::Prefetch lines_of(const Work& work, const char* from, Index colu
 inline kernels::Prefetch part_of(kernels::Prefetch lines, std::size_t n, std::size_t stages,
                                  Index blocks) {
   if (lines.lines == 0) return lines;
-  const Index all = lines.lines, count = static_cast<Index>(stages);
-  const Index first = all * static_cast<Index>(n) / count;
+  const auto [first, end] =
+      share_of(lines.lines, static_cast<Index>(n), static_cast<Index>(stages));
   lines.first += first;
-  lines.lines = all * static_cast<Index>(n + 1) / count - first;
+  lines.lines = end - first;
   lines.per_block = (lines.lines + blocks - 1) / std::max(blocks, Index{1});
   return lines;
 }
 
 /// Limits a stage to one of `parts` equal parts of its blocks i.
 inline void take_part(kernels::StageArguments& work, const Stage& stage, Index part, Index parts) {
-  assert(stage.pattern().a % stage.unit == 0 && stage.units() % parts == 0);
+  assert(stage.pattern().a % stage.unit == 0 && stage.units % parts == 0);
   const Index blocks = stage.pattern().a / parts;
   work.i0 = blocks * part;
   work.i1 = work.i0 + blocks;

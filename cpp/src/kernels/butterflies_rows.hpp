@@ -9,6 +9,10 @@ namespace papilio {
 namespace kernels {
 namespace {
 
+/// In which run of so many l this one is. A division takes as long as some SIMD vectors, and most
+/// work starts at l = 0.
+inline int64_t run_of(int64_t l, int64_t run) { return l == 0 ? 0 : l / run; }
+
 /// Lanes along l, one vector of the batch after the other: d is a multiple of the lanes or, for
 /// interleaved complex numbers, half of them; then lanes run along two blocks. Any stage.
 template <class X, class Matrix, int R>
@@ -22,15 +26,16 @@ void butterfly_rows_of_any_kind(const StageArguments& given) {
   // From the first to the second half of the lanes' numbers, in scalars.
   const int64_t half = blocks > 1 ? R * stage.d * P : L * P / 2;
   const int64_t run = stage.butterflies.run > L ? stage.butterflies.run : L;
+  const int64_t first_run = run_of(stage.l0, run), in_first_run = stage.l0 - first_run * run;
   Prefetcher prefetcher(stage.prefetch);
   for (int64_t v = 0; v < stage.count; ++v)
     for (int64_t i = stage.i0; i < stage.i1; i += blocks) {
       const int64_t start = (i * R * stage.d + stage.l0) * P;
       const T* in = static_cast<const T*>(stage.in) + v * stage.in_step * P + start;
       T* out = static_cast<T*>(stage.out) + v * stage.out_step * P + start;
-      const T* w = static_cast<const T*>(stage.weights) + i * stage.weight_i +
-                   stage.l0 / run * stage.weight_l;
-      int64_t left_of_run = run - stage.l0 % run;
+      const T* w =
+          static_cast<const T*>(stage.weights) + i * stage.weight_i + first_run * stage.weight_l;
+      int64_t left_of_run = run - in_first_run;
       X slow[R];
       for (int64_t l = stage.l0; l < stage.l1; l += L) {
         const auto twiddle = [&](int k) __attribute__((always_inline)) {
@@ -126,7 +131,7 @@ PAPILIO_APART void butterfly_rows_of_split(
   };
   for (int64_t v = 0; v < stage.count; ++v, in += stage.in_step * 2, out += stage.out_step * 2) {
     if (stage.l1 - stage.l0 <= L) {
-      work(0, stage.l0, stage.l0 / (run > L ? run : L), blocks, R * row, stage.weight_i);
+      work(0, stage.l0, run_of(stage.l0, run > L ? run : L), blocks, R * row, stage.weight_i);
       continue;
     }
     for (int64_t i = 0; i < blocks; ++i) {

@@ -64,7 +64,7 @@ struct ComplexLanes {
   }
   /// The first and the second half of the numbers, as (re, im) pairs in memory.
   PAPILIO_INLINE static ComplexLanes load_interleaved(const T* first, const T* second) {
-    return parted(V::load(first), V::load(second));
+    return parted(V::load_across(first), V::load_across(second));
   }
   PAPILIO_INLINE void store(T* to_re, T* to_im) const {
     re.store(to_re);
