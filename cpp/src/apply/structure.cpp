@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
@@ -291,7 +292,9 @@ MatrixKind kind_of(const Structure& s) {
 
 std::optional<Structure> analyse(DType dtype, const Factor& factor) {
   const Pattern& p = factor.pattern;
-  if (p.b != p.c || !(p.b == 2 || p.b == 3 || p.b == 5 || p.b == 7)) return std::nullopt;
+  constexpr Index known[] = {2, 3, 5, 7, 11, 13};  // those of the kernels, which make others of them
+  if (p.b != p.c || std::find(std::begin(known), std::end(known), p.b) == std::end(known))
+    return std::nullopt;
   if (factor.by_blocks || factor.identities.rank) return std::nullopt;  // of large blocks only
   return visit(dtype, [&](auto tag) -> std::optional<Structure> {
     for (const bool outputs : {false, true}) {

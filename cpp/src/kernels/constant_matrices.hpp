@@ -41,6 +41,45 @@ struct Hadamard {
   }
 };
 
+/// Cosines and sines of the angles 2 pi m / R, m = 1, ..., R / 2.
+template <int R>
+struct Roots;
+template <>
+struct Roots<3> {
+  static constexpr double cosines[] = {-0.50000000000000000000};
+  static constexpr double sines[] = {0.86602540378443864676};
+};
+template <>
+struct Roots<5> {
+  static constexpr double cosines[] = {0.30901699437494742410, -0.80901699437494742410};
+  static constexpr double sines[] = {0.95105651629515357212, 0.58778525229247312917};
+};
+template <>
+struct Roots<7> {
+  static constexpr double cosines[] = {0.62348980185873353053, -0.22252093395631440429,
+                                       -0.90096886790241912624};
+  static constexpr double sines[] = {0.78183148246802980871, 0.97492791218182360702,
+                                     0.43388373911755812048};
+};
+template <>
+struct Roots<11> {
+  static constexpr double cosines[] = {0.84125353283118116886, 0.41541501300188642553,
+                                       -0.14231483827328514044, -0.65486073394528506406,
+                                       -0.95949297361449738989};
+  static constexpr double sines[] = {0.54064081745559758211, 0.90963199535451837141,
+                                     0.98982144188093273238, 0.75574957435425828377,
+                                     0.28173255684142969771};
+};
+template <>
+struct Roots<13> {
+  static constexpr double cosines[] = {0.88545602565320989590,  0.56806474673115580251,
+                                       0.12053668025532305335,  -0.35460488704253562597,
+                                       -0.74851074817110109863, -0.97094181742605202716};
+  static constexpr double sines[] = {0.46472317204376854566, 0.82298386589365639458,
+                                     0.99270887409805399280, 0.93501624268541482344,
+                                     0.66312265824079520238, 0.23931566428755776715};
+};
+
 /// The Fourier matrix of order R, exp(-2 pi i j k / R): for powers of two with its columns in
 /// bit-reversed order, or transposed with its rows so; order 6 likewise, see six(). `take(first,
 /// x)` reads the numbers from number `first` on, `put(j, x, k, y)` writes two (one for k = -1):
@@ -177,23 +216,6 @@ struct Fourier {
     typedef typename X::scalar T;
     typedef typename X::V V;
     constexpr int half = R / 2;
-    constexpr double cosines[8] = {-0.5,
-                                   0,
-                                   0.30901699437494742410,
-                                   -0.80901699437494742410,
-                                   0,
-                                   0.62348980185873353053,
-                                   -0.22252093395631440429,
-                                   -0.90096886790241912624};
-    constexpr double sines[8] = {0.86602540378443864676,
-                                 0,
-                                 0.95105651629515357212,
-                                 0.58778525229247312917,
-                                 0,
-                                 0.78183148246802980871,
-                                 0.97492791218182360702,
-                                 0.43388373911755812048};
-    constexpr int table = R == 3 ? 0 : R == 5 ? 2 : 5;
     X x[R], sum[half], difference[half];
     take(0, x);
     const X first = x[0];
@@ -209,9 +231,9 @@ struct Fourier {
       PAPILIO_UNROLL
       for (int m = 1; m <= half; ++m) {
         const int at = j * m % R, near = at <= half ? at : R - at;
-        const V cosine = V::broadcast(static_cast<T>(cosines[table + near - 1]));
+        const V cosine = V::broadcast(static_cast<T>(Roots<R>::cosines[near - 1]));
         const V sine = V::broadcast(
-            static_cast<T>(at <= half ? sines[table + near - 1] : -sines[table + near - 1]));
+            static_cast<T>(at <= half ? Roots<R>::sines[near - 1] : -Roots<R>::sines[near - 1]));
         const X &s = sum[m - 1], &d = difference[m - 1];
         even = {multiply_add(s.re, cosine, even.re), multiply_add(s.im, cosine, even.im)};
         if (m == 1)
