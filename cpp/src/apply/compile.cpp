@@ -38,6 +38,11 @@ std::vector<Index> inverse(const std::vector<Index>& permutation) {
   return result;
 }
 
+/// Whether lanes along l of complex numbers run on through the next block, other than by halves.
+bool runs_across(const Pattern& p, Index lanes) {
+  return p.d % lanes != 0 && !(2 * p.d == lanes && p.a % 2 == 0);
+}
+
 /// Adds the stage of a piece whose only weights are twiddles.
 void add_butterfly_stage(Program& program, const Piece& piece, bool transpose) {
   const DType dtype = program.dtype;
@@ -47,6 +52,8 @@ void add_butterfly_stage(Program& program, const Piece& piece, bool transpose) {
   const Index lanes = kernels::kernels_for(dtype).lanes * parts;
   const bool columns = piece.kind == Stage::Kind::column_butterflies;
   const bool conjugated = kind_of(structure) == MatrixKind::conjugate_fourier;
+  const bool across = piece.kind == Stage::Kind::row_butterflies && parts == 2 && !piece.real &&
+                      runs_across(p, lanes);
   Stage stage{};
   stage.kind = piece.kind;
   stage.first = piece.first;
@@ -57,12 +64,16 @@ void add_butterfly_stage(Program& program, const Piece& piece, bool transpose) {
   stage.butterflies.swap = conjugated;
   stage.butterflies.scale = structure.scale;
   stage.butterflies.run = 1;
+  if (across) {
+    stage.butterflies.period = twiddle_period(structure, lanes);
+    stage.butterflies.numbers = p.a * p.d;
+  }
   Weights& weights = stage.weights;
   weights.pattern = p;
   if (!structure.t.empty()) {
     // For rows, as many copies as a SIMD vector has lanes.
     const Index width = columns ? 1 : lanes, found = shared_run(structure);
-    const bool shared = found > width && found % width == 0;
+    const bool shared = found > width && found % width == 0 && !across;
     std::optional<Structure> without;
     if (shared) without = without_repeats(structure, found, width);
     if (shared) stage.butterflies.run = found;
@@ -72,8 +83,9 @@ void add_butterfly_stage(Program& program, const Piece& piece, bool transpose) {
     weights.values = stage.owners.back().get();
     weights.l = (p.c - 1) * parts * width;
     weights.i = structure.tied_a ? 0 : weights.l * kept.pattern.d / width;
-    program.weight_bytes +=
-        static_cast<double>(kept.entries()) * static_cast<double>(size_of(dtype));
+    const Index entries =
+        columns ? kept.entries() : twiddle_period(kept, lanes) * lanes * (p.c - 1);
+    program.weight_bytes += static_cast<double>(entries) * static_cast<double>(size_of(dtype));
   }
   program.stages.push_back(std::move(stage));
 }

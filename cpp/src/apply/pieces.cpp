@@ -76,6 +76,13 @@ class Divider {
       pieces_.push_back({first, last, std::nullopt, Stage::Kind::columns, false});
   }
 
+  /// Whether a real stage runs as one of complex numbers: order 2 is a Fourier matrix, too, and
+  /// their lanes serve any d.
+  bool runs_as_complex(const Structure& structure, Stage::Kind kind) const {
+    return kind == Stage::Kind::row_butterflies && structure.radix() == 2 &&
+           !fits_rows(structure.pattern, true);
+  }
+
   /// One stage of `levels` factors from `first` on; false if they have no common structure.
   bool add(std::size_t first, Index levels, Stage::Kind kind) {
     const std::size_t last = first + static_cast<std::size_t>(levels);
@@ -83,7 +90,7 @@ class Divider {
     for (std::size_t s = first + 1; product && s < last; ++s)
       product = compose(*product, *structures_[s], chain_.dtype);
     if (!product || !is_supported(*product)) return false;
-    const bool real = complex_ && is_real(*product);
+    const bool real = complex_ && is_real(*product) && !runs_as_complex(*product, kind);
     if (kind == Stage::Kind::permuted_butterflies && (real || !product->t.empty())) return false;
     pieces_.push_back({first, last, std::move(product), kind, real});
     return true;
@@ -95,11 +102,11 @@ class Divider {
     for (std::size_t n = 0; n + 1 < pieces_.size(); ++n) {
       Piece &left = pieces_[n], &right = pieces_[n + 1];
       const bool mergeable = left.structure && right.structure && left.kind == right.kind &&
-                             left.structure->radix() == 3 && right.structure->radix() == 2 &&
-                             (columns_ || fits_rows(right.structure->pattern, false));
+                             left.structure->radix() == 3 && right.structure->radix() == 2;
       if (!mergeable) continue;
       std::optional<Structure> product = compose(*left.structure, *right.structure, chain_.dtype);
       if (!product || !is_supported(*product)) continue;
+      if (!columns_ && !fits_rows(product->pattern, false)) continue;
       left = {left.first, right.last, std::move(product), left.kind, false};
       pieces_.erase(pieces_.begin() + static_cast<std::ptrdiff_t>(n) + 1);
     }
@@ -132,14 +139,16 @@ class Divider {
     return true;
   }
 
-  /// Whether lanes along l, or through two blocks of half as many l, serve such a stage.
+  /// Whether lanes along l serve such a stage: of complex numbers they run on through the next
+  /// block, as long as they fill a SIMD vector.
   bool fits_rows(const Pattern& p, bool real) const {
-    const Index parts = complex_ && real ? 2 : 1;
-    return parts * p.d % real_lanes_ == 0 ||
-           (complex_ && !real && 2 * p.d == real_lanes_ && p.a % 2 == 0);
+    if (complex_ && !real) return p.a * p.d >= real_lanes_;
+    return (complex_ ? 2 : 1) * p.d % real_lanes_ == 0;
   }
 
   bool add_run(std::size_t begin, std::size_t end) {
+    const Pattern& smallest = chain_.factors[end - 1].pattern;
+    const Index levels = static_cast<Index>(end - begin);
     bool real = true;
     for (std::size_t s = begin; s < end; ++s) real &= is_real(*structures_[s]);
     const DType real_type = chain_.dtype == DType::complex64    ? DType::float32
@@ -149,8 +158,6 @@ class Divider {
         kernels::kernels_for(real ? real_type : chain_.dtype).butterflies;
     const Index most = std::max(log2_of(std::min(radix_, kernels.radix)), Index{1});
     if (columns_) return add_evenly(begin, end, most, Stage::Kind::column_butterflies);
-    const Pattern& smallest = chain_.factors[end - 1].pattern;
-    const Index levels = static_cast<Index>(end - begin);
     // What is left of `stop` runs with lanes along l, the rest otherwise.
     std::size_t stop = end;
     enum class Rest { none, permuted, within, general } rest = Rest::none;
@@ -167,6 +174,7 @@ class Divider {
       stop =
           end - static_cast<std::size_t>(exchanges + (stages ? (others + stages - 1) / stages : 0));
     } else {
+      if (complex_ && levels == 1 && !fits_rows(smallest, real)) real = false;
       while (stop > begin && !fits_rows(chain_.factors[stop - 1].pattern, real)) --stop;
       // Half of the lanes along l need an even number of blocks of the stage as it will be.
       if (stop < end || !fits_rows(smallest, real)) rest = Rest::general;

@@ -246,7 +246,19 @@ MatrixKind make_any_product(T* values, const Pattern& p, double tolerance) {
   return MatrixKind::unknown;
 }
 
-/// twiddle(i, k, l) for all k, as scalars of the dtype: the real part, then if complex the other.
+/// Calls store(k - 1, part, x) for twiddle(i, k, l) as scalars of the dtype: the real part, then if
+/// complex the other.
+template <class Store>
+void store_twiddle(DType dtype, const Structure& s, bool conjugate, Index i, Index k, Index l,
+                   Store store) {
+  const Pattern& p = s.pattern;
+  const Index at = ((s.tied_a ? 0 : i) * (p.c - 1) + k - 1) * (p.d / s.run) + l / s.run;
+  const Complex t = s.t[static_cast<std::size_t>(at)];
+  store(k - 1, Index{0}, t.real());
+  if (holds_complex(dtype)) store(k - 1, Index{1}, conjugate ? -t.imag() : t.imag());
+}
+
+/// For all twiddles store(i, l, k - 1, part, x).
 template <class Store>
 void for_twiddles(DType dtype, const Structure& s, bool conjugate, Store store) {
   const Pattern& p = s.pattern;
@@ -255,10 +267,8 @@ void for_twiddles(DType dtype, const Structure& s, bool conjugate, Store store) 
     for (Index k = 1; k < p.c; ++k)
       for (Index l = 0; l < p.d; ++l) {
         poll.step();
-        const Index at = (i * (p.c - 1) + k - 1) * (p.d / s.run) + l / s.run;
-        const Complex t = s.t[static_cast<std::size_t>(at)];
-        store(i, k - 1, l, 0, t.real());
-        if (holds_complex(dtype)) store(i, k - 1, l, 1, conjugate ? -t.imag() : t.imag());
+        store_twiddle(dtype, s, conjugate, i, k, l,
+                      [&](Index row, Index part, double x) { store(i, l, row, part, x); });
       }
 }
 
@@ -292,7 +302,8 @@ MatrixKind kind_of(const Structure& s) {
 
 std::optional<Structure> analyse(DType dtype, const Factor& factor) {
   const Pattern& p = factor.pattern;
-  constexpr Index known[] = {2, 3, 5, 7, 11, 13};  // those of the kernels, which make others of them
+  constexpr Index known[] = {2, 3,  5,
+                             7, 11, 13};  // those of the kernels, which make others of them
   if (p.b != p.c || std::find(std::begin(known), std::end(known), p.b) == std::end(known))
     return std::nullopt;
   if (factor.by_blocks || factor.identities.rank) return std::nullopt;  // of large blocks only
@@ -403,7 +414,7 @@ std::shared_ptr<const void> pack_twiddles(DType dtype, const Structure& s, bool 
   const Index parts = holds_complex(dtype) ? 2 : 1, ks = s.pattern.c - 1, d = s.pattern.d;
   return with_scalar(dtype, [&](auto tag) -> std::shared_ptr<const void> {
     const auto packed = allocate<decltype(tag)>(s.entries() * parts);
-    for_twiddles(dtype, s, conjugate, [&](Index i, Index k, Index l, Index part, double x) {
+    for_twiddles(dtype, s, conjugate, [&](Index i, Index l, Index k, Index part, double x) {
       packed.get()[((i * d + l) * ks + k) * parts + part] = static_cast<decltype(tag)>(x);
     });
     return packed;
@@ -416,23 +427,35 @@ static Index lane_of(Index number, Index lanes, Index together) {
   return n / together * 2 * together + n % together + number / (lanes / 2) * together;
 }
 
+Index twiddle_period(const Structure& s, Index lanes) {
+  const Index d = s.pattern.d, whole = s.pattern.a * d / lanes;
+  return s.tied_a ? std::min(d / std::gcd(d, lanes), whole) : whole;
+}
+
 std::shared_ptr<const void> pack_twiddle_lanes(DType dtype, const Structure& s, bool conjugate,
                                                Index lanes) {
   const Index parts = holds_complex(dtype) ? 2 : 1, ks = s.pattern.c - 1, d = s.pattern.d;
-  const Index repeats = d < lanes && s.tied_a ? lanes / d : 1;
+  const Index numbers = s.pattern.a * d, rest = numbers % lanes;
+  const Index period = twiddle_period(s, lanes) * lanes;
   return with_scalar(dtype, [&](auto tag) -> std::shared_ptr<const void> {
-    const auto packed = allocate<decltype(tag)>(s.entries() * parts * repeats);
+    const auto packed = allocate<decltype(tag)>((period + (rest ? lanes : 0)) * ks * parts);
     constexpr Index together = 16 / (2 * sizeof tag);
-    const auto place = [&](Index number) {
-      return parts == 2 ? lane_of(number, lanes, together) : number;
+    const auto put = [&](Index number, Index k, Index part, double x) {
+      const Index lane = number % lanes;
+      packed.get()[((number / lanes * ks + k) * parts + part) * lanes +
+                   (parts == 2 ? lane_of(lane, lanes, together) : lane)] =
+          static_cast<decltype(tag)>(x);
     };
-    for_twiddles(dtype, s, conjugate, [&](Index i, Index k, Index l, Index part, double x) {
-      for (Index repeat = 0; repeat < repeats; ++repeat) {
-        const Index at = (i + repeat) * d + l;
-        packed.get()[((at / lanes * ks + k) * parts + part) * lanes + place(at % lanes)] =
-            static_cast<decltype(tag)>(x);
-      }
+    for_twiddles(dtype, s, conjugate, [&](Index i, Index l, Index k, Index part, double x) {
+      const Index first = i * d + l, end = s.tied_a ? period : std::min(first + 1, period);
+      for (Index number = first; number < end; number += d) put(number, k, part, x);
     });
+    for (Index lane = 0; rest && lane < lanes; ++lane) {
+      const Index number = numbers - rest + std::min(lane, rest - 1);
+      for (Index k = 1; k <= ks; ++k)
+        store_twiddle(dtype, s, conjugate, number / d, k, number % d,
+                      [&](Index row, Index part, double x) { put(period + lane, row, part, x); });
+    }
     return packed;
   });
 }

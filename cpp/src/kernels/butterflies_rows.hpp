@@ -1,6 +1,7 @@
 // Butterflies with lanes along each vector.
 #pragma once
 
+#include "kernels/butterflies_across.hpp"
 #include "kernels/butterfly.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/prefetcher.hpp"
@@ -151,6 +152,7 @@ template <class X, class Matrix, int R>
 void butterfly_rows(const StageArguments& stage) {
   if constexpr (X::parts == 2) {
     const Butterflies& how = stage.butterflies;
+    if (how.numbers) return butterfly_rows_across<X, R>(stage);
     if (how.in_split && stage.weights && !how.transposed && how.scale == 1 &&
         (how.out_split || !how.swap))
       return butterfly_rows_of_split<X>(stage, R,

@@ -30,6 +30,7 @@ struct Butterflies {
   double scale;              // of the outputs
   int64_t run;               // so many neighbouring l share their twiddles: a multiple of the lanes
                              // for rows; 1: none do
+  int64_t period, numbers;   // see butterfly_rows_across, and a * d; 0 for other stages
   const int64_t* blocks;     // permuted: the block numbers in the order of their work
 };
 
@@ -164,8 +165,8 @@ typedef void (*PackKernel)(const CopyArguments&, const void* matrix, void* tile)
 typedef void (*UnpackKernel)(const CopyArguments&, const void* tile, void* matrix);
 
 /// Kernels of stages with Butterflies, each for some patterns:
-///   columns, rows: radix 2, 4, ..., `radix`, complex also 3, 5, 6, 7, 11, 13; rows: see butterfly_rows.
-///   within: real, b * d = 1, 2, 4, 8 or (radix 16) 16 SIMD vectors, d < lanes.
+///   columns, rows: radix 2, 4, ..., `radix`, complex also 3, 5, 6, 7, 11, 13; rows: see
+///   butterfly_rows. within: real, b * d = 1, 2, 4, 8 or (radix 16) 16 SIMD vectors, d < lanes.
 ///   permuted: complex, radix 8, d = 1, no twiddles; the first stage, or transposed the last one.
 struct ButterflyKernels {
   int64_t radix;

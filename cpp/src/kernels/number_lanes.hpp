@@ -80,6 +80,14 @@ struct ComplexLanes {
     first().store(to);
     second().store(to_second);
   }
+  /// (re, im) pairs in places of their own, `at` scalars after `from`, and back.
+  PAPILIO_INLINE static ComplexLanes load_pairs(const T* from, const int64_t* at) {
+    return parted(kernels::load_pairs(from, at), kernels::load_pairs(from, at + lanes / 2));
+  }
+  PAPILIO_INLINE void store_pairs(T* to, const int64_t* at) const {
+    kernels::store_pairs(first(), to, at);
+    kernels::store_pairs(second(), to, at + lanes / 2);
+  }
   PAPILIO_INLINE void stream(T* to) const {
     first().stream(to);
     second().stream(to + lanes);

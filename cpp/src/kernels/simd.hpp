@@ -307,6 +307,73 @@ PAPILIO_INLINE batch<double> broadcast_pair(const double* from) {
 #endif
 }
 
+/// A SIMD vector of pairs of scalars from places of their own, `at` scalars after `from`. (Through
+/// an array it would wait until all of them are stored.)
+template <class T>
+PAPILIO_INLINE batch<T> load_pairs(const T* from, const int64_t* at) {
+#if PAPILIO_X86_BITS > 0
+  constexpr int together = 8 / sizeof(T);  // pairs in 128 bits
+  const auto some = [&](int n) __attribute__((always_inline)) {
+    const int64_t* const places = at + n * together;
+    if constexpr (together == 1) {
+      return _mm_castpd_ps(_mm_loadu_pd(reinterpret_cast<const double*>(from + places[0])));
+    } else {
+      const __m128d first = _mm_load_sd(reinterpret_cast<const double*>(from + places[0]));
+      return _mm_castpd_ps(_mm_loadh_pd(first, reinterpret_cast<const double*>(from + places[1])));
+    }
+  };
+#if PAPILIO_X86_BITS == 128
+  return {reinterpret_cast<typename batch<T>::native>(some(0))};
+#elif PAPILIO_X86_BITS == 256
+  return {reinterpret_cast<typename batch<T>::native>(
+      _mm256_insertf128_ps(_mm256_castps128_ps256(some(0)), some(1), 1))};
+#else
+  __m512 pairs = _mm512_castps128_ps512(some(0));
+  pairs = _mm512_insertf32x4(pairs, some(1), 1);
+  pairs = _mm512_insertf32x4(pairs, some(2), 2);
+  pairs = _mm512_insertf32x4(pairs, some(3), 3);
+  return {reinterpret_cast<typename batch<T>::native>(pairs)};
+#endif
+#else
+  T pairs[batch<T>::lanes];
+  for (int n = 0; n < batch<T>::lanes / 2; ++n) memcpy(pairs + 2 * n, from + at[n], 2 * sizeof(T));
+  return batch<T>::load(pairs);
+#endif
+}
+/// Its pairs to such places.
+template <class T>
+PAPILIO_INLINE void store_pairs(batch<T> x, T* to, const int64_t* at) {
+#if PAPILIO_X86_BITS > 0
+  constexpr int together = 8 / sizeof(T);
+  const auto put = [&](__m128d pairs, int n) __attribute__((always_inline)) {
+    const int64_t* const places = at + n * together;
+    if constexpr (together == 1) {
+      _mm_storeu_pd(reinterpret_cast<double*>(to + places[0]), pairs);
+    } else {
+      _mm_storel_pd(reinterpret_cast<double*>(to + places[0]), pairs);
+      _mm_storeh_pd(reinterpret_cast<double*>(to + places[1]), pairs);
+    }
+  };
+#if PAPILIO_X86_BITS == 128
+  put(reinterpret_cast<__m128d>(x.v), 0);
+#elif PAPILIO_X86_BITS == 256
+  const __m256d all = reinterpret_cast<__m256d>(x.v);
+  put(_mm256_castpd256_pd128(all), 0);
+  put(_mm256_extractf128_pd(all, 1), 1);
+#else
+  const __m512 all = reinterpret_cast<__m512>(x.v);
+  put(_mm_castps_pd(_mm512_castps512_ps128(all)), 0);
+  put(_mm_castps_pd(_mm512_extractf32x4_ps(all, 1)), 1);
+  put(_mm_castps_pd(_mm512_extractf32x4_ps(all, 2)), 2);
+  put(_mm_castps_pd(_mm512_extractf32x4_ps(all, 3)), 3);
+#endif
+#else
+  T pairs[batch<T>::lanes];
+  x.store(pairs);
+  for (int n = 0; n < batch<T>::lanes / 2; ++n) memcpy(to + at[n], pairs + 2 * n, 2 * sizeof(T));
+#endif
+}
+
 template <class T>
 struct complex {
   T re, im;
