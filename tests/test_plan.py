@@ -231,7 +231,9 @@ def test_twiddles_that_axes_repeat_are_read_once(threads, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
-@pytest.mark.parametrize("n", [32, 64, 72, 96, 128, 256, 512, 1024, 2048])
+@pytest.mark.parametrize(
+    "n", [32, 64, 72, 96, 99, 100, 105, 128, 143, 150, 256, 512, 750, 1024, 1573, 2048]
+)
 def test_shares_without_work_do_nothing(n, dtype, threads):
     # More threads than a stage has SIMD vectors of l: who had none did another's again, in place.
     F = pp.transforms.dft(n, dtype)

@@ -81,7 +81,7 @@ def test_structured_chains_multiply_right_in_every_way(
     if real or kind == "hadamard" or data.draw(st.booleans()):
         radices = [2] * data.draw(st.integers(1, 8))
     else:
-        radices = data.draw(st.lists(st.sampled_from([2, 3, 5, 7]), min_size=1, max_size=3))
+        radices = data.draw(st.lists(st.sampled_from([2, 3, 5, 7, 11, 13]), min_size=1, max_size=3))
     F = structured(rng, radices, dtype, kind, data.draw(st.booleans()))
     D = dense(F)
     force_all(F, batch, lanes, radix, tile)
@@ -100,7 +100,7 @@ def test_structured_chains_multiply_right_in_every_way(
 
 @pytest.mark.parametrize("dtype", COMPLEX)
 @pytest.mark.parametrize("lanes", ["columns", "rows"])
-@pytest.mark.parametrize("n", [64, 128, 512, 1024, 4096])
+@pytest.mark.parametrize("n", [64, 99, 128, 210, 512, 945, 1024, 1300, 4096])
 def test_fourier_plans_share_threads_bit_for_bit(threads, dtype, lanes, n):
     rng = np.random.default_rng(n)
     batch = 67

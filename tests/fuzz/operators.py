@@ -50,7 +50,7 @@ def draw_square_chain(rng: np.random.Generator, dtype: str) -> tuple[Spec, ...]:
     size = 1
     most = int(2 ** rng.uniform(0, 8 if rng.random() < 0.2 else 6))
     while size < most:
-        radix = int(rng.choice([2, 2, 2, 2, 2, 2, 3, 4, 5, 6, 7, 8, 9, 16]))
+        radix = int(rng.choice([2, 2, 2, 2, 2, 2, 3, 3, 4, 5, 5, 6, 7, 8, 9, 11, 13, 16]))
         if size * radix > 2 * most:
             break
         radices.append(radix)
@@ -181,15 +181,15 @@ def values(spec: Spec, dtype: str, rng: np.random.Generator) -> _Array:
         # Twiddles of a transform of length b d, or none.
         turns = k * l / (b * d) if kind != "untwiddled" and shape[3] == d else 0 * k * l
         if kind == "twiddles only":
-            turns = rng.random((b, shape[3]))
-            turns[0] = 0
+            turns = rng.random((shape[0], 1, b, shape[3]))
+            turns[:, :, 0] = 0
         twiddles = np.exp(-2j * np.pi * turns)
         if not holds_complex:
             twiddles = np.where(twiddles.real < 0, -1.0, 1.0)
         if kind == "fourier outputs":
             result = ones * matrix.T[..., None] * twiddles[:, None]
         else:
-            result = ones * matrix[..., None] * twiddles[None]
+            result = ones * matrix[..., None] * twiddles
         if kind == "fourier conjugate":
             result = result.conj()
     if not holds_complex:

@@ -92,6 +92,7 @@ class Divider {
     if (!product || !is_supported(*product)) return false;
     const bool real = complex_ && is_real(*product) && !runs_as_complex(*product, kind);
     if (kind == Stage::Kind::permuted_butterflies && (real || !product->t.empty())) return false;
+    if (kind == Stage::Kind::row_butterflies && !fits_rows(product->pattern, real)) return false;
     pieces_.push_back({first, last, std::move(product), kind, real});
     return true;
   }
@@ -176,11 +177,9 @@ class Divider {
     } else {
       if (complex_ && levels == 1 && !fits_rows(smallest, real)) real = false;
       while (stop > begin && !fits_rows(chain_.factors[stop - 1].pattern, real)) --stop;
-      // Half of the lanes along l need an even number of blocks of the stage as it will be.
       if (stop < end || !fits_rows(smallest, real)) rest = Rest::general;
     }
     if (stop > begin && !add_evenly(begin, stop, most, Stage::Kind::row_butterflies)) return false;
-    if (stop > begin && !fits_rows(pieces_.back().structure->pattern, real)) return false;
     if (rest == Rest::general) add_general(stop, end);
     if (rest == Rest::permuted)
       return add(stop, permuted_levels, Stage::Kind::permuted_butterflies);
