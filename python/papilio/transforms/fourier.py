@@ -36,7 +36,7 @@ from .common import (
     shape_and_axes,
 )
 
-# Radices whose factors have no structure that the planner knows: p n values are read.
+# The largest radix that kernels know; of larger ones p n values are read.
 _LARGEST_RADIX = 13
 _LARGEST_SHORT_RADIX, _SHORT = 61, 1 << 15
 REAL, COMPLEX = SUPPORTED[:2], SUPPORTED[2:]
