@@ -124,7 +124,7 @@ def dft(results: list[dict[str, Any]], threads: int, quick: bool) -> None:
 
     sizes = [256, 1024] if quick else [256, 1024, 4096, 16384]
     lengths = [1024] if quick else [16, 64, 256, 1024, 4096, 16384, 2**16, 2**18, 2**20, 2**22]
-    composite = [] if quick else [60, 360, 1000, 3000, 10080]
+    composite = [] if quick else [60, 360, 945, 1000, 1144, 3000, 10080]
     types = ("complex128", "complex64")
     cases = [(n, 256, dtype) for dtype in types for n in sizes]
     cases += [(n, 1, dtype) for dtype in types for n in lengths]
