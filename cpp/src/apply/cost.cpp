@@ -104,9 +104,9 @@ Index default_tile(const Program& program, const BatchClass& batch) {
                                        [](const Stage& stage) { return stage.has_butterflies(); });
   if (program.lanes == Lanes::rows) {
     // Vectors that share few weights or none need no more than some for each call of a kernel: on a
-    // Cascade Lake with AVX2, DFTs of 64 to 2048 take 5 to 25 % less in an eighth of L2 than in half
-    // of L1, those of 4096 7 % more in a quarter of it. Of columns of a matrix as many go together
-    // as share cache lines.
+    // Cascade Lake with AVX2, DFTs of 64 to 2048 take 5 to 25 % less in an eighth of L2 than in
+    // half of L1, those of 4096 7 % more in a quarter of it. Of columns of a matrix as many go
+    // together as share cache lines.
     const bool crosses = batch.in == Contiguous::columns || batch.out == Contiguous::columns;
     const Index least = crosses ? std::max(64 / element, Index{1}) : 1;
     const Index cache = l2_bytes() / (butterflies ? 8 : 4);

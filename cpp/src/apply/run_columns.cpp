@@ -88,9 +88,9 @@ class ColumnSteps {
   }
 
  private:
-  /// From a row of a tile to the next. Rows an eighth of a page apart share eight sets of the nearest
-  /// cache with what is transposed into them: DFTs of 60 to 250 in rows take 7 to 15 % less with a
-  /// line between them.
+  /// From a row of a tile to the next. Rows an eighth of a page apart share eight sets of the
+  /// nearest cache with what is transposed into them: DFTs of 60 to 250 in rows take 7 to 15 % less
+  /// with a line between them.
   Index pitch_of(Index columns) const {
     constexpr Index eighth = 512;
     const bool competes = work_.inner.in_stride != 1 && columns * work_.element % eighth == 0;

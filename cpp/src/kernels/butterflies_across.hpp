@@ -49,8 +49,8 @@ class LanesAcross {
   int64_t l_[lanes], at_[lanes];
 };
 
-/// The numbers [begin, end) of a stage, those of (i, l) with l running fastest. SIMD vectors of them
-/// start at each multiple of the lanes.
+/// The numbers [begin, end) of a stage, those of (i, l) with l running fastest. SIMD vectors of
+/// them start at each multiple of the lanes.
 template <class X, int R>
 PAPILIO_APART void butterflies_across(const StageArguments& given, const typename X::scalar* in,
                                       typename X::scalar* out, int64_t begin, int64_t end,
