@@ -307,66 +307,62 @@ PAPILIO_INLINE batch<double> broadcast_pair(const double* from) {
 #endif
 }
 
-/// A SIMD vector of pairs of scalars from places of their own, `at` scalars after `from`. (Through
-/// an array it would wait until all of them are stored.)
+#if PAPILIO_X86_BITS > 0
+/// 128 bits of pairs of scalars from places of their own, `at` scalars after `from`, and to such
+/// places.
+PAPILIO_INLINE __m128 load_some_pairs(const double* from, const int64_t* at) {
+  return _mm_castpd_ps(_mm_loadu_pd(from + at[0]));
+}
+PAPILIO_INLINE __m128 load_some_pairs(const float* from, const int64_t* at) {
+  const __m128i first = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from + at[0]));
+  return _mm_loadh_pi(_mm_castsi128_ps(first), reinterpret_cast<const __m64*>(from + at[1]));
+}
+PAPILIO_INLINE void store_some_pairs(__m128 pairs, double* to, const int64_t* at) {
+  _mm_storeu_pd(to + at[0], _mm_castps_pd(pairs));
+}
+PAPILIO_INLINE void store_some_pairs(__m128 pairs, float* to, const int64_t* at) {
+  _mm_storel_pi(reinterpret_cast<__m64*>(to + at[0]), pairs);
+  _mm_storeh_pi(reinterpret_cast<__m64*>(to + at[1]), pairs);
+}
+#endif
+
+/// The same for SIMD vectors. (Through an array a load would wait until all is stored there.)
 template <class T>
 PAPILIO_INLINE batch<T> load_pairs(const T* from, const int64_t* at) {
-#if PAPILIO_X86_BITS > 0
-  constexpr int together = 8 / sizeof(T);  // pairs in 128 bits
-  const auto some = [&](int n) __attribute__((always_inline)) {
-    const int64_t* const places = at + n * together;
-    if constexpr (together == 1) {
-      return _mm_castpd_ps(_mm_loadu_pd(reinterpret_cast<const double*>(from + places[0])));
-    } else {
-      const __m128d first = _mm_load_sd(reinterpret_cast<const double*>(from + places[0]));
-      return _mm_castpd_ps(_mm_loadh_pd(first, reinterpret_cast<const double*>(from + places[1])));
-    }
-  };
+  typedef typename batch<T>::native native;
+  [[maybe_unused]] constexpr int some = 8 / sizeof(T);  // pairs in 128 bits
 #if PAPILIO_X86_BITS == 128
-  return {reinterpret_cast<typename batch<T>::native>(some(0))};
+  return {reinterpret_cast<native>(load_some_pairs(from, at))};
 #elif PAPILIO_X86_BITS == 256
-  return {reinterpret_cast<typename batch<T>::native>(
-      _mm256_insertf128_ps(_mm256_castps128_ps256(some(0)), some(1), 1))};
-#else
-  __m512 pairs = _mm512_castps128_ps512(some(0));
-  pairs = _mm512_insertf32x4(pairs, some(1), 1);
-  pairs = _mm512_insertf32x4(pairs, some(2), 2);
-  pairs = _mm512_insertf32x4(pairs, some(3), 3);
-  return {reinterpret_cast<typename batch<T>::native>(pairs)};
-#endif
+  const __m256 low = _mm256_castps128_ps256(load_some_pairs(from, at));
+  return {reinterpret_cast<native>(_mm256_insertf128_ps(low, load_some_pairs(from, at + some), 1))};
+#elif PAPILIO_X86_BITS == 512
+  __m512 pairs = _mm512_castps128_ps512(load_some_pairs(from, at));
+  pairs = _mm512_insertf32x4(pairs, load_some_pairs(from, at + some), 1);
+  pairs = _mm512_insertf32x4(pairs, load_some_pairs(from, at + 2 * some), 2);
+  pairs = _mm512_insertf32x4(pairs, load_some_pairs(from, at + 3 * some), 3);
+  return {reinterpret_cast<native>(pairs)};
 #else
   T pairs[batch<T>::lanes];
   for (int n = 0; n < batch<T>::lanes / 2; ++n) memcpy(pairs + 2 * n, from + at[n], 2 * sizeof(T));
   return batch<T>::load(pairs);
 #endif
 }
-/// Its pairs to such places.
 template <class T>
 PAPILIO_INLINE void store_pairs(batch<T> x, T* to, const int64_t* at) {
-#if PAPILIO_X86_BITS > 0
-  constexpr int together = 8 / sizeof(T);
-  const auto put = [&](__m128d pairs, int n) __attribute__((always_inline)) {
-    const int64_t* const places = at + n * together;
-    if constexpr (together == 1) {
-      _mm_storeu_pd(reinterpret_cast<double*>(to + places[0]), pairs);
-    } else {
-      _mm_storel_pd(reinterpret_cast<double*>(to + places[0]), pairs);
-      _mm_storeh_pd(reinterpret_cast<double*>(to + places[1]), pairs);
-    }
-  };
+  [[maybe_unused]] constexpr int some = 8 / sizeof(T);
 #if PAPILIO_X86_BITS == 128
-  put(reinterpret_cast<__m128d>(x.v), 0);
+  store_some_pairs(reinterpret_cast<__m128>(x.v), to, at);
 #elif PAPILIO_X86_BITS == 256
-  const __m256d all = reinterpret_cast<__m256d>(x.v);
-  put(_mm256_castpd256_pd128(all), 0);
-  put(_mm256_extractf128_pd(all, 1), 1);
-#else
-  const __m512 all = reinterpret_cast<__m512>(x.v);
-  put(_mm_castps_pd(_mm512_castps512_ps128(all)), 0);
-  put(_mm_castps_pd(_mm512_extractf32x4_ps(all, 1)), 1);
-  put(_mm_castps_pd(_mm512_extractf32x4_ps(all, 2)), 2);
-  put(_mm_castps_pd(_mm512_extractf32x4_ps(all, 3)), 3);
-#endif
+  const __m256 pairs = reinterpret_cast<__m256>(x.v);
+  store_some_pairs(_mm256_castps256_ps128(pairs), to, at);
+  store_some_pairs(_mm256_extractf128_ps(pairs, 1), to, at + some);
+#elif PAPILIO_X86_BITS == 512
+  const __m512 pairs = reinterpret_cast<__m512>(x.v);
+  store_some_pairs(_mm512_castps512_ps128(pairs), to, at);
+  store_some_pairs(_mm512_extractf32x4_ps(pairs, 1), to, at + some);
+  store_some_pairs(_mm512_extractf32x4_ps(pairs, 2), to, at + 2 * some);
+  store_some_pairs(_mm512_extractf32x4_ps(pairs, 3), to, at + 3 * some);
 #else
   T pairs[batch<T>::lanes];
   x.store(pairs);
