@@ -329,7 +329,7 @@ PAPILIO_INLINE void store_some_pairs(__m128 pairs, float* to, const int64_t* at)
 /// The same for SIMD vectors. (Through an array a load would wait until all is stored there.)
 template <class T>
 PAPILIO_INLINE batch<T> load_pairs(const T* from, const int64_t* at) {
-  typedef typename batch<T>::native native;
+  [[maybe_unused]] typedef typename batch<T>::native native;
   [[maybe_unused]] constexpr int some = 8 / sizeof(T);  // pairs in 128 bits
 #if PAPILIO_X86_BITS == 128
   return {reinterpret_cast<native>(load_some_pairs(from, at))};
