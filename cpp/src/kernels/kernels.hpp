@@ -165,8 +165,8 @@ typedef void (*PackKernel)(const CopyArguments&, const void* matrix, void* tile)
 typedef void (*UnpackKernel)(const CopyArguments&, const void* tile, void* matrix);
 
 /// Kernels of stages with Butterflies, each for some patterns:
-///   columns, rows: radix 2, 4, ..., `radix`, complex also 3, 5, 6, 7, 11, 13; rows: see
-///   butterfly_rows. within: real, b * d = 1, 2, 4, 8 or (radix 16) 16 SIMD vectors, d < lanes.
+///   columns, rows: radix 2, 4, ..., `radix`, complex also 3, 5, 6, 7, 11, 13; see butterfly_rows.
+///   within: real, b * d = 1, 2, 4, 8 or (radix 16) 16 SIMD vectors, d < lanes.
 ///   permuted: complex, radix 8, d = 1, no twiddles; the first stage, or transposed the last one.
 struct ButterflyKernels {
   int64_t radix;
