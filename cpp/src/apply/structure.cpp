@@ -246,19 +246,8 @@ MatrixKind make_any_product(T* values, const Pattern& p, double tolerance) {
   return MatrixKind::unknown;
 }
 
-/// Calls store(k - 1, part, x) for twiddle(i, k, l) as scalars of the dtype: the real part, then if
-/// complex the other.
-template <class Store>
-void store_twiddle(DType dtype, const Structure& s, bool conjugate, Index i, Index k, Index l,
-                   Store store) {
-  const Pattern& p = s.pattern;
-  const Index at = ((s.tied_a ? 0 : i) * (p.c - 1) + k - 1) * (p.d / s.run) + l / s.run;
-  const Complex t = s.t[static_cast<std::size_t>(at)];
-  store(k - 1, Index{0}, t.real());
-  if (holds_complex(dtype)) store(k - 1, Index{1}, conjugate ? -t.imag() : t.imag());
-}
-
-/// For all twiddles store(i, l, k - 1, part, x).
+/// For all twiddles store(i, l, k - 1, part, x), x being a scalar of the dtype: the real part and,
+/// if complex, the other.
 template <class Store>
 void for_twiddles(DType dtype, const Structure& s, bool conjugate, Store store) {
   const Pattern& p = s.pattern;
@@ -267,8 +256,10 @@ void for_twiddles(DType dtype, const Structure& s, bool conjugate, Store store) 
     for (Index k = 1; k < p.c; ++k)
       for (Index l = 0; l < p.d; ++l) {
         poll.step();
-        store_twiddle(dtype, s, conjugate, i, k, l,
-                      [&](Index row, Index part, double x) { store(i, l, row, part, x); });
+        const Index at = (i * (p.c - 1) + k - 1) * (p.d / s.run) + l / s.run;
+        const Complex t = s.t[static_cast<std::size_t>(at)];
+        store(i, l, k - 1, Index{0}, t.real());
+        if (holds_complex(dtype)) store(i, l, k - 1, Index{1}, conjugate ? -t.imag() : t.imag());
       }
 }
 
@@ -428,34 +419,26 @@ static Index lane_of(Index number, Index lanes, Index together) {
 }
 
 Index twiddle_period(const Structure& s, Index lanes) {
-  const Index d = s.pattern.d, whole = s.pattern.a * d / lanes;
-  return s.tied_a ? std::min(d / std::gcd(d, lanes), whole) : whole;
+  const Index d = s.pattern.d, all = (s.pattern.a * d + lanes - 1) / lanes;
+  return s.tied_a ? std::min(d / std::gcd(d, lanes), all) : all;
 }
 
 std::shared_ptr<const void> pack_twiddle_lanes(DType dtype, const Structure& s, bool conjugate,
                                                Index lanes) {
   const Index parts = holds_complex(dtype) ? 2 : 1, ks = s.pattern.c - 1, d = s.pattern.d;
-  const Index numbers = s.pattern.a * d, rest = numbers % lanes;
-  const Index period = twiddle_period(s, lanes) * lanes;
+  const Index numbers = twiddle_period(s, lanes) * lanes;
   return with_scalar(dtype, [&](auto tag) -> std::shared_ptr<const void> {
-    const auto packed = allocate<decltype(tag)>((period + (rest ? lanes : 0)) * ks * parts);
+    const auto packed = allocate<decltype(tag)>(numbers * ks * parts);
     constexpr Index together = 16 / (2 * sizeof tag);
-    const auto put = [&](Index number, Index k, Index part, double x) {
-      const Index lane = number % lanes;
-      packed.get()[((number / lanes * ks + k) * parts + part) * lanes +
-                   (parts == 2 ? lane_of(lane, lanes, together) : lane)] =
-          static_cast<decltype(tag)>(x);
-    };
     for_twiddles(dtype, s, conjugate, [&](Index i, Index l, Index k, Index part, double x) {
-      const Index first = i * d + l, end = s.tied_a ? period : std::min(first + 1, period);
-      for (Index number = first; number < end; number += d) put(number, k, part, x);
+      const Index first = i * d + l, end = s.tied_a ? numbers : first + 1;
+      for (Index number = first; number < end; number += d) {
+        const Index lane = number % lanes;
+        packed.get()[((number / lanes * ks + k) * parts + part) * lanes +
+                     (parts == 2 ? lane_of(lane, lanes, together) : lane)] =
+            static_cast<decltype(tag)>(x);
+      }
     });
-    for (Index lane = 0; rest && lane < lanes; ++lane) {
-      const Index number = numbers - rest + std::min(lane, rest - 1);
-      for (Index k = 1; k <= ks; ++k)
-        store_twiddle(dtype, s, conjugate, number / d, k, number % d,
-                      [&](Index row, Index part, double x) { put(period + lane, row, part, x); });
-    }
     return packed;
   });
 }

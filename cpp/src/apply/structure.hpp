@@ -49,15 +49,14 @@ Structure without_repeats(const Structure& structure, Index run, Index copies);
 /// Twiddles for lanes along the batch: [i][l][k - 1], complex ones as pairs.
 std::shared_ptr<const void> pack_twiddles(DType dtype, const Structure& structure, bool conjugate);
 
-/// How many SIMD vectors of so many neighbouring (i, l) have twiddles of their own: whole ones
-/// after them have the same again.
+/// How many SIMD vectors of so many neighbouring (i, l) have twiddles of their own: those after
+/// them have the same again.
 Index twiddle_period(const Structure& structure, Index lanes);
 
 /// For lanes along l, which run on through the next block where d isn't a multiple of them:
-/// [(i * d + l) / lanes][k - 1][part][lanes], as many vectors as twiddle_period says. If the last
-/// vector isn't whole, it comes after them; its other lanes repeat the last number's twiddles.
-/// `lanes` are those of a real SIMD vector; complex numbers are in the order of ComplexLanes
-/// (kernels/number_lanes.hpp).
+/// [(i * d + l) / lanes][k - 1][part][lanes], as many vectors as twiddle_period says; lanes after
+/// the last number have any. `lanes` are those of a real SIMD vector; complex numbers are in the
+/// order of ComplexLanes (kernels/number_lanes.hpp).
 std::shared_ptr<const void> pack_twiddle_lanes(DType dtype, const Structure& structure,
                                                bool conjugate, Index lanes);
 

@@ -3,6 +3,7 @@
 // registers.
 #pragma once
 
+#include "kernels/butterflies_across.hpp"
 #include "kernels/butterflies_columns.hpp"
 #include "kernels/butterflies_permuted.hpp"
 #include "kernels/butterflies_rows.hpp"
@@ -12,6 +13,21 @@
 namespace papilio {
 namespace kernels {
 namespace {
+
+template <class X, class Matrix, int R>
+void butterfly_rows(const StageArguments& stage) {
+  RowVectors<X> vectors = butterflies_of_any_kind<X, Matrix, R>;
+  if constexpr (X::parts == 2) {
+    const Butterflies& how = stage.butterflies;
+    if (how.numbers)
+      return butterfly_rows_across<X>(stage, R, vectors, butterflies_of_blocks<X, R>);
+    if (how.in_split && stage.weights && !how.transposed && how.scale == 1 &&
+        (how.out_split || !how.swap))
+      vectors = how.out_split ? butterflies_of_split<X, Matrix, R, true>
+                              : butterflies_of_split<X, Matrix, R, false>;
+  }
+  butterfly_rows_by<X>(stage, R, vectors);
+}
 
 template <class T>
 void hadamard_columns(const StageArguments& stage) {
