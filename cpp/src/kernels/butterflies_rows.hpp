@@ -29,7 +29,6 @@ PAPILIO_APART void butterflies_of_any_kind(const RowButterflies<X>& given,
                                            const typename X::scalar* in, typename X::scalar* out,
                                            const typename X::scalar* w, int64_t count, int64_t step,
                                            int64_t w_step, Prefetcher& prefetcher) {
-  typedef typename X::scalar T;
   constexpr int64_t P = X::parts, L = X::lanes;
   const RowButterflies<X> same = given;
   const Ends<X> ends = same.ends;
