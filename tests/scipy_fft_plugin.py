@@ -10,6 +10,7 @@ that what papilio passes on arrives there.
 import multiprocessing
 import types
 
+import numpy as np
 import scipy.fft
 from scipy.fft import _basic_backend, _pocketfft, _realtransforms_backend
 from scipy.fft._pocketfft import basic, realtransforms
@@ -26,6 +27,12 @@ def pytest_configure():
             if hasattr(module, name):
                 setattr(module, name, function)
     scipy.fft.set_global_backend(papilio.fft)
+
+
+def pytest_runtest_setup():
+    # Some of SciPy's tests compare random numbers near 0 relatively: one in 600 runs of
+    # test_dtypes_real fails (and one in 1,000 on SciPy's own implementation).
+    np.random.seed(0)
 
 
 def pytest_collection_modifyitems():

@@ -18,6 +18,14 @@ class SparseMatrix {
   struct Run {
     Index row, rows, length;
     std::size_t first;
+    std::size_t stretch = 0, stretches = 0;
+  };
+  /// Rows of a run that SIMD vectors work on: see kernels::SparseStretch. A run has a few at most.
+  static constexpr std::size_t most_stretches = 8;
+  struct Stretch {
+    Index first, groups;
+    bool wide;
+    std::size_t starts, offsets;
   };
 
   /// From compressed sparse rows, which are copied. Throws std::invalid_argument where they don't
@@ -32,13 +40,27 @@ class SparseMatrix {
   const std::vector<Run>& runs() const { return runs_; }
   const std::int32_t* columns(const Run& run) const { return columns_.data() + run.first; }
   const void* values(const Run& run) const { return values_.data() + run.first * size_of(dtype_); }
+  const std::vector<Stretch>& stretches() const { return stretches_; }
+  const std::int32_t* starts(const Stretch& stretch) const {
+    return starts_.data() + stretch.starts;
+  }
+  const std::int32_t* offsets(const Stretch& stretch) const {
+    return offsets_.data() + stretch.offsets;
+  }
+  /// Whether most of its entries are in stretches.
+  bool is_regular() const { return 4 * in_stretches_ >= 3 * nnz(); }
 
  private:
+  void find_stretches(Run& run, Index lanes);
+
   DType dtype_;
   Index rows_, cols_;
   std::vector<Run> runs_;
   std::vector<std::int32_t> columns_;
   std::vector<char> values_;
+  std::vector<Stretch> stretches_;
+  std::vector<std::int32_t> starts_, offsets_;
+  Index in_stretches_ = 0;  // entries
 };
 
 /// `copies` of a butterfly side by side. The planner isn't owned.
@@ -108,6 +130,8 @@ class Composition {
   bool complex_input_, complex_output_;
   std::vector<Step> steps_;
   std::vector<std::size_t> vector_steps_;  // those that one vector needs
+  bool by_vectors_ =
+      true;       // contiguous vectors stay so: nothing in it prefers lanes along the batch
   Index widest_;  // rows of real numbers before, between or after the steps, rounded up to pairs
   double nanoseconds_;
 };

@@ -1,4 +1,4 @@
-// A product with a composition under way: by tiles of the batch, or vector by vector.
+// A product with a composition under way: by tiles of the batch, or some vectors at a time.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -51,21 +51,29 @@ class Passage {
     });
   }
 
-  void run() const { in_tiles() ? run_tiles() : run_vectors(); }
+  void run() const { in_tiles() ? run_tiles() : run_rows(); }
 
  private:
   typedef Composition::Plans Plans;
 
   bool in_tiles() const {
     const Index lanes_bytes = 2 * composition_.widest_ * kernels_.lanes * element_;
+    const bool contiguous = are_contiguous();
     // Where each vector is contiguous, long ones are better off alone.
-    const bool contiguous = layout_.in_stride == 1 && layout_.out_stride == 1;
     Index most = contiguous ? Index{4} << 20 : Index{256} << 20;
     // Grids are gone through in the order of points: outside of the caches a vector alone is faster
     // (16,384 modes, 8 rows: 4.5 against 7.7 ms).
-    const auto& steps = composition_.steps_;
-    if (std::any_of(steps.begin(), steps.end(), grid_of)) most = (contiguous ? 1 : 4) * l2_bytes();
+    if (has_grid())
+      most = (contiguous ? 1 : 4) * l2_bytes();
+    else if (contiguous && composition_.by_vectors_)
+      return false;
     return 2 * inner_.size >= kernels_.lanes && lanes_bytes <= most;
+  }
+
+  bool are_contiguous() const { return layout_.in_stride == 1 && layout_.out_stride == 1; }
+  bool has_grid() const {
+    const auto& steps = composition_.steps_;
+    return std::any_of(steps.begin(), steps.end(), grid_of);
   }
 
   /// Columns of a tile, where threads don't ask for narrower ones.
@@ -81,7 +89,8 @@ class Passage {
   /// The batches whose plans a butterfly runs by; they don't depend on the threads.
   BatchClass batch_of(const Multiplication& butterfly) const {
     const Index usual = usual_width();
-    return classify(in_tiles() ? Layout{usual, usual, {{usual, 1, 1}}} : vector_layout(butterfly));
+    return classify(in_tiles() ? Layout{usual, usual, {{usual, 1, 1}}}
+                               : row_layout(butterfly, usual_rows(), row_bytes(), row_bytes()));
   }
 
   /// A tile of columns between two steps. Row r starts at (r / 2) * pair + (r % 2) * half and goes
@@ -241,66 +250,102 @@ class Passage {
     }
   }
 
-  // ------------------------------------------------------------------ one vector after the other
+  // ------------------------------------------------------------------ some vectors at a time
 
-  void run_vectors() const {
-    const Index outer = size_of(outer_), vectors = outer * inner_.size;
-    const Plans plans = this->plans();
-    auto run_vector = [&](Index vector) {
-      const auto [from, to] = at(vector / inner_.size, vector % inner_.size);
-      this->run_vector(plans, from, to);
-    };
-    if (vectors == 1) return run_vector(0);
-    // Many vectors are shared out; of a few, each is worked on by all threads.
-    const int threads = threads_for(vectors, nanoseconds());
-    if (vectors >= 2 * threads)
-      parallel_for(threads, vectors, run_vector);
-    else
-      for (Index vector = 0; vector < vectors; ++vector) run_vector(vector);
+  /// Contiguous vectors of real numbers, `step` bytes from one to the next.
+  struct Rows {
+    char* at;
+    Index step;
+  };
+
+  /// From a row of the workspace to the next: not a power of two, whose rows share sets of a cache.
+  Index row_bytes() const { return rounded_up(composition_.widest_ * element_, 64) + 64; }
+
+  /// Vectors that go through the steps together, where threads don't ask for fewer: the next step
+  /// finds them in L2, beside the matrices.
+  Index usual_rows() const {
+    if (inner_.size == 1 || !are_contiguous() || has_grid()) return 1;
+    return std::max<Index>(1, std::min({l2_bytes() / 8 / row_bytes(), inner_.size, Index{64}}));
   }
 
-  static Layout vector_layout(const Multiplication& butterfly) {
+  void run_rows() const {
+    const Plans plans = this->plans();
+    const Index outer = size_of(outer_), vectors = outer * inner_.size;
+    if (vectors == 1) return run_group(plans, 1, in_, out_);  // which doesn't wait for a division
+    const int threads = threads_for(vectors, nanoseconds());
+    // Many vectors are shared out; of a few, each is worked on by all threads.
+    const bool shared = threads > 1 && vectors >= 2 * threads;
+    const Index most = shared ? vectors / (2 * threads) : threads == 1 ? vectors : 1;
+    const Index width = std::min(usual_rows(), most), groups = (inner_.size + width - 1) / width;
+    auto run_group = [&](Index group) {
+      const Index first = group % groups * width;
+      const auto [from, to] = at(group / groups, first);
+      this->run_group(plans, std::min(width, inner_.size - first), from, to);
+    };
+    if (shared)
+      parallel_for(threads, outer * groups, run_group);
+    else
+      for (Index group = 0; group < outer * groups; ++group) run_group(group);
+  }
+
+  /// Rows for the copies of a butterfly, in its elements.
+  static Layout row_layout(const Multiplication& butterfly, Index rows, Index in_step,
+                           Index out_step) {
     const Index parts = butterfly.copies * (butterfly.is_complex() ? 2 : 1);
+    const Index element = static_cast<Index>(size_of(butterfly.planner->chain().dtype));
     Layout layout{1, 1, {}};
+    if (rows > 1) layout.batch.push_back({rows, in_step / element, out_step / element});
     if (butterfly.copies > 1)
       layout.batch.push_back(
           {butterfly.copies, butterfly.cols() / parts, butterfly.rows() / parts});
     return layout;
   }
 
-  void run_vector(const Plans& plans, const char* from, char* to) const {
+  void run_group(const Plans& plans, Index rows, const char* from, char* to) const {
     const auto& steps = composition_.steps_;
-    const std::size_t bytes =
-        static_cast<std::size_t>(rounded_up(composition_.widest_ * element_, 64));
+    const std::size_t bytes = static_cast<std::size_t>(rows * row_bytes());
     Lease workspace;
     char* const memory = static_cast<char*>(workspace.reserve(2 * bytes));
     int next = 0;
-    const char* vector = from;
+    // Nothing is written to where it comes from but by steps that own all of it.
+    Rows group{const_cast<char*>(from), inner_.in_stride * in_element_};
+    const Rows result{to, inner_.out_stride * out_element_};
     if (layout_.in_stride != 1 || needs_copy()) {
-      in_kernels_.pack({1, composition_.cols(), 0, layout_.in_stride, 0, nullptr, nullptr, false},
-                       from, memory);
-      vector = memory;
+      for (Index row = 0; row < rows; ++row)
+        in_kernels_.pack({1, composition_.cols(), 0, layout_.in_stride, 0, nullptr, nullptr, false},
+                         group.at + row * group.step, memory + row * row_bytes());
+      group = {memory, row_bytes()};
       next = 1;
     }
     const std::size_t last = composition_.vector_steps_.back();
     for (const std::size_t n : composition_.vector_steps_) {
-      char* const target = n == last && layout_.out_stride == 1
-                               ? to
-                               : memory + static_cast<std::size_t>(next) * bytes;
-      if (const SparseMatrix* part = sparse_of(steps[n])) {
-        multiply(*part, vector, target);
-      } else if (const OnGrid* grid = grid_of(steps[n])) {
-        multiply(*grid, vector, target, vector != from);
-      } else {
-        const Multiplication& butterfly = *butterfly_of(steps[n]);
-        papilio::execute(*plans[n], vector_layout(butterfly), butterfly.conjugate, vector, target);
-      }
-      vector = target;
+      const Rows target = n == last && layout_.out_stride == 1
+                              ? result
+                              : Rows{memory + static_cast<std::size_t>(next) * bytes, row_bytes()};
+      if (const SparseMatrix* part = sparse_of(steps[n]))
+        multiply(*part, rows, group, target);
+      else if (const OnGrid* grid = grid_of(steps[n]))
+        multiply(*grid, group.at, target.at, group.at != from);
+      else
+        multiply(*butterfly_of(steps[n]), *plans[n], rows, group, target);
+      group = target;
       next = 1 - next;
     }
-    if (layout_.out_stride != 1)
+    if (layout_.out_stride == 1) return;
+    for (Index row = 0; row < rows; ++row)
       out_kernels_.unpack(
-          {1, composition_.rows(), 0, layout_.out_stride, 0, nullptr, nullptr, false}, vector, to);
+          {1, composition_.rows(), 0, layout_.out_stride, 0, nullptr, nullptr, false},
+          group.at + row * group.step, result.at + row * result.step);
+  }
+
+  void multiply(const Multiplication& butterfly, const Plan& plan, Index rows, Rows from,
+                Rows to) const {
+    const Index element = static_cast<Index>(size_of(butterfly.planner->chain().dtype));
+    // Complex numbers may be read from rows of real ones that aren't a whole number of them apart.
+    const bool together = rows == 1 || (from.step % element == 0 && to.step % element == 0);
+    for (Index row = 0; row < rows; row += together ? rows : 1)
+      papilio::execute(plan, row_layout(butterfly, together ? rows : 1, from.step, to.step),
+                       butterfly.conjugate, from.at + row * from.step, to.at + row * to.step);
   }
 
   void multiply(const OnGrid& grid, const char* from, char* to, bool scratch) const {
@@ -310,17 +355,30 @@ class Passage {
       grid.step->run_vector(from, to, scratch);
   }
 
-  void multiply(const SparseMatrix& part, const char* from, char* to) const {
+  void multiply(const SparseMatrix& part, Index rows, Rows from, Rows to) const {
+    kernels::SparseStretch stretches[SparseMatrix::most_stretches];
     kernels::SparseArguments work{};
-    work.in = from;
-    work.out = to;
+    work.stretches = stretches;
     for (const SparseMatrix::Run& run : part.runs()) {
       set_run(work, part, run);
-      in_shares(run.rows, static_cast<double>(run.length + 1), [&](Index first, Index last) {
+      for (std::size_t n = 0; n < run.stretches; ++n) {
+        const SparseMatrix::Stretch& own = part.stretches()[run.stretch + n];
+        stretches[n] = {own.first, own.groups, own.wide, part.starts(own), part.offsets(own)};
+      }
+      work.stretch_count = static_cast<Index>(run.stretches);
+      const double each = static_cast<double>(run.length + 1) * static_cast<double>(rows);
+      in_shares(run.rows, each, [&](Index first, Index last) {
         kernels::SparseArguments own = work;
-        own.first = first;
-        own.last = last;
-        kernels_.sparse.vector(own);
+        // As many of its rows as stay in L1 while all vectors pass.
+        const Index some = rows == 1 ? last : 16384 / ((run.length + 1) * (element_ + 4));
+        for (own.first = first; own.first < last; own.first = own.last) {
+          own.last = std::min(last, own.first + some);
+          for (Index row = 0; row < rows; ++row) {
+            own.in = from.at + row * from.step;
+            own.out = to.at + row * to.step;
+            kernels_.sparse.vector(own);
+          }
+        }
       });
     }
   }

@@ -1,8 +1,10 @@
 // Sparse matrices of compositions: runs of rows of one length, packed for the kernels.
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <stdexcept>
 
+#include "kernels/dispatch.hpp"
 #include "papilio/composition.hpp"
 
 namespace papilio {
@@ -35,8 +37,74 @@ SparseMatrix::SparseMatrix(DType dtype, Index rows, Index cols, const Index* sta
                     static_cast<const char*>(values) + static_cast<std::size_t>(from) * element,
                     element);
       }
+    find_stretches(run, kernels::kernels_for(dtype).lanes);
     runs_.push_back(run);
   }
+}
+
+void SparseMatrix::find_stretches(Run& run, Index lanes) {
+  // Kernels know so many entries; a stretch of fewer groups isn't worth its lookups.
+  constexpr Index most = 4, least_groups = 4;
+  run.stretch = stretches_.size();
+  if (run.length < 1 || run.length > most) return;
+  const std::int32_t* const columns = this->columns(run);
+  const std::size_t size = static_cast<std::size_t>(run.length * lanes);
+  std::vector<std::int32_t> starts, offsets(size), own(static_cast<std::size_t>(run.length)),
+      found(size);
+  Stretch stretch{};
+  const auto end = [&] {
+    if (stretch.groups >= least_groups && stretches_.size() < run.stretch + most_stretches) {
+      stretch.starts = starts_.size();
+      stretch.offsets = offsets_.size();
+      starts_.insert(starts_.end(), starts.begin(), starts.end());
+      offsets_.insert(offsets_.end(), offsets.begin(), offsets.end());
+      in_stretches_ += stretch.groups * lanes * run.length;
+      stretches_.push_back(stretch);
+    }
+    starts.clear();
+    stretch.groups = 0;
+  };
+  // Where the entries of the group from `row` on start, and how far from there they are; or false.
+  bool wide = false;
+  const auto find = [&](Index row) {
+    Index span = 0;
+    for (Index k = 0; k < run.length; ++k) {
+      const std::int32_t* const group = columns + k * run.rows + row;
+      const auto [least, largest] = std::minmax_element(group, group + lanes);
+      span = std::max(span, Index{*largest} - *least + 1);
+      own[static_cast<std::size_t>(k)] = *least;
+    }
+    wide = span > lanes;
+    const Index width = wide ? 2 * lanes : lanes;
+    if (span > width || width > cols_) return false;
+    for (Index k = 0; k < run.length; ++k) {
+      std::int32_t& start = own[static_cast<std::size_t>(k)];
+      start = static_cast<std::int32_t>(std::min<Index>(start, cols_ - width));
+      for (Index n = 0; n < lanes; ++n)
+        found[static_cast<std::size_t>(k * lanes + n)] = columns[k * run.rows + row + n] - start;
+    }
+    return true;
+  };
+  for (Index row = 0; row + lanes <= run.rows;) {
+    const bool fits = find(row);
+    if (!fits || found != offsets || wide != stretch.wide ||
+        row != stretch.first + stretch.groups * lanes)
+      end();
+    if (!fits) {
+      ++row;
+      continue;
+    }
+    if (stretch.groups == 0) {
+      stretch.first = row;
+      stretch.wide = wide;
+      offsets = found;
+    }
+    starts.insert(starts.end(), own.begin(), own.end());
+    ++stretch.groups;
+    row += lanes;
+  }
+  end();
+  run.stretches = stretches_.size() - run.stretch;
 }
 
 }  // namespace papilio

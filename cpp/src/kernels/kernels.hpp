@@ -120,13 +120,25 @@ struct CopyArguments {
   int64_t width = 0;  // pack: zeros go to the columns of the tile from `columns` to this one
 };
 
+/// Rows of a run, from row `first` on, in groups of as many as a SIMD vector has lanes: entry k of
+/// lane n of all groups g is at starts[g * length + k] + offsets[k * lanes + n] of the vector, the
+/// offset being below the lanes or, if wide, below twice as many, none of which is past its end.
+struct SparseStretch {
+  int64_t first, groups;
+  bool wide;
+  const int32_t *starts, *offsets;
+};
+
 /// Rows [first, last) of a run of `rows` rows of a sparse real matrix that have `length` entries
 /// each; entry k of row r stands at k * rows + r of `columns` and `values`, and the run starts at
 /// row `row` of the matrix. For columns (lanes along the batch) row r of input or output lies at
 /// (r / 2) * pair + (r % 2) * half, so that the parts of split complex numbers are rows; there are
 /// `count` SIMD vectors in a row and `tail` elements after them, which have room for a whole vector
-/// but where in_part or out_part is set. For a vector, only in and out are used, contiguous.
+/// but where in_part or out_part is set. For a vector, only in and out are used, contiguous, and
+/// the run's stretches.
 struct SparseArguments {
+  const SparseStretch* stretches;
+  int64_t stretch_count;
   const int32_t* columns;
   const void* values;
   int64_t row, rows, length, first, last;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/kernels.hpp"
+#include "kernels/lane_lookup.hpp"
 #include "kernels/simd.hpp"
 
 namespace papilio {
@@ -57,15 +58,15 @@ void sparse_columns_of(const SparseArguments& work) {
   }
 }
 
-/// Rows of K entries applied to one contiguous vector.
+/// Rows [first, last) of K entries applied to one contiguous vector, one after the other.
 template <class T, int K>
-void sparse_vector_of(const SparseArguments& work) {
+PAPILIO_INLINE void sparse_rows(const SparseArguments& work, int64_t first, int64_t last) {
   const T* __restrict values = static_cast<const T*>(work.values);
   const int32_t* __restrict columns = work.columns;
   const T* __restrict in = static_cast<const T*>(work.in);
   T* __restrict out = static_cast<T*>(work.out) + work.row;
   const int64_t rows = work.rows;
-  for (int64_t r = work.first; r < work.last; ++r) {
+  for (int64_t r = first; r < last; ++r) {
     T sum = K ? values[r] * in[columns[r]] : 0;
     if constexpr (K > 0) {
       PAPILIO_UNROLL
@@ -77,6 +78,51 @@ void sparse_vector_of(const SparseArguments& work) {
     }
     out[r] = sum;
   }
+}
+
+/// Groups [first, last) of a stretch, with lanes along the rows.
+template <class T, int K, int... k>
+PAPILIO_APART void sparse_groups(const SparseArguments& work, const SparseStretch& stretch,
+                                 int64_t first, int64_t last, Numbers<k...>) {
+  typedef batch<T> V;
+  const T* __restrict values = static_cast<const T*>(work.values) + stretch.first;
+  const T* __restrict in = static_cast<const T*>(work.in);
+  T* __restrict out = static_cast<T*>(work.out) + work.row + stretch.first;
+  const LaneLookup<T> lookups[K] = {LaneLookup<T>(stretch.offsets + k * V::lanes)...};
+  const bool wide = stretch.wide;
+  for (int64_t g = first; g < last; ++g) {
+    const int32_t* starts = stretch.starts + g * K;
+    const auto product = [&](int n, V sum) __attribute__((always_inline)) {
+      const V w = V::load(values + n * work.rows + g * V::lanes);
+      const V x = wide ? lookups[n].wide(in + starts[n]) : lookups[n].narrow(in + starts[n]);
+      return n ? multiply_add(w, x, sum) : w * x;
+    };
+    V sum = {typename V::native{}};
+    ((sum = product(k, sum)), ...);
+    sum.store(out + g * V::lanes);
+  }
+}
+
+/// Rows of K entries applied to one contiguous vector. A row has the same bits in a stretch and
+/// outside of it.
+template <class T, int K>
+void sparse_vector_of(const SparseArguments& work) {
+  int64_t row = work.first;
+  if constexpr (K > 0) {
+    constexpr int64_t L = batch<T>::lanes;
+    for (int64_t n = 0; n < work.stretch_count; ++n) {
+      const SparseStretch& stretch = work.stretches[n];
+      // The groups that are ours as a whole.
+      const int64_t before = row - stretch.first, after = (work.last - stretch.first) / L;
+      const int64_t first = before <= 0 ? 0 : (before + L - 1) / L;
+      const int64_t last = after < stretch.groups ? after : stretch.groups;
+      if (first >= last) continue;
+      sparse_rows<T, K>(work, row, stretch.first + first * L);
+      sparse_groups<T, K>(work, stretch, first, last, typename NumbersBelow<K>::type{});
+      row = stretch.first + last * L;
+    }
+  }
+  sparse_rows<T, K>(work, row, work.last);
 }
 
 template <int K>
