@@ -35,6 +35,7 @@ MODULES: tuple[str, ...] = (
     "nonuniform",
     "arguments",
     "arrays",
+    "sparse_rows",
     "backend",
     "files",
     "pieces",

@@ -184,6 +184,7 @@ class Transforms(Case):
     """Transforms of one or more axes, their inverses and views, against their factors and NumPy."""
 
     family: ClassVar[str] = "transforms"
+    quick: ClassVar[int] = 20
     often: ClassVar[int] = 3
 
     seed: int

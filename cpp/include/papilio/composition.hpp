@@ -23,7 +23,7 @@ class SparseMatrix {
   /// Rows of a run that SIMD vectors work on: see kernels::SparseStretch. A run has a few at most.
   static constexpr std::size_t most_stretches = 8;
   struct Stretch {
-    Index first, groups;
+    Index first, last, groups;
     bool wide;
     std::size_t starts, offsets;
   };
@@ -49,6 +49,8 @@ class SparseMatrix {
   }
   /// Whether most of its entries are in stretches.
   bool is_regular() const { return 4 * in_stretches_ >= 3 * nnz(); }
+  /// Whether lookups in two SIMD vectors, which cost twice as much, are in them.
+  bool is_wide() const { return wide_; }
 
  private:
   void find_stretches(Run& run, Index lanes);
@@ -61,6 +63,7 @@ class SparseMatrix {
   std::vector<Stretch> stretches_;
   std::vector<std::int32_t> starts_, offsets_;
   Index in_stretches_ = 0;  // entries
+  bool wide_ = false;
 };
 
 /// `copies` of a butterfly side by side. The planner isn't owned.
@@ -115,9 +118,9 @@ class Composition {
   /// Whether all plans for such batches are made, so that execute() never waits for work.
   bool is_planned(const Layout& layout) const;
 
-  /// out = F in for every vector of the batch. in and out don't overlap, or are
-  /// the same memory with the same strides. Workspace: for each thread
-  /// two tiles of about half of the L2 cache together, or two vectors (or as many as a SIMD vector
+  /// out = F in for every vector of the batch. in and out don't overlap, or are the same memory
+  /// with the same strides. Workspace: for each thread two tiles, or two groups of contiguous
+  /// vectors, of about half of the L2 cache together, or two vectors (or as many as a SIMD vector
   /// has lanes) where those are larger. The result is the same, bit for bit, for any number of
   /// threads.
   void execute(const Layout& layout, const void* in, void* out) const;
@@ -130,8 +133,8 @@ class Composition {
   bool complex_input_, complex_output_;
   std::vector<Step> steps_;
   std::vector<std::size_t> vector_steps_;  // those that one vector needs
-  bool by_vectors_ =
-      true;       // contiguous vectors stay so: nothing in it prefers lanes along the batch
+  // Contiguous vectors stay so: no step prefers lanes along the batch; or none but for short ones.
+  bool by_vectors_ = true, wide_ = false;
   Index widest_;  // rows of real numbers before, between or after the steps, rounded up to pairs
   double nanoseconds_;
 };

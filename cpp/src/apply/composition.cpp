@@ -22,12 +22,11 @@ Step identity(DType dtype, Index rows) {
   });
 }
 
-/// Whether its factors' blocks are alike, as those of transforms are: such butterflies are fast with
-/// lanes along each vector, others (dense blocks) are so along the batch.
+/// Whether its factors' blocks are alike, as those of transforms are: such butterflies are fast
+/// with lanes along each vector, others (dense blocks) are so along the batch.
 bool is_transform(const Chain& chain) {
-  return std::all_of(chain.factors.begin(), chain.factors.end(), [](const Factor& factor) {
-    return factor.pattern.a == 1 || factor.tied_a;
-  });
+  return std::all_of(chain.factors.begin(), chain.factors.end(),
+                     [](const Factor& factor) { return factor.pattern.a == 1 || factor.tied_a; });
 }
 
 }  // namespace
@@ -70,6 +69,7 @@ Composition::Composition(DType real, bool complex_input, bool complex_output,
       if (part->dtype() != real) throw std::invalid_argument("a sparse part has another dtype");
       nanoseconds_ += 0.4 * static_cast<double>(part->nnz());
       by_vectors_ = by_vectors_ && part->is_regular();
+      wide_ = wide_ || part->is_wide();
     } else if (const OnGrid* grid = grid_of(step)) {
       nanoseconds_ += static_cast<double>(grid->copies) * grid->step->nanoseconds();
     } else {

@@ -65,7 +65,8 @@ class Passage {
     // (16,384 modes, 8 rows: 4.5 against 7.7 ms).
     if (has_grid())
       most = (contiguous ? 1 : 4) * l2_bytes();
-    else if (contiguous && composition_.by_vectors_)
+    else if (contiguous && composition_.by_vectors_ &&
+             (!composition_.wide_ || lanes_bytes > l2_bytes() / 32))  // tiles leave L1
       return false;
     return 2 * inner_.size >= kernels_.lanes && lanes_bytes <= most;
   }
@@ -88,9 +89,9 @@ class Passage {
 
   /// The batches whose plans a butterfly runs by; they don't depend on the threads.
   BatchClass batch_of(const Multiplication& butterfly) const {
+    if (!in_tiles()) return classify(row_layout(butterfly, usual_rows(), row_bytes(), row_bytes()));
     const Index usual = usual_width();
-    return classify(in_tiles() ? Layout{usual, usual, {{usual, 1, 1}}}
-                               : row_layout(butterfly, usual_rows(), row_bytes(), row_bytes()));
+    return classify(Layout{usual, usual, {{usual, 1, 1}}});
   }
 
   /// A tile of columns between two steps. Row r starts at (r / 2) * pair + (r % 2) * half and goes
@@ -359,25 +360,29 @@ class Passage {
     kernels::SparseStretch stretches[SparseMatrix::most_stretches];
     kernels::SparseArguments work{};
     work.stretches = stretches;
+    work.in = from.at;
+    work.out = to.at;
+    work.count = rows;
+    if (rows > 1) {
+      work.in_step = from.step / element_;
+      work.out_step = to.step / element_;
+    }
     for (const SparseMatrix::Run& run : part.runs()) {
       set_run(work, part, run);
       for (std::size_t n = 0; n < run.stretches; ++n) {
         const SparseMatrix::Stretch& own = part.stretches()[run.stretch + n];
-        stretches[n] = {own.first, own.groups, own.wide, part.starts(own), part.offsets(own)};
+        stretches[n] = {own.first, own.last,         own.groups,
+                        own.wide,  part.starts(own), part.offsets(own)};
       }
       work.stretch_count = static_cast<Index>(run.stretches);
       const double each = static_cast<double>(run.length + 1) * static_cast<double>(rows);
       in_shares(run.rows, each, [&](Index first, Index last) {
         kernels::SparseArguments own = work;
-        // As many of its rows as stay in L1 while all vectors pass.
-        const Index some = rows == 1 ? last : 16384 / ((run.length + 1) * (element_ + 4));
+        // As many of its rows as stay in a cache while all vectors pass.
+        const Index some = rows == 1 ? last : 65536 / ((run.length + 1) * (element_ + 4));
         for (own.first = first; own.first < last; own.first = own.last) {
           own.last = std::min(last, own.first + some);
-          for (Index row = 0; row < rows; ++row) {
-            own.in = from.at + row * from.step;
-            own.out = to.at + row * to.step;
-            kernels_.sparse.vector(own);
-          }
+          kernels_.sparse.vectors(own);
         }
       });
     }

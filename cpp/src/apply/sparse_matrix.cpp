@@ -6,6 +6,7 @@
 
 #include "kernels/dispatch.hpp"
 #include "papilio/composition.hpp"
+#include "papilio/interruption.hpp"
 
 namespace papilio {
 
@@ -43,40 +44,31 @@ SparseMatrix::SparseMatrix(DType dtype, Index rows, Index cols, const Index* sta
 }
 
 void SparseMatrix::find_stretches(Run& run, Index lanes) {
-  // Kernels know so many entries; a stretch of fewer groups isn't worth its lookups.
-  constexpr Index most = 4, least_groups = 4;
+  // Kernels know so many entries; a stretch of fewer groups isn't worth its lookups, wide ones.
+  constexpr Index most = 4, least_groups = 2, least_wide = 12;
   run.stretch = stretches_.size();
   if (run.length < 1 || run.length > most) return;
   const std::int32_t* const columns = this->columns(run);
   const std::size_t size = static_cast<std::size_t>(run.length * lanes);
-  std::vector<std::int32_t> starts, offsets(size), own(static_cast<std::size_t>(run.length)),
-      found(size);
-  Stretch stretch{};
-  const auto end = [&] {
-    if (stretch.groups >= least_groups && stretches_.size() < run.stretch + most_stretches) {
-      stretch.starts = starts_.size();
-      stretch.offsets = offsets_.size();
-      starts_.insert(starts_.end(), starts.begin(), starts.end());
-      offsets_.insert(offsets_.end(), offsets.begin(), offsets.end());
-      in_stretches_ += stretch.groups * lanes * run.length;
-      stretches_.push_back(stretch);
-    }
-    starts.clear();
-    stretch.groups = 0;
-  };
+  std::vector<std::int32_t> offsets(size), own(static_cast<std::size_t>(run.length)), found(size);
   // Where the entries of the group from `row` on start, and how far from there they are; or false.
   bool wide = false;
   const auto find = [&](Index row) {
-    Index span = 0;
+    Index span = 0, pairs = 0;
     for (Index k = 0; k < run.length; ++k) {
       const std::int32_t* const group = columns + k * run.rows + row;
       const auto [least, largest] = std::minmax_element(group, group + lanes);
       span = std::max(span, Index{*largest} - *least + 1);
+      pairs = std::max(pairs, Index{*largest} - *least / 2 * 2 + 1);
       own[static_cast<std::size_t>(k)] = *least;
     }
     wide = span > lanes;
     const Index width = wide ? 2 * lanes : lanes;
     if (span > width || width > cols_) return false;
+    // Where complex numbers start, if nothing speaks against it: there the last one's imaginary
+    // part is as far from the end as its real part.
+    for (std::int32_t& start : own)
+      if (pairs <= width) start = start / 2 * 2;
     for (Index k = 0; k < run.length; ++k) {
       std::int32_t& start = own[static_cast<std::size_t>(k)];
       start = static_cast<std::int32_t>(std::min<Index>(start, cols_ - width));
@@ -85,26 +77,40 @@ void SparseMatrix::find_stretches(Run& run, Index lanes) {
     }
     return true;
   };
-  for (Index row = 0; row + lanes <= run.rows;) {
-    const bool fits = find(row);
-    if (!fits || found != offsets || wide != stretch.wide ||
-        row != stretch.first + stretch.groups * lanes)
-      end();
-    if (!fits) {
+  SteppedPoll poll;
+  for (Index row = 0; row + lanes <= run.rows && run.stretches < most_stretches;) {
+    poll.step();
+    if (!find(row)) {
       ++row;
       continue;
     }
-    if (stretch.groups == 0) {
-      stretch.first = row;
-      stretch.wide = wide;
-      offsets = found;
+    Stretch stretch{row, 0, 0, wide, starts_.size(), offsets_.size()};
+    offsets = found;
+    const auto take = [&](Index next) {
+      if (next + lanes > run.rows || !find(next) || found != offsets || wide != stretch.wide)
+        return false;
+      starts_.insert(starts_.end(), own.begin(), own.end());
+      ++stretch.groups;
+      stretch.last = next;
+      return true;
+    };
+    while (take(row)) row += lanes;
+    // Rows after the last whole group, by one that works on some of its rows again.
+    for (Index more = std::min(lanes - 1, run.rows - row); more > 0; --more)
+      if (take(row - lanes + more)) {
+        row += more;
+        break;
+      }
+    if (stretch.groups < (stretch.wide ? least_wide : least_groups)) {
+      starts_.resize(stretch.starts);
+      continue;
     }
-    starts.insert(starts.end(), own.begin(), own.end());
-    ++stretch.groups;
-    row += lanes;
+    offsets_.insert(offsets_.end(), offsets.begin(), offsets.end());
+    in_stretches_ += (stretch.last + lanes - stretch.first) * run.length;
+    wide_ = wide_ || stretch.wide;
+    stretches_.push_back(stretch);
+    ++run.stretches;
   }
-  end();
-  run.stretches = stretches_.size() - run.stretch;
 }
 
 }  // namespace papilio

@@ -120,11 +120,12 @@ struct CopyArguments {
   int64_t width = 0;  // pack: zeros go to the columns of the tile from `columns` to this one
 };
 
-/// Rows of a run, from row `first` on, in groups of as many as a SIMD vector has lanes: entry k of
-/// lane n of all groups g is at starts[g * length + k] + offsets[k * lanes + n] of the vector, the
-/// offset being below the lanes or, if wide, below twice as many, none of which is past its end.
+/// Rows of a run, from row `first` on, in groups of as many as a SIMD vector has lanes; the last
+/// group starts at row `last`, within the one before or behind it. Entry k of lane n of all groups
+/// g is at starts[g * length + k] + offsets[k * lanes + n] of the vector, the offset being below
+/// the lanes or, if wide, below twice as many, none of which is past its end.
 struct SparseStretch {
-  int64_t first, groups;
+  int64_t first, last, groups;
   bool wide;
   const int32_t *starts, *offsets;
 };
@@ -187,7 +188,7 @@ struct ButterflyKernels {
 
 /// For real types: sparse matrices, and complex numbers in tiles: interleaved to split and back.
 struct SparseKernels {
-  SparseKernel columns, vector;
+  SparseKernel columns, vectors;
   TileKernel split, join;
 };
 

@@ -58,68 +58,81 @@ void sparse_columns_of(const SparseArguments& work) {
   }
 }
 
-/// Rows [first, last) of K entries applied to one contiguous vector, one after the other.
+/// Rows [first, last) of K entries applied to contiguous vectors, one after the other.
 template <class T, int K>
 PAPILIO_INLINE void sparse_rows(const SparseArguments& work, int64_t first, int64_t last) {
   const T* __restrict values = static_cast<const T*>(work.values);
   const int32_t* __restrict columns = work.columns;
-  const T* __restrict in = static_cast<const T*>(work.in);
-  T* __restrict out = static_cast<T*>(work.out) + work.row;
   const int64_t rows = work.rows;
-  for (int64_t r = first; r < last; ++r) {
-    T sum = K ? values[r] * in[columns[r]] : 0;
-    if constexpr (K > 0) {
-      PAPILIO_UNROLL
-      for (int k = 1; k < K; ++k)
-        sum = multiply_add(values[k * rows + r], in[columns[k * rows + r]], sum);
-    } else {
-      for (int64_t k = 0; k < work.length; ++k)
-        sum = multiply_add(values[k * rows + r], in[columns[k * rows + r]], sum);
+  for (int64_t v = 0; v < work.count; ++v) {
+    const T* __restrict in = static_cast<const T*>(work.in) + v * work.in_step;
+    T* __restrict out = static_cast<T*>(work.out) + v * work.out_step + work.row;
+    for (int64_t r = first; r < last; ++r) {
+      T sum = K ? values[r] * in[columns[r]] : 0;
+      if constexpr (K > 0) {
+        PAPILIO_UNROLL
+        for (int k = 1; k < K; ++k)
+          sum = multiply_add(values[k * rows + r], in[columns[k * rows + r]], sum);
+      } else {
+        for (int64_t k = 0; k < work.length; ++k)
+          sum = multiply_add(values[k * rows + r], in[columns[k * rows + r]], sum);
+      }
+      out[r] = sum;
     }
-    out[r] = sum;
   }
 }
 
 /// Groups [first, last) of a stretch, with lanes along the rows.
-template <class T, int K, int... k>
+template <class T, int K, bool wide, int... k>
 PAPILIO_APART void sparse_groups(const SparseArguments& work, const SparseStretch& stretch,
                                  int64_t first, int64_t last, Numbers<k...>) {
   typedef batch<T> V;
   const T* __restrict values = static_cast<const T*>(work.values) + stretch.first;
-  const T* __restrict in = static_cast<const T*>(work.in);
-  T* __restrict out = static_cast<T*>(work.out) + work.row + stretch.first;
   const LaneLookup<T> lookups[K] = {LaneLookup<T>(stretch.offsets + k * V::lanes)...};
-  const bool wide = stretch.wide;
-  for (int64_t g = first; g < last; ++g) {
-    const int32_t* starts = stretch.starts + g * K;
-    const auto product = [&](int n, V sum) __attribute__((always_inline)) {
-      const V w = V::load(values + n * work.rows + g * V::lanes);
-      const V x = wide ? lookups[n].wide(in + starts[n]) : lookups[n].narrow(in + starts[n]);
-      return n ? multiply_add(w, x, sum) : w * x;
-    };
-    V sum = {typename V::native{}};
-    ((sum = product(k, sum)), ...);
-    sum.store(out + g * V::lanes);
+  const int64_t rows = work.rows, last_row = stretch.last - stretch.first;
+  for (int64_t v = 0; v < work.count; ++v) {
+    const T* __restrict in = static_cast<const T*>(work.in) + v * work.in_step;
+    T* __restrict out = static_cast<T*>(work.out) + v * work.out_step + work.row + stretch.first;
+    for (int64_t g = first; g < last; ++g) {
+      const int32_t* starts = stretch.starts + g * K;
+      const int64_t row = g * V::lanes < last_row ? g * V::lanes : last_row;
+      const auto product = [&](int n, V sum) __attribute__((always_inline)) {
+        const V w = V::load(values + n * rows + row);
+        const V x = wide ? lookups[n].wide(in + starts[n]) : lookups[n].narrow(in + starts[n]);
+        return n ? multiply_add(w, x, sum) : w * x;
+      };
+      V sum = {typename V::native{}};
+      ((sum = product(k, sum)), ...);
+      sum.store(out + row);
+    }
   }
 }
 
-/// Rows of K entries applied to one contiguous vector. A row has the same bits in a stretch and
+/// Rows of K entries applied to contiguous vectors. A row has the same bits in a stretch and
 /// outside of it.
 template <class T, int K>
-void sparse_vector_of(const SparseArguments& work) {
+void sparse_vectors_of(const SparseArguments& work) {
   int64_t row = work.first;
   if constexpr (K > 0) {
     constexpr int64_t L = batch<T>::lanes;
     for (int64_t n = 0; n < work.stretch_count; ++n) {
       const SparseStretch& stretch = work.stretches[n];
       // The groups that are ours as a whole.
-      const int64_t before = row - stretch.first, after = (work.last - stretch.first) / L;
-      const int64_t first = before <= 0 ? 0 : (before + L - 1) / L;
-      const int64_t last = after < stretch.groups ? after : stretch.groups;
+      int64_t first = row <= stretch.first ? 0 : (row - stretch.first + L - 1) / L;
+      int64_t last = (work.last - stretch.first) / L;
+      if (first >= stretch.groups) first = stretch.groups - (row <= stretch.last);
+      last = work.last >= stretch.last + L ? stretch.groups
+             : last < stretch.groups       ? last
+                                           : stretch.groups - 1;
       if (first >= last) continue;
-      sparse_rows<T, K>(work, row, stretch.first + first * L);
-      sparse_groups<T, K>(work, stretch, first, last, typename NumbersBelow<K>::type{});
-      row = stretch.first + last * L;
+      const auto row_of = [&](int64_t g) {
+        return g + 1 < stretch.groups ? stretch.first + g * L : stretch.last;
+      };
+      sparse_rows<T, K>(work, row, row_of(first));
+      const typename NumbersBelow<K>::type entries;
+      stretch.wide ? sparse_groups<T, K, true>(work, stretch, first, last, entries)
+                   : sparse_groups<T, K, false>(work, stretch, first, last, entries);
+      row = row_of(last - 1) + L;
     }
   }
   sparse_rows<T, K>(work, row, work.last);
@@ -153,8 +166,8 @@ void sparse_columns(const SparseArguments& work) {
 }
 
 template <class T>
-void sparse_vector(const SparseArguments& work) {
-  with_length(work.length, [&](auto k) { sparse_vector_of<T, decltype(k)::value>(work); });
+void sparse_vectors(const SparseArguments& work) {
+  with_length(work.length, [&](auto k) { sparse_vectors_of<T, decltype(k)::value>(work); });
 }
 
 /// Parts the interleaved complex numbers of a tile, in place, or joins them again: in their own
@@ -182,7 +195,7 @@ void part_tile(const TileArguments& work, void* tile) {
 
 template <class T>
 constexpr SparseKernels sparse_kernels(Real<T>) {
-  return {sparse_columns<T>, sparse_vector<T>, part_tile<T, false>, part_tile<T, true>};
+  return {sparse_columns<T>, sparse_vectors<T>, part_tile<T, false>, part_tile<T, true>};
 }
 template <class T>
 constexpr SparseKernels sparse_kernels(Complex<T>) {

@@ -60,11 +60,12 @@ class Composition(Operator):
 
     Notes
     -----
-    Runs of butterflies and sparse matrices are compiled at the first product: tiles of a batch
-    (or one vector) go through all of them while they stay in cache. Each thread keeps two tiles of
-    about half of its L2 cache together, or two vectors (for batches of contiguous columns as many
-    as a SIMD vector has lanes) where those are larger. Memory: the compiled sparse matrices, about
-    12 bytes for each real number of theirs; transposes, made once, have their own. Real parts to
+    Runs of butterflies and sparse matrices are compiled at the first product: tiles of a batch, or
+    a few of its vectors where transforms find those contiguous, go through all of them while they
+    stay in cache. Each thread keeps two of them, about half of its L2 cache together, or two
+    vectors (for batches of contiguous columns as many as a SIMD vector has lanes) where those are
+    larger. Memory: the compiled sparse matrices, 12 to 14 bytes for each real number of theirs;
+    transposes, made once, have their own. Real parts to
     the right of the first complex one act on real numbers. The result is the same for any number
     of threads, bit for bit.
 
