@@ -58,28 +58,35 @@ void sparse_columns_of(const SparseArguments& work) {
   }
 }
 
-/// Rows [first, last) of K entries applied to contiguous vectors, one after the other.
+/// Rows [first, last) of K entries applied to one contiguous vector.
 template <class T, int K>
-PAPILIO_INLINE void sparse_rows(const SparseArguments& work, int64_t first, int64_t last) {
+PAPILIO_INLINE void sparse_rows_of(const SparseArguments& work, const T* __restrict in,
+                                   T* __restrict out, int64_t first, int64_t last) {
   const T* __restrict values = static_cast<const T*>(work.values);
   const int32_t* __restrict columns = work.columns;
-  const int64_t rows = work.rows;
-  for (int64_t v = 0; v < work.count; ++v) {
-    const T* __restrict in = static_cast<const T*>(work.in) + v * work.in_step;
-    T* __restrict out = static_cast<T*>(work.out) + v * work.out_step + work.row;
-    for (int64_t r = first; r < last; ++r) {
-      T sum = K ? values[r] * in[columns[r]] : 0;
-      if constexpr (K > 0) {
-        PAPILIO_UNROLL
-        for (int k = 1; k < K; ++k)
-          sum = multiply_add(values[k * rows + r], in[columns[k * rows + r]], sum);
-      } else {
-        for (int64_t k = 0; k < work.length; ++k)
-          sum = multiply_add(values[k * rows + r], in[columns[k * rows + r]], sum);
-      }
-      out[r] = sum;
+  const int64_t rows = work.rows, length = work.length;
+  for (int64_t r = first; r < last; ++r) {
+    T sum = K ? values[r] * in[columns[r]] : 0;
+    if constexpr (K > 0) {
+      PAPILIO_UNROLL
+      for (int k = 1; k < K; ++k)
+        sum = multiply_add(values[k * rows + r], in[columns[k * rows + r]], sum);
+    } else {
+      for (int64_t k = 0; k < length; ++k)
+        sum = multiply_add(values[k * rows + r], in[columns[k * rows + r]], sum);
     }
+    out[r] = sum;
   }
+}
+
+/// The same applied to several, one after the other.
+template <class T, int K>
+PAPILIO_INLINE void sparse_rows(const SparseArguments& work, int64_t first, int64_t last) {
+  if (first >= last) return;
+  const T* in = static_cast<const T*>(work.in);
+  T* out = static_cast<T*>(work.out) + work.row;
+  for (int64_t v = 0; v < work.count; ++v, in += work.in_step, out += work.out_step)
+    sparse_rows_of<T, K>(work, in, out, first, last);
 }
 
 /// Groups [first, last) of a stretch, with lanes along the rows.
