@@ -22,11 +22,15 @@ Step identity(DType dtype, Index rows) {
   });
 }
 
-/// Whether its factors' blocks are alike, as those of transforms are: such butterflies are fast
-/// with lanes along each vector, others (dense blocks) are so along the batch.
+/// Whether its factors' blocks are alike and small, as those of transforms with kernels of their
+/// own are: such butterflies are fast with lanes along each vector, others (dense blocks) are so
+/// along the batch.
 bool is_transform(const Chain& chain) {
-  return std::all_of(chain.factors.begin(), chain.factors.end(),
-                     [](const Factor& factor) { return factor.pattern.a == 1 || factor.tied_a; });
+  constexpr Index largest_radix = 13;
+  return std::all_of(chain.factors.begin(), chain.factors.end(), [](const Factor& factor) {
+    const Pattern& p = factor.pattern;
+    return (p.a == 1 || factor.tied_a) && std::max(p.b, p.c) <= largest_radix;
+  });
 }
 
 }  // namespace
