@@ -162,6 +162,22 @@ def test_a_composition_of_one_butterfly_or_one_matrix():
     assert np.array_equal(Composition([E, E]) @ x[:, 0], x[:, 0])
 
 
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+@pytest.mark.parametrize("batch", [1, 2, 3, 40])
+def test_a_row_may_have_thousands_of_entries(real, batch):
+    """Beside regular ones, and alone: of a row that no cache holds one is still worked on."""
+    rng = np.random.default_rng(batch)
+    n = 9000
+    full = scipy.sparse.csr_array(rng.standard_normal((1, n)).astype(real))
+    regular = scipy.sparse.eye_array(n, dtype=real, format="csr")
+    for matrix in (full, scipy.sparse.vstack([regular, full, regular], format="csr")):
+        x = rng.standard_normal((batch, n)).astype(real)
+        exact = np.asarray(matrix.astype(float) @ x.T.astype(float)).T
+        bound = np.asarray(abs(matrix).astype(float) @ np.abs(x.T).astype(float)).T
+        y = Composition([matrix]).apply(x, axis=1)
+        assert (np.abs(y - exact) <= 50 * np.finfo(real).eps * bound).all()
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_the_result_may_replace_the_input(seed):
     """Of square compositions of one part or of some, by vectors and by tiles."""

@@ -55,6 +55,9 @@ class SparseRows(Case):
         runs = []
         for _ in range(int(rng.integers(1, 4))):
             entries = int(rng.choice([0, 1, 2, 3, 4, 5], p=[0.05, 0.3, 0.25, 0.1, 0.25, 0.05]))
+            if rng.random() < 0.02:  # of no cache
+                runs.append((1, ("next",) * int(rng.integers(4000, 9000))))
+                continue
             chosen = tuple(str(name) for name in rng.choice(names, entries))
             runs.append((int(rng.choice([1, 3, 40, 129, 600])) + int(rng.integers(20)), chosen))
         return cls(

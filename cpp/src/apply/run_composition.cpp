@@ -379,7 +379,8 @@ class Passage {
       in_shares(run.rows, each, [&](Index first, Index last) {
         kernels::SparseArguments own = work;
         // As many of its rows as stay in a cache while all vectors pass.
-        const Index some = rows == 1 ? last : 65536 / ((run.length + 1) * (element_ + 4));
+        const Index each_bytes = (run.length + 1) * (element_ + 4);
+        const Index some = rows == 1 ? last : std::max<Index>(1, 65536 / each_bytes);
         for (own.first = first; own.first < last; own.first = own.last) {
           own.last = std::min(last, own.first + some);
           kernels_.sparse.vectors(own);
