@@ -60,6 +60,7 @@ void SparseMatrix::find_stretches(Run& run, Index lanes) {
       const auto [least, largest] = std::minmax_element(group, group + lanes);
       span = std::max(span, Index{*largest} - *least + 1);
       pairs = std::max(pairs, Index{*largest} - *least / 2 * 2 + 1);
+      if (span > 2 * lanes) return false;
       own[static_cast<std::size_t>(k)] = *least;
     }
     wide = span > lanes;
@@ -96,12 +97,13 @@ void SparseMatrix::find_stretches(Run& run, Index lanes) {
     };
     while (take(row)) row += lanes;
     // Rows after the last whole group, by one that works on some of its rows again.
+    const Index least = stretch.wide ? least_wide : least_groups;
     for (Index more = std::min(lanes - 1, run.rows - row); more > 0; --more)
-      if (take(row - lanes + more)) {
+      if (stretch.groups + 1 >= least && take(row - lanes + more)) {
         row += more;
         break;
       }
-    if (stretch.groups < (stretch.wide ? least_wide : least_groups)) {
+    if (stretch.groups < least) {
       starts_.resize(stretch.starts);
       continue;
     }
