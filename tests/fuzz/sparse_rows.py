@@ -12,9 +12,9 @@ import scipy.fft
 import scipy.sparse
 
 import papilio as pp
-from papilio import _core
 
 from .case import Case, Skip
+from .products import low_thresholds
 
 #: Where the entries of so many neighbouring rows are, after the first: what transforms have.
 PATTERNS: dict[str, Any] = {
@@ -30,6 +30,9 @@ PATTERNS: dict[str, Any] = {
     "reversed pairs": lambda r: -(r // 2 * 2) + r % 2,
     "none": lambda r: (r * 2654435761) % 97,
 }
+
+#: In place of patterns: rows with an entry in every column, more than a cache may hold.
+FULL = "full"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,14 +58,14 @@ class SparseRows(Case):
         runs = []
         for _ in range(int(rng.integers(1, 4))):
             entries = int(rng.choice([0, 1, 2, 3, 4, 5], p=[0.05, 0.3, 0.25, 0.1, 0.25, 0.05]))
-            if rng.random() < 0.02:  # of no cache
-                runs.append((1, ("next",) * int(rng.integers(4000, 9000))))
-                continue
             chosen = tuple(str(name) for name in rng.choice(names, entries))
             runs.append((int(rng.choice([1, 3, 40, 129, 600])) + int(rng.integers(20)), chosen))
+        full = bool(rng.random() < 0.03)
+        if full:
+            runs.append((1, (FULL,)))
         return cls(
             tuple(runs),
-            int(rng.choice([1, 7, 16, 33, 250, 1300])) + int(rng.integers(3)),
+            9000 if full else int(rng.choice([1, 7, 16, 33, 250, 1300])) + int(rng.integers(3)),
             bool(rng.random() < 0.5),
             str(rng.choice(["nothing", "dft", "hadamard"])),
             int(rng.choice([0, 1, 2, 5, 40, 150])),
@@ -82,6 +85,10 @@ class SparseRows(Case):
         """The sparse matrix; entries of a row may fall together."""
         lengths, places = [], []
         for count, patterns in self.runs:
+            if patterns == (FULL,):
+                lengths.append(np.full(count, self.columns))
+                places.append(np.tile(np.arange(self.columns), count))
+                continue
             r = np.arange(count)
             own = np.stack(
                 [PATTERNS[name](r) + rng.integers(self.columns) for name in patterns]
@@ -99,7 +106,9 @@ class SparseRows(Case):
         return scipy.sparse.csr_array((values, index, start), (len(start) - 1, self.columns))
 
     def check(self) -> None:
-        if any(name not in PATTERNS for _, names in self.runs for name in names):
+        if any(
+            name not in PATTERNS and names != (FULL,) for _, names in self.runs for name in names
+        ):
             raise Skip("a pattern without a name")
         if not self.runs or self.columns < 1 or any(count < 1 for count, _ in self.runs):
             raise Skip("no rows or columns")
@@ -135,12 +144,12 @@ class SparseRows(Case):
         results = []
         before = pp.get_num_threads()
         try:
-            _core.set_thresholds(10.0 if self.low else 0.0, 0)
+            low_thresholds(self.low)
             for threads in (1, 2, 3):
                 pp.set_num_threads(threads)
                 results.append(F.apply(x, axis=x.ndim - 1))
         finally:
-            _core.set_thresholds(0.0, 0)
+            low_thresholds(False)
             pp.set_num_threads(before)
         y = results[0]
         assert all(np.array_equal(y, other) for other in results[1:]), "bits depend on threads"

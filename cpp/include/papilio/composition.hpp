@@ -49,7 +49,7 @@ class SparseMatrix {
   }
   /// Whether most of its entries are in stretches.
   bool is_regular() const { return 4 * in_stretches_ >= 3 * nnz(); }
-  /// Whether lookups in two SIMD vectors, which cost twice as much, are in them.
+  /// Whether lookups in two SIMD vectors, which cost more, are in them.
   bool is_wide() const { return wide_; }
 
  private:

@@ -64,10 +64,7 @@ void add_butterfly_stage(Program& program, const Piece& piece, bool transpose) {
   stage.butterflies.swap = conjugated;
   stage.butterflies.scale = structure.scale;
   stage.butterflies.run = 1;
-  if (across) {
-    stage.butterflies.period = twiddle_period(structure, lanes);
-    stage.butterflies.numbers = p.a * p.d;
-  }
+  if (across) stage.butterflies.period = twiddle_period(structure, lanes);
   Weights& weights = stage.weights;
   weights.pattern = p;
   if (!structure.t.empty()) {

@@ -164,7 +164,7 @@ class RowSteps {
     const Index blocks = work.i1 - work.i0;
     if (stage.kind == Stage::Kind::outputs) return blocks;
     if (is_permuted(stage)) return blocks / simd;
-    if (stage.butterflies.numbers) return (blocks * (work.l1 - work.l0) + simd - 1) / simd;
+    if (stage.butterflies.period) return (blocks * (work.l1 - work.l0) + simd - 1) / simd;
     return blocks / stage.unit * ((work.l1 - work.l0 + simd - 1) / simd);
   }
 

@@ -65,7 +65,7 @@ void SparseMatrix::find_stretches(Run& run, Index lanes) {
     }
     wide = span > lanes;
     const Index width = wide ? 2 * lanes : lanes;
-    if (span > width || width > cols_) return false;
+    if (width > cols_) return false;
     // Where complex numbers start, if nothing speaks against it: there the last one's imaginary
     // part is as far from the end as its real part.
     for (std::int32_t& start : own)

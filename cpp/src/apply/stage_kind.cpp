@@ -58,7 +58,7 @@ Effort column_butterflies_effort(const Stage& stage, Index, double parts) {
 
 Effort row_butterflies_effort(const Stage& stage, Index simd, double parts) {
   const Pattern& p = stage.pattern();
-  if (stage.butterflies.numbers == 0)
+  if (stage.butterflies.period == 0)
     return butterflies_effort(stage, ceil_of(p.rows(), simd), parts, 0);
   // Numbers that aren't together come and go one by one; where they are is found for each SIMD
   // vector of lanes.
@@ -100,7 +100,7 @@ Effort interpolations_effort(const Stage& stage, Index, double) {
 
 /// Lanes that run on through the next block.
 Index row_butterflies_unit(const Stage& stage, bool is_complex, Index real_lanes) {
-  if (stage.butterflies.numbers) return 1;  // parts of a SIMD vector may be of two shares
+  if (stage.butterflies.period) return 1;  // parts of a SIMD vector may be of two shares
   return is_complex && !stage.real ? std::max(real_lanes / stage.pattern().d, Index{1}) : 1;
 }
 

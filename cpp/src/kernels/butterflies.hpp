@@ -19,8 +19,7 @@ void butterfly_rows(const StageArguments& stage) {
   RowVectors<X> vectors = butterflies_of_any_kind<X, Matrix, R>;
   if constexpr (X::parts == 2) {
     const Butterflies& how = stage.butterflies;
-    if (how.numbers)
-      return butterfly_rows_across<X>(stage, R, vectors, butterflies_of_blocks<X, R>);
+    if (how.period) return butterfly_rows_across<X>(stage, R, vectors, butterflies_of_blocks<X, R>);
     if (how.in_split && stage.weights && !how.transposed && how.scale == 1 &&
         (how.out_split || !how.swap))
       vectors = how.out_split ? butterflies_of_split<X, Matrix, R, true>

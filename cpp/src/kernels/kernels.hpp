@@ -30,7 +30,7 @@ struct Butterflies {
   double scale;              // of the outputs
   int64_t run;               // so many neighbouring l share their twiddles: a multiple of the lanes
                              // for rows; 1: none do
-  int64_t period, numbers;   // see butterfly_rows_across, and a * d; 0 for other stages
+  int64_t period;            // see butterfly_rows_across; 0 for other stages
   const int64_t* blocks;     // permuted: the block numbers in the order of their work
 };
 

@@ -127,7 +127,8 @@ void sparse_vectors_of(const SparseArguments& work) {
       // The groups that are ours as a whole.
       int64_t first = row <= stretch.first ? 0 : (row - stretch.first + L - 1) / L;
       int64_t last = (work.last - stretch.first) / L;
-      if (first >= stretch.groups) first = stretch.groups - (row <= stretch.last);
+      // The last group starts earlier than others would: rows before `row` may be another thread's.
+      if (first + 1 >= stretch.groups) first = stretch.groups - (row <= stretch.last);
       last = work.last >= stretch.last + L ? stretch.groups
              : last < stretch.groups       ? last
                                            : stretch.groups - 1;
