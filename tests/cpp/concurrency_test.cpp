@@ -133,6 +133,34 @@ void test_compositions_at_once() {
   });
 }
 
+/// Rows that SIMD vectors work on together, cut wherever the shares of threads end: no thread
+/// writes another's, be it the same number.
+void test_shares_of_sparse_rows() {
+  for (Index rows = 5; rows < 40; ++rows) {
+    constexpr Index length = 4;
+    std::vector<Index> start{0}, columns;
+    std::vector<double> values, x(static_cast<std::size_t>(rows + length), 1.0);
+    for (Index row = 0; row < rows; ++row) {
+      for (Index k = 0; k < length; ++k) {
+        columns.push_back(row + k);
+        values.push_back(static_cast<double>(row * length + k));
+      }
+      start.push_back(static_cast<Index>(columns.size()));
+    }
+    std::vector<Step> steps;
+    steps.emplace_back(SparseMatrix(DType::float64, rows, rows + length, start.data(),
+                                    columns.data(), values.data()));
+    const Composition composition(DType::float64, false, false, std::move(steps));
+    for (int round = 0; round < 20; ++round) {
+      std::vector<double> y(static_cast<std::size_t>(rows));
+      composition.execute({1, 1, {}}, x.data(), y.data());
+      for (Index row = 0; row < rows; ++row)
+        check(y[static_cast<std::size_t>(row)] == static_cast<double>(16 * row + 6),
+              "shares of sparse rows");
+    }
+  }
+}
+
 void test_failing_phases() {
   for (int round = 0; round < 200; ++round) {
     bool thrown = false;
@@ -335,6 +363,9 @@ int main(int count, char**) {
   test_products_while_plans_change();
   test_first_products_at_once();
   test_compositions_at_once();
+  set_num_threads(10);  // shares of a row each
+  test_shares_of_sparse_rows();
+  set_num_threads(3);
   test_failing_phases();
   test_interruption();
   test_interruption_of_a_helper();
