@@ -28,6 +28,10 @@ PATTERNS: dict[str, Any] = {
     "swapped": lambda r: r ^ 1,
     "pairs backwards": lambda r: -(r // 2 * 2),
     "reversed pairs": lambda r: -(r // 2 * 2) + r % 2,
+    "from both ends": lambda r: r // 2 * (1 - r % 2 * 2),
+    "pairs from both ends": lambda r: r // 4 * 2 * (1 - r // 2 % 2 * 2) + r % 2,
+    "from two places": lambda r: r // 2 + r % 2 * 211,
+    "from three places": lambda r: r // 3 + r % 3 * 211,
     "none": lambda r: (r * 2654435761) % 97,
 }
 

@@ -47,7 +47,7 @@ class Divider {
       }
       begin = end;
     }
-    merge_threes();
+    merge_pairs();
     return std::move(pieces_);
   }
 
@@ -97,19 +97,25 @@ class Divider {
     return true;
   }
 
-  /// Makes one stage of radix 6 of each of radix 3 and the single level next to it.
-  void merge_threes() {
+  /// Whether kernels know the product of both radices, if not of two powers of two.
+  static bool is_pair(Index left, Index right) {
+    return (left == 3 && (right == 2 || right == 3)) || (left == 5 && right == 3);
+  }
+
+  /// Makes one stage of each two neighbours of such radices: a pass less. From the right end, so
+  /// that of 5, 3, 3 the last two are one and of 5, 3, 2 too: small radices hold more in registers.
+  void merge_pairs() {
     if (radix_ < permuted_radix) return;
-    for (std::size_t n = 0; n + 1 < pieces_.size(); ++n) {
-      Piece &left = pieces_[n], &right = pieces_[n + 1];
+    for (std::size_t n = pieces_.size(); n-- > 1;) {
+      Piece &left = pieces_[n - 1], &right = pieces_[n];
       const bool mergeable = left.structure && right.structure && left.kind == right.kind &&
-                             left.structure->radix() == 3 && right.structure->radix() == 2;
+                             is_pair(left.structure->radix(), right.structure->radix());
       if (!mergeable) continue;
       std::optional<Structure> product = compose(*left.structure, *right.structure, chain_.dtype);
       if (!product || !is_supported(*product)) continue;
       if (!columns_ && !fits_rows(product->pattern, false)) continue;
       left = {left.first, right.last, std::move(product), left.kind, false};
-      pieces_.erase(pieces_.begin() + static_cast<std::ptrdiff_t>(n) + 1);
+      pieces_.erase(pieces_.begin() + static_cast<std::ptrdiff_t>(n));
     }
   }
 
@@ -122,12 +128,24 @@ class Divider {
     return shares ? std::min(most, page_levels) : most;
   }
 
-  /// Divides the factors [begin, end) evenly into as few stages as the limit of levels allows, the
-  /// larger ones at the right end.
-  bool add_evenly(std::size_t begin, std::size_t end, Index most, Stage::Kind kind) {
+  /// Into how few stages the limit of levels allows to divide the factors [begin, end).
+  Index least_stages(std::size_t begin, std::size_t end, Index most, Stage::Kind kind) const {
     Index count = 0;
     for (std::size_t last = end; last > begin; ++count)
       last -= std::min(last - begin, static_cast<std::size_t>(limit(last - 1, most, kind)));
+    return count;
+  }
+
+  /// Divides the factors [begin, end) evenly into as few stages as may be, the larger ones at the
+  /// right end. One level may go to a radix of 3 on the left, where that saves a stage.
+  bool add_evenly(std::size_t begin, std::size_t end, Index most, Stage::Kind kind) {
+    Index count = least_stages(begin, end, most, kind);
+    const bool after_three = !pieces_.empty() && pieces_.back().last == begin &&
+                             pieces_.back().structure && pieces_.back().structure->radix() == 3;
+    if (after_three && least_stages(begin + 1, end, most, kind) < count) {
+      if (!add(begin, 1, kind)) return false;
+      ++begin, --count;
+    }
     std::vector<Index> stages;
     for (std::size_t last = end; count > 0; --count) {
       stages.push_back((static_cast<Index>(last - begin) + count - 1) / count);

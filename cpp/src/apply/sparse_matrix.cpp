@@ -10,6 +10,70 @@
 
 namespace papilio {
 
+namespace {
+
+/// Where the entries of a group of rows are, as kernels::SparseStretch tells it: `starts`, and
+/// `offsets` from there, which are alike for all groups of a stretch.
+class Group {
+ public:
+  std::vector<std::int32_t> starts, offsets;
+  bool wide = false;
+
+  Group(const std::int32_t* columns, Index rows, Index length, Index lanes, Index cols)
+      : columns_(columns), rows_(rows), length_(length), lanes_(lanes), cols_(cols) {}
+
+  /// Of the group from `row` on; or false, if an entry's lanes aren't in one SIMD vector or in two.
+  bool find(Index row) {
+    wide = false;
+    starts.clear();
+    Index reach = 0;  // farthest place, counted from where complex numbers start
+    for (Index k = 0; k < length_; ++k) {
+      const std::int32_t* const group = columns_ + k * rows_ + row;
+      const std::int32_t first = *std::min_element(group, group + lanes_);
+      std::int32_t second = std::numeric_limits<std::int32_t>::max(), last = -1, second_last = -1;
+      for (Index n = 0; n < lanes_; ++n) {
+        const std::int32_t column = group[n];
+        if (column < first + lanes_) {
+          last = std::max(last, column);
+        } else {
+          second = std::min(second, column);
+          second_last = std::max(second_last, column);
+        }
+      }
+      if (second_last < 0)
+        second = first, second_last = last;
+      else
+        wide = true;
+      if (second_last - second >= lanes_) return false;
+      reach = std::max({reach, last - Index{first} / 2 * 2, second_last - Index{second} / 2 * 2});
+      starts.insert(starts.end(), {first, second});
+    }
+    // Where complex numbers start, if nothing speaks against it: there the last one's imaginary
+    // part is as far from the end as its real part.
+    for (std::int32_t& start : starts) {
+      const Index own = reach < lanes_ ? start / 2 * 2 : start;
+      start = static_cast<std::int32_t>(std::min(own, cols_ - lanes_));
+    }
+    offsets.clear();
+    for (Index k = 0; k < length_; ++k)
+      for (Index n = 0; n < lanes_; ++n) {
+        const Index column = columns_[k * rows_ + row + n];
+        const std::int32_t* const own = starts.data() + 2 * k;
+        const bool second = column >= own[0] + lanes_;
+        offsets.push_back(static_cast<std::int32_t>(column - own[second] + (second ? lanes_ : 0)));
+      }
+    if (!wide)
+      for (Index k = length_ - 1; k >= 0; --k) starts.erase(starts.begin() + 2 * k + 1);
+    return true;
+  }
+
+ private:
+  const std::int32_t* columns_;
+  Index rows_, length_, lanes_, cols_;
+};
+
+}  // namespace
+
 SparseMatrix::SparseMatrix(DType dtype, Index rows, Index cols, const Index* start,
                            const Index* columns, const void* values)
     : dtype_(dtype), rows_(rows), cols_(cols) {
@@ -47,50 +111,23 @@ void SparseMatrix::find_stretches(Run& run, Index lanes) {
   // Kernels know so many entries; a stretch of fewer groups isn't worth its lookups, wide ones.
   constexpr Index most = 4, least_groups = 2, least_wide = 12;
   run.stretch = stretches_.size();
-  if (run.length < 1 || run.length > most) return;
-  const std::int32_t* const columns = this->columns(run);
-  const std::size_t size = static_cast<std::size_t>(run.length * lanes);
-  std::vector<std::int32_t> offsets(size), own(static_cast<std::size_t>(run.length)), found(size);
-  // Where the entries of the group from `row` on start, and how far from there they are; or false.
-  bool wide = false;
-  const auto find = [&](Index row) {
-    Index span = 0, pairs = 0;
-    for (Index k = 0; k < run.length; ++k) {
-      const std::int32_t* const group = columns + k * run.rows + row;
-      const auto [least, largest] = std::minmax_element(group, group + lanes);
-      span = std::max(span, Index{*largest} - *least + 1);
-      pairs = std::max(pairs, Index{*largest} - *least / 2 * 2 + 1);
-      if (span > 2 * lanes) return false;
-      own[static_cast<std::size_t>(k)] = *least;
-    }
-    wide = span > lanes;
-    const Index width = wide ? 2 * lanes : lanes;
-    if (width > cols_) return false;
-    // Where complex numbers start, if nothing speaks against it: there the last one's imaginary
-    // part is as far from the end as its real part.
-    for (std::int32_t& start : own)
-      if (pairs <= width) start = start / 2 * 2;
-    for (Index k = 0; k < run.length; ++k) {
-      std::int32_t& start = own[static_cast<std::size_t>(k)];
-      start = static_cast<std::int32_t>(std::min<Index>(start, cols_ - width));
-      for (Index n = 0; n < lanes; ++n)
-        found[static_cast<std::size_t>(k * lanes + n)] = columns[k * run.rows + row + n] - start;
-    }
-    return true;
-  };
+  if (run.length < 1 || run.length > most || cols_ < lanes) return;
+  Group group(columns(run), run.rows, run.length, lanes, cols_);
+  std::vector<std::int32_t> offsets;
   SteppedPoll poll;
   for (Index row = 0; row + lanes <= run.rows && run.stretches < most_stretches;) {
     poll.step();
-    if (!find(row)) {
+    if (!group.find(row)) {
       ++row;
       continue;
     }
-    Stretch stretch{row, 0, 0, wide, starts_.size(), offsets_.size()};
-    offsets = found;
+    Stretch stretch{row, 0, 0, group.wide, starts_.size(), offsets_.size()};
+    offsets = group.offsets;
     const auto take = [&](Index next) {
-      if (next + lanes > run.rows || !find(next) || found != offsets || wide != stretch.wide)
+      if (next + lanes > run.rows || !group.find(next) || group.offsets != offsets ||
+          group.wide != stretch.wide)
         return false;
-      starts_.insert(starts_.end(), own.begin(), own.end());
+      starts_.insert(starts_.end(), group.starts.begin(), group.starts.end());
       ++stretch.groups;
       stretch.last = next;
       return true;

@@ -74,10 +74,14 @@ void fourier_columns(const StageArguments& stage) {
       return butterfly_columns<X, Fourier, 6>(stage);
     case 7:
       return butterfly_columns<X, Fourier, 7>(stage);
+    case 9:
+      return butterfly_columns<X, Fourier, 9>(stage);
     case 11:
       return butterfly_columns<X, Fourier, 11>(stage);
     case 13:
       return butterfly_columns<X, Fourier, 13>(stage);
+    case 15:
+      return butterfly_columns<X, Fourier, 15>(stage);
     default:
       return butterfly_columns<X, Fourier, 8>(stage);
   }
@@ -99,10 +103,14 @@ void fourier_rows(const StageArguments& stage) {
       return butterfly_rows<X, Fourier, 6>(stage);
     case 7:
       return butterfly_rows<X, Fourier, 7>(stage);
+    case 9:
+      return butterfly_rows<X, Fourier, 9>(stage);
     case 11:
       return butterfly_rows<X, Fourier, 11>(stage);
     case 13:
       return butterfly_rows<X, Fourier, 13>(stage);
+    case 15:
+      return butterfly_rows<X, Fourier, 15>(stage);
     default:
       return butterfly_rows<X, Fourier, 8>(stage);
   }

@@ -106,7 +106,7 @@ PAPILIO_APART void butterflies_of_blocks(const ButterfliesAcross<X>& given,
   constexpr int64_t L = X::lanes;
   const bool transposed = given.rows.transposed, twiddled = given.rows.twiddled;
   const bool swap = given.swap;
-  const int64_t row = given.rows.row;
+  const Places<X, Fourier, R> places(transposed, given.rows.row);
   const typename X::V scale = given.scale;
   LanesAcross<X> lanes = given_lanes;
   for (; count > 0; --count) {
@@ -114,12 +114,12 @@ PAPILIO_APART void butterflies_of_blocks(const ButterfliesAcross<X>& given,
     int64_t at[L];
     lanes.take(at);
     const auto twiddle = [&](int k) __attribute__((always_inline)) {
-      return X::load(w + (k - 1) * 2 * L, w + (k - 1) * 2 * L + L);
+      return X::load(w + places.twiddle(k), w + places.twiddle(k) + L);
     };
     const auto read = [&](int first, auto& x) __attribute__((always_inline)) {
       constexpr int some = sizeof x / sizeof x[0];
       PAPILIO_UNROLL
-      for (int k = 0; k < some; ++k) x[k] = X::load_pairs(in + (first + k) * row, at);
+      for (int k = 0; k < some; ++k) x[k] = X::load_pairs(in + places.in(first + k), at);
       if (swap) {
         PAPILIO_UNROLL
         for (int k = 0; k < some; ++k) x[k] = x[k].swapped();
@@ -129,7 +129,7 @@ PAPILIO_APART void butterflies_of_blocks(const ButterfliesAcross<X>& given,
       // A product with 1 leaves all as it is.
       x = x.scaled(scale);
       if (swap) x = x.swapped();
-      x.store_pairs(out + j * row, at);
+      x.store_pairs(out + places.out(j), at);
     };
     const auto write = [&](int j, X x, int k, X y) __attribute__((always_inline)) {
       put(j, x);

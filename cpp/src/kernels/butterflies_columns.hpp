@@ -23,9 +23,10 @@ PAPILIO_APART void butterfly_block(const Ends<X>& given, const typename X::scala
   X twiddles[R] = {}, slow[R];
   PAPILIO_UNROLL
   for (int k = 0; k < R; ++k) {
-    in[k] = from[k];
-    out[k] = to[k];
-    if (w && k > 0) twiddles[k] = X::broadcast(w + (k - 1) * P);
+    const int place = Matrix::template place<R>(k);
+    in[k] = from[transposed ? k : place];
+    out[k] = to[transposed ? place : k];
+    if (w && k > 0) twiddles[k] = X::broadcast(w + (place - 1) * P);
   }
   const auto twiddle = [&](int k) __attribute__((always_inline)) { return twiddles[k]; };
   for (int64_t at = 0; at < count * P * L; at += P * L) {
@@ -44,7 +45,7 @@ PAPILIO_APART void butterfly_block(const Ends<X>& given, const typename X::scala
     butterfly<X, Matrix, R>(transposed, w, twiddle, read, write);
     if (!ends.is_plain())
       ends.finish(
-          slow, [&](int k) __attribute__((always_inline)) { return to[k] + at; }, L, stream);
+          slow, [&](int k) __attribute__((always_inline)) { return out[k] + at; }, L, stream);
   }
 }
 

@@ -18,6 +18,29 @@ struct RowButterflies {
   bool transposed, twiddled;
 };
 
+/// Where the numbers of a block and their twiddles are, in scalars.
+template <class X, class Matrix, int R>
+class Places {
+ public:
+  Places(bool transposed, int64_t row) : row_(row) {
+    if constexpr (own_order)
+      for (int k = 0; k < R; ++k) {
+        const int place = Matrix::template place<R>(k);
+        in_[k] = (transposed ? k : place) * row;
+        out_[k] = (transposed ? place : k) * row;
+      }
+  }
+  PAPILIO_INLINE int64_t in(int k) const { return own_order ? in_[k] : k * row_; }
+  PAPILIO_INLINE int64_t out(int k) const { return own_order ? out_[k] : k * row_; }
+  PAPILIO_INLINE static constexpr int64_t twiddle(int k) {
+    return (Matrix::template place<R>(k) - 1) * X::parts * X::lanes;
+  }
+
+ private:
+  static constexpr bool own_order = Matrix::template place<R>(1) != 1;
+  int64_t row_, in_[own_order ? R : 1], out_[own_order ? R : 1];
+};
+
 /// Runs `count` SIMD vectors of blocks, `step` scalars apart, whose twiddles are w_step apart.
 template <class X>
 using RowVectors = void (*)(const RowButterflies<X>& same, const typename X::scalar* in,
@@ -29,16 +52,17 @@ PAPILIO_APART void butterflies_of_any_kind(const RowButterflies<X>& given,
                                            const typename X::scalar* in, typename X::scalar* out,
                                            const typename X::scalar* w, int64_t count, int64_t step,
                                            int64_t w_step, Prefetcher& prefetcher) {
-  constexpr int64_t P = X::parts, L = X::lanes;
+  constexpr int64_t L = X::lanes;
   const RowButterflies<X> same = given;
   const Ends<X> ends = same.ends;
+  const Places<X, Matrix, R> places(same.transposed, same.row);
   X slow[R];
   for (; count > 0; --count, in += step, out += step, w += w_step) {
     const auto twiddle = [&](int k) __attribute__((always_inline)) {
-      return X::load(w + (k - 1) * P * L, w + (k - 1) * P * L + L);
+      return X::load(w + places.twiddle(k), w + places.twiddle(k) + L);
     };
-    const auto from = [&](int k) __attribute__((always_inline)) { return in + k * same.row; };
-    const auto to = [&](int k) __attribute__((always_inline)) { return out + k * same.row; };
+    const auto from = [&](int k) __attribute__((always_inline)) { return in + places.in(k); };
+    const auto to = [&](int k) __attribute__((always_inline)) { return out + places.out(k); };
     const auto read = [&](int first, auto& x) __attribute__((always_inline)) {
       ends.load(
           x, [&](int k) __attribute__((always_inline)) { return from(first + k); }, same.half);
@@ -72,13 +96,14 @@ PAPILIO_APART void butterflies_of_split(const RowButterflies<X>& same, const typ
   const int64_t row = same.row;
   for (; count > 0; --count, in += step, out += step, w += w_step) {
     const auto twiddle = [&](int k) __attribute__((always_inline)) {
-      return X::load(w + (k - 1) * 2 * L, w + (k - 1) * 2 * L + L);
+      constexpr auto at = Places<X, Matrix, R>::twiddle;
+      return X::load(w + at(k), w + at(k) + L);
     };
     const auto read = [&](int first, auto& x) __attribute__((always_inline)) {
       constexpr int some = sizeof x / sizeof x[0];
       PAPILIO_UNROLL
       for (int k = 0; k < some; ++k) {
-        const T* from = in + (first + k) * row;
+        const T* from = in + Matrix::template place<R>(first + k) * row;
         x[k] = X::load(from, from + L);
       }
     };

@@ -9,6 +9,10 @@ namespace {
 
 /// The Hadamard matrix of order R (a power of two) in natural order.
 struct Hadamard {
+  template <int R>
+  static constexpr int place(int number) {
+    return number;
+  }
   template <class X, int R>
   PAPILIO_INLINE static void run(X (&x)[R]) {
     levels<1>(x);
@@ -62,6 +66,13 @@ struct Roots<7> {
                                      0.43388373911755812048};
 };
 template <>
+struct Roots<9> {
+  static constexpr double cosines[] = {0.76604444311897803520, 0.17364817766693034885,
+                                       -0.50000000000000000000, -0.93969262078590838405};
+  static constexpr double sines[] = {0.64278760968653932632, 0.98480775301220805937,
+                                     0.86602540378443864676, 0.34202014332566873304};
+};
+template <>
 struct Roots<11> {
   static constexpr double cosines[] = {0.84125353283118116886, 0.41541501300188642553,
                                        -0.14231483827328514044, -0.65486073394528506406,
@@ -80,17 +91,61 @@ struct Roots<13> {
                                      0.66312265824079520238, 0.23931566428755776715};
 };
 
+/// Order P times order Q: number f + P e is at place Q f + e where numbers are in the order of the
+/// digits. The Fourier matrix is then one of order Q for each a < P, whose inputs are the numbers
+/// input(a, b), b < Q, and one of order P for each j2 < Q, whose outputs are output(j1, j2).
+/// Between them are twiddles exp(-2 pi i a j2 / (P Q)), but none where both are coprime (Good,
+/// Thomas).
+template <int P, int Q>
+struct Digits {
+  static constexpr int left = P, right = Q, order = P * Q;
+  static constexpr bool coprime = P % Q != 0 && Q % P != 0;  // of two primes
+  static constexpr int place(int number) { return number % P * Q + number / P; }
+  static constexpr int input(int a, int b) { return (a * (coprime ? Q : 1) + b * P) % order; }
+  static constexpr int output(int j1, int j2) {
+    return coprime ? (j1 * unit(P, Q) + j2 * unit(Q, P)) % order : j1 * Q + j2;
+  }
+
+ private:
+  /// 1 modulo p and 0 modulo q.
+  static constexpr int unit(int p, int q) {
+    int n = 0;
+    while (n % p != 1) n += q;
+    return n;
+  }
+};
+
+template <int R>
+struct DigitsOf;
+template <>
+struct DigitsOf<6> : Digits<3, 2> {};
+template <>
+struct DigitsOf<9> : Digits<3, 3> {};
+template <>
+struct DigitsOf<15> : Digits<5, 3> {};
+
 /// The Fourier matrix of order R, exp(-2 pi i j k / R): for powers of two with its columns in
-/// bit-reversed order, or transposed with its rows so; order 6 likewise, see six(). `take(first,
-/// x)` reads the numbers from number `first` on, `put(j, x, k, y)` writes two (one for k = -1):
-/// order 8 is put together of two of order 4, so that 16 registers hold what is at work.
+/// bit-reversed order, or transposed with its rows so. `take(first, x)` reads the numbers from
+/// number `first` on, `put(j, x, k, y)` writes two (one for k = -1): order 8 is put together of two
+/// of order 4, so that 16 registers hold what is at work. Orders 6, 9 and 15 take and put numbers
+/// in their own order; where number n lies, place(n), is the caller's affair.
 struct Fourier {
+  static constexpr bool has_digits(int order) { return order == 6 || order == 9 || order == 15; }
+  /// Of the columns, or transposed of the rows.
+  template <int R>
+  static constexpr int place(int number) {
+    if constexpr (has_digits(R))
+      return DigitsOf<R>::place(number);
+    else
+      return number;
+  }
+
   template <int R, class X, class Take, class Put>
   PAPILIO_INLINE static void run(bool transposed, Take take, Put put) {
-    if constexpr (R % 2 == 1) {
+    if constexpr (has_digits(R)) {
+      product<X, DigitsOf<R>>(take, put);
+    } else if constexpr (R % 2 == 1) {
       odd<R, X>(take, put);
-    } else if constexpr (R == 6) {
-      transposed ? six<X, true>(take, put) : six<X, false>(take, put);
     } else if constexpr (R == 8) {
       transposed ? fold_eight<X>(take, put) : unfold_eight<X>(take, put);
     } else {
@@ -182,32 +237,69 @@ struct Fourier {
     put(6, plus_turned(b, d), 7, minus_turned(b, d));
   }
 
-  /// Order 3 times order 2: coprime, so that sums and differences of numbers n and n + 3 are
-  /// followed by two matrices of order 3 without twiddles between (Good, Thomas). Number f + 3 k is
-  /// at place 2 f + k of the inputs, or of the outputs if transposed.
-  template <class X, bool transposed, class Take, class Put>
-  PAPILIO_INLINE static void six(Take take, Put put) {
-    X x[6];
+  template <class X, class D, class Take, class Put>
+  PAPILIO_INLINE static void product(Take take, Put put) {
+    X x[D::order], between[D::right][D::left];
     take(0, x);
-    // Numbers 0 and 3, 2 and 5, 4 and 1.
-    constexpr int three = transposed ? 3 : 1, two = transposed ? 2 : 4;
-    constexpr int four = transposed ? 4 : 3, one = transposed ? 1 : 2;
-    const X sums[3] = {x[0] + x[three], x[two] + x[5], x[four] + x[one]};
-    const X differences[3] = {x[0] - x[three], x[two] - x[5], x[four] - x[one]};
-    half_of_six(sums, 0, transposed ? 3 : 4, transposed ? 4 : 2, put);
-    half_of_six(differences, transposed ? 1 : 3, transposed ? 2 : 1, 5, put);
+    all_of_right<D>(x, between, typename NumbersBelow<D::left>::type());
+    all_of_left<D>(between, put, typename NumbersBelow<D::right>::type());
   }
-  template <class X, class Put>
-  PAPILIO_INLINE static void half_of_six(const X (&x)[3], int first, int second, int third,
-                                         Put put) {
-    const auto take = [&](int, X(&to)[3]) __attribute__((always_inline)) {
+  // Templates in place of loops: what waits between the two orders would else go through memory.
+  template <class D, class X, int... a>
+  PAPILIO_INLINE static void all_of_right(const X (&x)[D::order], X (&between)[D::right][D::left],
+                                          Numbers<a...>) {
+    (right<D, a>(x, between), ...);
+  }
+  template <class D, class X, class Put, int... j2>
+  PAPILIO_INLINE static void all_of_left(const X (&between)[D::right][D::left], Put put,
+                                         Numbers<j2...>) {
+    (left<D, j2>(between[j2], put), ...);
+  }
+
+  template <class D, int a, class X>
+  PAPILIO_INLINE static void right(const X (&x)[D::order], X (&between)[D::right][D::left]) {
+    typedef typename X::scalar T;
+    typedef typename X::V V;
+    const auto take = [&](int, X(&to)[D::right]) __attribute__((always_inline)) {
       PAPILIO_UNROLL
-      for (int k = 0; k < 3; ++k) to[k] = x[k];
+      for (int b = 0; b < D::right; ++b) to[b] = x[D::input(a, b)];
     };
-    const auto put_at = [&](int, X y, int k, X z) __attribute__((always_inline)) {
-      k < 0 ? put(first, y, -1, z) : put(second, y, third, z);
+    const auto put = [&](int j, X y, int k, X z) __attribute__((always_inline)) {
+      between[j][a] = y;
+      if (k >= 0) between[k][a] = z;
     };
-    odd<3, X>(take, put_at);
+    prime<D::right, X>(take, put);
+    if constexpr (!D::coprime && a > 0) {
+      PAPILIO_UNROLL
+      for (int j2 = 1; j2 < D::right; ++j2) {
+        const X root = {V::broadcast(static_cast<T>(Roots<D::order>::cosines[a * j2 - 1])),
+                        V::broadcast(static_cast<T>(-Roots<D::order>::sines[a * j2 - 1]))};
+        between[j2][a] = between[j2][a] * root;
+      }
+    }
+  }
+
+  template <class D, int j2, class X, class Put>
+  PAPILIO_INLINE static void left(const X (&between)[D::left], Put put) {
+    const auto take = [&](int, X(&to)[D::left]) __attribute__((always_inline)) {
+      PAPILIO_UNROLL
+      for (int a = 0; a < D::left; ++a) to[a] = between[a];
+    };
+    const auto put_own = [&](int j, X y, int k, X z) __attribute__((always_inline)) {
+      put(D::output(j, j2), y, k < 0 ? -1 : D::output(k, j2), z);
+    };
+    prime<D::left, X>(take, put_own);
+  }
+
+  template <int R, class X, class Take, class Put>
+  PAPILIO_INLINE static void prime(Take take, Put put) {
+    if constexpr (R == 2) {
+      X x[2];
+      take(0, x);
+      put(0, x[0] + x[1], 1, x[0] - x[1]);
+    } else {
+      odd<R, X>(take, put);
+    }
   }
 
   /// Sums and differences of x[m] and x[R - m] make half of the products.

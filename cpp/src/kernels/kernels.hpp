@@ -123,7 +123,8 @@ struct CopyArguments {
 /// Rows of a run, from row `first` on, in groups of as many as a SIMD vector has lanes; the last
 /// group starts at row `last`, within the one before or behind it. Entry k of lane n of all groups
 /// g is at starts[g * length + k] + offsets[k * lanes + n] of the vector, the offset being below
-/// the lanes or, if wide, below twice as many, none of which is past its end.
+/// the lanes. If wide, an entry has two starts, 2 (g * length + k) and the one after it: the second
+/// is for offsets from the lanes on, less the lanes. There are as many numbers as lanes after all.
 struct SparseStretch {
   int64_t first, last, groups;
   bool wide;
@@ -178,7 +179,7 @@ typedef void (*PackKernel)(const CopyArguments&, const void* matrix, void* tile)
 typedef void (*UnpackKernel)(const CopyArguments&, const void* tile, void* matrix);
 
 /// Kernels of stages with Butterflies, each for some patterns:
-///   columns, rows: radix 2, 4, ..., `radix`, complex also 3, 5, 6, 7, 11, 13; see butterfly_rows.
+///   columns, rows: radix 2, 4, ..., `radix`, complex also 3, 5, 6, 7, 9, 11, 13, 15.
 ///   within: real, b * d = 1, 2, 4, 8 or (radix 16) 16 SIMD vectors, d < lanes.
 ///   permuted: complex, radix 8, d = 1, no twiddles; the first stage, or transposed the last one.
 struct ButterflyKernels {

@@ -7,8 +7,8 @@ namespace papilio {
 namespace kernels {
 namespace {
 
-/// Lane n is the number `offsets[n]` after a place: below the lanes (narrow), or below twice as
-/// many (wide), all of which are read.
+/// Lane n is the number `offsets[n]` after a place (narrow), the offset being below the lanes; or
+/// after one of two (wide): from the lanes on, it counts from the second.
 template <class T>
 class LaneLookup;
 
@@ -22,8 +22,8 @@ class LaneLookup<float> {
   PAPILIO_INLINE V narrow(const float* from) const {
     return {_mm512_permutexvar_ps(at_, V::load(from).v)};
   }
-  PAPILIO_INLINE V wide(const float* from) const {
-    return {_mm512_permutex2var_ps(V::load(from).v, at_, V::load(from + V::lanes).v)};
+  PAPILIO_INLINE V wide(const float* first, const float* second) const {
+    return {_mm512_permutex2var_ps(V::load(first).v, at_, V::load(second).v)};
   }
 
  private:
@@ -40,8 +40,8 @@ class LaneLookup<double> {
   PAPILIO_INLINE V narrow(const double* from) const {
     return {_mm512_permutexvar_pd(at_, V::load(from).v)};
   }
-  PAPILIO_INLINE V wide(const double* from) const {
-    return {_mm512_permutex2var_pd(V::load(from).v, at_, V::load(from + V::lanes).v)};
+  PAPILIO_INLINE V wide(const double* first, const double* second) const {
+    return {_mm512_permutex2var_pd(V::load(first).v, at_, V::load(second).v)};
   }
 
  private:
@@ -54,15 +54,15 @@ class LaneLookup<double> {
 class WordLookup {
  public:
   PAPILIO_INLINE explicit WordLookup(__m256i at)
-      : at_(at), high_(_mm256_castsi256_ps(_mm256_cmpgt_epi32(at, _mm256_set1_epi32(7)))) {}
+      : at_(at), of_second_(_mm256_castsi256_ps(_mm256_cmpgt_epi32(at, _mm256_set1_epi32(7)))) {}
   PAPILIO_INLINE __m256 narrow(__m256 x) const { return _mm256_permutevar8x32_ps(x, at_); }
-  PAPILIO_INLINE __m256 wide(__m256 low, __m256 high) const {
-    return _mm256_blendv_ps(narrow(low), narrow(high), high_);
+  PAPILIO_INLINE __m256 wide(__m256 first, __m256 second) const {
+    return _mm256_blendv_ps(narrow(first), narrow(second), of_second_);
   }
 
  private:
   __m256i at_;
-  __m256 high_;
+  __m256 of_second_;
 };
 
 template <>
@@ -72,8 +72,8 @@ class LaneLookup<float> {
   PAPILIO_INLINE explicit LaneLookup(const int32_t* offsets)
       : words_(_mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(offsets))) {}
   PAPILIO_INLINE V narrow(const float* from) const { return {words_.narrow(V::load(from).v)}; }
-  PAPILIO_INLINE V wide(const float* from) const {
-    return {words_.wide(V::load(from).v, V::load(from + V::lanes).v)};
+  PAPILIO_INLINE V wide(const float* first, const float* second) const {
+    return {words_.wide(V::load(first).v, V::load(second).v)};
   }
 
  private:
@@ -88,8 +88,8 @@ class LaneLookup<double> {
   PAPILIO_INLINE V narrow(const double* from) const {
     return {_mm256_castps_pd(words_.narrow(load(from)))};
   }
-  PAPILIO_INLINE V wide(const double* from) const {
-    return {_mm256_castps_pd(words_.wide(load(from), load(from + V::lanes)))};
+  PAPILIO_INLINE V wide(const double* first, const double* second) const {
+    return {_mm256_castps_pd(words_.wide(load(first), load(second)))};
   }
 
  private:
@@ -120,7 +120,15 @@ class LaneLookup {
     for (int n = 0; n < V::lanes; ++n) lanes[n] = from[at_[n]];
     return {lanes};
   }
-  PAPILIO_INLINE V wide(const T* from) const { return narrow(from); }
+  PAPILIO_INLINE V wide(const T* first, const T* second) const {
+    typename V::native lanes = {};
+    PAPILIO_UNROLL
+    for (int n = 0; n < V::lanes; ++n) {
+      const bool of_second = at_[n] >= V::lanes;
+      lanes[n] = (of_second ? second : first)[at_[n] - (of_second ? V::lanes : 0)];
+    }
+    return {lanes};
+  }
 
  private:
   const int32_t* at_;

@@ -101,11 +101,12 @@ PAPILIO_APART void sparse_groups(const SparseArguments& work, const SparseStretc
     const T* __restrict in = static_cast<const T*>(work.in) + v * work.in_step;
     T* __restrict out = static_cast<T*>(work.out) + v * work.out_step + work.row + stretch.first;
     for (int64_t g = first; g < last; ++g) {
-      const int32_t* starts = stretch.starts + g * K;
+      const int32_t* starts = stretch.starts + g * (wide ? 2 * K : K);
       const int64_t row = g * V::lanes < last_row ? g * V::lanes : last_row;
       const auto product = [&](int n, V sum) __attribute__((always_inline)) {
         const V w = V::load(values + n * rows + row);
-        const V x = wide ? lookups[n].wide(in + starts[n]) : lookups[n].narrow(in + starts[n]);
+        const V x = wide ? lookups[n].wide(in + starts[2 * n], in + starts[2 * n + 1])
+                         : lookups[n].narrow(in + starts[n]);
         return n ? multiply_add(w, x, sum) : w * x;
       };
       V sum = {typename V::native{}};
