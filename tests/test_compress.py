@@ -330,6 +330,7 @@ def test_points_in_two_dimensions_are_clustered():
     assert np.array_equal(plain.toarray(), F.toarray())
 
 
+@pytest.mark.slow
 def test_entries_asked_for_grow_as_n_log_n():
     per_row = [
         pp.compress(CASES["fio 2"](n), tol=1e-4, rounding=False).report.entries / n
@@ -338,6 +339,7 @@ def test_entries_asked_for_grow_as_n_log_n():
     assert per_row[1] < 1.5 * per_row[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nudft 3", "fio 1", "fio 2"])
 def test_rounding_lowers_ranks_and_keeps_the_tolerance(name):
     kernel = CASES[name](1024)
@@ -429,6 +431,7 @@ def test_an_error_that_seems_small_enough_is_looked_at_closer(
     assert F.report.attempts == sum(number % 2 for number, _ in looks)
 
 
+@pytest.mark.slow
 def test_closer_looks_have_bounds_nearer_to_the_error(sampled):
     kernel = pp.kernels.bessel(512)
     A = kernel.toarray()
@@ -494,6 +497,7 @@ def test_what_would_be_larger_than_the_matrix_is_dense_or_refused():
         pp.compress(lambda i, j: A[i, j], A.shape)
 
 
+@pytest.mark.slow
 def test_blocks_whose_sums_would_round_too_much_are_divided():
     n = 4096  # its cheapest scheme sums over 512 columns at the end
     angles = 2 * np.pi * np.arange(n) / n
@@ -761,6 +765,7 @@ def test_small_matrices_without_structure_are_returned_dense():
     assert len(F.architecture) == 1
 
 
+@pytest.mark.slow
 def test_the_memory_limit_is_kept():
     kernel = CASES["fio 1"](1024)
     needed = pp.compress(kernel, rounding=False).report.nbytes
@@ -973,6 +978,7 @@ def test_parts_of_chains_give_the_bits_of_the_whole():
             _core.product_entries(values[1:], [*ranks, 1], i % 8, j, wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_rounding_of_single_precision_is_expected(seed):
     # Most of the tolerance, and less is left to the ranks from the start.

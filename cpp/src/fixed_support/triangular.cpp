@@ -15,7 +15,6 @@ class TriangleSearch {
   TriangleSearch(const TypeGrid& grid, const CoverGroups& groups, Index group, SearchBudget& budget)
       : grid_(grid),
         budget_(budget),
-        group_(group),
         classes_(groups.classes[at(group)]),
         rank_(groups.rank(grid, group)) {
     Bits all_cols(grid.cols.size());
@@ -175,7 +174,6 @@ class TriangleSearch {
 
   const TypeGrid& grid_;
   SearchBudget& budget_;
-  Index group_;
   const Bits& classes_;
   Index rank_;
   bool possible_;
