@@ -221,6 +221,15 @@ def test_neighbours_of_small_radices_are_one_stage(n, radices, dtype):
                 assert np.abs(result - wanted @ X).max() <= allowed
 
 
+def test_no_more_lines_than_a_set_of_the_cache_holds_are_a_page_apart():
+    # Rows of 256 numbers of 16 bytes are a page apart, in single precision they aren't.
+    F = pp.transforms.dft(15 * 256)
+    G = pp.transforms.dft(15 * 256, np.complex64)
+    for H, expected in ((F, False), (F.H, False), (G, True)):
+        force(H, 4, ("rows", "rows"), "rows", 8, 4)
+        assert ("radix 15" in str(H.plan(4, layout="rows"))) == expected
+
+
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 def test_twiddles_that_axes_repeat_are_read_once(threads, dtype):
     rng = np.random.default_rng(9)

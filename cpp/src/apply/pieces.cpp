@@ -10,6 +10,7 @@ namespace papilio {
 namespace {
 
 constexpr Index permuted_radix = 8, permuted_levels = 3;
+constexpr Index set_levels = 3;  // of blocks whose lines share a set of a cache
 
 Index log2_of(Index n) {
   Index log = 0;
@@ -114,18 +115,24 @@ class Divider {
       std::optional<Structure> product = compose(*left.structure, *right.structure, chain_.dtype);
       if (!product || !is_supported(*product)) continue;
       if (!columns_ && !fits_rows(product->pattern, false)) continue;
+      if (product->radix() > Index{1} << set_levels && shares_a_set(product->pattern, left.kind))
+        continue;
       left = {left.first, right.last, std::move(product), left.kind, false};
       pieces_.erase(pieces_.begin() + static_cast<std::ptrdiff_t>(n));
     }
   }
 
-  /// How many of `most` levels a stage may have whose last factor is s. Lines that are a multiple
-  /// of a page apart share a set of the nearest cache, which holds 8 of them or a few more.
+  /// Whether all lines of a block share one set of the nearest cache, which holds 8 of them or a
+  /// few more: those that are a multiple of a page apart.
+  bool shares_a_set(const Pattern& pattern, Stage::Kind kind) const {
+    constexpr Index page = 4096;
+    const Index bytes = pattern.d * static_cast<Index>(size_of(chain_.dtype));
+    return kind == Stage::Kind::row_butterflies && bytes % page == 0;
+  }
+
+  /// How many of `most` levels a stage may have whose last factor is s.
   Index limit(std::size_t s, Index most, Stage::Kind kind) const {
-    constexpr Index page = 4096, page_levels = 3;
-    const Index bytes = chain_.factors[s].pattern.d * static_cast<Index>(size_of(chain_.dtype));
-    const bool shares = kind == Stage::Kind::row_butterflies && bytes % page == 0;
-    return shares ? std::min(most, page_levels) : most;
+    return shares_a_set(chain_.factors[s].pattern, kind) ? std::min(most, set_levels) : most;
   }
 
   /// Into how few stages the limit of levels allows to divide the factors [begin, end).
