@@ -43,8 +43,10 @@ bool is_close(T found, T wanted, double allowed) {
 
 /// The number at place n of the order that a kernel for this radix wants: kernels::Digits.
 Index number_at(Index n, Index size) {
-  if (size == 6) return n / 2 + n % 2 * 3;
-  if (size == 9 || size == 15) return n / 3 + n % 3 * (size / 3);
+  if (size == 6 || size == 9 || size == 15) {
+    const Index right = size == 6 ? 2 : 3;
+    return n / right + n % right * (size / right);
+  }
   if (size & (size - 1)) return n;
   Index result = 0;
   for (Index bit = 1; bit < size; bit *= 2, n /= 2) result = 2 * result + n % 2;
