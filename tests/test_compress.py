@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,9 +20,10 @@ from scipy import LowLevelCallable
 
 import papilio as pp
 from papilio import _core, kernels
-from papilio.compression import _error, _job, _level, _limits
-from papilio.compression._clustering import bounds, ranges, samples, tree_order
+from papilio.compression import _error, _job, _level, _limits, _skeletons
+from papilio.compression._clustering import bounds, radii, ranges, samples, tree_order
 from papilio.compression._error import expected_rounding, mean_bounds, smallest_share
+from papilio.compression._probe import chosen_pairs, tolerated_rank, widest_pairs
 from papilio.compression._product import product_entries
 from papilio.compression._random import Streams, Use
 from papilio.compression._scheme import Scheme, choose_scheme
@@ -894,6 +896,89 @@ def test_sampled_factors_are_the_same_for_any_threads_and_any_order_of_clusters(
     assert other.report.relative_error != expected.report.relative_error
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_widest_clusters_are_those_of_the_largest_boxes(seed):
+    rng = np.random.default_rng(seed)
+    size, dimensions = int(rng.integers(1, 200)), int(rng.integers(1, 4))
+    count = 1 << int(rng.integers(0, size.bit_length()))
+    spread = 10.0 ** rng.choice([-300, 0, 300])
+    given = spread * rng.standard_normal((size, dimensions)) ** 3
+    given = given[tree_order(given, size, "points")]
+    cuts = bounds(size, count)
+    boxes = [given[a:b] / 2 for a, b in pairwise(cuts)]
+    slow = np.array([(box.max(axis=0) - box.min(axis=0)).max() for box in boxes])
+    assert np.array_equal(radii(given, count), slow)
+
+    others = 1 << int(rng.integers(0, 6))
+    t, v = widest_pairs((given, None), count, others)
+    chosen = np.unique(t)
+    assert len(chosen) == min(6, count) and len(np.unique(v)) == min(6, others)
+    assert len(t) == len(chosen) * len(np.unique(v))
+    assert slow[chosen].min() >= np.delete(slow, chosen).max(initial=0.0)
+    assert len(widest_pairs((None, None), count, others)[0]) == 0
+
+    # Known pairs stand for themselves, the others for the rest; none comes twice.
+    shape = size, max(others, int(rng.integers(1, 300)))
+    hot = np.stack([rng.integers(0, shape[0], 5), rng.integers(0, shape[1], 5)], axis=1)
+    rows, columns, stands_for = chosen_pairs(hot, shape, count, others, 8, rng, (t, v))
+    pairs = rows * others + columns
+    assert len(np.unique(pairs)) == len(pairs)
+    assert (stands_for[np.isin(pairs, t * others + v)] == 1).all()
+    assert set((t * others + v).tolist()) <= set(pairs.tolist())
+    if len(pairs) > len(t) + 5 or len(pairs) == count * others:
+        assert stands_for.sum() == pytest.approx(count * others)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_rank_of_pilots_leaves_the_tolerance_of_all_and_no_excess_in_one(seed):
+    rng = np.random.default_rng(seed)
+    pairs, ranks = int(rng.integers(1, 9)), int(rng.integers(1, 12))
+    residuals = np.cumprod(rng.random((pairs, ranks + 1)), axis=1) ** rng.choice([1, 4])
+    stands_for, tolerance = rng.integers(1, 9, pairs).astype(float), 10.0 ** -rng.uniform(0, 4)
+    level = _level.Level(None, 0, tolerance, 2, False, None, 1)
+    totals_of = [
+        sum(w * r for w, r in zip(stands_for, column, strict=True)) for column in residuals.T
+    ]
+    usual = totals_of[0] / stands_for.sum()
+    most = [(16 * tolerance) ** 2 * (before + usual) for before in residuals[:, 0]]
+
+    def fits(rank, one):
+        together = totals_of[rank] <= tolerance**2 * totals_of[0]
+        return together and (
+            not one or all(r <= m for r, m in zip(residuals[:, rank], most, strict=True))
+        )
+
+    for excess in (None, level.excess):
+        slow = [rank for rank in range(ranks + 1) if fits(rank, excess is not None)]
+        found = tolerated_rank(residuals, stands_for, tolerance, excess)
+        assert found == (slow[0] if slow else ranks + 1)
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_no_level_is_built_twice_where_points_lie_far_apart_in_few_clusters(kind, monkeypatch):
+    """Few clusters have wider gaps than others: too few for pilots that are drawn at random."""
+    built = []
+    straight = _level.Level.build
+
+    def counted(self, *arguments):
+        built.append(self.number)
+        return straight(self, *arguments)
+
+    monkeypatch.setattr(_level.Level, "build", counted)
+    n = 1 << 14
+    where = np.sort(points(n))
+    for gap in (3000, 9000):  # gaps of eight usual ones
+        where[gap : gap + 24] = where[gap] + (where[gap + 24] - where[gap] + 50 / n) * np.linspace(
+            0, 1, 24
+        )
+    F = pp.compress(kernels.nudft(kind, where, n), tol=1e-6, dtype="complex64")
+    assert F.report.reached
+    assert F.report.attempts == 1
+    assert built == sorted(set(built))
+
+
 @pytest.mark.parametrize("entries", [1, 700, 20_000, 300_000, 10**6, 10**7])
 @pytest.mark.parametrize(("widths", "heights"), [(1, 1), (1, 64), (64, 1), (8, 16), (3, 1000)])
 def test_every_pair_is_in_one_batch_of_some_that_threads_share(widths, heights, entries):
@@ -1094,9 +1179,14 @@ def test_levels_are_built_again_where_a_single_pair_is_left_with_too_much(sample
 
     monkeypatch.setattr(_level.Level, "build", watched)
     monkeypatch.setattr(_level, "_OUTLYING", most)
+    monkeypatch.setattr(_skeletons, "_PILOTS", 8)  # that most pairs aren't
     n = 2048
     x = np.sort(np.random.default_rng(1).uniform(-np.pi, np.pi, n))
-    F = pp.compress(kernels.nudft(2, x, n), tol=1e-6, rounding=False)
+
+    def entries(i, j):  # without points: nobody knows which clusters are wide
+        return np.exp(1j * x[i] * (j - n // 2))
+
+    F = pp.compress(entries, (n, n), tol=1e-6, rounding=False)
     assert F.report.attempts == 1
     numbers = [number for number, *_ in built]
     last = {number: pair for number, _, pair, _ in built}

@@ -100,20 +100,13 @@ class Interpolator {
     Index found = 0;
     double negligible = 0;
     for (;; ++found) {
-      double left = 0, largest = 0;
-      Index pivot = 0;
-      for (Index p = 0; p < left_; ++p) {
-        left += norms_[p];
-        if (norms_[p] < largest || (norms_[p] == largest && row_at_[p] > row_at_[pivot])) continue;
-        largest = norms_[p];
-        pivot = p;
-      }
+      const auto [left, largest] = sum_and_largest();
       residuals[found] = left;
       if (found == 0) negligible = rounding * largest;
       if (found == rank_ || !(largest > negligible) || !std::isfinite(left)) break;
       if (large_) poll_interruption();
       const double norm = std::sqrt(largest);
-      choose(pivot, 1 / norm, found);
+      choose(first_of(largest), 1 / norm, found);
       deflate(found);
       c_re_[found * columns_ + left_] = norm;
       if (is_complex) c_im_[found * columns_ + left_] = 0;
@@ -124,6 +117,38 @@ class Interpolator {
       choose(std::min_element(row_at_.begin(), row_at_.begin() + left_) - row_at_.begin(), 0,
              found);
     }
+    return found;
+  }
+
+  /// Of the squared norms that are left, in lanes that the compiler makes SIMD vectors of: one
+  /// after the other, sums wait for each other. NaN isn't the largest, but in the sum.
+  std::pair<double, double> sum_and_largest() const {
+    double sums[widest] = {}, most[widest] = {};
+    const double* norms = norms_.data();
+    Index p = 0;
+    for (; p + widest <= left_; p += widest)
+      for (Index n = 0; n < widest; ++n) {
+        const double norm = norms[p + n];
+        sums[n] += norm;
+        most[n] = norm > most[n] ? norm : most[n];
+      }
+    double sum = 0, largest = 0;
+    for (Index n = 0; n < widest; ++n) {
+      sum += sums[n];
+      largest = std::max(largest, most[n]);
+    }
+    for (; p < left_; ++p) {
+      sum += norms[p];
+      if (norms[p] > largest) largest = norms[p];
+    }
+    return {sum, largest};
+  }
+
+  /// Where a squared norm is; of equal ones, that of the first row.
+  Index first_of(double norm) const {
+    Index found = -1;
+    for (Index p = 0; p < left_; ++p)
+      if (norms_[p] == norm && (found < 0 || row_at_[p] < row_at_[found])) found = p;
     return found;
   }
 

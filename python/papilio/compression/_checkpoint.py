@@ -22,7 +22,7 @@ from ._shares import Request, Shares
 from ._store import Step
 from ._team import Team
 
-_FORMAT, _VERSION = "papilio unfinished build", 3
+_FORMAT, _VERSION = "papilio unfinished build", 4
 _PLACES = 64  # entries by which functions are told apart
 _Array = np.ndarray[Any, Any]
 
@@ -284,20 +284,26 @@ def call_of(
     seen: list[list[Any]],
 ) -> dict[str, Any]:
     """What a call of compress is told by: arguments, versions, and some entries or products."""
-    digests = [None if order is None else _digest(order) for order in orders]
+    digests = [
+        None if order is None or points is None else _digest(order, points)
+        for order, points in zip(orders, options.points, strict=True)
+    ]
     return {
         "papilio": _core.build_info()["version"], "numpy": np.__version__,
         "instructions": _core.isa(),
         "source": kind, "shape": list(shape), "tol": options.tol, "dtype": str(dtype),
         "max_rank": options.max_rank, "rank": options.rank, "depth": options.depth,
         "rounding": options.rounding, "seed": str(options.streams.seed),
-        "row_points": digests[0], "column_points": digests[1], "scattered": options.scattered,
+        "row_points": digests[0], "column_points": digests[1],
         "entries": seen,
     }  # fmt: skip
 
 
-def _digest(array: _Array) -> str:
-    return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
+def _digest(*arrays: _Array) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return f"{arrays[-1].shape} {digest.hexdigest()}"
 
 
 def fixed_places(shape: tuple[int, int]) -> tuple[Indices, Indices]:

@@ -11,6 +11,7 @@ from .._util.dtypes import as_array
 from .._util.interruptible import interruptibly
 
 Indices = NDArray[np.int64]
+Points = NDArray[np.float64]  # (size, dimensions), in tree order
 
 
 def tree_order(points: ArrayLike, size: int, name: str) -> Indices:
@@ -88,6 +89,23 @@ def bounds(size: int, count: int) -> Indices:
     array([ 0,  2,  5,  7, 10])
     """
     return np.arange(count + 1) * size // count
+
+
+def radii(points: Points, count: int) -> NDArray[np.float64]:
+    """Return half the longest side of the bounding box of each of `count` clusters of points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from papilio.compression._clustering import radii
+    >>> radii(np.array([[0.0], [1.0], [5.0], [9.0]]), 2)
+    array([0.5, 2. ])
+    """
+    starts = bounds(len(points), count)[:-1]
+    halves = points / 2  # differences of which don't overflow
+    sides = np.maximum.reduceat(halves, starts) - np.minimum.reduceat(halves, starts)
+    longest: NDArray[np.float64] = sides.max(axis=1)
+    return longest
 
 
 def limits_of(size: int, count: int, chosen: Indices) -> tuple[Indices, Indices]:

@@ -242,10 +242,10 @@ def asked(
         raise ValueError(
             f"depth is {depth}, expected at most log2 of {min(inside)} rows or columns"
         )
-    orders, scattered = orders_of(given.source, inside, row_points, column_points)
+    orders, points = orders_of(given.source, inside, row_points, column_points)
     options = Options(
         tol=tol, max_rank=max_rank, rank=fixed_rank, depth=depth, rounding=rounding,
-        scattered=scattered, streams=streams, memory=Memory(max_memory),
+        points=points, streams=streams, memory=Memory(max_memory),
     )  # fmt: skip
     return Asked(given, inside, orders, dtype, out, options)
 

@@ -28,7 +28,7 @@ from ._shares import Built, Request
 from ._skeletons import Builder
 
 _ATTEMPTS = 4
-_OVERSAMPLING = 3  # columns for each row of a skeleton; each attempt has twice as many
+_OVERSAMPLING = 2  # columns for each row of a skeleton; each attempt has twice as many
 _ROOM = 0.5  # of tol: what the factors are built to; with more, many need a second attempt
 _FINEST = 1e-15  # residuals are not computed to less
 _LEFT = 0.8  # of tol, at most, is left to the rounding of products

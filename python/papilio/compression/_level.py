@@ -162,6 +162,14 @@ class Level:
         left[2] = left[1] - self.tolerated(left[0])
         return skeletons, left
 
+    def excess(self, residuals: NDArray[np.float64], usual: float) -> NDArray[np.float64]:
+        """How far residuals (p, k) of pairs are above what each may have, where the squared norm of
+        a usual one is that.
+        """
+        allowed = self.tolerated(residuals[:, :1]) + self.tolerated(usual)
+        above: NDArray[np.float64] = residuals - allowed
+        return above
+
     def tolerated(self, norm: Any) -> Any:
         """The square of what may be left of a pair, for that of its norm or of a usual one."""
         return (_OUTLYING * self.tolerance) ** 2 * norm

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ._clustering import Points
 from ._random import Streams
 from ._store import InMemory, Store
 from ._team import Alone, Team
@@ -52,9 +53,14 @@ class Options:
     rank: int | None
     depth: int | None
     rounding: bool
-    scattered: bool
+    points: tuple[Points | None, Points | None]  # of rows and of columns
     streams: Streams
     memory: Memory
     tell: Callable[[float], object] | None = None
     team: Team = field(default_factory=Alone)
     store: Store = field(default_factory=InMemory)
+
+    @property
+    def scattered(self) -> bool:
+        """Whether clusters have more than one dimension."""
+        return any(points is not None and points.shape[1] > 1 for points in self.points)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ._clustering import Indices, bounds, limits_of, samples
+from ._clustering import Indices, Points, bounds, limits_of, radii, samples
 from ._entries import Entries
 from ._random import Streams, Use
 
+_WIDEST = 6  # clusters of rows and of columns whose pairs are looked at
 _PROBES = 8  # pairs of clusters that a rank is measured on before anything is built
 
 
@@ -59,7 +62,7 @@ class Probe:
             some = slice(None, None, max(1, size // 64))
             scales = np.sqrt(stood_for(j[some], *limits_of(self._shape[1], widths, v[some])))
             _, _, residuals = _core.interpolate(self._source(i[some], j[some]), most, scales)
-            rank = tolerated_rank(residuals * stands_for[some, None], self._tolerance)
+            rank = tolerated_rank(residuals, stands_for[some], self._tolerance)
             whole = size >= min(tall, wide)
             if rank <= min(size // 2, self._max_rank) or whole or size >= 2 * self._max_rank:
                 self.ranks[tall, wide] = rank
@@ -82,36 +85,63 @@ class Probe:
         )
 
 
-def tolerated_rank(residuals: NDArray[np.float64], tolerance: float) -> int:
+def tolerated_rank(
+    residuals: NDArray[np.float64],
+    stands_for: NDArray[np.float64],
+    tolerance: float,
+    excess: Callable[[NDArray[np.float64], float], NDArray[np.float64]] | None = None,
+) -> int:
     """The rank from which on the blocks together are left with `tolerance` of their norm.
 
-    residuals[p, k] is the squared norm that is left of block p after k pivots. The last column's
-    index plus 1 if even it is too much.
+    residuals[p, k] is the squared norm that is left of block p after k pivots; the block stands for
+    so many. With ``excess(residuals, norm)``, which tells how far each is above what one block may
+    have where `norm` is a usual one's, no block exceeds that. The last column's index plus 1 if
+    even it is too much.
     """
-    left = residuals.sum(axis=0)
+    left = stands_for @ residuals
     small = left <= tolerance * tolerance * left[0]
+    if excess is not None:
+        small &= (excess(residuals, left[0] / stands_for.sum()) <= 0).all(axis=0)
     return int(np.argmax(small)) if small.any() else residuals.shape[1]
+
+
+def widest_pairs(
+    points: tuple[Points | None, Points | None], heights: int, widths: int
+) -> tuple[Indices, Indices]:
+    """Pairs t, v of the `_WIDEST` widest clusters of rows and of columns, if their points are
+    known: ranks grow with the widths of clusters.
+    """
+    if points[0] is None and points[1] is None:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    of_axes = []
+    for given, count in zip(points, (heights, widths), strict=True):
+        sizes = np.zeros(count) if given is None else radii(given, count)
+        of_axes.append(np.argsort(-sizes, kind="stable")[:_WIDEST])
+    t, v = np.meshgrid(*of_axes, indexing="ij")
+    return t.ravel(), v.ravel()
 
 
 def chosen_pairs(
     hot: Indices, shape: tuple[int, int], heights: int, widths: int, most: int,
-    rng: np.random.Generator,
+    rng: np.random.Generator, known: tuple[Indices, Indices] | None = None,
 ) -> tuple[Indices, Indices, NDArray[np.float64]]:  # fmt: skip
     """At most 2 `most` pairs of clusters t, v, and how many pairs each stands for.
 
-    Half are those with the largest entries, of which each stands for itself; the others are random
-    and stand for the rest.
+    Half are those with the largest entries, of which each stands for itself, and so do `known`
+    ones, which are added; the others are random and stand for the rest.
     """
     t = np.searchsorted(bounds(shape[0], heights), hot[:, 0], side="right") - 1
     v = np.searchsorted(bounds(shape[1], widths), hot[:, 1], side="right") - 1
     _, first = np.unique(t * widths + v, return_index=True)
-    known = (t * widths + v)[np.sort(first)[:most]]
+    known_pairs = (t * widths + v)[np.sort(first)[:most]]
+    if known is not None:
+        known_pairs = np.union1d(known_pairs, known[0] * widths + known[1])
     others = rng.choice(heights * widths, min(most, heights * widths), replace=False)
-    others = np.sort(others[~np.isin(others, known)])
-    left = heights * widths - len(known)
-    pairs = np.concatenate([known, others])
+    others = np.sort(others[~np.isin(others, known_pairs)])
+    left = heights * widths - len(known_pairs)
+    pairs = np.concatenate([known_pairs, others])
     stands_for = np.concatenate(
-        [np.ones(len(known)), np.full(len(others), left / max(1, len(others)))]
+        [np.ones(len(known_pairs)), np.full(len(others), left / max(1, len(others)))]
     )
     return pairs // widths, pairs % widths, stands_for
 

@@ -22,7 +22,7 @@ from ._entries import Entries
 from ._level import SEARCH_STEPS, Level, pairs_at_once
 from ._options import Options
 from ._panels import Target, target_of
-from ._probe import chosen_pairs, tolerated_rank
+from ._probe import chosen_pairs, tolerated_rank, widest_pairs
 from ._random import Use
 from ._scheme import IncompressibleError
 from ._shares import Built, Request
@@ -180,9 +180,11 @@ class Builder:
         square = request.tolerance**2
         allowed = (scheme.levels * square - self._left) / (scheme.last + 1 - number)
         tolerance = math.sqrt(max(square, allowed))
-        return Level(
-            self._source, number, tolerance, request.oversampling, graded, streams, request.attempt
-        )
+        # Entries that are smooth along one coordinate need the fewest columns: with 2 or 3 for each
+        # row of a skeleton, errors and ranks of seven such kernels were the same. Fewer than 3 let
+        # ranks grow in the plane, and miss singularities.
+        columns = request.oversampling * (3 if graded or options.scattered else 2) // 2
+        return Level(self._source, number, tolerance, columns, graded, streams, request.attempt)
 
     def _refusal(self, number: int, ranks: Sequence[int]) -> IncompressibleError:
         shape, depth = self._scheme.shape, self._scheme.depth
@@ -215,8 +217,9 @@ class Builder:
         """Pairs of a level: column clusters, candidates, and how many pairs each stands for."""
         heights = 1 << (self._scheme.depth - level.number)
         stream = self._options.streams.at(use, self._request.attempt, level.number)
+        known = widest_pairs(self._options.points, heights, level.widths)
         t, v, stands_for = chosen_pairs(
-            self._hot, self._scheme.shape, heights, level.widths, most, stream
+            self._hot, self._scheme.shape, heights, level.widths, most, stream, known
         )
         s = bit_reversal(heights)[t]
         rows = self._team.rows(self._shares, level.number, candidates, v, s)
@@ -246,7 +249,7 @@ class Builder:
                     part = slice(start, start + step)
                     found = level.interpolate(rows[part], columns[part], v[part], limit)
                     residuals[part] = found[2]
-                rank = tolerated_rank(residuals * stands_for[:, None], level.tolerance)
+                rank = tolerated_rank(residuals, stands_for, level.tolerance, level.excess)
                 enough = rank <= guess or columns.shape[1] >= level.widest
                 if (rank <= limit and enough) or guess >= min(most, max_rank):
                     return max(1, rank)

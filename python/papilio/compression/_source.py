@@ -17,7 +17,7 @@ from .._util.checks import shape_pair
 from .._util.dtypes import as_array, as_dtype, promoted
 from .._util.formulas import Compiled
 from . import _limits
-from ._clustering import Indices, tree_order
+from ._clustering import Indices, Points, tree_order
 
 _Array = np.ndarray[Any, Any]
 
@@ -90,20 +90,22 @@ def shape_of(source: Any, shape: Any) -> tuple[int, int]:
 
 def orders_of(
     source: Any, shape: tuple[int, int], row_points: Any, column_points: Any
-) -> tuple[tuple[Indices | None, Indices | None], bool]:
-    """The tree order of rows and of columns, and whether clusters have more than one dimension."""
+) -> tuple[tuple[Indices | None, Indices | None], tuple[Points | None, Points | None]]:
+    """The tree order of rows and of columns, and their points (size, dimensions) in it."""
     orders: list[Indices | None] = []
-    scattered = False
+    ordered: list[Points | None] = []
     for axis, (points, name) in enumerate(
         [(row_points, "row_points"), (column_points, "column_points")]
     ):
         given = getattr(source, name, None) if points is None else points
         if given is None:
             orders.append(None)
+            ordered.append(None)
             continue
-        orders.append(tree_order(given, shape[axis], name))
-        scattered |= np.ndim(given) == 2 and np.shape(given)[1] > 1
-    return (orders[0], orders[1]), scattered
+        order = tree_order(given, shape[axis], name)
+        orders.append(order)
+        ordered.append(np.asarray(given, np.float64).reshape(len(order), -1)[order])
+    return (orders[0], orders[1]), (ordered[0], ordered[1])
 
 
 def compiled_in(source: Any) -> Compiled | None:
