@@ -98,7 +98,7 @@ def tolerated_rank(
     have where `norm` is a usual one's, no block exceeds that. The last column's index plus 1 if
     even it is too much.
     """
-    left = stands_for @ residuals
+    left = (stands_for[:, None] * residuals).sum(axis=0)  # not by BLAS: the same bits anywhere
     small = left <= tolerance * tolerance * left[0]
     if excess is not None:
         small &= (excess(residuals, left[0] / stands_for.sum()) <= 0).all(axis=0)

@@ -103,8 +103,9 @@ def orders_of(
             ordered.append(None)
             continue
         order = tree_order(given, shape[axis], name)
+        coordinates = as_array(given, name).astype(np.float64)
         orders.append(order)
-        ordered.append(np.asarray(given, np.float64).reshape(len(order), -1)[order])
+        ordered.append(coordinates.reshape(len(order), -1)[order])
     return (orders[0], orders[1]), (ordered[0], ordered[1])
 
 
