@@ -149,7 +149,7 @@ def compress(
     no sketch will do), chosen from, and compared with the result: memory of at most 64 MiB more.
 
     From entries: interpolative decompositions, level by level, of the rows that represent a
-    cluster on sampled columns (docs/compress.md); memory beyond the factors: 100 to 200 MiB at
+    cluster on sampled columns (docs/compress.md); memory beyond the factors: 100 to 250 MiB at
     n = 10^6. Called from one thread; about 4 MiB of entries at a time, or blocks of more than
     256 KiB up to 16 at a time and 64 MiB.
 
