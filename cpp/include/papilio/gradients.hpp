@@ -46,7 +46,7 @@ void push_forward(const GradientChain& chain, const std::vector<FactorArray>& va
 /// factor s multiplies in F x and g what (F_1 ... F_{s-1})^H gy is; tied axes are summed over. And
 /// gx = F^H gy, if its data isn't null. What is written to overlaps nothing else.
 /// Memory while it runs: for each thread a tile of vectors as they enter about 2 sqrt(L) of the L
-/// factors, or all if these fit in the L2 cache; and the values of all factors for the weights and
+/// factors, or all if these take at most 4 MiB; and the values of all factors for the weights and
 /// for each of at most 16 parts of the batch, whose sums are added up pairwise.
 /// The result is the same, bit for bit, for any number of threads.
 void pull_back(const GradientChain& chain, const std::vector<FactorArray>& values,

@@ -26,7 +26,7 @@ struct Keeping {
 
   static Keeping of(const GradientProblem& problem, Index width) {
     const Index factors = static_cast<Index>(problem.chain.patterns.size());
-    if ((factors + 1) * width * problem.line_bytes() <= 2 * gradient_tile_bytes) return {factors};
+    if ((factors + 1) * width * problem.line_bytes() <= gradient_tile_bytes) return {factors};
     Index segment = 1;
     while (segment * segment < factors) ++segment;
     return {segment};
@@ -119,8 +119,7 @@ void add_chunks(const GradientProblem& problem, char* sums, Index chunks) {
 }
 
 Index chunks_of(const GradientProblem& problem) {
-  const Index by_tiles =
-      std::min({most_chunks, problem.tiles() / 2, problem.vectors / least_vectors});
+  const Index by_tiles = std::min({most_chunks, problem.tiles(), problem.vectors / least_vectors});
   return std::max<Index>(1, std::min(by_tiles, most_chunk_bytes / problem.sums_bytes()));
 }
 

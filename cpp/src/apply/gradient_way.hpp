@@ -11,8 +11,10 @@
 
 namespace papilio {
 
-// The L2 cache of the CPUs that this was measured on is 512 KiB (Zen 3); newer ones have more.
-constexpr Index gradient_tile_bytes = Index{512} << 10;
+// Of the lines that enter all factors: in the L3 cache, from which they are read again in order, so
+// that a value of a factor serves more vectors. Within the L2 cache (512 KiB) it takes 1.1 to 1.6
+// times as long (dyadic, n = 1024 to 16384, Zen 3).
+constexpr Index gradient_tile_bytes = Index{4} << 20;
 
 /// What a call needs to know of the chain and of its batch.
 struct GradientProblem {

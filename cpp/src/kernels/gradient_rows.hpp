@@ -146,8 +146,7 @@ struct RowsStage {
     }
   };
 
-  static void forward_square(Weights w, const T* in, T* out, Lines lines) {
-    const Square block(w);
+  PAPILIO_INLINE static void forward_square(const Square& block, const T* in, T* out, Lines lines) {
     for (int64_t n = 0; n < lines.length; n += numbers) {
       const L x = load(in + n), y = load(in + lines.step + n);
       PAPILIO_UNROLL
@@ -160,10 +159,8 @@ struct RowsStage {
   }
 
   /// `back` may be g itself.
-  static void backward_square(const Arguments& s, Weights w, const T* in, const T* g, T* back,
-                              T* to, Lines lines) {
-    const Square block(w);
-    L sum[4] = {L::zero(), L::zero(), L::zero(), L::zero()};
+  PAPILIO_INLINE static void backward_square(const Square& block, const T* in, const T* g, T* back,
+                                             L (&sum)[4], Lines lines) {
     for (int64_t n = 0; n < lines.length; n += numbers) {
       const L x[2] = {load(in + n), load(in + lines.step + n)};
       const L y[2] = {load(g + n), load(g + lines.step + n)};
@@ -176,9 +173,41 @@ struct RowsStage {
             .plus_outer(y[1], block.w[2 + k])
             .store(back + k * lines.step + n, lanes);
     }
-    PAPILIO_UNROLL
-    for (int e = 0; e < 4; ++e)
-      put(sum[e], to + e / 2 * s.gradient_steps[1] + e % 2 * s.gradient_steps[2], s.adds);
+  }
+
+  static void forward_squares(const Arguments& s) {
+    const int64_t line = s.count * numbers, d = s.d, step = s.steps[3];
+    const Lines lines = {line, d * line};
+    const T* in = static_cast<const T*>(s.in);
+    T* out = static_cast<T*>(s.out);
+    for (int64_t i = 0; i < s.a; ++i, in += lines.step, out += lines.step) {
+      Weights w = weights_of(s, i, 0);
+      for (int64_t l = 0; l < d; ++l, w.first += step, in += line, out += line)
+        forward_square(Square(w), in, out, lines);
+    }
+  }
+
+  template <bool adds>
+  static void backward_squares(const Arguments& s) {
+    const int64_t line = s.count * numbers, d = s.d, step = s.steps[3];
+    const int64_t row = s.gradient_steps[1], column = s.gradient_steps[2];
+    const int64_t next = s.gradient_steps[3];
+    const Lines lines = {line, d * line};
+    const T *in = static_cast<const T*>(s.in), *g = static_cast<const T*>(s.out_gradient);
+    T* back = static_cast<T*>(s.in_gradient);
+    for (int64_t i = 0; i < s.a; ++i, in += lines.step, g += lines.step, back += lines.step) {
+      Weights w = weights_of(s, i, 0);
+      T* to = static_cast<T*>(s.gradient) + i * s.gradient_steps[0];
+      for (int64_t l = 0; l < d; ++l, w.first += step, to += next) {
+        L sum[4] = {L::zero(), L::zero(), L::zero(), L::zero()};
+        backward_square(Square(w), in, g, back, sum, lines);
+        PAPILIO_UNROLL
+        for (int e = 0; e < 4; ++e) put(sum[e], to + e / 2 * row + e % 2 * column, adds);
+        in += line;
+        g += line;
+        back += line;
+      }
+    }
   }
 
   // ---------------------------------------------------------------- factors
@@ -190,37 +219,30 @@ struct RowsStage {
   static bool is_square(const Arguments& s) { return s.b == 2 && s.c == 2; }
 
   static void forward(const Arguments& s) {
+    if (is_square(s)) return forward_squares(s);
     const int64_t line = s.count * numbers;
     const Lines lines = {line, s.d * line};
     for (int64_t i = 0; i < s.a; ++i)
-      for (int64_t l = 0; l < s.d; ++l) {
-        const T* in = static_cast<const T*>(s.in) + i * s.c * lines.step + l * line;
-        T* out = static_cast<T*>(s.out) + i * s.b * lines.step + l * line;
-        if (is_square(s))
-          forward_square(weights_of(s, i, l), in, out, lines);
-        else
-          multiply<false>(weights_of(s, i, l), s.b, s.c, in, out, lines);
-      }
+      for (int64_t l = 0; l < s.d; ++l)
+        multiply<false>(weights_of(s, i, l), s.b, s.c,
+                        static_cast<const T*>(s.in) + i * s.c * lines.step + l * line,
+                        static_cast<T*>(s.out) + i * s.b * lines.step + l * line, lines);
   }
 
   static void backward(const Arguments& s) {
+    if (is_square(s)) return s.adds ? backward_squares<true>(s) : backward_squares<false>(s);
     const int64_t line = s.count * numbers;
     const Lines lines = {line, s.d * line};
     for (int64_t i = 0; i < s.a; ++i)
       for (int64_t l = 0; l < s.d; ++l) {
         const int64_t columns = i * s.c * lines.step + l * line;
-        const T* in = static_cast<const T*>(s.in) + columns;
         const T* g = static_cast<const T*>(s.out_gradient) + i * s.b * lines.step + l * line;
-        T* back = static_cast<T*>(s.in_gradient) + columns;
         T* to = static_cast<T*>(s.gradient) + i * s.gradient_steps[0] + l * s.gradient_steps[3];
+        outer(s, g, static_cast<const T*>(s.in) + columns, to, lines);
         const Weights w = weights_of(s, i, l);
-        if (is_square(s)) {
-          backward_square(s, w, in, g, back, to, lines);
-          continue;
-        }
-        outer(s, g, in, to, lines);
         if (s.in_gradient_wanted)
-          multiply<is_complex>({w.first, w.column, w.row}, s.c, s.b, g, back, lines);
+          multiply<is_complex>({w.first, w.column, w.row}, s.c, s.b, g,
+                               static_cast<T*>(s.in_gradient) + columns, lines);
       }
   }
 
@@ -257,63 +279,88 @@ struct RowsStage {
     for (int q = 0; q < lanes; ++q) to(q, L{re[q], im[q]});
   }
 
-  /// How many lines of `order` are moved by whole SIMD vectors.
-  static int64_t in_squares(const GradientVectors& v, const GradientOrder& order) {
-    if (v.index || v.stride != 1) return 0;
-    return order.lane_step == 1 ? order.lines : order.lines / lanes * lanes;
-  }
+  /// What is moved by whole SIMD vectors: lines of all vectors if these lie in memory one after the
+  /// other, of vectors that lie side by side some in all lines.
+  struct Moved {
+    int64_t lines, vectors;
+
+    Moved(const GradientVectors& v, const GradientOrder& order) : lines(0), vectors(0) {
+      if (v.index) return;
+      if (v.stride == 1) lines = order.lane_step == 1 ? order.lines : order.lines / lanes * lanes;
+      if (v.stride != 1 && v.together) vectors = v.count / lanes * lanes;
+    }
+  };
 
   static void load_vectors(const GradientVectors& v, const GradientOrder& order, const void* memory,
                            void* lines) {
-    const int64_t line = v.pitch * lanes, whole = in_squares(v, order);
-    for (int64_t n = 0; n < v.count; ++n) {
-      const T* from = static_cast<const T*>(memory) + v.offsets[n] * parts;
-      T* to = static_cast<T*>(lines) + n * numbers;
-      if (order.lane_step == 1)
-        for (int64_t q = 0; q < whole; ++q) read(from + q * numbers).store(to + q * line, lanes);
-      else
-        for (int64_t q = 0; q < whole; q += lanes)
-          move_square([&](int h) { return read(from + (h * order.lane_step + q) * parts); },
-                      [&](int r, L x) { x.store(to + (q + r) * line, lanes); });
-    }
+    const Moved moved(v, order);
+    const T* const from = static_cast<const T*>(memory);
+    T* const to = static_cast<T*>(lines);
+    for_squares(v, order, moved, [&](int64_t at, int64_t step, int64_t place, int64_t next) {
+      move_square([&](int h) { return read(from + at + h * step); },
+                  [&](int r, L x) { x.store(to + place + r * next, lanes); });
+    });
+    if (order.lane_step == 1)
+      for_lines(v, moved,
+                [&](int64_t at, int64_t place) { read(from + at).store(to + place, lanes); });
     for (int64_t n = v.count; n < v.pitch / parts; ++n)
       for (int64_t q = 0; q < order.lines; ++q)
-        L::zero().store(static_cast<T*>(lines) + q * line + n * numbers, lanes);
-    for_numbers(v, order, whole, [&](int64_t at, int64_t place) {
-      const T* from = static_cast<const T*>(memory) + at;
-      T* to = static_cast<T*>(lines) + place;
-      to[0] = from[0];
-      if (is_complex) to[lanes] = from[1];
+        L::zero().store(to + q * v.pitch * lanes + n * numbers, lanes);
+    for_numbers(v, order, moved, [&](int64_t at, int64_t place) {
+      to[place] = from[at];
+      if (is_complex) to[place + lanes] = from[at + 1];
     });
   }
 
   static void store_vectors(const GradientVectors& v, const GradientOrder& order, const void* lines,
                             void* memory) {
-    const int64_t line = v.pitch * lanes, whole = in_squares(v, order);
-    for (int64_t n = 0; n < v.count; ++n) {
-      const T* from = static_cast<const T*>(lines) + n * numbers;
-      T* to = static_cast<T*>(memory) + v.offsets[n] * parts;
-      if (order.lane_step == 1)
-        for (int64_t q = 0; q < whole; ++q) write(load(from + q * line), to + q * numbers);
-      else
-        for (int64_t q = 0; q < whole; q += lanes)
-          move_square([&](int r) { return load(from + (q + r) * line); },
-                      [&](int h, L x) { write(x, to + (h * order.lane_step + q) * parts); });
-    }
-    for_numbers(v, order, whole, [&](int64_t at, int64_t place) {
-      T* to = static_cast<T*>(memory) + at;
-      const T* from = static_cast<const T*>(lines) + place;
-      to[0] = from[0];
-      if (is_complex) to[1] = from[lanes];
+    const Moved moved(v, order);
+    const T* const from = static_cast<const T*>(lines);
+    T* const to = static_cast<T*>(memory);
+    for_squares(v, order, moved, [&](int64_t at, int64_t step, int64_t place, int64_t next) {
+      move_square([&](int r) { return load(from + place + r * next); },
+                  [&](int h, L x) { write(x, to + at + h * step); });
+    });
+    if (order.lane_step == 1)
+      for_lines(v, moved, [&](int64_t at, int64_t place) { write(load(from + place), to + at); });
+    for_numbers(v, order, moved, [&](int64_t at, int64_t place) {
+      to[at] = from[place];
+      if (is_complex) to[at + 1] = from[place + lanes];
     });
   }
 
-  /// Calls move(place in memory, place in the lines) for the numbers of lines from `first` on.
+  /// Calls move(place in memory, step there, place in the lines, step there) for squares of lanes
+  /// that are moved by SIMD vectors and transposed.
+  template <class Move>
+  PAPILIO_INLINE static void for_squares(const GradientVectors& v, const GradientOrder& order,
+                                         const Moved& moved, const Move& move) {
+    const int64_t line = v.pitch * lanes, line_step = order.lane_step == 1 ? lanes : 1;
+    if (moved.vectors > 0)
+      for (int64_t q = 0; q < order.lines; ++q)
+        for (int64_t n = 0; n < moved.vectors; n += lanes)
+          move((q * line_step * v.stride + v.offsets[n]) * parts,
+               order.lane_step * v.stride * parts, q * line + n * numbers, numbers);
+    if (order.lane_step != 1)
+      for (int64_t n = 0; n < v.count; ++n)
+        for (int64_t q = 0; q < moved.lines; q += lanes)
+          move((q + v.offsets[n]) * parts, order.lane_step * parts, q * line + n * numbers, line);
+  }
+
+  /// Calls move(place in memory, place in the lines) for numbers that follow each other in both.
+  template <class Move>
+  PAPILIO_INLINE static void for_lines(const GradientVectors& v, const Moved& moved,
+                                       const Move& move) {
+    for (int64_t n = 0; n < v.count; ++n)
+      for (int64_t q = 0; q < moved.lines; ++q)
+        move(v.offsets[n] * parts + q * numbers, q * v.pitch * lanes + n * numbers);
+  }
+
+  /// Calls move(place in memory, place in the lines) for each of the other numbers.
   template <class Move>
   PAPILIO_INLINE static void for_numbers(const GradientVectors& v, const GradientOrder& order,
-                                         int64_t first, const Move& move) {
+                                         const Moved& moved, const Move& move) {
     const auto of_row = [&](int64_t row, int64_t q, int64_t h) {
-      for (int64_t n = 0; n < v.count; ++n)
+      for (int64_t n = moved.vectors; n < v.count; ++n)
         move((row * v.stride + v.offsets[n]) * parts, q * v.pitch * lanes + n * numbers + h);
     };
     if (v.index) {
@@ -327,7 +374,7 @@ struct RowsStage {
       return;
     }
     const int64_t line_step = order.lane_step == 1 ? lanes : 1;
-    for (int64_t q = first; q < order.lines; ++q)
+    for (int64_t q = moved.lines; q < order.lines; ++q)
       for (int64_t h = 0; h < lanes; ++h) of_row(q * line_step + h * order.lane_step, q, h);
   }
 
