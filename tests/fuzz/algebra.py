@@ -63,7 +63,7 @@ def _transform(rng: np.random.Generator) -> Any:
     real, both = ("float64", "complex128") if double else ("float32", "complex64")
     return [
         lambda: T.dft(n, both),
-        lambda: T.dct(n, int(rng.integers(2, 5)), real),
+        lambda: [T.dct, T.dst][int(rng.integers(2))](n + 1, int(rng.integers(1, 5)), real),
         lambda: T.rdft(n, real),
         lambda: T.hartley(n, real),
         lambda: T.hadamard(1 << int(rng.integers(0, 5)), real),
@@ -102,7 +102,9 @@ def _leaf(name: str, rng: np.random.Generator) -> Made:
     return Made(F, dense, size * 4, float(np.finfo(F.dtype).eps))
 
 
-def _again(F: Any) -> Any:
+def _again(F: Any, rng: np.random.Generator) -> Any:
+    if rng.random() < 0.5:
+        return pickle.loads(pickle.dumps(F))
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "F.npz")
         try:
@@ -154,7 +156,7 @@ def _one(name: str, x: Made, rng: np.random.Generator) -> Made:
         "real": lambda: (F.real, A.real.astype(A.dtype)),
         "imag": lambda: (F.imag, A.imag.astype(A.dtype)),
         "negative": lambda: (-F, -A),
-        "again": lambda: (_again(F), A),
+        "again": lambda: (_again(F, rng), A),
     }
     made, dense = results[name]()
     return Made(made, dense, size, x.eps)

@@ -54,12 +54,16 @@ class Part(Protocol):
 
 
 class Sparse:
-    """A sparse matrix as a part: diagonals, selections, paddings, sums of a few entries."""
+    """A sparse matrix as a part: diagonals, selections, paddings, sums of a few entries. In
+    canonical form, so that the same matrix is the same state, however it was made."""
 
     lowers, needs_complex = True, False
 
     def __init__(self, matrix: Any) -> None:
         self.matrix = scipy.sparse.csr_array(matrix)
+        if not self.matrix.has_canonical_format:
+            self.matrix = self.matrix.copy()
+            self.matrix.sum_duplicates()
         for array in (self.matrix.data, self.matrix.indices, self.matrix.indptr):
             array.setflags(write=False)
 
@@ -76,7 +80,6 @@ class Sparse:
             copy.check_format(full_check=True)
         except ValueError as error:
             raise ValueError(f"{name} is a damaged sparse matrix: {error}") from None
-        copy.sum_duplicates()
         return Sparse(copy.astype(dtype))
 
     def _state(self) -> tuple[Any, ...]:
