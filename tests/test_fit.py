@@ -131,6 +131,21 @@ def test_samples_along_an_ill_conditioned_basis():
         assert 0.99 * report.dense_loss <= report.lower_bound <= report.loss
 
 
+@pytest.mark.parametrize("condition", [1e2, 1e4, 1e5, 1e7, 3e7, 1e8, 1e12])
+@pytest.mark.parametrize("architecture", [Architecture.low_rank((16, 16), 2), [(1, 8, 8, 1)]])
+def test_bounds_hold_for_samples_of_any_condition(architecture, condition):
+    # An operator that gives all Y: no bound may say that there is none.
+    architecture = Architecture(architecture)
+    rng = np.random.default_rng(0)
+    n = architecture.shape[1]
+    u, v = (np.linalg.qr(rng.standard_normal((rows, n)))[0] for rows in (n, 2 * n))
+    X = (u * np.geomspace(1, 1 / condition, n)) @ v.T
+    Y = pp.Butterfly.random(architecture, seed=1) @ X
+    report = fit(X, Y, architecture).report
+    assert report.loss <= 1e-27 * np.linalg.norm(Y) ** 2
+    assert report.lower_bound <= report.loss
+
+
 def test_fewer_samples_than_inputs_are_said():
     arch = Architecture.square_dyadic(16)
     _, X, Y = planted(5, arch, 9)

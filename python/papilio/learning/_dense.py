@@ -20,7 +20,8 @@ from ..factorization import factorize
 from ..operators import Butterfly
 
 _Array = np.ndarray[Any, Any]
-#: Of G in the scale of its blocks: with more, half of the digits of A would be lost.
+#: Of G: solving with its root leaves half of the digits then, and doing so again for what is left
+#: all of them.
 _MOST_CONDITION = float(np.finfo(np.float64).eps) ** -0.5
 
 
@@ -85,17 +86,22 @@ def _by_cholesky(x: _Array, y: _Array, ridge: float, architecture: Architecture)
         lower = interruptibly(np.linalg.cholesky, gram)
     except np.linalg.LinAlgError:
         return None
-    if float(np.linalg.cond(roots).max()) > _MOST_CONDITION:
+    of_blocks = float(np.linalg.cond(roots).max()) ** 2
+    if of_blocks > _MOST_CONDITION:
         return None
     white = _whitened(lower, roots, numbers)
     sigma = interruptibly(np.linalg.eigvalsh, interruptibly(_gram, white))
-    if sigma[0] <= 0 or sigma[-1] > _MOST_CONDITION * sigma[0]:
+    if sigma[0] <= 0 or of_blocks * sigma[-1] > _MOST_CONDITION * sigma[0]:
         return None
     eps = float(np.finfo(np.float64).eps)
-    moments = interruptibly(np.matmul, y, x.conj().T)
-    outputs = _solved(lower, moments.conj().T, "N").conj().T
-    matrix = _solved(lower, outputs.conj().T, "C").conj().T
-    rest = y - interruptibly(np.matmul, matrix, x)
+    matrix = outputs = np.zeros((len(y), n), y.dtype)
+    rest = y
+    for _ in range(2):
+        moments = interruptibly(np.matmul, rest, x.conj().T) - ridge * matrix
+        step = _solved(lower, moments.conj().T, "N")
+        outputs = outputs + step.conj().T
+        matrix = matrix + _solved(lower, step, "C").conj().T
+        rest = y - interruptibly(np.matmul, matrix, x)
     loss = float(np.linalg.norm(rest)) ** 2 + ridge * float(np.linalg.norm(matrix)) ** 2
     return DenseFit(
         np.ascontiguousarray(matrix),
