@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import papilio as pp
 from papilio import Architecture, fixed_support
+from papilio.supports import _pair
 from papilio.supports._analysis import as_supports
 from strategies import DTYPES, TOLERANCE, chainable, laid_out, random_array
 from test_supports import supports
@@ -614,3 +615,30 @@ def test_terms_so_large_that_all_is_rounding_are_no_fit(dtype):
     assert np.linalg.norm(A - product) <= 0.1 * np.linalg.norm(A)
     terms = [np.linalg.norm(f.data.astype(complex)) for f in found.factors]
     assert np.prod(terms) * np.finfo(float).eps <= np.linalg.norm(A)
+
+
+@pytest.mark.parametrize("pattern", ["cycle", "two diagonals", "band", "two of each column"])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_exact_solutions_keep_their_digits_on_large_banded_supports(pattern, dtype):
+    # Gaussian values on such patterns have conditions that grow like powers of their size.
+    rng = np.random.default_rng(0)
+    n = 300
+    one = np.eye(n)
+    right = {
+        "cycle": one + np.roll(one, 1, 1),
+        "two diagonals": one + np.diag(np.ones(n - 1), 1),
+        "band": sum(np.roll(one, k, 1) for k in range(4)),
+        "two of each column": one + one[rng.permutation(n)],
+    }[pattern]
+    A = random_array(rng, (3, n), dtype)
+    left = np.ones((3, n))
+    for F in (pp.fixed_support(A, left, right), pp.fixed_support(A, [left, one, right])):
+        assert F.optimal and F.method == "exact"
+        assert F.relative_error < 1e-13
+
+
+def test_chains_say_where_systems_had_no_digits_left(monkeypatch):
+    monkeypatch.setattr(_pair, "_FILLED", -1.0)
+    A, left, right = np.ones((3, 4)), np.ones((3, 4)), np.eye(4) + np.roll(np.eye(4), 1, 1)
+    assert not pp.fixed_support(A, left, right).optimal
+    assert not pp.fixed_support(A, [left, np.eye(4), right]).optimal

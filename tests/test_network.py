@@ -155,6 +155,19 @@ def test_forests_always_have_optimal_weights(name):
         report.weights(0.1)
 
 
+def test_linear_networks_whose_inputs_depend_on_each_other():
+    # Where the inputs 2 and 3 are equal in all data, this is the open pair [[1, 1, 0], [0, 1, 1]].
+    first, second = [[1, 1, 0, 0], [0, 0, 1, 1]], np.ones((2, 2))
+    report = pp.analyze_network([first, second], "identity")
+    assert report.linear.has_minimizer is True
+    assert report.has_minimizer is None and "data" in report.reason
+    merged = pp.analyze_network([[[1, 1, 0], [0, 1, 1]], second], "identity")
+    assert merged.has_minimizer is False
+    # All inputs are seen by all, or each neuron has its own output: nothing can be lost.
+    assert pp.analyze_network([np.ones((2, 4)), second], "identity").has_minimizer is True
+    assert pp.analyze_network([first, np.eye(2)], "identity").has_minimizer is True
+
+
 def test_dense_networks_of_several_outputs_are_unknown_though_linear_ones_are_closed():
     masks = [np.ones((3, 3)), np.ones((3, 3))]
     report = pp.analyze_network(masks)

@@ -169,13 +169,28 @@ class Network(Case):
         if report.has_minimizer:
             assert linear is not False, "data of a linear network are data of this one"
         if self.activation == "identity":
-            assert report.has_minimizer is linear
+            assert (report.has_minimizer is False) == (linear is False)
+            self._check_equal_inputs(report, masks, skip, rng)
         order = rng.permutation(len(masks[0]))
         moved = None if skip is None else skip[order]
         other = pp.analyze_network([*masks[:0:-1], masks[0][order]], self.activation, skip=moved)
         assert {report.has_minimizer, other.has_minimizer} != {True, False}, "outputs exchanged"
         if report.has_minimizer is False:
             self._check_data(report, masks, skip)
+
+    def _check_equal_inputs(
+        self, report: Any, masks: list[Any], skip: Any, rng: np.random.Generator
+    ) -> None:
+        """Inputs that are equal in all data are one: the products of the weights with merged
+        columns are all that such data can tell of."""
+        inputs = masks[-1].shape[1]
+        one = np.eye(inputs, dtype=bool)[rng.integers(0, inputs, inputs)]
+        one = one[:, one.any(0)]
+        merged = [*masks[:-1], np.asarray(masks[-1]) @ one]
+        fewer = None if skip is None else skip @ one
+        other = pp.analyze_network(merged[::-1], "identity", skip=fewer)
+        if report.has_minimizer:
+            assert other.has_minimizer is not False, "data with equal inputs have no optimum"
 
     def _check_data(self, report: Any, masks: list[Any], skip: Any) -> None:
         try:

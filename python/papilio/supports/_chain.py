@@ -85,7 +85,7 @@ def _by_contraction(
         tuple(factors),
         error=error,
         bound=solution.bound,
-        optimal=True,
+        optimal=not (solution.local or solution.inexact),
         method="exact",
         existence=report.existence,
         diverging=False,

@@ -320,8 +320,10 @@ def analyze_network(
     Notes
     -----
     docs/supports.md has the proofs. Networks whose hidden neurons feed one other neuron each always
-    have an optimum. If the products of the weights aren't a closed set (`analyze_supports`), some
-    data have none: gradient methods then make the loss smaller and smaller while weights diverge.
+    have an optimum, and so do linear ones whose products of weights are a closed set if all neurons
+    of the first layer see the same inputs. If the products of the weights aren't a closed set
+    (`analyze_supports`), some data have none: gradient methods then make the loss smaller and
+    smaller while weights diverge.
 
     References
     ----------
@@ -363,8 +365,9 @@ def analyze_network(
         wanted = masks[0].shape[0], masks[-1].shape[1]
         if direct.shape != wanted:
             raise ValueError(f"skip has shape {direct.shape}, expected {wanted}")
-    linear = analyze_chain(masks if direct is None else _with_skip(masks, direct))
-    verdict, reason = _verdict(masks, linear, activation)
+    chain = masks if direct is None else _with_skip(masks, direct)
+    linear = analyze_chain(chain)
+    verdict, reason = _verdict(chain, masks, linear, activation)
     return NetworkReport(
         widths=(*(mask.shape[1] for mask in masks[::-1]), masks[0].shape[0]),
         nnz=sum(mask.nnz for mask in masks) + (0 if direct is None else direct.nnz),
@@ -383,22 +386,29 @@ def _mask_of(support: Any) -> Any:
 
 
 def _verdict(
-    masks: Sequence[Any], linear: ChainReport, activation: Activation
+    chain: Sequence[Any], masks: Sequence[Any], linear: ChainReport, activation: Activation
 ) -> tuple[bool | None, str]:
+    """`chain`: the masks with the skip connections among them."""
     always = "optimal weights exist for all data: "
     never = (
         "some data have no optimal weights: products of weights with these masks come close to a "
         f"matrix that they never reach ({linear.reason})"
     )
-    if activation == "relu" and _is_forest(masks):
+    if _is_forest(masks):
         return True, always + "every hidden neuron feeds one other neuron at most"
     if linear.has_minimizer is False:
         return False, never
     closed = "are a closed set" if linear.has_minimizer else "may be a closed set or not"
     if activation == "identity":
-        if linear.has_minimizer:
-            return True, always + f"the products of the weights {closed}"
-        return None, f"unknown: the products of the weights {closed} ({linear.reason})"
+        if linear.has_minimizer and _sees_all_inputs(chain):
+            return True, always + (
+                f"the products of the weights {closed}, and so are they times any data, as all "
+                "neurons of the first layer see the same inputs"
+            )
+        return None, (
+            f"unknown: the products of the weights {closed} ({linear.reason}), which says nothing "
+            "of their products with data in which inputs depend on each other"
+        )
     return None, (
         "unknown: some hidden neurons feed several others, and the products of the weights "
         + closed
@@ -411,6 +421,12 @@ def _is_forest(masks: Sequence[Any]) -> bool:
     if found is None:
         return True
     return all(np.diff(scipy.sparse.csc_array(part).indptr).max() <= 1 for part in found[0][:-1])
+
+
+def _sees_all_inputs(chain: Sequence[Any]) -> bool:
+    """Whether neurons of the first layer that matter see the same inputs, all that matter."""
+    found = restricted(chain, np.arange(chain[0].shape[0]), np.arange(chain[-1].shape[1]))
+    return found is None or bool(found[0][-1].nnz == math.prod(found[0][-1].shape))
 
 
 def _with_skip(masks: Sequence[Any], skip: Any) -> list[Any]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse
+import scipy.sparse.csgraph
 from numpy.typing import NDArray
 
 from .. import _core
@@ -113,6 +115,27 @@ def _gaussian(rng: np.random.Generator, shape: tuple[int, int], dtype: Any) -> _
     return values.astype(dtype)
 
 
+def _generic(
+    patterns: dict[int, _Array], systems: Any, dtype: Any, rng: np.random.Generator
+) -> dict[int, _Array]:
+    """Random values on patterns, such that systems (which patterns, which columns) can be solved.
+
+    In each, columns are matched with rows of their own, where values are near 1; what else there is
+    in a column adds up to less. All values being random, ranks are the generic ones; Gaussian ones
+    everywhere have conditions that grow like powers of the size on bidiagonal patterns.
+    """
+    first = dict(zip(patterns, np.cumsum([0, *map(len, patterns.values())]), strict=False))
+    whole = np.vstack(list(patterns.values()))
+    values = _gaussian(rng, whole.shape, dtype) * whole / (2 * np.maximum(1, whole.sum(0)))
+    for members, columns in systems:
+        rows = np.concatenate([first[n] + np.arange(len(patterns[n])) for n in members])
+        system = scipy.sparse.csr_array(whole[np.ix_(rows, columns)])
+        matched = scipy.sparse.csgraph.maximum_bipartite_matching(system, perm_type="row")
+        found = matched >= 0
+        values[rows[matched[found]], columns[found]] = 1 + rng.random(int(found.sum())) / 4
+    return {n: values[first[n] : first[n] + len(p)] for n, p in patterns.items()}
+
+
 class PeeledSolver:
     """Writes factors of one component. Everything is scaled as the target is.
 
@@ -156,10 +179,9 @@ class PeeledSolver:
                 self._fill_lines(number, step)
 
     def _fill_lines(self, number: int, step: Step) -> None:
-        """T2 (b), (c): random values across, and each line solves a system for its own."""
+        """T2 (b), (c): generic values across, and each line solves a system for its own."""
         by_columns = step.rule == "filled columns"
         rest, turn = (a.T if by_columns else a for a in (self.rest, self._turn))
-        rng = np.random.default_rng(number)
         turned = slice(None, None, -1 if by_columns else 1)
         places = {n: self._places(self.peeled.regions[n])[turned] for n in step.regions}
         wanted = np.zeros(rest.shape, bool)
@@ -167,17 +189,21 @@ class PeeledSolver:
         for n, (lines, other) in places.items():
             rank = self.peeled.regions[n].rank
             wanted[np.ix_(lines, other)] |= turn[np.ix_(lines, other)] == number
-            across[n] = np.zeros((rank, rest.shape[1]), rest.dtype)
-            across[n][:, other] = _gaussian(rng, (rank, len(other)), rest.dtype)
+            across[n] = np.zeros((rank, rest.shape[1]), bool)
+            across[n][:, other] = True
             own[n] = np.zeros((rest.shape[0], rank), rest.dtype)
         here = np.array([np.isin(np.arange(len(rest)), lines) for lines, _ in places.values()]).T
         keys, group = np.unique(np.hstack([here, wanted]), axis=0, return_inverse=True)
+        systems = []  # of lines with the same unknowns and equations
         for g, key in enumerate(keys):
             members = [n for n, inside in zip(places, key, strict=False) if inside]
             columns = np.flatnonzero(key[len(places) :])
-            if not members or not len(columns):
-                continue
-            lines = np.flatnonzero(group.ravel() == g)
+            if members and len(columns):
+                systems.append((np.flatnonzero(group.ravel() == g), members, columns))
+        across = _generic(
+            across, [system[1:] for system in systems], rest.dtype, np.random.default_rng(number)
+        )
+        for lines, members, columns in systems:
             system = np.vstack([across[n][:, columns] for n in members])
             found = np.linalg.lstsq(system.T, rest[np.ix_(lines, columns)].T, rcond=None)[0].T
             cuts = np.cumsum([len(across[n]) for n in members])[:-1]
