@@ -383,6 +383,13 @@ def transforms_isas(*records: Record) -> str:
     return table(heading, rows)
 
 
+@block("transforms-isas-machines", *TRANSFORM_RUNS)
+def transforms_isas_machines(*records: Record) -> str:
+    """The CPU of each instruction set."""
+    machines = (record["machine"] for record in records)
+    return "; ".join(first_seen(f"{m['isa']}: {m['cpu']}" for m in machines))
+
+
 @block("transforms-hadamard", "transforms_1", "transforms_2")
 def transforms_hadamard(one: Record, two: Record) -> str:
     found = {1: comparisons(one), 2: comparisons(two)}
@@ -501,17 +508,20 @@ def polynomials(record: Record) -> str:
 
 @block("polynomials-from", "polynomials")
 def polynomials_from(record: Record) -> str:
-    """From which size on products to Chebyshev coefficients are faster."""
-    faster = [r["n"] for r in record["results"]
-              if r["seconds"].get("dense", 0) > r["seconds"]["forward"]]  # fmt: skip
-    slower = [r["n"] for r in record["results"]
-              if r["seconds"].get("dense", math.inf) <= r["seconds"]["forward"]]  # fmt: skip
-    start = min((n for n in faster if n > max(slower, default=0)), default=None)
-    if start is None:
-        return "No product of these sizes is faster than the dense one."
+    """From which size on products with a vector are faster, for each change and tolerance."""
+    words = []
+    for what, title in (("forward", "to Chebyshev"), ("back", "to Legendre")):
+        starts = []
+        for tol in first_seen(r["tol"] for r in record["results"]):
+            compared = [r for r in record["results"] if r["tol"] == tol and "dense" in r["seconds"]]
+            faster = {r["n"]: r["seconds"]["dense"] > r["seconds"][what] for r in compared}
+            slower = max((n for n, is_faster in faster.items() if not is_faster), default=0)
+            start = min((n for n in faster if n > slower), default=None)
+            starts.append(f"{'none' if start is None else f'n = {start}'} (tol {tol:.0e})")
+        words.append(f"{title} coefficients {' and '.join(starts)}")
     return (
-        f"From n = {start} on a product is faster than the dense one; below, the dense matrix is "
-        "the better choice."
+        "Of these sizes, products with one vector are faster than the dense one from the following "
+        f"on: {'; '.join(words)}."
     )
 
 
