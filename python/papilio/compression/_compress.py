@@ -153,7 +153,7 @@ def compress(
     n = 10^6. Called from one thread; about 4 MiB of entries at a time, or blocks of more than
     256 KiB up to 16 at a time and 64 MiB.
 
-    From products: each of about ``sqrt(n)`` clusters of columns, and of rows, is multiplied by
+    From products: each of about ``sqrt(n) / 2`` clusters of columns, and of rows, is multiplied by
     random vectors, a little more of them than the rank is; their products, ``O(n**1.5)`` numbers,
     represent the matrix, and the above is applied to that.
 

@@ -98,7 +98,7 @@ class Products:
 
 
 class Sketch:
-    """An operator cut into blocks of about sqrt(n) x sqrt(n) clusters, each of low rank.
+    """An operator cut into about sqrt(n)/2 x sqrt(n)/2 blocks, each of low rank.
 
     For block (t, v), with random G on the columns of cluster v and H on the rows of cluster t,
     ``A ~ (A G) (H^* A G)^+ (H^* A)``: the generalized Nystrom approximation. A G of all t is one

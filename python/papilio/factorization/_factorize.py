@@ -69,7 +69,9 @@ def factorize(
         proved from three factors on.
     tol : float, optional
         Find the ranks: at each split the smallest one that keeps the relative error at most
-        `tol`, below 1. The ranks of `architecture` are then not used.
+        `tol`, below 1. The ranks of `architecture` are then not used. No ranks reach what A has
+        outside of the support of the factors' product, which is dense unless a > 1 in the first
+        pattern or d > 1 in the last one; the report says whether `tol` was met.
     max_rank : int, optional
         No rank above this, with `tol` only; the report says whether `tol` was met all the same.
     row_permutation, column_permutation : array_like of int, "bit_reversal" or "search", optional

@@ -171,8 +171,8 @@ def best_architecture(
 
     Notes
     -----
-    Chains that need more non-zeros than the dense matrix are left out of consideration as they
-    are found. Memory: that of one `factorize`, and the factors of the best so far.
+    Chains that need more non-zeros than the dense matrix are tried and told, too. Memory: that of
+    one `factorize`, and the factors of the best so far.
 
     Examples
     --------

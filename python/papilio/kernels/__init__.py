@@ -49,7 +49,7 @@ class Kernel:
     Attributes
     ----------
     name : str
-        With the parameters.
+        Of the family, with some of the parameters.
     shape : tuple of int
         Rows and columns.
     dtype : numpy.dtype

@@ -75,9 +75,9 @@ def compress(
 
     Rank 0 chooses the scheme and the ranks of levels, from some hundred pairs of clusters each, and
     looks at the error; all others' work is divided evenly. Sent are, for each level, the candidates
-    of those pairs and two sums for each group, and once the skeletons: an integer for each row of
-    the vector between the factors of the middle. Memory: 1 / ranks of the factors and of two
-    levels' skeletons; of points, orders and owners each rank has all.
+    of those pairs, two sums and the largest excess for each group, and once the skeletons: an
+    integer for each row of the vector between the factors of the middle. Memory: 1 / ranks of the
+    factors and of two levels' skeletons; of points, orders and owners each rank has all.
 
     Examples
     --------

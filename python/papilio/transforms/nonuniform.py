@@ -280,8 +280,8 @@ def nudft(
     Notes
     -----
     docs/transforms.md has the formula of the error. Products of points and frequencies that are far
-    from 0 are reduced to a turn exactly; the doubles given count as exact. Memory: the points, 8 +
-    4 d bytes each besides what was given, and in products two grids.
+    from 0 are reduced to a turn exactly; the doubles given count as exact. Memory: the points, 4 +
+    12 d bytes each (4 + 8 d in single precision) besides what was given, and in products two grids.
 
     Examples
     --------
