@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import papilio as pp
 from papilio import _core
@@ -374,3 +375,16 @@ def test_panels_are_checked_before_they_are_written():
     out.setflags(write=False)
     with pytest.raises(ValueError, match="read-only|writeable"):
         _core.write_panels(pivots, weights, order, rows, out)
+
+
+@pytest.mark.parametrize(
+    "alone", [pp.transforms.dft(4), np.eye(2), np.ones(3), scipy.sparse.eye_array(3)]
+)
+def test_one_operator_is_no_sequence_of_its_rows(alone):
+    for make, name in (
+        (pp.Composition, "parts"), (pp.hstack, "operators"), (pp.vstack, "operators"),
+        (pp.block_diag, "operators"),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=f"{name} is .* expected a sequence of operators"):
+            make(alone)
+        assert make([alone]).shape[0] > 0

@@ -310,6 +310,8 @@ GOOD = np.ones((8, 10))
         ({"sample_weights": np.ones(9)}, ValueError, "sample_weights has shape"),
         ({"sample_weights": -np.ones(10)}, ValueError, "at least 0: -1.0 at sample 0"),
         ({"sample_weights": np.zeros(10)}, ValueError, "sample_weights are all 0"),
+        ({"sample_weights": np.eye(10)[0], "validation": [0, 1]}, ValueError,
+         "sample_weights are 0 for all samples that validation leaves"),
         ({"validation": 1.5}, ValueError, "validation"),
         ({"validation": [10]}, ValueError, "columns 10 to 10.* outside of 0..9"),
         ({"validation": np.arange(10)}, ValueError, "holds out all"),

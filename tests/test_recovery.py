@@ -1,5 +1,7 @@
 """Unknown permutations are found where there is a butterfly, and only there."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.linalg import hadamard
@@ -405,3 +407,11 @@ def test_digits_are_reversed_one_by_one():
 def test_bad_radices_are_named(radices, error):
     with pytest.raises(error, match="radices"):
         digit_reversal(radices)
+
+
+@pytest.mark.parametrize("size", [1e-323, 1e-310, 5e-309, 1e-300, 1e300])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_entries_near_both_ends_of_the_range(size, dtype):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert recover(np.eye(4, dtype=dtype) * size).success

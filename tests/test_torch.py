@@ -510,6 +510,12 @@ def test_values_in_short_dtypes_are_multiplied_in_single_precision():
         F @ torch.eye(8).to_sparse()
     with pytest.raises(TypeError, match="out is of torch.bfloat16"):
         F.apply(torch.ones(8), out=torch.ones(8, dtype=torch.bfloat16))
+    C = pp.transforms.dft(8)
+    numbers = torch.zeros(8, dtype=torch.complex128)
+    for view in (numbers.conj(), torch.zeros(8, 2, dtype=torch.complex128).conj().imag[:, 0]):
+        with pytest.raises((TypeError, ValueError), match="out"):
+            C.apply(torch.ones(8), out=view)
+    assert not numbers.any()
 
 
 def test_layers_from_dense_ones_are_copied_with_their_report():

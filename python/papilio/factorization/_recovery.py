@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from .._chains.architecture import Architecture
 from .._chains.index_orders import bit_reversal
+from .._chains.scaling import scaled
 from .._util.checks import power_of_two, tolerance, whole_number
 from .._util.dtypes import as_array
 from .._util.plotting import FLOOR, new_axes
@@ -272,7 +273,7 @@ def recover(
 
 
 def _checked(A: ArrayLike) -> NDArray[Any]:
-    """A in double precision, scaled so that no power of its entries overflows."""
+    """A in double precision, times a power of two so that no power of its entries overflows."""
     matrix = as_array(A, "A")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"A has shape {matrix.shape}, expected a square matrix")
@@ -284,8 +285,7 @@ def _checked(A: ArrayLike) -> NDArray[Any]:
     if len(wrong):
         i, j = wrong[0]
         raise ValueError(f"A has {matrix[i, j]} at row {i}, column {j}")
-    largest = max(np.abs(matrix.real).max(), np.abs(matrix.imag).max())
-    return matrix / largest if largest > 0 else matrix
+    return scaled(matrix)[0]
 
 
 @dataclass

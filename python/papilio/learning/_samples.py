@@ -55,6 +55,11 @@ class Samples:
         if held is not None:
             x, y = x[:, fitted], y[:, fitted]
             roots = None if roots is None else roots[fitted]
+            if roots is not None and not roots.any():
+                raise ValueError(
+                    "sample_weights are 0 for all samples that validation leaves, expected one "
+                    "that is positive"
+                )
         if roots is not None:
             x, y = x * roots, y * roots
         return cls(

@@ -11,13 +11,25 @@ from scipy.sparse.linalg import aslinearoperator
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
 from .._util.arrays import is_foreign_operator
-from .._util.checks import shown
+from .._util.checks import items_of, shown
 from .._util.dtypes import plain_array, promoted
 from ._base import Operator
 from ._butterfly import Butterfly, butterfly_of
 from ._foreign import Foreign
 from ._grids import GridFourier, Interpolation
 from ._parts import Pairs, Sparse
+
+
+def parts_in(given: Any, name: str) -> list[Any]:
+    """What is in a sequence of operators. An operator or a matrix has rows, too: it isn't one."""
+    alone = isinstance(given, Operator | Sparse | Pairs | Interpolation | GridFourier)
+    alone |= scipy.sparse.issparse(given) or is_foreign_operator(given)
+    alone |= isinstance(given, np.ndarray) and given.ndim < 3 and given.dtype != object
+    if alone:
+        raise TypeError(
+            f"{name} is {shown(given)}, expected a sequence of operators: a list, if it is one"
+        )
+    return items_of(given, name, "a sequence of operators")
 
 
 def as_part(given: Any, name: str) -> Any:

@@ -11,9 +11,9 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
 
-from .._util.checks import items_of, shown
+from .._util.checks import shown
 from .._util.dtypes import as_array, is_scalar, plain_array, promoted
-from ._as_part import as_operator
+from ._as_part import as_operator, parts_in
 from ._base import Family, Operator
 from ._blocks import Blocks
 from ._composition import Composition
@@ -264,7 +264,7 @@ def block_diag(operators: Sequence[Operator | ArrayLike]) -> Operator:
 
 
 def _several(operators: Any, axis: int | None) -> list[Operator]:
-    given = items_of(operators, "operators", "a sequence of operators")
+    given = parts_in(operators, "operators")
     if not given:
         raise ValueError("operators is empty, expected at least one")
     made = [as_operator(F, f"operators[{n}]") for n, F in enumerate(given)]

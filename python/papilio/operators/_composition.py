@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse
 
 from .._util.arrays import chunks
-from .._util.checks import items_of, shown
-from ._as_part import as_part
+from .._util.checks import shown
+from ._as_part import as_part, parts_in
 from ._base import Operator
 from ._compiled import Compiled, Side
 from ._differentiable import Wanted, as_entries
@@ -88,7 +88,7 @@ class Composition(Operator):
 
     def __init__(self, parts: Sequence[Any], inverse: _Inverse | None = None) -> None:
         made: list[Part] = []
-        given = items_of(parts, "parts", "a sequence of operators")
+        given = parts_in(parts, "parts")
         if inverse is not None and not callable(inverse):
             raise TypeError(f"inverse is {shown(inverse)}, expected a function or None")
         for n, part in enumerate(given):

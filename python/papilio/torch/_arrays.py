@@ -47,6 +47,11 @@ def written(write: Callable[[Any, Any], object], x: torch.Tensor, out: Any) -> A
     if isinstance(out, torch.Tensor) and out.is_cpu:
         if out.dtype not in NUMPYS:
             raise TypeError(f"out is of {out.dtype}, expected a dtype that the core writes")
+        if out.is_conj() or out.is_neg():
+            raise ValueError(
+                "out is a view of numbers that are conjugated or negated when they are read, "
+                "expected the numbers themselves (out.resolve_conj().resolve_neg() copies)"
+            )
         taken = out.numpy()
     write(values_of(x), taken)
     return out
