@@ -259,6 +259,45 @@ def test_inverses_are_right_or_refused(made):
     close((F**-1).toarray(), G.toarray(), 100 * room * spread)
 
 
+def test_indices_of_narrow_dtypes_and_their_ends():
+    F = pp.transforms.dct(300)
+    dense = F.toarray()
+    for kind in (np.int8, np.uint8, np.int16, np.uint64):
+        np.testing.assert_allclose(F[kind(3)], dense[3])
+        places = np.array([1, 100, 2], kind)
+        np.testing.assert_allclose(F[places, :5].toarray(), dense[places, :5])
+    np.testing.assert_allclose(F[np.array([-100, 100], np.int8)].toarray(), dense[[-100, 100]])
+    for wrong in (np.int16(300), np.uint64(2**64 - 1), np.array([0, -301], np.int16)):
+        with pytest.raises(IndexError, match="out of range for 300"):
+            F[wrong]
+
+
+@pytest.mark.parametrize(
+    "shape", [(6, 5), (5, 6), (1, 8), (8, 1), (70, 40), (1, 80), (80, 2), (7, 7)]
+)
+def test_eigs_are_those_that_exist(shape):
+    rng = np.random.default_rng(0)
+    m, n = shape
+    k = min(shape)
+    sizes = 10.0 ** -(3 * np.arange(k)) if max(shape) <= 64 else 10.0 ** -(np.arange(k) / 10)
+    u, v = (np.linalg.qr(rng.standard_normal((size, k)))[0] for size in shape)
+    F = pp.Composition([(u * sizes) @ v.T])
+    if m == n:
+        expected = np.linalg.eigvals(F.toarray())
+        np.testing.assert_allclose(np.sort(abs(F.eigs())), np.sort(abs(expected)), atol=1e-14)
+    elif max(shape) <= 64 or k < 3:
+        np.testing.assert_allclose(F.eigs(), sizes, rtol=0, atol=1e-15)
+        assert len(F.eigs(100)) == k and len(F.eigs(1, tol=1e-3)) == 1
+        if k < 3:
+            with pytest.raises(ValueError, match="which needs at least 3 rows and columns"):
+                F.eigs(which="SM")
+    else:
+        np.testing.assert_allclose(F.eigs(3), sizes[:3], rtol=1e-10)
+    for neigs, error in ((0, ValueError), (-1, ValueError), ("a", TypeError), (1.5, TypeError)):
+        with pytest.raises(error, match="neigs"):
+            F.eigs(neigs)
+
+
 def test_pickles_and_files(made, tmp_path, request):
     F, _, _ = made
     x = vectors((F.shape[1], 2), F.dtype)

@@ -187,3 +187,13 @@ def test_operators_on_complex_vectors_draw_what_they_do_to_pairs():
     pytest.importorskip("matplotlib").use("Agg")
     (ax,) = T.irdft(8).plot()
     assert ax.images[0].get_array().shape == (8, 10)
+
+
+def test_parts_of_what_takes_real_vectors_multiply():
+    R = pp.transforms.rdft(6, adjoint="real")
+    dense = pp.transforms.rdft(6).toarray()
+    x = np.arange(6.0)
+    for part, expected in ((R.real, dense.real), (R.imag, dense.imag)):
+        np.testing.assert_allclose(part @ x, expected @ x, atol=1e-14)
+        np.testing.assert_allclose(part.toarray(), expected, atol=1e-14)
+        np.testing.assert_allclose(part.T @ np.ones(4), expected.T @ np.ones(4), atol=1e-14)

@@ -130,7 +130,7 @@ class ChainOperator(Operator):
         Raises
         ------
         TypeError, ValueError
-            For a tol that isn't a finite number of at least 0.
+            For a tol that isn't a finite number of at least 0, or factors that aren't finite.
 
         Notes
         -----

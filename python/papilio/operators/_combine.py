@@ -150,10 +150,13 @@ def _places(key: Any, size: int) -> Any:
         places = np.flatnonzero(places)
     if places.dtype.kind not in "iu" or places.ndim > 1 or places.size == 0:
         raise IndexError(f"index {shown(key)}, expected a slice, whole numbers or a mask")
-    wrong = (places < -size) | (places >= size)
+    largest = np.iinfo(np.int64).max
+    wide = places if places.dtype.kind == "i" else np.minimum(places.astype(np.uint64), largest)
+    wide = wide.astype(np.int64)  # narrow ones may not hold the size
+    wrong = (wide < -size) | (wide >= size)
     if wrong.any():
         raise IndexError(f"index {int(places[wrong].flat[0])} is out of range for {size}")
-    places = np.where(places < 0, places + size, places).astype(np.int64)
+    places = np.where(wide < 0, wide + size, wide)
     return operator.index(places[()]) if places.ndim == 0 else places
 
 
@@ -173,7 +176,7 @@ def part_of_complex(F: Operator, which: int) -> Any:
     # F times real vectors, of which one part is taken.
     select = Sparse(_selection(2 * np.arange(m) + which, 2 * m, real))
     embed = Sparse(_selection(2 * np.arange(n), 2 * n, real).T)
-    return Composition([select, Pairs(F), embed])
+    return Composition([select, Pairs(of_real_parts(F)), embed])
 
 
 def hstack(operators: Sequence[Operator | ArrayLike]) -> Operator:
