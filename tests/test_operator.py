@@ -1,7 +1,11 @@
 """The whole interface of operators, over every class of result."""
 
 import copy
+import operator
 import pickle
+import re
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -216,6 +220,60 @@ def test_arithmetic(made):
     else:
         with pytest.raises(ValueError, match="square"):
             F**2
+
+
+NARROW = [np.float16(3), np.float32(3), np.complex64(3), np.int8(3), np.uint8(3), np.True_]
+
+
+@pytest.mark.parametrize("number", NARROW, ids=lambda number: number.dtype.name)
+@pytest.mark.parametrize("name", ["Composition", "Butterfly", "float32"])
+def test_divisors_of_a_narrow_dtype_are_exact(name, number):
+    F = OPERATORS[name]()
+    dense, eps = F.toarray(), EPS[F.dtype.char]
+    assert (F / number).dtype == np.result_type(F.dtype, number)
+    expected = dense / complex(number)
+    close((F / number).toarray(), expected, 4 * eps * abs(expected).max())
+    back, inverse = (F * number).inv().toarray(), F.inv().toarray() / complex(number)
+    close(back, inverse, 20 * eps * abs(inverse).max())
+
+
+def test_quotients_whose_reciprocals_are_no_numbers():
+    rng = np.random.default_rng(0)
+    for name in ("Composition", "Fourier", "structured", "sum"):
+        F = OPERATORS[name]()
+        x = rng.standard_normal(F.shape[1])
+        for number in (1e-310, 5e-324, 1.7e308, 1e-310j, -(10**308)):
+            near = 2.0 ** (-1000 if abs(number) < 1 else 1000)
+            expected = (F @ x) * (near / number)
+            room = 1e-14 * abs(expected).max()
+            close(((near * F) / number) @ x, expected, room)
+            close((F / number) @ (near * x), expected, room)
+
+
+def test_inverses_of_tiny_and_huge_operators():
+    x = np.random.default_rng(1).standard_normal(12)
+    for F in (T.dct(12), T.dft(12), random_butterfly("float64"), random_butterfly("complex64")):
+        single = F.dtype.char in "fF"
+        eps, y = EPS[F.dtype.char], x.astype(F.dtype)
+        for number in (1e-30, 1e30) if single else (1e-310, 1e-200, 1e200, 1e308):
+            near = 2.0 ** ((-90 if single else -1000) * (1 if number < 1 else -1))
+            expected = (F.inv() @ y) * (near / number)
+            close((F * number).inv() @ (near * y), expected, 1000 * eps * abs(expected).max())
+
+
+def test_numbers_that_numpy_does_not_take_are_named():
+    for F in (T.dct(4), T.hadamard(4)):
+        assert np.array_equal((F * 10**30).toarray(), F.toarray() * 1e30)
+        assert np.array_equal((F * -(2**70)).toarray(), F.toarray() * -(2.0**70))
+        for number in (Fraction(1, 2), Decimal(2), "x", np.datetime64(1, "D")):
+            wanted = f"other is {re.escape(repr(number))}, expected an int, float or complex"
+            for operation in (operator.mul, operator.truediv):
+                with pytest.raises(TypeError, match=wanted):
+                    operation(F, number)
+        with pytest.raises(ValueError, match="other is an int, expected at most"):
+            F * 10**400
+        with pytest.raises(ZeroDivisionError, match="other is 0"):
+            F / np.int8(0)
 
 
 def test_slices(made):

@@ -19,6 +19,11 @@ from .case import Case, Skip
 
 _LARGEST = 4096  # entries: what gets larger is left out
 _DTYPES = ("float32", "float64", "complex64", "complex128")
+#: Kinds of numbers from 1 to 99, some of them narrow ones.
+NUMBERS: list[Callable[[int], Any]] = [
+    int, float, complex, bool, np.float16, np.float32, np.float64, np.int8, np.uint8, np.int64,
+    np.bool_, np.complex64, lambda k: k * (1 - 1j), lambda k: k * 10**20,
+]  # fmt: skip
 
 
 @dataclass
@@ -140,6 +145,18 @@ def _one(name: str, x: Made, rng: np.random.Generator) -> Made:
             complex(*rng.standard_normal(2)) if rng.random() < 0.3 else float(rng.uniform(-2, 2))
         )
         return Made(number * F, A * number, size * abs(number) + 1e-30, x.eps)
+    if name == "divided":
+        kind = NUMBERS[int(rng.integers(len(NUMBERS)))]
+        number = kind(int(rng.integers(1, 100)))
+        G = F / number
+        wanted = np.result_type(F.dtype, 0.0 if isinstance(number, int) else number)
+        assert G.dtype == wanted, f"F / {number!r}: {G.dtype}, expected {wanted}"
+        exact = np.clongdouble(complex(number))
+        return Made(G, A / exact, size / abs(complex(number)) + 1e-30, x.eps)
+    if name == "there and back":
+        # The matrix times a number, or over it, is next to where the dtype's numbers end.
+        far = 10.0 ** (int(rng.choice([-1, 1])) * (200 if F.dtype.char in "dD" else 25))
+        return Made((F * far) / far if rng.random() < 0.5 else (F / far) * far, A, size, x.eps)
     if name == "powered":
         if F.shape[0] != F.shape[1]:
             raise Skip
@@ -198,6 +215,8 @@ ONE = (
     "real",
     "imag",
     "scaled",
+    "divided",
+    "there and back",
     "sliced",
     "powered",
     "negative",

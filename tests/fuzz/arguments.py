@@ -617,7 +617,7 @@ class Argument(Case):
 
     def _check_words(self, function: Function, words: str) -> None:
         callable_ones = {"operator", "composition", "section", "scipy operator", "broken operator"}
-        if self.names == ("progress",) and self.values[0] in callable_ones:
+        if "progress" in self.names and callable_ones & set(self.values):
             return  # it can be called with a fraction, and what it then says comes out
         wanted = [*map(re.escape, self.names)]
         wanted += [function.also[name] for name in self.names if name in function.also]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,3 +42,31 @@ def spread(factors: Factors, exponent: int) -> Factors:
     share, rest = divmod(exponent, len(factors))
     values = [shifted(array, share + (n < rest)) for n, array in enumerate(factors)]
     return replace(factors, values=tuple(values))
+
+
+def times_powers(factors: Sequence[_Array], exponents: Sequence[int]) -> list[_Array]:
+    """The factors times ``2 ** exponent`` each; what one can't hold goes to others."""
+    values, owed = list(factors), 0
+    # Once more, for what those on the right left over.
+    for wanted in (exponents, [0] * len(values)):
+        for n, more in enumerate(wanted):
+            taken = _within_range(values[n], owed + more)
+            owed += more - taken
+            values[n] = shifted(values[n], taken) if taken else values[n]
+    if owed:
+        with np.errstate(over="ignore", under="ignore"):  # the product is no number somewhere
+            values[0] = shifted(values[0], owed)
+    return values
+
+
+def _within_range(values: _Array, exponent: int) -> int:
+    """How much of an exponent leaves the values normal numbers."""
+    if exponent == 0:
+        return 0
+    kind, sizes = np.finfo(values.dtype), parts_of(values)
+    if exponent > 0:
+        room = kind.maxexp - int(np.frexp(sizes.max(initial=0))[1])
+        return min(exponent, max(0, room))
+    least = sizes.min(initial=np.inf, where=sizes > 0)
+    room = kind.minexp + 1 - int(np.frexp(least)[1])
+    return max(exponent, min(0, room))

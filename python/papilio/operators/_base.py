@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from .._util.arrays import column_ranges, unit_columns
 from .._util.checks import generator, length, shown, whole_number
-from .._util.dtypes import is_scalar
 from .._util.progress import Progress
 from ._differentiable import Differentiable
 from ._drawing import Drawn
 from ._norms import norm
 from ._pylops import PylopsNames
+from ._scalar import Scalar, as_scalar
 from ._stored import Stored
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Family:
 
     product: Callable[[Any, Any], Any]
     total: Callable[[Any, Any], Any]
-    scaled: Callable[[Any, Any], Any]
+    scaled: Callable[[Any, Scalar], Any]
     power: Callable[[Any, int], Any]
     selected: Callable[[Any, Any], Any]
     part_of_complex: Callable[[Any, int], Any]
@@ -141,9 +141,8 @@ class Operator(Stored, Drawn, PylopsNames, Differentiable):
 
     def __mul__(self, other: Any) -> Any:
         """Return the operator times a number, or what ``@`` gives for anything else."""
-        if isinstance(other, np.ndarray) and other.ndim == 0:
-            other = other[()]
-        return self._family.scaled(self, other) if is_scalar(other) else self @ other
+        number = as_scalar(other)
+        return self @ other if number is None else self._scaled(number)
 
     def __rmul__(self, other: Any) -> Any:
         """Return the operator times a number, or what ``@`` gives for anything else."""
@@ -151,13 +150,11 @@ class Operator(Stored, Drawn, PylopsNames, Differentiable):
 
     def __truediv__(self, other: Any) -> Any:
         """Return the operator divided by a number."""
-        if isinstance(other, np.ndarray) and other.ndim == 0:
-            other = other[()]
-        if not is_scalar(other) or isinstance(other, str | bytes):
-            return NotImplemented
-        if other == 0:
-            raise ZeroDivisionError(f"other is {shown(other)}, expected a number that isn't zero")
-        return self * (1 / other)
+        number = as_scalar(other)
+        return NotImplemented if number is None else self._scaled(number.reciprocal())
+
+    def _scaled(self, number: Scalar) -> Any:
+        return self._family.scaled(self, number)
 
     def __neg__(self) -> Any:
         """Return the operator times -1."""

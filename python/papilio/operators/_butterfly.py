@@ -18,6 +18,7 @@ from ._differentiable import Wanted
 from ._dims import shaped_as
 from ._factor_forms import FactorForms
 from ._gradients import chain_jvp, chain_vjp
+from ._inverse import inverse_transposed
 from ._origin import SHARED, Origin, found
 from ._pickling import fingerprint
 from ._simplify import Simplification
@@ -294,12 +295,7 @@ class Butterfly(FactorForms):
         >>> bool(np.allclose(F.inv() @ (F @ np.arange(8.0)), np.arange(8.0)))
         True
         """
-        own = self._data.factors
-        values = [_inverse_transposed(array, f"factors[{n}]") for n, array in enumerate(own.stored)]
-        # (F_1 ... F_L)^-T is F_1^-T ... F_L^-T: the same patterns and permutations.
-        inverse = Factors(
-            own.architecture, tuple(values), own.row_permutation, own.column_permutation
-        )
+        inverse = inverse_transposed(self._data.factors)
         made = self._made(_Shared.of(inverse), self._side ^ Side.TRANSPOSED)
         shaped_as(made, self, swapped=True)
         return made
@@ -379,27 +375,6 @@ def _rebuild(
     if not isinstance(transposed, bool) or not isinstance(conjugated, bool):
         raise ValueError("its flags are neither True nor False")
     return Butterfly._made(_Shared.of(factors), Side(transposed + 2 * conjugated), report)
-
-
-def _inverse_transposed(values: _Array, name: str) -> _Array:
-    """The inverse transposes of all blocks of a factor."""
-    if values.shape[1] != values.shape[2]:
-        raise ValueError(f"{name} has blocks of {values.shape[1:3]}, expected square ones")
-    blocks = values.transpose(0, 3, 1, 2)
-    adjoints = blocks.conj().swapaxes(-1, -2)
-    gram = adjoints @ blocks
-    scale = gram[..., :1, :1].real
-    unitary = np.abs(gram - scale * np.eye(gram.shape[-1])).max(initial=0) <= (
-        8 * np.finfo(values.dtype).eps * scale.min(initial=np.inf)
-    )
-    if unitary and scale.min(initial=np.inf) > 0:
-        inverses = adjoints / scale  # exact where the scale is a power of two
-    else:
-        try:
-            inverses = np.linalg.inv(blocks)
-        except np.linalg.LinAlgError:
-            raise ValueError(f"{name} has a singular block, so that there is no inverse") from None
-    return np.ascontiguousarray(inverses.transpose(0, 3, 2, 1), dtype=values.dtype)
 
 
 def _bytes_text(size: float) -> str:

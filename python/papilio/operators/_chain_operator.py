@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -10,13 +11,14 @@ from numpy.typing import ArrayLike
 
 from .._chains.drawing import chain_html
 from .._chains.factors import Factors
+from .._chains.scaling import times_powers
 from .._util.checks import whole_number
-from .._util.dtypes import as_array, is_scalar, promoted
 from .._util.progress import Progress
 from ._base import Operator
 from ._dims import shaped_as
 from ._drawing import Picture, factor_pictures
 from ._rounding import frobenius_norm, orthonormalized, round_ranks
+from ._scalar import Scalar
 from ._simplify import Simplification, simplify
 
 _Array = np.ndarray[Any, Any]
@@ -85,20 +87,12 @@ class ChainOperator(Operator):
                 return shaped_as(total, self) if self.dims == other.dims else total
         return super().__add__(other)
 
-    def __mul__(self, other: Any) -> Any:
-        """Return the operator times a number, or what ``@`` gives for anything else."""
-        if isinstance(other, np.ndarray) and other.ndim == 0:
-            other = other[()]
-        if not is_scalar(other):
-            return self @ other
-        number = as_array(other, "other")
-        dtype = np.result_type(self.dtype, other)
-        promoted(dtype, "other")
+    def _scaled(self, number: Scalar) -> Any:
         own = self.factors
-        first, *rest = (array.astype(dtype) for array in own.values)
-        values = ((first * number).astype(dtype), *rest)
-        scaled = Factors(own.architecture, values, own.row_permutation, own.column_permutation)
-        return shaped_as(self._of_factors(scaled), self)
+        first, *rest = (array.astype(number.promoted(self.dtype)) for array in own.values)
+        exponents = [number.exponent, *[0] * len(rest)]
+        values = tuple(times_powers([number.times(first), *rest], exponents))
+        return shaped_as(self._of_factors(replace(own, values=values)), self)
 
     def simplify(self, tol: float | None = None, *, progress: Progress = False) -> Self:
         """Return the operator with factors that are tied and structured again.

@@ -12,7 +12,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike
 
 from .._util.checks import shown
-from .._util.dtypes import as_array, is_scalar, plain_array, promoted
+from .._util.dtypes import is_scalar, plain_array
 from ._as_part import as_operator, parts_in
 from ._base import Family, Operator
 from ._blocks import Blocks
@@ -22,6 +22,7 @@ from ._files import save
 from ._parts import Pairs, Sparse
 from ._planning import plan_of
 from ._products import of_real_parts
+from ._scalar import Scalar
 
 _LARGEST_POWER = 1000  # each is a part of the product
 
@@ -67,20 +68,22 @@ def _terms(F: Operator) -> Sequence[Any]:
     return F.terms if isinstance(F, Blocks) else [(0, 0, F)]
 
 
-def scaled(F: Operator, number: Any) -> Composition:
+def scaled(F: Operator, number: Scalar) -> Composition:
     """F times a number."""
-    value = as_array(number, "other")
-    dtype = np.result_type(F.dtype, number)
-    promoted(dtype, "other")
-    one = np.ones(F.shape[0], dtype if value.dtype.kind == "c" else dtype.char.lower())
-    diagonal = Sparse(scipy.sparse.diags_array((one * number).astype(one.dtype), format="csr"))
-    return shaped_as(Composition([diagonal, F], partial(_inverse_scaled, F, number)), F)
+    dtype = number.promoted(F.dtype)
+    own = dtype if isinstance(number.mantissa, complex) else np.dtype(dtype.char.lower())
+    diagonals = [
+        Sparse(scipy.sparse.diags_array(np.full(F.shape[0], share), format="csr"))
+        for share in number.shares(own)
+    ]
+    return shaped_as(Composition([*diagonals, F], partial(_inverse_scaled, F, number)), F)
 
 
-def _inverse_scaled(F: Operator, number: Any) -> Any:
-    if number == 0:
-        raise ValueError("an operator times 0 has no inverse")
-    return F.inv() / number
+def _inverse_scaled(F: Operator, number: Any) -> Any:  # pickles may have plain numbers
+    try:
+        return F.inv() / number
+    except ZeroDivisionError:
+        raise ValueError("an operator times 0 has no inverse") from None
 
 
 def power(F: Operator, exponent: int) -> Any:

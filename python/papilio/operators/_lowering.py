@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from .. import _core
+from .._chains.scaling import parts_of
 from ._compiled import Compiled, Side
 
 _Matrix: Any = scipy.sparse.csr_array
@@ -81,16 +82,23 @@ class Steps:
         self.multiply(_parted(part.shape[0]).T, copies)
 
     def multiply(self, matrix: Any, copies: int) -> None:
-        """After a sparse matrix, a product with it, unless that is more work."""
+        """After a sparse matrix, a product with it, unless that is more work or no numbers."""
         if copies > 1:
             matrix = scipy.sparse.kron(scipy.sparse.eye_array(copies), matrix)
         matrix = _Matrix(matrix)
         if self.made and scipy.sparse.issparse(self.made[-1]):
-            product = _Matrix(matrix @ self.made[-1])
-            if product.nnz <= matrix.nnz + self.made[-1].nnz:
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                product = _Matrix(matrix @ self.made[-1])
+            if product.nnz <= matrix.nnz + self.made[-1].nnz and _is_normal(product.data):
                 self.made[-1] = product
                 return
         self.made.append(matrix)
+
+
+def _is_normal(values: Any) -> bool:
+    """Whether a product of numbers kept all of its digits: none is infinite, NaN or subnormal."""
+    sizes, kind = parts_of(values), np.finfo(values.dtype)
+    return bool((((sizes >= kind.tiny) & (sizes <= kind.max)) | (sizes == 0)).all())
 
 
 def complex_rows(matrix: Any) -> Any:
