@@ -438,6 +438,42 @@ def test_norms_of_zero_operators_are_zero():
         assert [F.norm(ord) for ord in ("fro", 1, 2, np.inf)] == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e-160, 1e160, 1e200, 1e300])
+def test_norms_of_tiny_and_huge_operators(scale):
+    rng = np.random.default_rng(0)
+    thin = [rng.standard_normal((1, 70, 3, 1)) + 1j, rng.standard_normal((1, 3, 90, 1))]
+    for F in (pp.Butterfly(thin), T.dct(100), T.dct(12)):
+        for ord in ("fro", 1, 2, np.inf):
+            expected = np.linalg.norm(F.toarray(), ord)
+            assert abs((scale * F).norm(ord) / scale - expected) <= 1e-12 * expected
+
+
+def test_norms_that_are_no_numbers_are_nan_or_infinite():
+    for n in (10, 100):
+        F = pp.Composition([np.full(n, np.nan)])
+        assert np.isnan([F.norm(ord) for ord in ("fro", 1, 2, np.inf)]).all()
+        assert not np.isfinite(
+            [(1e308 * T.dct(n)).norm(ord) for ord in ("fro", 1, 2, np.inf)]
+        ).any()
+    assert np.isclose((1e38 * T.dct(100, dtype="float32")).norm(1), 1e38 * T.dct(100).norm(1))
+
+
+@pytest.mark.parametrize("scale", [1e-305, 1e-200, 1.0, 1e200, 1e305])
+def test_dottest_finds_wrong_adjoints_of_any_scale(scale):
+    def wrong(forward, back):
+        def by(number):
+            return lambda x: number * scale * x
+
+        products = {"matvec": by(forward), "matmat": by(forward)}
+        products |= {"rmatvec": by(back), "rmatmat": by(back)}
+        return pp.Composition([LinearOperator((4, 4), dtype=float, **products)])
+
+    assert wrong(2, -3).dottest() > 1
+    assert wrong(0, 1).dottest() > 0.1
+    assert wrong(2, 2).dottest(batch=3) < 1e-15
+    assert (scale * T.dct(9)).dottest() < 1e-14
+
+
 def test_butterflies_of_factors_keep_nothing_that_others_write_to():
     F = random_butterfly("complex128").T
     G = pp.Butterfly(F.factors)

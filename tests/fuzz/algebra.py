@@ -289,6 +289,20 @@ class Algebra(Case):
                     raise Skip
                 stack.append(_one(name, stack.pop(), rng))
             self._compare(stack[-1], rng)
+        self._compare_norms(stack[-1], rng)
+
+    def _compare_norms(self, made: Made, rng: np.random.Generator) -> None:
+        """Of the operator times a number that is far from 1."""
+        plain = made.dense.astype(complex)
+        if "there and back" in self.program or not 1e-5 < np.linalg.norm(plain) < 1e5:
+            return  # far from 1 already
+        single = made.F.dtype.char in "fF"
+        scale = 10.0 ** int(rng.choice([-25, 0, 25] if single else [-300, -200, 0, 200, 290]))
+        for ord in ("fro", 1, 2, np.inf):
+            expected = float(np.linalg.norm(plain, ord))
+            found = (made.F * scale).norm(ord) / scale
+            room = 200 * len(self.program) * made.eps * made.size * max(made.F.shape) ** 0.5
+            assert abs(found - expected) <= room, f"norm {ord}: {found}, expected {expected}"
 
     def _compare(self, made: Made, rng: np.random.Generator) -> None:
         F, A = made.F, made.dense

@@ -64,7 +64,9 @@ def safe_norm(array: np.ndarray[Any, Any]) -> float:
     """Return the Frobenius norm, whose squares neither overflow nor vanish, in double precision."""
     parts = array.astype(np.result_type(array.dtype, np.float64), copy=False)
     size = float(np.maximum(abs(parts.real).max(initial=0), abs(parts.imag).max(initial=0)))
-    if 1e-100 < size < 1e100 or size == 0 or not np.isfinite(size):
+    if size == 0 or not np.isfinite(size):
+        return size
+    if 1e-100 < size < 1e100:
         return float(np.linalg.norm(parts))
     exponent = int(np.frexp(size)[1])
     scaled = [np.ldexp(part, -exponent) for part in (parts.real, parts.imag)]

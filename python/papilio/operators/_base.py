@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .._chains.scaling import scaled, shifted
 from .._util.arrays import column_ranges, unit_columns
 from .._util.checks import generator, length, shown, whole_number
 from .._util.progress import Progress
@@ -293,9 +294,12 @@ class Operator(Stored, Drawn, PylopsNames, Differentiable):
         product = self.apply(x)
         y = _noise(rng, product.shape, product.dtype)
         back = self._adjoint().apply(y)
+        # Both times a power of two, so that squares neither overflow nor vanish.
         wide = np.result_type(product.dtype, back.dtype, np.float64)
-        left = np.einsum("ij,ij->j", y.conj(), product, dtype=wide)
-        right = np.einsum("ij,ij->j", back.conj(), x, dtype=wide)
+        _, exponent = scaled(np.concatenate((product.ravel(), back.ravel())))
+        product, back = (shifted(values.astype(wide), -exponent) for values in (product, back))
+        left = np.einsum("ij,ij->j", y.conj(), product)
+        right = np.einsum("ij,ij->j", back.conj(), x)
         if not self.clinear:
             left, right = left.real, right.real
         size = np.linalg.norm(product, axis=0) * np.linalg.norm(y, axis=0)

@@ -82,23 +82,26 @@ class Steps:
         self.multiply(_parted(part.shape[0]).T, copies)
 
     def multiply(self, matrix: Any, copies: int) -> None:
-        """After a sparse matrix, a product with it, unless that is more work or no numbers."""
+        """After a sparse matrix, a product with it, unless that is more work or less exact."""
         if copies > 1:
             matrix = scipy.sparse.kron(scipy.sparse.eye_array(copies), matrix)
         matrix = _Matrix(matrix)
         if self.made and scipy.sparse.issparse(self.made[-1]):
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                product = _Matrix(matrix @ self.made[-1])
-            if product.nnz <= matrix.nnz + self.made[-1].nnz and _is_normal(product.data):
+            before = self.made[-1]
+            product = _Matrix(matrix @ before)
+            if product.nnz <= matrix.nnz + before.nnz and _is_normal(matrix, before):
                 self.made[-1] = product
                 return
         self.made.append(matrix)
 
 
-def _is_normal(values: Any) -> bool:
-    """Whether a product of numbers kept all of its digits: none is infinite, NaN or subnormal."""
-    sizes, kind = parts_of(values), np.finfo(values.dtype)
-    return bool((((sizes >= kind.tiny) & (sizes <= kind.max)) | (sizes == 0)).all())
+def _is_normal(*matrices: Any) -> bool:
+    """Whether products of entries are normal numbers: none overflows, vanishes or loses digits."""
+    kind = np.finfo(np.result_type(*(matrix.dtype for matrix in matrices)))
+    exponents = [np.frexp(parts_of(m.data[m.data != 0]))[1] for m in matrices]
+    least = sum(int(e.min(initial=0)) for e in exponents)
+    most = sum(int(e.max(initial=0)) for e in exponents)
+    return least > kind.minexp + 1 and most <= kind.maxexp
 
 
 def complex_rows(matrix: Any) -> Any:

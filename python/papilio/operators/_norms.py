@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import ArpackError, LinearOperator, svds
+from scipy.sparse.linalg import LinearOperator, svds
 
+from .._chains.scaling import shifted
 from .._util.arrays import column_ranges, unit_columns
 from .._util.checks import shown
 from .._util.dtypes import safe_norm
 
 _Array = np.ndarray[Any, Any]
 _DENSE = 64  # rows or columns: no more are handed to LAPACK as they are
+_FAR = 700  # exponent of two: where products with ordinary numbers overflow or vanish
 
 
 def norm(F: Any, ord: Any) -> float:
@@ -23,7 +25,11 @@ def norm(F: Any, ord: Any) -> float:
         return float(math.hypot(*(safe_norm(columns) for columns in _columns(F))))
     if isinstance(ord, int | float | np.integer | np.floating):
         if ord == 1:
-            return max(float(np.abs(columns).sum(axis=0).max()) for columns in _columns(F))
+            with np.errstate(over="ignore"):  # a norm above the largest number is infinite
+                return max(
+                    float(np.abs(columns).sum(axis=0, dtype=np.float64).max())
+                    for columns in _columns(F)
+                )
         if ord == np.inf and F.clinear:
             return norm(F.T, 1)
         if ord == 2 and F.clinear:
@@ -42,23 +48,45 @@ def _columns(F: Any) -> Iterator[_Array]:
 
 
 def _spectral_norm(F: Any) -> float:
+    start = np.random.default_rng(0).standard_normal(min(F.shape))
     if min(F.shape) <= _DENSE:
         wide = F.toarray().astype(np.result_type(F.dtype, np.float64))
-        return float(np.linalg.svd(wide, compute_uv=False)[0]) if wide.any() else 0.0
-    # In double precision, so that float32 operators get the norm of what they hold.
+        if not (wide.any() and np.isfinite(wide).all()):
+            return safe_norm(wide)
+        return float(np.linalg.svd(wide, compute_uv=False)[0])
+    size, exponent = _size(F)
+    if not (size and math.isfinite(size)):
+        return size
+    # Times a power of two, so that squares of singular values neither overflow nor vanish; a half
+    # of it comes before each product. In double precision, so that float32 operators get the norm
+    # of what they hold.
+    before, after = -(exponent // 2), exponent // 2 - exponent
+
+    def scaled(multiply: Any) -> Any:
+        return lambda x: shifted(multiply(shifted(x, before)), after)
+
     operator = LinearOperator(
         F.shape,
-        matvec=F.matvec,
-        rmatvec=F.rmatvec,
-        matmat=F.matmat,
-        rmatmat=F.rmatmat,
+        matvec=scaled(F.matvec),
+        rmatvec=scaled(F.rmatvec),
+        matmat=scaled(F.matmat),
+        rmatmat=scaled(F.rmatmat),
         dtype=np.result_type(F.dtype, np.float64),
     )
-    start = np.random.default_rng(0).standard_normal(min(F.shape))
-    try:
-        found = svds(operator, k=1, v0=start, return_singular_vectors=False)
-    except ArpackError:
-        if norm(F, "fro") == 0:  # whose products no iteration can start from
-            return 0.0
-        raise
-    return float(found[0])
+    found = svds(operator, k=1, v0=start, return_singular_vectors=False)
+    with np.errstate(over="ignore"):  # a norm above the largest number is infinite
+        return float(np.ldexp(found[0], exponent))
+
+
+def _size(F: Any) -> tuple[float, int]:
+    """About the Frobenius norm, and the exponent of two that scales it to about 1.
+
+    The norm of a product with random numbers: zero only if F is, NaN or infinite if F is.
+    """
+    x = np.random.default_rng(0).standard_normal(F.shape[1])
+    size, exponent = 0.0, 0
+    for exponent in (0, -_FAR, _FAR):
+        size = safe_norm(F.apply(np.ldexp(x, exponent)))
+        if size and math.isfinite(size):
+            break
+    return size, int(np.frexp(size)[1]) - exponent
