@@ -128,6 +128,38 @@ def test_factors_whose_product_is_hardly_a_number(scale):
     assert np.allclose(G.toarray() / scale, expected)
 
 
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [
+        ([1, 1e-170], [1e-170, 1]),  # squares vanish
+        ([1e300, 1e-20], [1e-300, 1e20]),  # no factor can be scaled as a whole
+        ([1e150, 1e-150], [1e150, 1e-150]),  # nor can the operator
+    ],
+)
+@pytest.mark.parametrize("rank", [1, 2])
+def test_columns_of_very_different_scale_keep_their_digits(columns, rows, rank):
+    arch = pp.Architecture.square_dyadic(4).with_ranks(rank)
+    rng = np.random.default_rng(6)
+    X, Y = random_factors(rng, arch, np.float64)
+    X *= np.repeat(columns, rank)[:, None]
+    Y *= np.array(rows)[:, None, None, None]
+    F = pp.Butterfly([X, Y], architecture=arch)
+    assert np.allclose(F.balanced().toarray(), F.toarray(), rtol=1e-11, atol=0)
+
+
+def test_scales_that_run_through_all_interfaces_are_balanced():
+    arch = pp.Architecture.square_dyadic(16).with_ranks(2)
+    rng = np.random.default_rng(7)
+    values = random_factors(rng, arch, np.float64)
+    expected = pp.Butterfly(values, architecture=arch).toarray()
+    for n, (p, q) in enumerate(itertools.pairwise(arch)):
+        powers = 2.0 ** rng.integers(-450, 450, p.shape[1])
+        values[n] = values[n] * powers.reshape(p.a, 1, p.c, p.d)
+        values[n + 1] = values[n + 1] / powers.reshape(q.a, q.b, 1, q.d)
+    F = pp.Butterfly(values, architecture=arch)
+    assert np.allclose(F.balanced().toarray(), expected, rtol=1e-10)
+
+
 def test_what_cannot_be_balanced_is_named():
     arch = pp.Architecture([(2, 2, 2, 1), (1, 2, 2, 2), (2, 2, 2, 1)])
     with pytest.raises(ValueError, match="not chainable"):

@@ -1,4 +1,4 @@
-"""round, orthonormalize and norm: matrices given by factors, of every size and structure."""
+"""round, orthonormalize, balanced, norm: matrices given by factors, of all sizes and structures."""
 
 from __future__ import annotations
 
@@ -88,6 +88,7 @@ class Rounding(Case):
             self.check_norm(F)
             self.check_round(F)
             self.check_orthonormalize(F, int(rng.integers(len(chain))))
+            self.check_balanced(F)
         finally:
             pp.set_num_threads(1)
 
@@ -219,6 +220,18 @@ class Rounding(Case):
         assert error(G, A) <= 4 * noise, f"another matrix: {error(G, A)}, rounding {noise}"
         found = norm(G.factors[centre]) / size
         assert abs(found - 1) <= 4 * noise, f"the centre has {found} of the norm"
+
+    def check_balanced(self, F: Any) -> None:
+        A = dense(F)
+        size = norm(A)
+        noise = 10 * rounding(F, size)
+        if noise > 0.1 or not representable(F, size):
+            return
+        G = F.balanced()
+        assert error(G, A) <= noise, f"balanced: {error(G, A)}, rounding {noise}"
+        sizes = [norm(values) for values in G.factors]
+        off = max(sizes) / min(sizes) - 1 if min(sizes) > 0 else 0.0
+        assert off <= 1e-3, f"norms of balanced factors: {sizes}"
 
 
 def representable(F: Any, size: np.longdouble) -> bool:

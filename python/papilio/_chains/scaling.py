@@ -37,6 +37,22 @@ def parts_of(values: _Array) -> _Array:
     return largest
 
 
+def norms(values: _Array, axis: int) -> _Array:
+    """Euclidean norms along an axis, which stays; their squares neither overflow nor vanish."""
+    with np.errstate(over="ignore"):
+        squares = _squares(values, axis)
+    if 1e-200 < squares.min(initial=1) and squares.max(initial=1) < 1e200:
+        return np.sqrt(squares)
+    exponents = np.frexp(parts_of(values).max(axis=axis, keepdims=True))[1]
+    found: _Array = np.ldexp(np.sqrt(_squares(shifted(values, -exponents), axis)), exponents)
+    return found
+
+
+def _squares(values: _Array, axis: int) -> _Array:
+    sums: _Array = (values.real**2 + values.imag**2).sum(axis=axis, keepdims=True)
+    return sums
+
+
 def spread(factors: Factors, exponent: int) -> Factors:
     """The product times ``2 ** exponent``, each factor having a share of it."""
     share, rest = divmod(exponent, len(factors))

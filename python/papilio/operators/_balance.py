@@ -10,6 +10,8 @@ import numpy as np
 from .._chains.factors import Factors
 from .._chains.interfaces import from_left_blocks, from_right_blocks, left_blocks, right_blocks
 from .._chains.pattern import Pattern
+from .._chains.scaling import norms, parts_of, shifted
+from ._levels import paired
 from ._rounding import chainable_form
 
 _Array = np.ndarray[Any, Any]
@@ -22,7 +24,8 @@ def balanced(factors: Factors) -> Factors:
     chain, transposed = chainable_form(factors)
     if not chain.is_finite():
         raise ValueError("a factor has values that are NaN or infinite, expected finite numbers")
-    values, exponent = _moderate(chain)
+    moderate, exponent = paired(chain)
+    values = list(moderate)
     patterns = list(chain.architecture)
     accuracy = 32 * float(np.finfo(chain.dtype).eps)
     # Scales of neighbours relax as a chain of springs does: this is the best factor for one.
@@ -46,21 +49,6 @@ def balanced(factors: Factors) -> Factors:
     return found.T if transposed else found
 
 
-def _moderate(chain: Factors) -> tuple[list[_Array], int]:
-    """The values in double precision, times powers of two that make them about 1; their sum."""
-    values, total = [], 0
-    for array, p in zip(chain, chain.architecture, strict=True):
-        size = max(abs(array.real).max(initial=0), abs(array.imag).max(initial=0))
-        exponent = int(np.frexp(size)[1])
-        # In two steps: one power of two may not be a number.
-        half = exponent // 2
-        wide = array * np.ldexp(1.0, -half) * np.ldexp(1.0, half - exponent)
-        wide = wide.astype(np.result_type(array.dtype, np.float64))
-        values.append(np.array(np.broadcast_to(wide, (p.a, p.b, p.c, p.d))))
-        total += exponent
-    return values, total
-
-
 def _balance(
     values: list[_Array], n: int, p: Pattern, q: Pattern, relaxation: float = 1.0
 ) -> float:
@@ -68,14 +56,14 @@ def _balance(
     left, right = left_blocks(values[n], p, q), right_blocks(values[n + 1], p, q)
     rank = left.shape[-1]
     if rank == 1:
-        columns = np.sqrt((left.real**2 + left.imag**2).sum(axis=-2, keepdims=True))
-        rows = np.sqrt((right.real**2 + right.imag**2).sum(axis=-1, keepdims=True))
-        size = np.sqrt(columns * rows)
-        scale = np.divide(rows, columns, out=np.zeros_like(size), where=size > 0)
+        columns, rows = norms(left, -2), norms(right, -1)
+        both = (columns > 0) & (rows > 0)
+        scale = np.divide(rows, columns, out=np.zeros_like(rows), where=both)
         scale **= relaxation / 2
         left = left * scale
-        right = right * np.divide(1, scale, out=np.zeros_like(size), where=size > 0)
-        off = abs(columns**2 - rows**2).max(initial=0) / max(float((size**2).max()), 1e-300)
+        right = right * np.divide(1, scale, out=np.zeros_like(scale), where=both)
+        size = columns * rows
+        off = abs(columns**2 - rows**2).max(initial=0) / max(float(size.max()), 1e-300)
     else:
         grams = (left.conj().swapaxes(-1, -2) @ left, right @ right.conj().swapaxes(-1, -2))
         left, right, size = _split_evenly(left, right)
@@ -87,12 +75,17 @@ def _balance(
 def _split_evenly(left: _Array, right: _Array) -> tuple[_Array, _Array, _Array]:
     """Blocks of the same products whose Gram matrices are the singular values, both of them."""
     rank = left.shape[-1]
-    q, r = np.linalg.qr(left)
-    other, s = np.linalg.qr(right.conj().swapaxes(-1, -2))
+    # Each pair of blocks times a power of four, so that no product of two small ones vanishes.
+    sizes = (parts_of(blocks).max(axis=(-2, -1), keepdims=True) for blocks in (left, right))
+    first, second = (np.frexp(size)[1] for size in sizes)
+    first = first + (first + second) % 2
+    q, r = np.linalg.qr(shifted(left, -first))
+    other, s = np.linalg.qr(shifted(right, -second).conj().swapaxes(-1, -2))
     u, sigma, vh = np.linalg.svd(r @ s.conj().swapaxes(-1, -2), full_matrices=False)
-    root = np.sqrt(sigma)
+    root = np.ldexp(np.sqrt(sigma), (first + second)[..., 0] // 2)
     new_left = (q @ u) * root[..., None, :]
     new_right = root[..., :, None] * (vh @ other.conj().swapaxes(-1, -2))
+    sigma = np.ldexp(sigma, (first + second)[..., 0])
     missing = rank - sigma.shape[-1]
     if missing:  # the rank is above the size of a block
         widths = [(0, 0)] * (left.ndim - 1)

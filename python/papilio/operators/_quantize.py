@@ -11,11 +11,12 @@ import numpy as np
 from .._chains.factors import Factors
 from .._chains.interfaces import from_left_blocks, from_right_blocks, left_blocks, right_blocks
 from .._chains.pattern import Pattern
-from .._chains.scaling import parts_of, scaled, shifted, spread
+from .._chains.scaling import spread
 from .._util.checks import shown, whole_number
 from .._util.plotting import new_axes
 from .._util.printed import Printed
 from .._util.progress import Progress, reporter, share_of, silent
+from ._levels import full, levelled, paired
 from ._rounding import chainable_form
 
 _Array = np.ndarray[Any, Any]
@@ -106,7 +107,7 @@ def _quantized(
 
     best, naive_error = _each_rounded(factors, factors.dtype, rounded, error)
     least = naive_error
-    even = _levelled(factors.astype(np.result_type(factors.dtype, np.float64)))
+    even = levelled(factors.astype(np.result_type(factors.dtype, np.float64)))
     if len(factors) > 1:
         found, reached = _each_rounded(even, factors.dtype, rounded, error)
         if reached < least:
@@ -115,7 +116,7 @@ def _quantized(
         factors.architecture.is_chainable or factors.architecture.T.is_chainable
     ):
         chain, transposed = chainable_form(even)
-        chain = _paired(chain)
+        chain = spread(*paired(chain))
         for number, right_to_left in enumerate((False, True)):
             values = _swept(chain, rounded, right_to_left, share_of(tell, number, 2))
             found = replace(chain, values=tuple(values)).astype(factors.dtype)
@@ -137,42 +138,6 @@ def _each_rounded(
     values = tuple(_parts(rounded, array) for array in factors)
     found = replace(factors, values=values).astype(dtype)
     return found, error(found) if found.is_finite() else np.inf
-
-
-def _levelled(factors: Factors) -> Factors:
-    """Powers of two moved between the factors: their largest entries become alike."""
-    parts = [scaled(array) for array in factors]
-    whole = replace(factors, values=tuple(array for array, _ in parts))
-    return spread(whole, sum(exponent for _, exponent in parts))
-
-
-def _paired(chain: Factors) -> Factors:
-    """The same between each column and the row that it meets, so that dtypes can hold both.
-
-    Scales between 1 and 2 are tried later: what is far beyond is taken away here, exactly.
-    """
-    patterns = list(chain.architecture)
-    values = _full(chain)
-    splits = range(len(patterns) - 1)
-    for n in [*splits, *reversed(splits)]:
-        p, q = patterns[n], patterns[n + 1]
-        left, right = left_blocks(values[n], p, q), right_blocks(values[n + 1], p, q)
-        sizes = parts_of(left).max(axis=-2), parts_of(right).max(axis=-1)
-        both = (sizes[0] > 0) & (sizes[1] > 0)
-        moved = np.where(both, (np.frexp(sizes[1])[1] - np.frexp(sizes[0])[1]) // 2, 0)
-        left = shifted(left, moved[..., None, :])
-        right = shifted(right, -moved[..., :, None])
-        values[n], values[n + 1] = _placed(left, right, p, q)
-    return _levelled(replace(chain, values=tuple(values)))
-
-
-def _full(chain: Factors) -> list[_Array]:
-    """The values in double precision, each tied one as often as it is used."""
-    wide = np.result_type(chain.dtype, np.float64)
-    return [
-        np.array(np.broadcast_to(array, (p.a, p.b, p.c, p.d)), wide)
-        for array, p in zip(chain, chain.architecture, strict=True)
-    ]
 
 
 def _format(to: Any, own: np.dtype[Any]) -> tuple[int, str | None, _Round]:
@@ -219,7 +184,7 @@ def _swept(
 ) -> list[_Array]:
     """Each factor rounded with the best scales of its columns (rows), which its neighbour gets."""
     patterns = list(chain.architecture)
-    values = _full(chain)
+    values = full(chain)
     splits = range(len(patterns) - 1)
     for done, n in enumerate(reversed(splits) if right_to_left else splits, 1):
         p, q = patterns[n], patterns[n + 1]
