@@ -61,7 +61,9 @@ class RowsWay final : public GradientWay {
   }
 
   Index tile_of(Index kept) const override {
-    constexpr Index least = 8, most = 16;
+    constexpr Index most = 16;
+    const Index vector = widest(problem_.chain) * problem_.element();
+    const Index least = 8 * vector <= gradient_tile_bytes ? 8 : 4;  // long ones fill the memory
     const Index fits = gradient_tile_bytes / (kept * problem_.element());
     const Index wanted = std::min(std::max(fits, least), most);
     const Index tiles = std::max<Index>(1, (problem_.vectors + wanted - 1) / wanted);
