@@ -14,12 +14,6 @@ namespace papilio {
 // loads would wait for stores to the other.
 constexpr Index apart = 5 * 64;
 
-inline Index widest(const GradientChain& chain) {
-  Index rows = chain.patterns.front().rows();
-  for (const Pattern& p : chain.patterns) rows = std::max(rows, p.cols());
-  return rows;
-}
-
 inline GradientProblem problem_of(const GradientChain& chain, const std::vector<Index>& sizes) {
   const Index parts = holds_complex(chain.dtype) ? 2 : 1;
   GradientProblem problem{chain, kernels::gradient_kernels_for(chain.dtype),

@@ -16,6 +16,13 @@ namespace papilio {
 // times as long (dyadic, n = 1024 to 16384, Zen 3).
 constexpr Index gradient_tile_bytes = Index{4} << 20;
 
+/// Of the lines between factors: the most.
+inline Index widest(const GradientChain& chain) {
+  Index rows = chain.patterns.front().rows();
+  for (const Pattern& p : chain.patterns) rows = std::max(rows, p.cols());
+  return rows;
+}
+
 /// What a call needs to know of the chain and of its batch.
 struct GradientProblem {
   const GradientChain& chain;
