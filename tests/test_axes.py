@@ -257,6 +257,26 @@ def test_axes_that_do_not_fit_are_named():
         F.apply(X, np.empty((4, 6), complex), axes=(0, 1))
 
 
+def test_outputs_of_axes_are_checked_as_those_of_an_axis():
+    F, X = T.dft((4, 6)), np.random.default_rng(0).standard_normal((4, 6, 3)) + 0j
+    expected = F.apply(X, axes=(0, 1))
+    memory = np.zeros(16 * 72 + 1, np.uint8)
+    misaligned = memory[1:].view(complex).reshape(4, 6, 3)
+    one_place = np.lib.stride_tricks.as_strided(np.zeros(1, complex), (4, 6, 3), (0, 0, 0))
+    for out in (misaligned, one_place):
+        with pytest.raises(ValueError, match="out has strides"):
+            F.apply(X, out, axes=(0, 1))
+        assert not out.any()
+    with pytest.raises(ValueError, match="out overlaps x"):
+        F.apply(X, X[::-1], axes=(0, 1))
+    masked = np.ma.masked_all((4, 6, 3), complex)
+    masked.harden_mask()
+    F.apply(X, masked, axes=(0, 1))
+    assert np.array_equal(masked.data, expected)
+    assert F.apply(X, X, axes=(0, 1)) is X
+    assert np.array_equal(X, expected)
+
+
 def test_transforms_over_axes_store_each_value_once(tmp_path):
     F, one = pp.transforms.dft((512, 512)), pp.transforms.dft(512)
     assert F.nbytes == 2 * one.nbytes

@@ -67,11 +67,12 @@ def result_of(
     if out is None:
         columns_first = x.flags.f_contiguous and not x.flags.c_contiguous
         return np.empty(result_shape, dtype, order="F" if columns_first else "C")
-    _check_out(out, x, result_shape, dtype)
+    check_out(out, x, result_shape, dtype)
     return out
 
 
-def _check_out(out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def check_out(out: Any, x: _Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise unless a product with x of this shape and dtype can be written to `out`."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out is a {type(out).__name__}, expected an ndarray")
     if out.dtype != dtype:

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .._util.arrays import is_dask_array, is_tensor
+from .._util.arrays import check_out, is_dask_array, is_tensor
 from .._util.checks import axis_number, items_of, shown
-from .._util.dtypes import as_array
+from .._util.dtypes import as_array, promoted
 
 _Array = np.ndarray[Any, Any]
 Dims = tuple[int, ...]
@@ -73,17 +73,14 @@ def apply_along(F: Any, x: Any, out: Any, axes: Any) -> _Array:
     together = list(range(start, start + len(chosen)))
     moved = move(array, chosen, together)
     before, after = moved.shape[:start], moved.shape[start + len(chosen) :]
+    back = (together, chosen) if len(F.dimsd) == len(chosen) else ((), ())
+    if out is not None:
+        wanted = np.moveaxis(np.broadcast_to(0, (*before, *F.dimsd, *after)), *back)
+        check_out(out, array, wanted.shape, F._given(promoted(array.dtype, "x")))
     product = F.apply(moved.reshape(*before, F.shape[1], *after), axis=start)
-    placed: _Array = product.reshape(*before, *F.dimsd, *after)
-    if len(F.dimsd) == len(chosen):
-        placed = move(placed, together, chosen)
+    placed: _Array = move(product.reshape(*before, *F.dimsd, *after), *back)
     if out is None:
         return placed
-    if not isinstance(out, np.ndarray) or out.dtype != placed.dtype:
-        kind = f"dtype {out.dtype}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise TypeError(f"out has {kind}, expected an ndarray of dtype {placed.dtype}")
-    if out.shape != placed.shape or not out.flags.writeable:
-        raise ValueError(f"out has shape {out.shape}, expected a writable one of {placed.shape}")
-    out[...] = placed
+    out.view(np.ndarray)[...] = placed  # a subclass may write in another way, or nothing
     result: _Array = out
     return result
