@@ -299,6 +299,13 @@ def test_simplify_refuses_other_tolerances(tol, error):
         T.hadamard(4).simplify(tol)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_simplify_names_a_factor_that_is_not_finite(value):
+    F = pp.Butterfly.random(pp.Architecture.square_dyadic(8), seed=0)
+    with pytest.raises(ValueError, match=r"factors\[0\] has values that are NaN or infinite"):
+        (value * F).simplify()
+
+
 def test_bit_reversal_is_an_involution_and_reverses_bits():
     for n in (1, 2, 16, 512):
         q = pp.permutations.bit_reversal(n)

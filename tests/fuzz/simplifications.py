@@ -130,6 +130,9 @@ class NearStructure(Case):
         F = self.operator(rng)
         if F.dtype != np.dtype(self.dtype):
             raise Skip
+        if self.seed % 32 == 0:
+            self.check_refused(F, rng)
+            return
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             G = F.simplify(None if self.tol < 0 else self.tol)
@@ -140,6 +143,17 @@ class NearStructure(Case):
         self.check_change(F, G, A, B, sizes, eps)
         for op, matrix, size in ((F, A, sizes), (G, B, simple_sizes)):
             self.check_product(op, matrix, size, eps, rng)
+
+    def check_refused(self, F: Any, rng: np.random.Generator) -> None:
+        values = [np.array(v) for v in F.factors]
+        n = int(rng.integers(len(values)))
+        values[n].flat[int(rng.integers(values[n].size))] = rng.choice([np.nan, np.inf, -np.inf])
+        try:
+            F.with_factors(values).simplify(None if self.tol < 0 else self.tol)
+        except ValueError as error:
+            assert f"factors[{n}] has values that are NaN" in str(error), str(error)
+        else:
+            raise AssertionError("no ValueError for what isn't finite")
 
     def check_change(self, F: Any, G: Any, A: Any, B: Any, sizes: Any, eps: float) -> None:
         told = G.simplification

@@ -294,6 +294,15 @@ class Factors(Sequence[_Array]):
         arrays = (e.weights if isinstance(e, Interpolative) else e for e in self.kept)
         return all(bool(np.isfinite(array).all()) for array in arrays)
 
+    def check_finite(self) -> None:
+        """Raise a ValueError that names the first factor with values that are NaN or infinite."""
+        for n, entry in enumerate(self.kept):
+            array = entry.weights if isinstance(entry, Interpolative) else entry
+            if not np.isfinite(array).all():
+                raise ValueError(
+                    f"factors[{n}] has values that are NaN or infinite, expected finite numbers"
+                )
+
     def has_radices_of(self, other: Factors) -> bool:
         """Whether the sum of both is a butterfly of summed ranks: radices and permutations."""
         x, y = self.architecture, other.architecture

@@ -21,9 +21,8 @@ _PLAIN_SWEEPS = 4  # before scales are over-relaxed
 
 def balanced(factors: Factors) -> Factors:
     """See `FactorForms.balanced`."""
+    factors.check_finite()
     chain, transposed = chainable_form(factors)
-    if not chain.is_finite():
-        raise ValueError("a factor has values that are NaN or infinite, expected finite numbers")
     moderate, exponent = paired(chain)
     values = list(moderate)
     patterns = list(chain.architecture)

@@ -124,7 +124,7 @@ class ChainOperator(Operator):
         Raises
         ------
         TypeError, ValueError
-            For a tol that isn't a finite number of at least 0, or factors that aren't finite.
+            For a tol that isn't a finite number of at least 0, or a factor with NaN or infinity.
 
         Notes
         -----

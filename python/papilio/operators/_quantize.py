@@ -102,8 +102,7 @@ def _quantized(
     tell: Callable[[float], object],
 ) -> tuple[Factors, Quantization]:
     bits, name, rounded = _format(to, factors.dtype)
-    if not factors.is_finite():
-        raise ValueError("a factor has values that are NaN or infinite, expected finite numbers")
+    factors.check_finite()
 
     best, naive_error = _each_rounded(factors, factors.dtype, rounded, error)
     least = naive_error

@@ -129,8 +129,7 @@ def simplify(
     """See `ChainOperator.simplify`."""
     eps = float(np.finfo(factors.dtype).eps)
     tol = eps**0.75 if tol is None else tolerance(tol, zero=True)
-    if not factors.is_finite():
-        raise ValueError("a factor has values that are NaN or infinite, expected finite numbers")
+    factors.check_finite()
 
     def run(step: Callable[..., Any], *args: Any) -> Any:
         if factors.nnz < _LARGE:
