@@ -292,6 +292,20 @@ def test_slices(made):
             F[key]
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint64"])
+def test_indices_of_narrow_dtypes(dtype):
+    F = T.dct(300)
+    dense = F.toarray()
+    places = np.array([1, 100, 2], dtype)
+    assert np.array_equal(F[places].toarray(), dense[places])
+    assert np.allclose(F[places[1]], dense[100])
+    assert np.array_equal(F.apply_columns(places).toarray(), dense[:, places])
+    if np.dtype(dtype).kind == "i":
+        assert np.array_equal(F[-places].toarray(), dense[-places])
+    with pytest.raises(IndexError, match="index 100 is out of range for 50"):
+        T.dct(50)[places]
+
+
 def test_numbers(made):
     F, dense, _ = made
     for ord in ("fro", 1, 2, np.inf):
@@ -317,14 +331,11 @@ def test_inverses_are_right_or_refused(made):
     close((F**-1).toarray(), G.toarray(), 100 * room * spread)
 
 
-def test_indices_of_narrow_dtypes_and_their_ends():
+def test_indices_at_the_ends_of_their_dtypes():
     F = pp.transforms.dct(300)
-    dense = F.toarray()
-    for kind in (np.int8, np.uint8, np.int16, np.uint64):
-        np.testing.assert_allclose(F[kind(3)], dense[3])
-        places = np.array([1, 100, 2], kind)
-        np.testing.assert_allclose(F[places, :5].toarray(), dense[places, :5])
-    np.testing.assert_allclose(F[np.array([-100, 100], np.int8)].toarray(), dense[[-100, 100]])
+    np.testing.assert_allclose(
+        F[np.array([-100, 100], np.int8)].toarray(), F.toarray()[[-100, 100]]
+    )
     for wrong in (np.int16(300), np.uint64(2**64 - 1), np.array([0, -301], np.int16)):
         with pytest.raises(IndexError, match="out of range for 300"):
             F[wrong]

@@ -356,9 +356,3 @@ def test_the_core_refuses_values_that_are_no_square_blocks():
         _core.structured(np.zeros((2, 2, 2, 2)).transpose(3, 2, 1, 0), 0.1)
     with pytest.raises((ValueError, TypeError), match="float64 or complex128"):
         _core.structured(np.zeros((1, 2, 2, 1), np.float32), 0.1)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_factors_that_are_not_finite_are_no_structure(bad):
-    with pytest.raises(ValueError, match="a factor has values that are NaN or infinite"):
-        (bad * pp.Butterfly.random(pp.Architecture.square_dyadic(8))).simplify()

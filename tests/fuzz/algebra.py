@@ -128,7 +128,9 @@ def _chosen(rng: np.random.Generator, size: int) -> Any:
         start = int(rng.integers(size))
         return slice(start, None, int(rng.choice([1, 2, -1])))
     if kind == 2:
-        return rng.integers(-size, size, size=rng.integers(1, size + 2))
+        places = rng.integers(-size, size, size=rng.integers(1, size + 2))
+        narrow = np.dtype(str(rng.choice(["int64", "int32", "int16", "int8"])))
+        return places.astype(narrow) if size <= np.iinfo(narrow).max else places
     mask = rng.random(size) < 0.6
     mask[int(rng.integers(size))] = True
     return mask

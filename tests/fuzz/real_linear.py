@@ -136,6 +136,11 @@ class RealLinearAlgebra(Case):
         assert np.abs(gx - seen).max(initial=0) <= room, "vjp isn't the adjoint"
         turned = F.T @ u.conj()
         assert np.abs(turned.conj() - back).max(initial=0) <= room, "T isn't the conjugate of H"
+        if F.clinear or F._domain().kind == "f":
+            dense = F.toarray()
+            for part, of_dense in ((F.real, dense.real), (F.imag, dense.imag)):
+                off = np.abs(part.toarray() - of_dense).max(initial=0)
+                assert off <= room, f"real or imaginary part off by {off}"
         twice = F @ (3 * x) - 3 * y
         assert np.abs(twice).max(initial=0) <= room, "not linear"
 

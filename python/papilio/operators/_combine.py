@@ -170,6 +170,7 @@ def _selection(places: Any, size: int, dtype: Any) -> Any:
 
 def part_of_complex(F: Operator, which: int) -> Any:
     """The real (0) or imaginary part (1) of the matrix."""
+    F._unit_dtype()  # a TypeError where there is no matrix
     m, n = F.shape
     real = np.dtype(F.dtype.char.lower())
     if F.dtype.kind == "f":
