@@ -333,7 +333,8 @@ def test_inverses_are_right_or_refused(made):
 
 def test_indices_at_the_ends_of_their_dtypes():
     F = pp.transforms.dct(300)
-    np.testing.assert_allclose(
+    places = np.array([-100, 100], np.int8)
+    np.testing.assert_allclose(F[places].toarray(), F.toarray()[places])
         F[np.array([-100, 100], np.int8)].toarray(), F.toarray()[[-100, 100]]
     )
     for wrong in (np.int16(300), np.uint64(2**64 - 1), np.array([0, -301], np.int16)):
