@@ -90,6 +90,40 @@ def test_spectra(F):
     np.testing.assert_array_equal(F.eigs(2), F.eigs(2))
 
 
+def test_singular_values_that_exist_and_their_digits():
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.standard_normal((n, 5)))[0] for n in (6, 5))
+    wanted = np.array([1, 1e-3, 1e-9, 1e-12, 0])
+    found = pp.Composition([left * wanted @ right.T]).eigs()
+    np.testing.assert_allclose(found, wanted, atol=1e-15, rtol=1e-3)
+    for m, n in ((1, 8), (1, 80), (80, 1), (100, 70), (70, 90)):
+        A = rng.standard_normal((m, n))
+        wanted = scipy.linalg.svdvals(A)
+        for scale in (1.0, 1e-200, 1e200):
+            found = pp.Composition([scale * A]).eigs()
+            assert len(found) == min(m, n, n - 2 if min(m, n) > 64 else n)
+            np.testing.assert_allclose(found / scale, wanted[: len(found)], rtol=1e-9)
+
+
+def test_all_eigenvalues_of_small_operators():
+    for F in (T.dct(2), T.dct(3), T.dft(8)):
+        wanted = scipy.linalg.eigvals(F.toarray())
+        wanted = wanted[np.argsort(-abs(wanted))]
+        for options in ({}, {"which": "LM"}, {"tol": 1e-3}):
+            np.testing.assert_allclose(np.sort(F.eigs(**options)), np.sort(wanted), atol=1e-12)
+            np.testing.assert_allclose(abs(F.eigs(1, **options)), abs(wanted[:1]))
+        np.testing.assert_allclose(abs(F.eigs(1, which="SM")), abs(wanted[-1:]))
+
+
+@pytest.mark.parametrize("n", [8, 100])
+def test_numbers_of_eigenvalues_are_checked(n):
+    for neigs, error in ((0, ValueError), (-1, ValueError), ("a", TypeError), (0.5, TypeError)):
+        with pytest.raises(error, match=f"neigs is {neigs!r}, expected"):
+            T.dct(n).eigs(neigs)
+    with pytest.raises(ValueError, match="niter is 0, expected at least 1"):
+        T.dct(n).eigs(1, niter=0)
+
+
 # ---------------------------------------------------------------- PyLops, pyproximal
 
 

@@ -335,8 +335,6 @@ def test_indices_at_the_ends_of_their_dtypes():
     F = pp.transforms.dct(300)
     places = np.array([-100, 100], np.int8)
     np.testing.assert_allclose(F[places].toarray(), F.toarray()[places])
-        F[np.array([-100, 100], np.int8)].toarray(), F.toarray()[[-100, 100]]
-    )
     for wrong in (np.int16(300), np.uint64(2**64 - 1), np.array([0, -301], np.int16)):
         with pytest.raises(IndexError, match="out of range for 300"):
             F[wrong]
@@ -358,9 +356,7 @@ def test_eigs_are_those_that_exist(shape):
     elif max(shape) <= 64 or k < 3:
         np.testing.assert_allclose(F.eigs(), sizes, rtol=0, atol=1e-15)
         assert len(F.eigs(100)) == k and len(F.eigs(1, tol=1e-3)) == 1
-        if k < 3:
-            with pytest.raises(ValueError, match="which needs at least 3 rows and columns"):
-                F.eigs(which="SM")
+        assert np.allclose(F.eigs(1, which="SM"), sizes[-1], rtol=0, atol=1e-15)
     else:
         np.testing.assert_allclose(F.eigs(3), sizes[:3], rtol=1e-10)
     for neigs, error in ((0, ValueError), (-1, ValueError), ("a", TypeError), (1.5, TypeError)):

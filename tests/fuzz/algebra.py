@@ -298,6 +298,11 @@ class Algebra(Case):
         plain = made.dense.astype(complex)
         if "there and back" in self.program or not 1e-5 < np.linalg.norm(plain) < 1e5:
             return  # far from 1 already
+        if made.F.shape[0] != made.F.shape[1] and min(made.F.shape) <= 64:
+            values, wanted = made.F.eigs(), np.linalg.svd(plain, compute_uv=False)
+            room = 200 * len(self.program) * made.eps * made.size
+            assert values.shape == wanted.shape, f"{values.size} singular values"
+            assert np.abs(values - wanted).max() <= room, f"singular values {values}, not {wanted}"
         single = made.F.dtype.char in "fF"
         scale = 10.0 ** int(rng.choice([-25, 0, 25] if single else [-300, -200, 0, 200, 290]))
         for ord in ("fro", 1, 2, np.inf):

@@ -289,6 +289,7 @@ FUNCTIONS: dict[str, Function] = {
     "vstack": Function(pp.vstack, given(operators=[hadamard(), matrix()])),
     "block_diag": Function(pp.block_diag, given(operators=[hadamard(), matrix()])),
     "norm": Function(T.dct(4).norm, given(ord=2)),
+    "eigs": Function(T.dct(4).eigs, given(neigs=2, niter=5)),
     "dottest": Function(T.dct(4).dottest, given(batch=2, seed=0)),
     "power": Function(lambda exponent: T.dct(4) ** exponent, given(exponent=2)),
     "divided": Function(lambda other: T.dct(4) / other, given(other=2.0), {"other": ".*"}),

@@ -54,18 +54,25 @@ def _spectral_norm(F: Any) -> float:
         if not (wide.any() and np.isfinite(wide).all()):
             return safe_norm(wide)
         return float(np.linalg.svd(wide, compute_uv=False)[0])
-    size, exponent = _size(F)
+    size, exponent = size_of(F)
     if not (size and math.isfinite(size)):
         return size
-    # Times a power of two, so that squares of singular values neither overflow nor vanish; a half
-    # of it comes before each product. In double precision, so that float32 operators get the norm
-    # of what they hold.
-    before, after = -(exponent // 2), exponent // 2 - exponent
+    found = svds(scaled_operator(F, -exponent), k=1, v0=start, return_singular_vectors=False)
+    with np.errstate(over="ignore"):  # a norm above the largest number is infinite
+        return float(np.ldexp(found[0], exponent))
+
+
+def scaled_operator(F: Any, exponent: int) -> LinearOperator:
+    """SciPy's operator of F times ``2 ** exponent``, a half of which comes before each product.
+
+    In double precision, so that iterations find the numbers of what float32 operators hold.
+    """
+    before, after = exponent // 2, exponent - exponent // 2
 
     def scaled(multiply: Any) -> Any:
         return lambda x: shifted(multiply(shifted(x, before)), after)
 
-    operator = LinearOperator(
+    return LinearOperator(
         F.shape,
         matvec=scaled(F.matvec),
         rmatvec=scaled(F.rmatvec),
@@ -73,12 +80,9 @@ def _spectral_norm(F: Any) -> float:
         rmatmat=scaled(F.rmatmat),
         dtype=np.result_type(F.dtype, np.float64),
     )
-    found = svds(operator, k=1, v0=start, return_singular_vectors=False)
-    with np.errstate(over="ignore"):  # a norm above the largest number is infinite
-        return float(np.ldexp(found[0], exponent))
 
 
-def _size(F: Any) -> tuple[float, int]:
+def size_of(F: Any) -> tuple[float, int]:
     """About the Frobenius norm, and the exponent of two that scales it to about 1.
 
     The norm of a product with random numbers: zero only if F is, NaN or infinite if F is.
