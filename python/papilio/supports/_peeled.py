@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-import scipy.sparse.csgraph
 from numpy.typing import NDArray
 
 from .. import _core
@@ -124,13 +123,15 @@ def _generic(
     in a column adds up to less. All values being random, ranks are the generic ones; Gaussian ones
     everywhere have conditions that grow like powers of the size on bidiagonal patterns.
     """
+    from scipy.sparse.csgraph import maximum_bipartite_matching  # ten modules, for few matrices
+
     first = dict(zip(patterns, np.cumsum([0, *map(len, patterns.values())]), strict=False))
     whole = np.vstack(list(patterns.values()))
     values = _gaussian(rng, whole.shape, dtype) * whole / (2 * np.maximum(1, whole.sum(0)))
     for members, columns in systems:
         rows = np.concatenate([first[n] + np.arange(len(patterns[n])) for n in members])
         system = scipy.sparse.csr_array(whole[np.ix_(rows, columns)])
-        matched = scipy.sparse.csgraph.maximum_bipartite_matching(system, perm_type="row")
+        matched = maximum_bipartite_matching(system, perm_type="row")
         found = matched >= 0
         values[rows[matched[found]], columns[found]] = 1 + rng.random(int(found.sum())) / 4
     return {n: values[first[n] : first[n] + len(p)] for n, p in patterns.items()}
