@@ -618,7 +618,8 @@ class Argument(Case):
 
     def _check_words(self, function: Function, words: str) -> None:
         callable_ones = {"operator", "composition", "section", "scipy operator", "broken operator"}
-        if "progress" in self.names and callable_ones & set(self.values):
+        given = zip(self.names, self.values, strict=True)
+        if any(name == "progress" and value in callable_ones for name, value in given):
             return  # it can be called with a fraction, and what it then says comes out
         wanted = [*map(re.escape, self.names)]
         wanted += [function.also[name] for name in self.names if name in function.also]
