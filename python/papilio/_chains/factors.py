@@ -291,17 +291,19 @@ class Factors(Sequence[_Array]):
 
     def is_finite(self) -> bool:
         """Whether no value is NaN or infinite."""
-        arrays = (e.weights if isinstance(e, Interpolative) else e for e in self.kept)
-        return all(bool(np.isfinite(array).all()) for array in arrays)
+        return self._first_not_finite() is None
 
     def check_finite(self) -> None:
         """Raise a ValueError that names the first factor with values that are NaN or infinite."""
-        for n, entry in enumerate(self.kept):
-            array = entry.weights if isinstance(entry, Interpolative) else entry
-            if not np.isfinite(array).all():
-                raise ValueError(
-                    f"factors[{n}] has values that are NaN or infinite, expected finite numbers"
-                )
+        n = self._first_not_finite()
+        if n is not None:
+            raise ValueError(
+                f"factors[{n}] has values that are NaN or infinite, expected finite numbers"
+            )
+
+    def _first_not_finite(self) -> int | None:
+        arrays = (e.weights if isinstance(e, Interpolative) else e for e in self.kept)
+        return next((n for n, array in enumerate(arrays) if not np.isfinite(array).all()), None)
 
     def has_radices_of(self, other: Factors) -> bool:
         """Whether the sum of both is a butterfly of summed ranks: radices and permutations."""
