@@ -493,6 +493,45 @@ def test_changes_are_read_at_any_strides():
     assert np.array_equal(F.jvp(x, dfactors=[apart, None])[1], F @ x)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("seed", range(12))
+def test_values_lie_in_memory_in_any_order(seed, dtype):
+    """Products keep large blocks as (i, l, j, k), users what they like: the bits are the same."""
+    rng = np.random.default_rng(seed)
+    inner, b, c = rng.integers(1, 9, size=3)
+    lanes = 2 ** int(rng.integers(0, 6))
+    few = int(rng.integers(1, 4))
+    patterns = [(few, b, inner, lanes), (lanes, inner * few, c, 1)]
+    batch = int(rng.integers(1, 40))
+    values = [random_array(rng, pattern, dtype) for pattern in patterns]
+    core = _core.Gradients(patterns, np.dtype(dtype), None, None)
+    rows, columns = pp.Architecture(patterns).shape
+    x, gy = random_array(rng, (batch, columns), dtype), random_array(rng, (batch, rows), dtype)
+
+    def pulled_back(orders):
+        arrays = [in_order(W, order) for W, order in zip(values, orders, strict=True)]
+        gx = np.empty_like(x)
+        gradients = [in_order(np.full_like(W, np.nan), orders[0]) for W in values]
+        core.pull_back(arrays, x, gy, 1, gx, gradients)
+        return [gx, *gradients]
+
+    plain = pulled_back([(0, 1, 2, 3)] * 2)
+    for _ in range(6):
+        orders = [tuple(rng.permutation(4)) for _ in values]
+        for one, other in zip(plain, pulled_back(orders), strict=True):
+            np.testing.assert_array_equal(one, other)
+    for one, other in zip(plain, pulled_back([(0, 3, 1, 2)] * 2), strict=True):
+        np.testing.assert_array_equal(one, other)
+    _, wanted = reference.chain_gradients(pp.Butterfly(values), x.T, gy.T)
+    for one, other in zip(plain[1:], wanted, strict=True):
+        assert error(one, other) < TOLERANCE[np.dtype(dtype)]
+
+
+def in_order(array, axes):
+    """A copy whose memory has the axes in this order."""
+    return np.ascontiguousarray(array.transpose(axes)).transpose(np.argsort(axes))
+
+
 def test_the_core_takes_arrays_only():
     # What is made into an array would be gone before it is read.
     class Copied:

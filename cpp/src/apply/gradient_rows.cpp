@@ -1,5 +1,6 @@
 // Gradients with SIMD lanes along each vector: along l where d is a multiple of the lanes, else
 // along i. The two orders of a vector are exchanged where neighbouring factors differ.
+#include <array>
 #include <complex>
 
 #include "apply/gradient_way.hpp"
@@ -46,11 +47,9 @@ class RowsWay final : public GradientWay {
     const Index lanes = problem.kernels.shape.lanes;
     const Patterns& patterns = problem.chain.patterns;
     for (std::size_t s = 0; s < patterns.size(); ++s) {
-      // A weight is a whole vector here, and is read again for each pair of vectors of the batch:
-      // blocks of 64 x 64 take 1.4 times as long as along the batch, of 32 x 32 0.75 times (Zen 3).
-      constexpr Index most_weights = 2048, few_vectors = 64;
-      if (patterns[s].b * patterns[s].c > most_weights && problem.vectors >= few_vectors)
-        return false;
+      // Of larger blocks nothing was measured; a weight is a whole SIMD vector here.
+      constexpr Index most_weights = 1 << 14;
+      if (patterns[s].b * patterns[s].c > most_weights) return false;
       if (patterns[s].d % lanes != 0 && patterns[s].a % lanes != 0) return false;
       // Squares of the lanes are exchanged.
       if (s > 0 && along_l(patterns[s - 1], lanes) != along_l(patterns[s], lanes) &&
@@ -61,7 +60,8 @@ class RowsWay final : public GradientWay {
   }
 
   Index tile_of(Index kept) const override {
-    constexpr Index most = 16;
+    // Large blocks are streamed from L2, once for each tile.
+    const Index most = has_large_blocks(problem_.chain) ? 32 : 16;
     const Index vector = widest(problem_.chain) * problem_.element();
     const Index least = 8 * vector <= gradient_tile_bytes ? 8 : 4;  // long ones fill the memory
     const Index fits = gradient_tile_bytes / (kept * problem_.element());
@@ -73,13 +73,14 @@ class RowsWay final : public GradientWay {
   void pack(char* weights) override {
     weights_ = weights;
     const auto extent = [&](std::size_t s) {
-      return is_direct(s, values_[s], false) ? 0 : is_contiguous(s, values_[s]) ? lines_of(s) : 1;
+      return is_direct(s, values_[s], false) ? 0 : extent_of(s, values_[s]);
     };
     for_factor_slices(problem_, extent, [&](std::size_t s, Index first, Index last) {
       char* packed = weights + problem_.weights_at[s];
-      if (is_contiguous(s, values_[s])) {
-        const Slice slice = slice_of(s, values_[s], first, last);
-        kernels_.load(slice.numbers, slice.order, slice.memory, packed + slice.bytes);
+      if (memory_of(s, values_[s]) != Memory::other) {
+        for_slices(s, values_[s], first, last, [&](const Slice& slice) {
+          kernels_.load(slice.numbers, slice.order, slice.memory, packed + slice.bytes);
+        });
         return;
       }
       visit(problem_.chain.dtype, [&](auto kind) {
@@ -123,7 +124,7 @@ class RowsWay final : public GradientWay {
       set_steps(stage.gradient_steps, gradients_[s]);
     } else {
       stage.gradient = step.sums + problem_.sums_at[s];
-      set_packed_steps(stage.gradient_steps, s);
+      set_packed_steps(stage.gradient_steps, s, gradients_[s]);
     }
     kernels_.backward(stage);
     if (!in_place) std::swap(g, other);
@@ -135,15 +136,14 @@ class RowsWay final : public GradientWay {
 
   void unpack(const char* sums, bool apart) const override {
     const auto extent = [&](std::size_t s) {
-      return !apart && is_direct(s, gradients_[s], true) ? 0
-             : is_contiguous(s, gradients_[s])           ? lines_of(s)
-                                                         : 1;
+      return !apart && is_direct(s, gradients_[s], true) ? 0 : extent_of(s, gradients_[s]);
     };
     for_factor_slices(problem_, extent, [&](std::size_t s, Index first, Index last) {
       const char* packed = sums + problem_.sums_at[s];
-      if (is_contiguous(s, gradients_[s])) {
-        const Slice slice = slice_of(s, gradients_[s], first, last);
-        kernels_.store(slice.numbers, slice.order, packed + slice.bytes, slice.memory);
+      if (memory_of(s, gradients_[s]) != Memory::other) {
+        for_slices(s, gradients_[s], first, last, [&](const Slice& slice) {
+          kernels_.store(slice.numbers, slice.order, packed + slice.bytes, slice.memory);
+        });
         return;
       }
       visit(problem_.chain.dtype, [&](auto kind) {
@@ -190,7 +190,7 @@ class RowsWay final : public GradientWay {
       set_steps(stage.steps, values_[s]);
     } else {
       stage.weights = weights_ + problem_.weights_at[s];
-      set_packed_steps(stage.steps, s);
+      set_packed_steps(stage.steps, s, values_[s]);
     }
     return stage;
   }
@@ -209,44 +209,79 @@ class RowsWay final : public GradientWay {
     std::copy(array.strides, array.strides + 3, steps);
     steps[3] = lanes_;
   }
-  void set_packed_steps(std::int64_t* steps, std::size_t s) const {
+  void set_packed_steps(std::int64_t* steps, std::size_t s, const FactorArray& array) const {
     const Pattern& p = pattern(s);
     const Index numbers = problem_.parts * lanes_, unit = high(s) ? numbers : problem_.parts;
-    steps[0] = p.b * p.c * p.d * unit;
-    steps[1] = p.c * p.d * unit;
-    steps[2] = p.d * unit;
-    steps[3] = numbers;
+    if (memory_of(s, array) == Memory::blocks) {
+      steps[3] = p.b * p.c * numbers;
+      steps[0] = (high(s) ? p.d : p.d / lanes_) * steps[3];
+      steps[1] = p.c * numbers;
+      steps[2] = numbers;
+    } else {
+      steps[0] = p.b * p.c * p.d * unit;
+      steps[1] = p.c * p.d * unit;
+      steps[2] = p.d * unit;
+      steps[3] = numbers;
+    }
   }
 
-  /// Whether the entries lie in memory one after the other.
-  bool is_contiguous(std::size_t s, const FactorArray& array) const {
+  /// How entries follow each other in memory without gaps: as (i, j, k, l), as (i, l, j, k), which
+  /// is how products keep large blocks, or otherwise. Packed ones follow each other alike.
+  enum class Memory { entries, blocks, other };
+  Memory memory_of(std::size_t s, const FactorArray& array) const {
+    if (are_in_order(s, array, {0, 1, 2, 3})) return Memory::entries;
+    return are_in_order(s, array, {0, 3, 1, 2}) ? Memory::blocks : Memory::other;
+  }
+  bool are_in_order(std::size_t s, const FactorArray& array,
+                    const std::array<std::size_t, 4>& axes) const {
     const Pattern& p = pattern(s);
     const Index sizes[] = {p.a, p.b, p.c, p.d};
     Index step = 1;
-    for (int n = 4; n-- > 0; step *= sizes[n])
-      if (sizes[n] > 1 && array.strides[n] != step) return false;
+    for (std::size_t n = 4; n-- > 0; step *= sizes[axes[n]])
+      if (sizes[axes[n]] > 1 && array.strides[axes[n]] != step) return false;
     return true;
   }
-  /// Lines [first, last) of an array that is contiguous.
+
+  /// Lines that one call of a kernel moves: of some blocks side by side, or as many as it is told.
+  Index lines_together(std::size_t s, const FactorArray& array) const {
+    const Pattern& p = pattern(s);
+    return memory_of(s, array) == Memory::blocks && !high(s) ? p.b * p.c : lines_of(s);
+  }
+  /// How far the moving of an array can be divided.
+  Index extent_of(std::size_t s, const FactorArray& array) const {
+    if (memory_of(s, array) == Memory::other) return 1;
+    const Index together = lines_together(s, array);
+    return together == lines_of(s) ? together : lines_of(s) / together;
+  }
+
+  /// Lines of an array.
   struct Slice {
     kernels::GradientVectors numbers;
     kernels::GradientOrder order;
     char* memory;
     Index bytes;  // where they begin among packed ones
   };
-  Slice slice_of(std::size_t s, const FactorArray& array, Index first, Index last) const {
+  /// Calls visit(slice) for the part [first, last) of an array's extent.
+  template <class Visit>
+  void for_slices(std::size_t s, const FactorArray& array, Index first, Index last,
+                  const Visit& visit) const {
     static constexpr Index none = 0;
+    const Index together = lines_together(s, array), element = problem_.element();
+    const bool whole = together == lines_of(s);
+    const bool across = high(s) || memory_of(s, array) == Memory::blocks;
     Slice slice{};
     slice.numbers.rows = pattern(s).nnz();
     slice.numbers.stride = slice.numbers.count = 1;
     slice.numbers.offsets = &none;
     slice.numbers.pitch = problem_.parts;
-    slice.order = order_of(s, pattern(s).nnz());
-    slice.order.lines = last - first;
-    const Index element = problem_.element();
-    slice.memory = static_cast<char*>(array.data) + (high(s) ? first : first * lanes_) * element;
-    slice.bytes = first * lanes_ * element;
-    return slice;
+    slice.order = {whole ? last - first : together, across ? together : 1};
+    for (Index n = first; n < last; n += whole ? last - first : 1) {
+      const Index line = whole ? n : n * together;
+      slice.memory =
+          static_cast<char*>(array.data) + (whole && across ? line : line * lanes_) * element;
+      slice.bytes = line * lanes_ * element;
+      visit(slice);
+    }
   }
 
   /// Calls visit(place in memory, in elements; place among packed ones, in scalars).

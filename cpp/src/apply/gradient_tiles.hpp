@@ -26,8 +26,8 @@ inline GradientProblem problem_of(const GradientChain& chain, const std::vector<
 
 /// Vectors that lie side by side are turned to run along SIMD lanes, too, but where there are many
 /// short ones: 32 to 128 of them take 0.55 to 0.85 times as long then, 256 or 1000 of 16 KiB and
-/// more 0.65 to 0.95, of 4 KiB up to 1.4 (dyadic and Monarch, Zen 3). Numbers of a permutation
-/// would be moved one by one.
+/// more 0.65 to 0.95, of 4 KiB up to 1.4 (dyadic and Monarch, Zen 3), many with blocks of 64 x 64
+/// 1.0 to 1.15. Numbers of a permutation would be moved one by one.
 inline std::unique_ptr<GradientWay> way_of(GradientProblem& problem,
                                            const std::vector<Index>& sizes, const VectorArray& x,
                                            const std::vector<FactorArray>& values,
@@ -38,7 +38,8 @@ inline std::unique_ptr<GradientWay> way_of(GradientProblem& problem,
                             sizes.back() >= problem.kernels.shape.lanes;
   const bool permuted = !chain.row_permutation.empty() || !chain.column_permutation.empty();
   const bool stays =
-      permuted || (problem.vectors > many && widest(chain) * problem.element() < short_bytes);
+      permuted || (problem.vectors > many &&
+                   (widest(chain) * problem.element() < short_bytes || has_large_blocks(chain)));
   auto way = side_by_side && stays ? nullptr : gradient_rows_way(problem, values, gradients);
   return way ? std::move(way) : gradient_batch_way(problem, values, gradients);
 }

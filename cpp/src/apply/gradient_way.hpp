@@ -23,6 +23,13 @@ inline Index widest(const GradientChain& chain) {
   return rows;
 }
 
+/// Whether a block's values fill the L1 cache where each is a whole SIMD vector.
+inline bool has_large_blocks(const GradientChain& chain) {
+  constexpr Index large = 2048;
+  return std::any_of(chain.patterns.begin(), chain.patterns.end(),
+                     [](const Pattern& p) { return p.b * p.c > large; });
+}
+
 /// What a call needs to know of the chain and of its batch.
 struct GradientProblem {
   const GradientChain& chain;

@@ -16,10 +16,17 @@ struct RowsStage {
   typedef GradientRowsStage Arguments;
   static constexpr int parts = L::parts, lanes = V::lanes, numbers = parts * lanes;
   // Lines and SIMD vectors of a product, and gradients of a block, that are in registers together.
-  static constexpr int height = 4, width = is_complex ? 1 : 2;
-  static constexpr int tile_rows = is_complex ? 2 : 4, tile_columns = 2;
+  static constexpr int height = 4, width = is_complex ? 1 : 3;
+  static constexpr int tile_rows = is_complex ? 2 : 4, tile_columns = is_complex ? 2 : 3;
 
   PAPILIO_INLINE static L load(const T* from) { return L::load(from, lanes); }
+  /// For several multiply-adds.
+  PAPILIO_INLINE static L load_for_all(const T* from) {
+    L x = load(from);
+    load_once(x.re);
+    if (is_complex) load_once(x.im);
+    return x;
+  }
 
   /// The lines of a block: so many numbers each, so many from one to the next.
   struct Lines {
@@ -50,7 +57,7 @@ struct RowsStage {
       for (int u = 0; u < U; ++u) x[u] = load(in + u * numbers);
       PAPILIO_UNROLL
       for (int j = 0; j < J; ++j) {
-        const L factor = load(w.first + j * w.row);
+        const L factor = load_for_all(w.first + j * w.row);
         PAPILIO_UNROLL
         for (int u = 0; u < U; ++u)
           sum[j][u] =
@@ -69,12 +76,31 @@ struct RowsStage {
     int64_t n = 0;
     for (; n + width * numbers <= lines.length; n += width * numbers)
       multiply_rows<J, width, conjugate>(w, columns, in + n, out + n, lines.step);
+    if (width > 1 && n + 2 * numbers <= lines.length) {
+      multiply_rows<J, 2, conjugate>(w, columns, in + n, out + n, lines.step);
+      n += 2 * numbers;
+    }
     if (width > 1 && n < lines.length)
       multiply_rows<J, 1, conjugate>(w, columns, in + n, out + n, lines.step);
   }
 
+  /// In parts of the batch whose lines of x stay in the L1 cache while W passes by.
   template <bool conjugate>
   static void multiply(Weights w, int64_t rows, int64_t columns, const T* in, T* out, Lines lines) {
+    constexpr int64_t kept = 16 << 10, bytes = numbers * sizeof(T);
+    const int64_t vectors = lines.length / numbers;
+    const int64_t shares = (vectors * columns * bytes + kept - 1) / kept;
+    const int64_t share = (vectors + shares - 1) / shares, least = 2 * width;
+    const int64_t each = (share > least ? share : least) * numbers;
+    for (int64_t n = 0; n < lines.length; n += each) {
+      const Lines part = {n + each < lines.length ? each : lines.length - n, lines.step};
+      multiply_part<conjugate>(w, rows, columns, in + n, out + n, part);
+    }
+  }
+
+  template <bool conjugate>
+  static void multiply_part(Weights w, int64_t rows, int64_t columns, const T* in, T* out,
+                            Lines lines) {
     int64_t j = 0;
     for (; j + height <= rows; j += height)
       multiply_batch<height, conjugate>(w.from_row(j), columns, in, out + j * lines.step, lines);
@@ -113,7 +139,7 @@ struct RowsStage {
       for (int k = 0; k < tile_columns; ++k) taken[k] = load(right[k] + n);
       PAPILIO_UNROLL
       for (int j = 0; j < tile_rows; ++j) {
-        const L given = load(left[j] + n);
+        const L given = load_for_all(left[j] + n);
         PAPILIO_UNROLL
         for (int k = 0; k < tile_columns; ++k) sum[j][k] = sum[j][k].plus_outer(given, taken[k]);
       }
@@ -248,6 +274,11 @@ struct RowsStage {
 
   // ---------------------------------------------------------------- vectors in memory
 
+  // Vectors that are moved side by side: they fill a cache line. More of them would lie in the same
+  // sets of L1, far apart by a power of two as vectors often are.
+  static constexpr int line_bytes = 64, group_bytes = numbers * sizeof(T);
+  static constexpr int64_t group = group_bytes < line_bytes ? line_bytes / group_bytes : 1;
+
   /// `lanes` numbers that follow each other in memory.
   PAPILIO_INLINE static L read(const T* from) {
     if (!is_complex) return {V::load(from), V{}};
@@ -296,13 +327,23 @@ struct RowsStage {
     const Moved moved(v, order);
     const T* const from = static_cast<const T*>(memory);
     T* const to = static_cast<T*>(lines);
+    // Short stretches of many vectors are nothing that caches foresee. A request needn't be in the
+    // array: nothing is read.
+    const int64_t ahead = v.count > group ? (v.offsets[group] - v.offsets[0]) * parts : 0;
+    const auto ask = [&](int64_t at) {
+      prefetch(reinterpret_cast<const char*>(from + at + ahead));
+    };
     for_squares(v, order, moved, [&](int64_t at, int64_t step, int64_t place, int64_t next) {
+      PAPILIO_UNROLL
+      for (int h = 0; h < lanes; ++h) ask(at + h * step);
       move_square([&](int h) { return read(from + at + h * step); },
                   [&](int r, L x) { x.store(to + place + r * next, lanes); });
     });
     if (order.lane_step == 1)
-      for_lines(v, moved,
-                [&](int64_t at, int64_t place) { read(from + at).store(to + place, lanes); });
+      for_lines(v, moved, [&](int64_t at, int64_t place) {
+        ask(at);
+        read(from + at).store(to + place, lanes);
+      });
     for (int64_t n = v.count; n < v.pitch / parts; ++n)
       for (int64_t q = 0; q < order.lines; ++q)
         L::zero().store(to + q * v.pitch * lanes + n * numbers, lanes);
@@ -341,18 +382,28 @@ struct RowsStage {
           move((q * line_step * v.stride + v.offsets[n]) * parts,
                order.lane_step * v.stride * parts, q * line + n * numbers, numbers);
     if (order.lane_step != 1)
-      for (int64_t n = 0; n < v.count; ++n)
-        for (int64_t q = 0; q < moved.lines; q += lanes)
-          move((q + v.offsets[n]) * parts, order.lane_step * parts, q * line + n * numbers, line);
+      for_groups(v.count, moved.lines / lanes, [&](int64_t n, int64_t square) {
+        const int64_t q = square * lanes;
+        move((q + v.offsets[n]) * parts, order.lane_step * parts, q * line + n * numbers, line);
+      });
   }
 
   /// Calls move(place in memory, place in the lines) for numbers that follow each other in both.
   template <class Move>
   PAPILIO_INLINE static void for_lines(const GradientVectors& v, const Moved& moved,
                                        const Move& move) {
-    for (int64_t n = 0; n < v.count; ++n)
-      for (int64_t q = 0; q < moved.lines; ++q)
-        move(v.offsets[n] * parts + q * numbers, q * v.pitch * lanes + n * numbers);
+    for_groups(v.count, moved.lines, [&](int64_t n, int64_t q) {
+      move(v.offsets[n] * parts + q * numbers, q * v.pitch * lanes + n * numbers);
+    });
+  }
+
+  /// Calls body(vector, step) for all of both, some vectors after the other at each step: they lie
+  /// side by side in the lines.
+  template <class Body>
+  PAPILIO_INLINE static void for_groups(int64_t vectors, int64_t steps, const Body& body) {
+    for (int64_t n = 0; n < vectors; n += group)
+      for (int64_t q = 0; q < steps; ++q)
+        for (int64_t m = n; m < n + group && m < vectors; ++m) body(m, q);
   }
 
   /// Calls move(place in memory, place in the lines) for each of the other numbers.

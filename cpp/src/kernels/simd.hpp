@@ -279,6 +279,17 @@ PAPILIO_INLINE void prefetch(const char* line) {
   __builtin_prefetch(line, 0, 2);
 }
 
+/// x is loaded once: compilers make an operand in memory of each of its uses, and loops with fewer
+/// multiply-adds than loads wait for these.
+template <class T>
+PAPILIO_INLINE void load_once(batch<T>& x) {
+#if PAPILIO_X86_BITS
+  __asm__("" : "+v"(x.v));
+#elif defined(__aarch64__) && PAPILIO_VECTOR_BYTES == 16
+  __asm__("" : "+w"(x.v));
+#endif
+}
+
 /// Two scalars again and again. Bits are moved, not computed with.
 PAPILIO_INLINE batch<float> broadcast_pair(const float* from) {
   int64_t bits;
