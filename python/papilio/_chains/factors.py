@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -44,9 +45,15 @@ class _Values(Sequence[_Array]):
     def __getitem__(self, index: int | slice) -> _Array | tuple[_Array, ...]:
         if isinstance(index, slice):
             return tuple(self[n] for n in range(*index.indices(len(self))))
-        values = spelled_out(_array_of(self.kept[index]), self._sizes[index])
+        entry = self.kept[index]
+        if isinstance(entry, np.ndarray) and entry.shape[3] in (1, self._sizes[index]):
+            return entry
+        values = spelled_out(_array_of(entry), self._sizes[index])
         values.setflags(write=False)
         return values
+
+    def __iter__(self) -> Iterator[_Array]:
+        return iter(self[:])
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -201,7 +208,7 @@ class Factors(Sequence[_Array]):
         dtype: np.dtype[Any] = self.kept[0].dtype
         return dtype
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Of the arrays of values, none of which is made."""
         entries = zip(self.kept, self.architecture, strict=True)

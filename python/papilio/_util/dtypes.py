@@ -17,6 +17,7 @@ _MOST_AXES = 64  # that an ndarray may have
 _OTHER_ORDERS = 1.5  # of rounding: other kernels add in another order
 
 SUPPORTED = tuple(np.dtype(kind) for kind in ("float32", "float64", "complex64", "complex128"))
+_OWN = {dtype: dtype for dtype in SUPPORTED}
 
 
 def promoted(dtype: Any, name: str) -> np.dtype[Any]:
@@ -26,15 +27,17 @@ def promoted(dtype: Any, name: str) -> np.dtype[Any]:
     else (object, str, extended precision) is a TypeError that names the argument.
     """
     if isinstance(dtype, np.dtype):
+        own = _OWN.get(dtype)
+        if own is not None:
+            return own
         if dtype.kind in "biu":
             return SUPPORTED[1]
         if dtype.kind in "fc":
             native = dtype.newbyteorder("=")
             if native == np.float16:
                 return SUPPORTED[0]
-            for supported in SUPPORTED:
-                if native == supported:
-                    return supported
+            if native in _OWN:
+                return _OWN[native]
     raise TypeError(
         f"{name} has dtype {dtype}, expected a bool, integer, float32, float64, complex64 or "
         "complex128 array"

@@ -236,6 +236,8 @@ class Differentiable(Products):
 
     def _in_common_precision(self, *given: tuple[_Array, str]) -> tuple[Self, list[_Array]]:
         """The operator and the arrays in the precision of them all, real or complex as they are."""
+        if all(array.dtype == self.dtype for array, _ in given):
+            return self, [array for array, _ in given]
         dtypes = [promoted(array.dtype, name) for array, name in given]
         real = np.result_type(self.dtype, *dtypes).type(0).real.dtype
         F = self if real == self.dtype.char.lower() else self._in_precision(real)

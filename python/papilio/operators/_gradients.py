@@ -52,7 +52,9 @@ def chain_vjp(
             out = np.empty(shape, result, order="F" if columns_first else "C")
         gx = out if result == own else np.empty(out.shape, own)
     gradients = tuple(np.empty(shape, dtype) for shape in factors.shapes)
-    arrays = tuple(_readable(array, dtype) for array in factors.values)
+    arrays = tuple(factors.values)
+    if dtype != factors.dtype:
+        arrays = tuple(array.astype(dtype) for array in arrays)
     if pairs:
         parts = None if gx is None else _parts(gx)
         core.pull_back(arrays, _parts(x), _parts(gy), axis, parts, gradients)
