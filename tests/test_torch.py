@@ -596,6 +596,51 @@ def test_constant_operators_have_gradients_in_x():
     close([torch.vmap(lambda x: pt.apply(D, x))(x)], [pt.apply(D, x)], torch.float64)
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("batched", [0, 1, 2])
+def test_products_by_the_operators_themselves_under_functional_transforms(axis, batched):
+    F = pp.transforms.dct(4)
+    x = torch.randn(4, 4, 4, dtype=torch.float64)
+    found = torch.vmap(lambda x: F.apply(x, axis=axis), batched)(x)
+    expected = torch.stack([F.apply(part, axis=axis) for part in x.unbind(batched)])
+    close([found], [expected], torch.float64)
+    dense = torch.from_numpy(F.toarray())
+    for jacobian in (torch.func.jacrev, torch.func.jacfwd):
+        found = jacobian(lambda x: F.apply(x, axis=axis))(x[0])
+        expected = jacobian(lambda x: dense @ x if axis == 0 else x @ dense.T)(x[0])
+        close([found], [expected], torch.float64)
+    hessian = torch.func.hessian(lambda x: (F @ x).square().sum())(x[0, 0])
+    close([hessian], [2 * dense.T @ dense], torch.float64)
+    nested = torch.vmap(torch.vmap(lambda x: x @ F), 1)(x)
+    close([nested], [(x @ F).movedim(1, 0)], torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("shape", "call"),
+    [
+        ((5,), pp.transforms.circulant),
+        ((5,), lambda c: pp.transforms.toeplitz(c, c)),
+        ((3,), lambda h: pp.transforms.convolution(h, 4)),
+        ((2, 3), lambda A: pp.kron(A, pp.transforms.dct(3))),
+        ((2, 3), lambda A: pp.Composition([A])),
+        ((2, 2), lambda A: pp.transforms.hadamard(2) + A),
+        ((1, 2, 2, 1), lambda W: pp.Butterfly([W])),
+        ((1, 2, 2, 1), lambda W: pp.transforms.dft(2).with_factors([W])),
+        ((4, 6), lambda A: pp.factorize(A, pp.Architecture.dense((4, 6)))),
+        ((4,), lambda x: pp.transforms.dft(4).vjp(x, x)[0]),
+        ((4,), lambda x: pp.transforms.dft(4).jvp(x, x)[1]),
+        ((4, 6), lambda X: pp.fit(X, X, pp.Architecture.dense((4, 4)))),
+    ],
+)
+@pytest.mark.parametrize("view", ["conjugated", "negated"])
+def test_arguments_may_be_views_that_stand_for_conjugates_and_negatives(view, shape, call):
+    values = torch.randn(shape, dtype=torch.complex128).conj()
+    if view == "negated":
+        values = values.imag
+    plain = values.resolve_conj().resolve_neg().numpy()
+    np.testing.assert_array_equal(np.asarray(call(values)), np.asarray(call(plain)))
+
+
 # ---------------------------------------------------------------------- from dense layers
 
 

@@ -186,6 +186,20 @@ def hdf5(h5py: Any, values: np.ndarray) -> Any:
     return file.create_dataset("values", data=values)
 
 
+def conjugated(torch: Any, values: np.ndarray) -> Any:
+    """A view of torch that stands for the conjugates of what lies in memory."""
+    if values.dtype.kind != "c":
+        raise Skip
+    return torch.from_numpy(values.conj()).conj()
+
+
+def negated(torch: Any, values: np.ndarray) -> Any:
+    """A view of torch that stands for minus what lies in memory."""
+    if values.dtype.kind != "f":
+        raise Skip
+    return torch.from_numpy((0 + 1j * values).conj()).conj().imag
+
+
 HOLDERS: dict[str, Callable[[np.ndarray], Any]] = {
     "array": lambda values: values,
     "list": lambda values: values.tolist(),
@@ -211,6 +225,9 @@ HOLDERS: dict[str, Callable[[np.ndarray], Any]] = {
     "dask": optional("dask.array", lambda library, values: library.from_array(values, chunks=-1)),
     "zarr": optional("zarr", lambda library, values: library.array(values)),
     "h5py": optional("h5py", hdf5),
+    "torch": optional("torch", lambda torch, values: torch.from_numpy(values)),
+    "torch conjugated": optional("torch", conjugated),
+    "torch negated": optional("torch", negated),
 }
 
 
@@ -319,6 +336,8 @@ class Holder(Case):
                 result = run(held)
                 if self.holder == "dask" and hasattr(result, "compute"):
                     result = result.compute(scheduler="synchronous")  # a lazy product
+                if hasattr(result, "resolve_conj"):
+                    result = result.resolve_conj().numpy()  # of tensors, a tensor
             except Exception as error:
                 raise AssertionError(f"{type(error).__name__}: {error}") from error
             expected = matrix_of(run(np.ascontiguousarray(plain)))

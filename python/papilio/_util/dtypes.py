@@ -96,6 +96,8 @@ def plain_array(values: Any, name: str) -> _Array:
     if isinstance(values, LinearOperator):
         return matrix_of(values, name)
     try:
+        if hasattr(values, "resolve_conj"):  # torch's views of what is conjugated or negated
+            values = values.resolve_conj().resolve_neg()
         only_dlpack = hasattr(values, "__dlpack__") and not (
             hasattr(values, "__array__")
             or hasattr(values, "__array_interface__")

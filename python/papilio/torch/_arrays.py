@@ -30,7 +30,7 @@ def apply(F: Any, x: torch.Tensor, out: Any, axis: Any) -> Any:
         written(lambda x, out: F.apply(x, out=out, axis=axis), x, out)
         return out
     _check_device(x)
-    found: torch.Tensor = _Product.apply(x, F, axis_number(axis, x.ndim))
+    found: torch.Tensor = Product.apply(x, F, axis_number(axis, x.ndim))
     return found
 
 
@@ -78,7 +78,9 @@ def _check_device(x: torch.Tensor) -> None:
         raise TypeError(f"x is on {x.device}, expected a tensor on the CPU: x.cpu()")
 
 
-class _Product(torch.autograd.Function):
+class Product(torch.autograd.Function):
+    """F x along an axis, F an operator that doesn't change."""
+
     @staticmethod
     def forward(x: torch.Tensor, F: Any, axis: int) -> torch.Tensor:
         return torch.from_numpy(F.apply(values_of(x), axis=axis))
@@ -90,11 +92,17 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> Any:
-        gradient = _Product.apply(cotangents[0], ctx.operator.H, ctx.axis)
+        gradient = Product.apply(cotangents[0], ctx.operator.H, ctx.axis)
         real = ctx.real and gradient.is_complex()
         return gradient.real if real else gradient, None, None
 
     @staticmethod
     def jvp(ctx: Any, *changes: Any) -> torch.Tensor:
-        found: torch.Tensor = _Product.apply(changes[0], ctx.operator, ctx.axis)
+        found: torch.Tensor = Product.apply(changes[0], ctx.operator, ctx.axis)
         return found
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: Any, x: torch.Tensor, F: Any, axis: int
+    ) -> tuple[torch.Tensor, int]:
+        return Product.apply(x.movedim(in_dims[0], 0), F, axis + 1), 0

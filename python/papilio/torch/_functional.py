@@ -10,7 +10,7 @@ import torch
 from .._chains.architecture import Architecture
 from .._util.checks import items_of, shown
 from ..operators import Operator
-from ._constant import apply_constant
+from ._arrays import Product
 from ._formulas import Patterns, patterns_of
 from ._functions import product
 
@@ -128,7 +128,13 @@ def apply(F: Operator, x: torch.Tensor) -> torch.Tensor:
         raise TypeError(f"x is {shown(x)}, expected a tensor on the CPU")
     if x.ndim == 0 or x.shape[-1] != F.shape[1]:
         raise ValueError(f"x has shape {tuple(x.shape)}, expected (..., {F.shape[1]})")
-    return apply_constant(F, x)
+    return _apply(F, x)
+
+
+@torch.compiler.disable
+def _apply(F: Operator, x: torch.Tensor) -> torch.Tensor:
+    found: torch.Tensor = Product.apply(x, F, x.ndim - 1)
+    return found.contiguous()
 
 
 def times_last_axis(
