@@ -67,6 +67,15 @@ def test_any_scale(scale):
         assert np.allclose(learnt.transform(X * scale), X)
 
 
+def test_means_that_are_large_beside_the_spread():
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((50, 8)) + 1e4).astype(np.float32)
+    Y = (X - 1e4) @ rng.standard_normal((8, 8)).astype(np.float32)
+    learnt = FastTransform(target="y", architecture=pp.Architecture.dense((8, 8))).fit(X, Y)
+    off = np.abs(learnt.transform(X) - Y).max()
+    assert off < 1e-5  # a mean that is rounded to single precision is off by up to 5e-4
+
+
 def test_features_that_say_the_same_share_the_map_without_a_ridge():
     rng = np.random.default_rng(6)
     X = rng.standard_normal((40, 4))

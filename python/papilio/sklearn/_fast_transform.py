@@ -151,7 +151,8 @@ class FastTransform(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=_FLOATS, reset=False)
-        centred = X - self.mean_.astype(X.dtype)
+        # In double precision: a mean that is large beside the samples' spread keeps its digits.
+        centred = (X - self.mean_).astype(X.dtype, copy=False)
         found = self.operator_.astype(X.dtype).apply(centred, axis=1)
         found += self.offset_.astype(X.dtype)
         return found
