@@ -1,5 +1,7 @@
 """fit: losses, bounds, starts, held-out samples, scales, and what is refused."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -104,6 +106,26 @@ def test_exact_data_give_the_operator(start):
     F = fit(X, Y, arch, start=start, tol=1e-6, max_iterations=2000)
     assert np.linalg.norm(F.toarray() - T) < 1e-7 * np.linalg.norm(T)
     assert F.report.relative_error < 1e-7
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e-3, 1e3, 1e30, 1e300, 0.0])
+def test_starts_of_any_scale(scale):
+    arch = Architecture.square_dyadic(8)
+    _, X, Y = planted(3, arch, 40)
+    start = pp.Butterfly.random(arch, seed=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = fit(X, Y, arch, start=scale * start).report
+    assert report.relative_error < 1e-10
+
+
+def test_good_starts_stay_what_they_are():
+    arch = Architecture.square_dyadic(8)
+    rng = np.random.default_rng(5)
+    X, noise = rng.standard_normal((2, 8, 500))
+    start = fit(X, noise, arch, ridge=1e3, tol=1e-12, max_iterations=500)  # it explains little
+    report = fit(X, noise, arch, ridge=1e3, start=start).report
+    assert abs(report.start_loss - report.loss) < 1e-9 * report.loss
 
 
 def test_two_factors_with_white_samples_are_optimal():

@@ -51,7 +51,7 @@ class Fit(Case):
             dtype=str(rng.choice(DTYPES)),
             spread=float(rng.choice([0.0, 0.0, 2.0, 5.0, 9.0])),
             noise=float(rng.choice([0.0, 0.01, 1.0, 100.0])),
-            start=str(rng.choice(["factorize", "random"])),
+            start=str(rng.choice(["factorize", "random", "butterfly"])),
             ridge=float(rng.choice([0.0, 0.0, 1e-6, 1.0])),
             weighted=bool(rng.random() < 0.3),
             validation=0.3 if rng.random() < 0.2 else None,
@@ -90,7 +90,13 @@ class Fit(Case):
             "sample_weights": rng.uniform(0, 1, self.samples) if self.weighted else None,
             "seed": self.seed,
         }
-        if self.permuted:
+        if self.start == "butterfly":  # of any scale
+            far = np.finfo(self.dtype).maxexp * rng.uniform(-0.3, 0.3, len(chain))
+            parts = random_butterfly(rng, chain, self.dtype).factors
+            options["start"] = pp.Butterfly(
+                [W * W.real.dtype.type(2.0**e) for W, e in zip(parts, far, strict=True)]
+            )
+        elif self.permuted:
             options["row_permutation"] = rng.permutation(m)
             options["column_permutation"] = rng.permutation(n)
         held = np.zeros(self.samples, bool)

@@ -203,7 +203,7 @@ def _whitening(F: Butterfly, inputs: _Array) -> list[_Array]:
         tied = tuple(n for n, m in ((0, 0), (1, 3)) if values.shape[m] == 1)
         moments = moments.sum(axis=tied, keepdims=True) if tied else moments
         sizes = np.einsum("adkk->ad", moments).real / p.c
-        floor = _DAMPING * (sizes + sizes.max()) + np.finfo(np.float64).tiny
+        floor = _DAMPING * (sizes + (sizes.max() or 1.0))  # any number where all inputs are zero
         moments += floor[..., None, None] * np.eye(p.c)
         roots.append(np.linalg.cholesky(moments))
         if len(roots) < len(factors):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from .._chains.architecture import Architecture
 from .._chains.factors import Factors
-from .._chains.scaling import spread
+from .._chains.scaling import scaled, spread
 from .._util.checks import finite_number, generator, positive_int, shown, tolerance
 from .._util.progress import Progress, reporter
 from ..factorization import factorize, permutations_to_try, splits_of
@@ -54,7 +55,7 @@ def fit(
     start : {"factorize", "random"} or Butterfly, default "factorize"
         What the iteration starts from: the projection of the dense solution ``Y X^+`` (in the
         norm of the blocks of ``X X^H``), `Butterfly.random`, or a butterfly of this architecture,
-        whose permutations and tied factors the result has, too.
+        whose permutations and tied factors the result has, too; it may be of any scale.
     ridge : float, default 0
         Adds ``ridge ||F||^2`` (Frobenius) to the loss.
     sample_weights : array_like, optional
@@ -140,7 +141,7 @@ def fit(
         samples = given.ordered(rows, columns)
         dense = solve(samples.x, samples.y, penalty, architecture)
         projected, bound = dense.projected(architecture, order)
-        first = _start(start, architecture, projected, samples, rng)
+        first = _start(start, architecture, projected, samples, dense, rng)
         state = descend(
             first,
             dense.inputs,
@@ -222,19 +223,38 @@ def _start(
     architecture: Architecture,
     projected: Butterfly | None,
     samples: Samples,
+    dense: DenseFit,
     rng: np.random.Generator,
 ) -> Butterfly:
     """The first iterate, in double precision and without permutations."""
     dtype = samples.x.dtype
     if isinstance(start, Butterfly):
-        own = Factors(architecture, tuple(array.astype(dtype) for array in start.factors))
-        return butterfly_of(spread(own, samples.x_exponent - samples.y_exponent))
+        values, exponents = zip(*(scaled(W.astype(dtype)) for W in start.factors), strict=True)
+        own = Factors(architecture, values)
+        exponent = sum(exponents) + samples.x_exponent - samples.y_exponent
+        return butterfly_of(spread(own, _scale(own, exponent, dense)))
     if start == "factorize":
         assert projected is not None
         return butterfly_of(Factors(architecture, tuple(projected.factors)))
     sizes = [float(np.sqrt(np.mean(abs(part) ** 2))) for part in (samples.y, samples.x)]
     gain = sizes[0] / sizes[1] if min(sizes) > 0 else 1.0
     return Butterfly.random(architecture, gain=gain, dtype=dtype, seed=rng)
+
+
+def _scale(own: Factors, exponent: int, dense: DenseFit) -> int:
+    """The exponent of the power of two that a start is multiplied by.
+
+    The one that it has, if its best multiple is about that; else the one that makes its products
+    as large as the outputs, since far from there iterations don't get on.
+    """
+    product = butterfly_of(own) @ dense.inputs
+    sizes = [float(np.linalg.norm(part)) for part in (product, dense.outputs)]
+    if min(sizes) == 0:
+        return exponent
+    best = abs(np.vdot(product, dense.outputs)) / sizes[0] ** 2
+    if best > 0 and abs(math.log2(best) - exponent) <= 1:
+        return exponent
+    return round(math.log2(sizes[1] / sizes[0]))
 
 
 def _watch(samples: Samples) -> Any:
