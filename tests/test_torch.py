@@ -946,3 +946,17 @@ def test_products_over_axes_into_memory_that_is_there():
         torch.testing.assert_close(out, torch.fft.fft2(given))
     with pytest.raises(ValueError, match="out is .* expected None: .* have no gradients"):
         F.apply(x.clone().requires_grad_(), out=out, axes=(0, 1))
+
+
+@pytest.mark.parametrize("along", [{"axis": 0}, {"axes": 0}])
+def test_gradients_know_that_memory_was_written_to(along):
+    F, x = pp.transforms.hadamard(4), torch.arange(4.0, dtype=torch.float64)
+    factor = torch.ones(4, dtype=torch.float64, requires_grad=True)
+    kept = x.clone()
+    loss = (factor * kept).sum()
+    F.apply(x, out=kept, **along)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+    with torch.inference_mode():
+        out = torch.empty(4, dtype=torch.float64)
+        torch.testing.assert_close(F.apply(x, out=out, **along), F @ x)

@@ -54,6 +54,9 @@ def written(write: Callable[[Any, Any], object], x: torch.Tensor, out: Any) -> A
             )
         taken = out.numpy()
     write(values_of(x), taken)
+    if isinstance(out, torch.Tensor) and not out.is_inference():
+        # Gradients that need what was there are errors, as where torch writes itself.
+        torch.autograd.graph.increment_version(out)
     return out
 
 
