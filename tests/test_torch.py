@@ -22,6 +22,8 @@ pytestmark = [
 ]
 
 from torch.autograd import forward_ad  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from papilio import _core  # noqa: E402
 from papilio._chains import any_size  # noqa: E402
@@ -392,6 +394,61 @@ def test_every_module_is_traced(module, recording):
     with torch.set_grad_enabled(recording):
         traced = torch.jit.trace(made, x)
     close([traced(3 * x[:2]), traced(x)], [made(3 * x[:2]), made(x)], torch.float32)
+
+
+@pytest.mark.parametrize("derived", ["", "grad", "vmap", "jacfwd", "hessian", "backward"])
+def test_every_module_is_seen_by_modes(module, derived):
+    _, made, x = module
+    if isinstance(made, pt.ButterflyRotation):
+        made, x = (
+            pt.ButterflyRotation(8),
+            torch.randn(4, 8),
+        )  # others decide by values, which raises there
+
+    def loss(x):
+        return made(x).square().sum()
+
+    def backward(x):
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(loss(x), [x, *made.parameters()])
+
+    call = {
+        "": made,
+        "grad": torch.func.grad(loss),
+        "vmap": torch.vmap(made),
+        "jacfwd": torch.func.jacfwd(loss),
+        "hessian": torch.func.hessian(loss),
+        "backward": backward,
+    }[derived]
+    graph = make_fx(call)(torch.ones_like(x))  # records what torch does, from outside
+    found, expected = graph(x), call(x)
+    for one, other in zip(
+        *((y if isinstance(y, list | tuple) else [y]) for y in (found, expected)), strict=True
+    ):
+        assert (one - other).abs().max() <= 1e-4 * other.abs().max()
+    with FlopCounterMode(display=False) as counter:
+        made(x)
+    assert counter.get_total_flops() > 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda F, x: F @ x,
+        pt.apply,
+        lambda F, x: F.apply(x, out=torch.empty(4, dtype=torch.float64)),
+    ],
+)
+def test_products_that_traced_graphs_would_hold_as_constants_are_refused(call):
+    F, x = pp.transforms.hadamard(4), torch.ones(4, dtype=torch.float64)
+    with pytest.raises(TypeError, match="x is traced"):
+        make_fx(lambda x: call(F, x))(x)
+
+
+def test_memory_that_is_there_is_no_part_of_traced_graphs():
+    F, x = pp.transforms.hadamard(4), torch.ones(4, dtype=torch.float64)
+    with pytest.raises(TypeError, match="x is traced"):
+        torch.jit.trace(lambda x: F.apply(x, out=torch.empty_like(x)), x)
 
 
 @pytest.mark.filterwarnings("ignore:.*nested tensors")

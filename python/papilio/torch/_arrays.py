@@ -37,6 +37,7 @@ def apply(F: Any, x: torch.Tensor, out: Any, axis: Any) -> Any:
 def written(write: Callable[[Any, Any], object], x: torch.Tensor, out: Any) -> Any:
     """out, to which ``write(x, out)`` has written, both of them arrays."""
     _check_device(x)
+    _check_traced(torch.jit.is_tracing())
     recorded = torch.is_grad_enabled() and x.requires_grad
     if recorded or (isinstance(out, torch.Tensor) and out.requires_grad):
         raise ValueError(
@@ -81,11 +82,20 @@ def _check_device(x: torch.Tensor) -> None:
         raise TypeError(f"x is on {x.device}, expected a tensor on the CPU: x.cpu()")
 
 
+def _check_traced(by_jit: bool = False) -> None:
+    """Raise where a graph would hold what is computed now as a constant."""
+    if by_jit or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None:
+        raise TypeError(
+            "x is traced, expected a tensor with values: NumPy's memory is no part of traced graphs"
+        )
+
+
 class Product(torch.autograd.Function):
     """F x along an axis, F an operator that doesn't change."""
 
     @staticmethod
     def forward(x: torch.Tensor, F: Any, axis: int) -> torch.Tensor:
+        _check_traced()
         return torch.from_numpy(F.apply(values_of(x), axis=axis))
 
     @staticmethod

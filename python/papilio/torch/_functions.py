@@ -4,7 +4,8 @@
   `autograd.Function` that keeps x and the factors, nothing between them.
 * Under torch.func (grad, vmap, jacrev, ...): the same Function with rules for them.
 * Under torch.compile and with what stands for a tensor (fake ones): operators of torch.library.
-* Under torch.jit.trace, and for other devices and dtypes: the formulas.
+* Under torch.jit.trace and modes that look at what torch does (make_fx, counters), and
+  for other devices and dtypes: the formulas.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ._formulas import Patterns
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _tracing: Callable[[], bool] = torch._C._is_tracing
+_modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
 _transforming = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
 
 
@@ -39,7 +41,7 @@ def product(
     if torch.compiler.is_compiling() or type(x) not in _PLAIN:
         found: torch.Tensor = torch.ops.papilio.chain(x, list(factors), _ops.flat(patterns))
         return found
-    if _tracing():  # tracers of torch.jit record torch's own products only
+    if _tracing() or _modes():  # they see torch's own products only
         return _formulas.product(x, factors, patterns)
     if _transforming():
         return ChainUnderTransforms.apply(x, patterns, *factors)
