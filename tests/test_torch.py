@@ -783,6 +783,35 @@ def test_layers_of_a_model_are_replaced_in_place():
     model(torch.randn(2, 16)).sum().backward()
 
 
+class Experts(torch.nn.Module):
+    """Layers that are called by name, with nothing, or never."""
+
+    def __init__(self):
+        super().__init__()
+        self.named, self.without, self.never = (torch.nn.Linear(16, 16) for _ in range(3))
+
+    def forward(self, x):
+        return torch.cat([self.named(input=x), self.without(x[:0])])
+
+
+def test_layers_that_are_called_in_unusual_ways_are_calibrated_where_they_can_be():
+    table = pt.replace_linear(Experts(), {"params": 0.8}, torch.randn(3, 16))
+    assert [row.output_error is not None for row in table] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("calibration", "error", "message"),
+    [
+        (3, TypeError, "calibration is 3, expected tensors"),
+        ([], ValueError, "calibration has no batches"),
+        (iter(()), ValueError, "calibration has no batches"),  # such as one that was read before
+    ],
+)
+def test_calibrations_without_inputs_are_named(calibration, error, message):
+    with pytest.raises(error, match=message):
+        pt.replace_linear(Experts(), {"params": 0.8}, calibration)
+
+
 def test_groups_of_parameters():
     model = torch.nn.Sequential(
         pt.MonarchLinear(64, 64), torch.nn.Linear(64, 8), pt.ButterflyRotation(8)

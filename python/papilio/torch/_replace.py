@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -249,27 +250,37 @@ def _row(name: str, linear: nn.Linear, layer: ButterflyLinear | None, reason: st
 @torch.no_grad()
 def _inputs_of(model: nn.Module, layers: Mapping[str, Any], calibration: Any) -> dict[str, Any]:
     """The inputs of each layer that is to be replaced, as rows."""
+    if not isinstance(calibration, Iterable):
+        raise TypeError(f"calibration is {shown(calibration)}, expected tensors")
+    batches = iter([calibration] if isinstance(calibration, torch.Tensor) else calibration)
+    first = list(itertools.islice(batches, 1))
+    if not first:
+        raise ValueError("calibration has no batches, expected at least one")
     kept: dict[str, list[torch.Tensor]] = {}
     counts: dict[str, int] = {}
 
-    def keep(name: str) -> Callable[[Any, Any], None]:
-        def hook(module: Any, args: Any) -> None:
-            rows = args[0].detach().reshape(-1, args[0].shape[-1])
+    def keep(name: str) -> Callable[[Any, Any, Any], None]:
+        def hook(module: Any, args: Any, named: Any) -> None:
+            x = args[0] if args else named.get("input")
+            if not isinstance(x, torch.Tensor) or not x.ndim:
+                return  # the layer says what is wrong
+            rows = x.detach().reshape(-1, x.shape[-1])
             rows = rows[: _MOST_ROWS - counts.get(name, 0)]
-            counts[name] = counts.get(name, 0) + len(rows)
-            kept.setdefault(name, []).append(rows)
+            if len(rows):
+                counts[name] = counts.get(name, 0) + len(rows)
+                kept.setdefault(name, []).append(rows)
 
         return hook
 
     hooks = [
-        linear.register_forward_pre_hook(keep(name))
+        linear.register_forward_pre_hook(keep(name), with_kwargs=True)
         for name, (linear, wanted) in layers.items()
         if wanted is not None
     ]
     modes = {module: module.training for module in model.modules()}
     try:
         model.eval()
-        for batch in [calibration] if isinstance(calibration, torch.Tensor) else calibration:
+        for batch in itertools.chain(first, batches):
             model(batch[0] if isinstance(batch, tuple | list) else batch)
     finally:
         for hook in hooks:
