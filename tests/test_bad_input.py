@@ -199,3 +199,54 @@ def test_thread_counts_are_checked(threads):
         pp.set_num_threads(threads)
     with pytest.raises(TypeError, match="threads is"):
         pp.set_num_threads("two")
+
+
+ARCH = pp.Architecture.square_dyadic(8)
+VALUES = [np.ones(tuple(p)) for p in ARCH]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("x", VALUES), TypeError, "architecture is 'x'"),
+        ((ARCH, 3), TypeError, "values is 3"),
+        ((ARCH, VALUES[:2]), ValueError, "architecture has 3 patterns, values 2"),
+        ((ARCH, [VALUES[0], VALUES[1], [1.0]]), TypeError, r"values\[2\] is \[1.0\]"),
+        ((ARCH, [VALUES[0], VALUES[1], VALUES[1]]), ValueError, r"values\[2\] has shape"),
+        ((ARCH, [W.astype(int) for W in VALUES]), TypeError, r"values\[0\] has dtype int64"),
+        (
+            (ARCH, [*VALUES[:2], VALUES[2].astype("f4")]),
+            TypeError,
+            r"values\[2\] has dtype float32",
+        ),
+        ((ARCH, VALUES, [0, 1]), ValueError, r"row_permutation is \[0, 1\]"),
+        ((ARCH, VALUES, None, np.arange(7)), ValueError, "column_permutation is an array of shape"),
+    ],
+)
+def test_factors_are_checked(arguments, error, message):
+    with pytest.raises(error, match=message):
+        pp.Factors(*arguments)
+
+
+def test_sums_and_other_dtypes_of_factors_are_refused_as_those_of_operators():
+    F = pp.Butterfly.random(ARCH, seed=0)
+    permuted = pp.Butterfly(list(F.factors), np.arange(8)[::-1])
+    with pytest.raises(ValueError, match="other is .* expected a chain with the same"):
+        F.factors + permuted.factors
+    with pytest.raises(TypeError, match="Factors"):
+        F.factors + 3
+    for dtype, message in ((int, "dtype is int64"), (float, "dtype is float64, but")):
+        with pytest.raises(TypeError, match=message):
+            pp.transforms.dft(8).factors.astype(dtype)
+
+
+def test_factors_bring_what_is_not_given():
+    F, order = pp.transforms.dft(8), np.arange(8)[::-1]
+    np.testing.assert_array_equal(
+        pp.Butterfly(F.factors, architecture=F.architecture).toarray(), F.toarray()
+    )
+    rows = pp.Butterfly(F.factors, row_permutation=order)
+    np.testing.assert_array_equal(rows.toarray(), F.toarray()[::-1])
+    tied = pp.transforms.hadamard(8)
+    columns = pp.Butterfly(tied.factors, column_permutation=order)
+    np.testing.assert_array_equal(columns.toarray(), tied.toarray()[:, ::-1])

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from .._util.arrays import is_mapped, owned
 from .._util.checks import items_of, shown
-from .._util.dtypes import SUPPORTED, as_array, promoted
+from .._util.dtypes import SUPPORTED, as_array, converted, promoted
 from .architecture import Architecture
 from .index_orders import as_permutation
 from .interpolative import Interpolative
@@ -32,7 +32,9 @@ class _Values(Sequence[_Array]):
     """
 
     def __init__(self, architecture: Architecture, given: Sequence[Kept]) -> None:
-        self.kept: tuple[Kept, ...] = given.kept if isinstance(given, _Values) else tuple(given)
+        self.kept: tuple[Kept, ...] = (
+            given.kept if isinstance(given, _Values) else _checked(architecture, given)
+        )
         self._sizes = tuple(pattern.d for pattern in architecture)
         for array in self.kept:
             if isinstance(array, np.ndarray):
@@ -72,7 +74,8 @@ class Factors(Sequence[_Array]):
         The patterns.
     values : sequence of ndarray
         For each pattern the array ``values[i, j, k, l]`` of shape (a, b, c, d), with length 1 along
-        a or d where the values repeat; all of one dtype. Where runs of neighbouring l share their
+        a or d where the values repeat; all of one dtype. They aren't copied, but made read-only;
+        `Butterfly` copies what it is given. Where runs of neighbouring l share their
         values, as in transforms over axes, they are stored once, and of factors that `compress`
         interpolated, all but the identities in their blocks: these arrays are made when asked for.
         Arrays of large blocks are views of memory in which each block lies in one piece.
@@ -96,9 +99,16 @@ class Factors(Sequence[_Array]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _Values(self.architecture, self.values))
-        for array in (self.row_permutation, self.column_permutation):
-            if array is not None:
-                array.setflags(write=False)
+        sizes = self.architecture.shape
+        for side, size in zip(("row", "column"), sizes, strict=True):
+            array = getattr(self, f"{side}_permutation")
+            if array is None:
+                continue
+            if not isinstance(array, np.ndarray) or array.shape != (size,):
+                raise ValueError(
+                    f"{side}_permutation is {shown(array)}, expected an array of shape {(size,)}"
+                )
+            array.setflags(write=False)
 
     @property
     def stored(self) -> tuple[_Array, ...]:
@@ -249,7 +259,8 @@ class Factors(Sequence[_Array]):
 
     def astype(self, dtype: Any) -> Factors:
         """With values in another dtype."""
-        return replace(self, values=tuple(entry.astype(dtype) for entry in self.kept))
+        wanted = converted(self.dtype, dtype)
+        return replace(self, values=tuple(entry.astype(wanted) for entry in self.kept))
 
     def replacements(self, given: Any, name: str) -> list[_Array]:
         """Arrays of the shapes and the dtype of the values, or raise naming them."""
@@ -330,6 +341,12 @@ class Factors(Sequence[_Array]):
         With b = rank * q and c = p * rank (the rank counts slowest in b and fastest in c), inner
         factors hold those of both chains as diagonal blocks along both ranks.
         """
+        if not isinstance(other, Factors):
+            return NotImplemented
+        if not self.has_radices_of(other):
+            raise ValueError(
+                f"other is {other!r}, expected a chain with the same radices and permutations"
+            )
         dtype = np.result_type(self.dtype, other.dtype)
         own = (1, *self.architecture.ranks, 1)
         others = (1, *other.architecture.ranks, 1)
@@ -351,6 +368,30 @@ class Factors(Sequence[_Array]):
             values.append(out.reshape(a, left * q, r * right, d))
         architecture = Architecture(Pattern(*array.shape) for array in values)
         return Factors(architecture, tuple(values), self.row_permutation, self.column_permutation)
+
+
+def _checked(architecture: Any, given: Any) -> tuple[Kept, ...]:
+    """Entries that fit the patterns."""
+    if not isinstance(architecture, Architecture):
+        raise TypeError(f"architecture is {shown(architecture)}, expected an Architecture")
+    kept = tuple(items_of(given, "values", "a sequence of arrays"))
+    if len(kept) != len(architecture):
+        raise ValueError(f"architecture has {len(architecture)} patterns, values {len(kept)}")
+    for n, (entry, pattern) in enumerate(zip(kept, architecture, strict=True)):
+        if isinstance(entry, Interpolative):
+            continue
+        if not isinstance(entry, np.ndarray):
+            raise TypeError(f"values[{n}] is {shown(entry)}, expected an ndarray")
+        if not fits_stored(pattern, entry.shape):
+            raise ValueError(
+                f"values[{n}] has shape {entry.shape}, but the factors' pattern is {tuple(pattern)}"
+            )
+        if entry.dtype != kept[0].dtype or entry.dtype not in SUPPORTED:
+            wanted = ", ".join(map(str, SUPPORTED))
+            raise TypeError(
+                f"values[{n}] has dtype {entry.dtype}, expected one of {wanted} for all of them"
+            )
+    return kept
 
 
 def _copied(values: _Array, dtype: Any, pattern: Pattern) -> _Array:

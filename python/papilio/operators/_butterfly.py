@@ -67,7 +67,8 @@ class Butterfly(FactorForms):
         4-D arrays ``values[i, j, k, l]`` of shape (a, b, c, d), left to right; the entry stands at
         row ``i*b*d + j*d + l``, column ``i*c*d + k*d + l`` of its factor. They are copied once,
         in their common dtype (float32, float64, complex64 or complex128; integers become
-        float64). The `factors` of another butterfly bring its architecture and permutations.
+        float64). The `factors` of another butterfly bring its architecture and permutations, where
+        no others are given.
     row_permutation, column_permutation : array_like of int, optional
         Permutations of the rows and columns. Default: none.
     architecture : Architecture, optional
@@ -122,8 +123,9 @@ class Butterfly(FactorForms):
         architecture: Architecture | None = None,
     ) -> None:
         own: tuple[Any, ...] = (row_permutation, column_permutation, architecture)
-        if isinstance(factors, Factors) and all(given is None for given in own):
-            own = (factors.row_permutation, factors.column_permutation, factors.architecture)
+        if isinstance(factors, Factors):
+            known = (factors.row_permutation, factors.column_permutation, factors.architecture)
+            own = tuple(k if given is None else given for given, k in zip(own, known, strict=True))
         self._set(_Shared.of(Factors.of(factors, *own)))
 
     def _set(
