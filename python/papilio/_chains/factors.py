@@ -99,16 +99,9 @@ class Factors(Sequence[_Array]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _Values(self.architecture, self.values))
-        sizes = self.architecture.shape
-        for side, size in zip(("row", "column"), sizes, strict=True):
-            array = getattr(self, f"{side}_permutation")
-            if array is None:
-                continue
-            if not isinstance(array, np.ndarray) or array.shape != (size,):
-                raise ValueError(
-                    f"{side}_permutation is {shown(array)}, expected an array of shape {(size,)}"
-                )
-            array.setflags(write=False)
+        rows, columns = self.architecture.shape
+        _freeze_order(self.row_permutation, rows, "row_permutation")
+        _freeze_order(self.column_permutation, columns, "column_permutation")
 
     @property
     def stored(self) -> tuple[_Array, ...]:
@@ -368,6 +361,15 @@ class Factors(Sequence[_Array]):
             values.append(out.reshape(a, left * q, r * right, d))
         architecture = Architecture(Pattern(*array.shape) for array in values)
         return Factors(architecture, tuple(values), self.row_permutation, self.column_permutation)
+
+
+def _freeze_order(order: Any, size: int, name: str) -> None:
+    """A permutation that fits, read-only from now on."""
+    if order is None:
+        return
+    if not isinstance(order, np.ndarray) or order.shape != (size,):
+        raise ValueError(f"{name} is {shown(order)}, expected an array of shape {(size,)}")
+    order.setflags(write=False)
 
 
 def _checked(architecture: Any, given: Any) -> tuple[Kept, ...]:
