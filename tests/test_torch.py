@@ -825,6 +825,24 @@ def test_groups_of_parameters():
     torch.optim.SGD(groups)
 
 
+def test_groups_of_parametrized_factors():
+    class Flat(torch.nn.Module):
+        def forward(self, numbers):
+            return numbers.reshape(1, 2, 2, 4)
+
+        def right_inverse(self, values):
+            return values.flatten()
+
+    layer = pt.ButterflyLinear(8, 8, bias=False)
+    parametrize = torch.nn.utils.parametrize.register_parametrization
+    parametrize(layer.factors, "0", Flat())
+    found = [
+        (len(group["params"]), group["lr"], group["weight_decay"])
+        for group in pt.param_groups(layer, lr=0.3, weight_decay=0.1)
+    ]
+    assert found == [(2, pytest.approx(0.3 * 8 / (2 * 3)), 0.0), (1, 0.3, 0.0)]
+
+
 def test_masks_of_a_model_are_analysed():
     from torch.nn.utils import prune
 

@@ -60,9 +60,12 @@ def param_groups(model: nn.Module, lr: float, weight_decay: float = 0.0) -> list
     undecayed: set[nn.Parameter] = set()
     for module in model.modules():
         if isinstance(module, ButterflyLinear):
+            undecayed.update(module.factors.parameters())
+            shapes = {tuple(pattern) for pattern in module.architecture}
             for factor in module.factors.parameters():
-                share = factor.shape[2] * len(module.architecture)
-                rates[factor] = rate * module.in_features / share
+                if tuple(factor.shape) in shapes:  # else a parametrization makes factors of it
+                    share = factor.shape[2] * len(module.architecture)
+                    rates[factor] = rate * module.in_features / share
         elif isinstance(module, ButterflyRotation):
             undecayed.update(module.parameters())
     groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
