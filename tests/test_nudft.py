@@ -179,6 +179,29 @@ def test_type_3_without_points_or_frequencies(m, n, tmp_path):
         assert (F @ np.zeros(0) == 0).all()
 
 
+def algebra(F):
+    """Operators made of F, which may have no rows or no columns."""
+    yield from (F, 2j * F, -F, F.real, F.imag, (2j * F).H, (2j * F).conj(), F + 2 * F)
+    yield from (F.H @ (3 * F), (3 * F) @ F.H, (F @ F.H) ** 2, F.real.T @ F.real)
+    yield from (pp.kron(2 * F, pp.transforms.dft(2)), pp.vstack([2 * F, F]), pp.hstack([F, -F]))
+
+
+@pytest.mark.parametrize(("m", "n"), [(0, 0), (0, 2), (2, 0)])
+@pytest.mark.parametrize("kind", [1, 2, 3])
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_operators_made_of_those_without_points_or_frequencies(kind, m, n, dtype, tmp_path):
+    given = {"frequencies": np.ones((n, 2))} if kind == 3 else {"modes": (n + 1, 3)}
+    for G in algebra(nudft(kind, np.ones((m, 2)), tol=1e-4, dtype=dtype, **given)):
+        rows, columns = G.shape
+        A = G.toarray()
+        assert A.shape == (rows, columns)
+        X = complex_vectors(columns, 20)
+        G.save(tmp_path / "G.npz")
+        for copy in (G, pickle.loads(pickle.dumps(G)), pp.load(tmp_path / "G.npz")):
+            assert np.abs(copy @ X - A @ X).max(initial=0) <= 1e-4 * (1 + np.abs(A).max(initial=0))
+            assert copy.apply(X.T, axis=1).shape == (20, rows)
+
+
 def test_operators_of_modes_take_arrays(tmp_path):
     F = nudft(2, points(6, 2), (3, 4), tol=1e-9)
     X = complex_vectors(5, 3, 4)

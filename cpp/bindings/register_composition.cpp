@@ -110,7 +110,7 @@ class CompositionProduct : public Product {
     typedef py::array_t<Index, py::array::c_style | py::array::forcecast> Indices;
     const auto start = step[0].cast<Indices>(), columns = step[1].cast<Indices>();
     const auto values = step[2].cast<py::array>();
-    if (start.ndim() != 1 || start.shape(0) < 2 || columns.ndim() != 1 || values.ndim() != 1 ||
+    if (start.ndim() != 1 || start.shape(0) < 1 || columns.ndim() != 1 || values.ndim() != 1 ||
         columns.shape(0) != values.shape(0) || start.at(start.shape(0) - 1) != values.shape(0) ||
         !(values.flags() & py::array::c_style))
       throw py::value_error("a sparse step must have matching vectors");

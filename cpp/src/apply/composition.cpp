@@ -41,7 +41,7 @@ Composition::Composition(DType real, bool complex_input, bool complex_output,
       complex_(real == DType::float32 ? DType::complex64 : DType::complex128),
       complex_input_(complex_input),
       complex_output_(complex_output),
-      widest_(0),
+      widest_(2),  // of no rows at all, tiles have a width, too
       nanoseconds_(0) {
   if (steps.empty()) throw std::invalid_argument("a composition has no steps");
   // In tiles, complex numbers are split for butterflies: what comes from and goes to real rows

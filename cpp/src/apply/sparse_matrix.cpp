@@ -77,8 +77,8 @@ class Group {
 SparseMatrix::SparseMatrix(DType dtype, Index rows, Index cols, const Index* start,
                            const Index* columns, const void* values)
     : dtype_(dtype), rows_(rows), cols_(cols) {
-  if (rows < 1 || cols < 1 || cols > std::numeric_limits<std::int32_t>::max())
-    throw std::invalid_argument("a sparse part has no rows, no columns or 2^31 columns");
+  if (rows < 0 || cols < 0 || cols > std::numeric_limits<std::int32_t>::max())
+    throw std::invalid_argument("a sparse part has fewer than no rows or columns, or 2^31 columns");
   const std::size_t element = size_of(dtype);
   if (start[0] != 0) throw std::invalid_argument("a sparse part's first row doesn't start at 0");
   for (Index row = 0; row < rows; ++row)

@@ -65,9 +65,9 @@ def positive_int(value: Any, name: str) -> int:
     return whole_number(value, name, 1)
 
 
-def length(value: Any, name: str) -> int:
-    """Return the length of a vector as an int from 1 to LONGEST, or raise naming it."""
-    number = positive_int(value, name)
+def length(value: Any, name: str, least: int = 1) -> int:
+    """Return the length of a vector as an int from `least` to LONGEST, or raise naming it."""
+    number = whole_number(value, name, least)
     if number > LONGEST:
         raise ValueError(f"{name} is {number}, expected at most {LONGEST}")
     return number

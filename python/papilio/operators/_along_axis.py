@@ -113,7 +113,7 @@ class AlongAxis(Operator):
     def _from_state(cls, *state: Any) -> AlongAxis:
         operator, before, after = state
         operator = checked_operator(operator, "operator")
-        return cls(operator, length(before, "before"), length(after, "after"))
+        return cls(operator, length(before, "before", 0), length(after, "after", 0))
 
     def _around(self, operator: Any) -> AlongAxis:
         return AlongAxis(operator, self.before, self.after)

@@ -37,6 +37,10 @@ def as_part(given: Any, name: str) -> Any:
     if isinstance(given, Operator | Sparse | Pairs | Interpolation | GridFourier):
         return given
     if scipy.sparse.issparse(given):
+        if given.ndim != 2 or 0 in given.shape:
+            raise ValueError(
+                f"{name} has shape {given.shape}, expected a matrix of at least one entry"
+            )
         return Sparse.copy_of(given, name)
     if is_foreign_operator(given):
         return Foreign(aslinearoperator(given))

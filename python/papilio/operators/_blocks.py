@@ -167,7 +167,7 @@ class Blocks(Operator):
     @classmethod
     def _from_state(cls, *state: Any) -> Blocks:
         terms, shape = state
-        rows, cols = (length(size, "shape") for size in shape)
+        rows, cols = (length(size, "shape", 0) for size in shape)
         placed = []
         for given_row, given_column, operator in terms:
             row, column = (whole_number(n, "an offset", 0) for n in (given_row, given_column))

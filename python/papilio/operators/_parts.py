@@ -71,10 +71,8 @@ class Sparse:
     def copy_of(matrix: Any, name: str) -> Sparse:
         """A user's sparse matrix, checked, in a supported dtype; nothing of it is kept."""
         dtype = promoted(matrix.dtype, name)
-        if matrix.ndim != 2 or 0 in matrix.shape:
-            raise ValueError(
-                f"{name} has shape {matrix.shape}, expected a matrix of at least one entry"
-            )
+        if matrix.ndim != 2:
+            raise ValueError(f"{name} has shape {matrix.shape}, expected a matrix")
         try:
             copy = scipy.sparse.csr_array(matrix, copy=True)
             copy.check_format(full_check=True)
