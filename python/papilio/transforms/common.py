@@ -55,7 +55,7 @@ def over_axes(
 
 def shape_and_axes(n: Shape, axes: Axes) -> tuple[list[int], list[int]]:
     """The lengths of all axes, and which axes are transformed, in the order given."""
-    if (isinstance(n, Sequence) and not isinstance(n, str)) or (
+    if (isinstance(n, Sequence) and not isinstance(n, str | bytes)) or (
         isinstance(n, np.ndarray) and n.ndim > 0
     ):
         shape = [length(size, f"n[{axis}]") for axis, size in enumerate(n)]
