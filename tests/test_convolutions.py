@@ -81,6 +81,14 @@ def test_chirp_transforms_of_roots_of_unity_lose_no_digits():
     assert T.czt(300, dtype="complex64").dottest() < 1e-5
 
 
+def test_whole_frequencies_keep_all_digits():
+    first, rate = 2**61 + 5, 2**62 + 3
+    x, step = numbers(9), Fraction(3, 4)
+    y = T.zoom_fft(9, [first, first + 3], 4, fs=rate) @ x
+    expected = exact_czt(x, 4, step / rate, Fraction(first, rate))
+    assert np.abs(y - expected).max() <= 1e-13
+
+
 def test_wrong_arguments_of_chirp_transforms_are_named():
     for call, error, message in (
         (lambda: T.czt(0), ValueError, "n is 0"),

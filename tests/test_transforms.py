@@ -176,6 +176,13 @@ def test_shifts_interpolate_band_limited_samples(n):
         np.testing.assert_allclose(F @ x, shifted, atol=1e-13)
 
 
+@pytest.mark.parametrize("whole", [int, np.int64, np.array])
+@pytest.mark.parametrize("distance", [2**53 + 1, -(2**60) - 1, 2**62 + 7])
+def test_whole_distances_keep_all_digits(distance, whole):
+    shifted = np.roll(np.arange(16.0), distance % 16)
+    assert np.abs(T.shift(16, whole(distance)) @ np.arange(16.0) - shifted).max() <= 1e-13
+
+
 @pytest.mark.parametrize("n", [1, 2, 4, 32])
 def test_haar_is_orthogonal_and_localized(n):
     A = T.haar(n).toarray()

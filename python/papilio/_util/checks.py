@@ -7,6 +7,7 @@ import numbers
 import operator
 import os
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,14 @@ def real_number(value: Any, name: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{name} is {shown(value)}, expected a finite number")
     return number
+
+
+def exact_number(value: Any, name: str) -> Fraction:
+    """Return a finite number as a fraction, whole ones beyond 2^53 with all digits, or raise."""
+    number = real_number(value, name)
+    if isinstance(value, np.ndarray):
+        value = value[()]
+    return Fraction(operator.index(value) if isinstance(value, numbers.Integral) else number)
 
 
 def complex_number(value: Any, name: str) -> complex:

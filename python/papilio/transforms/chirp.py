@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
-from .._util.checks import complex_number, finite_number, flag, length, real_number
+from .._util.checks import complex_number, exact_number, finite_number, flag, length
 from .._util.dtypes import as_array, as_dtype
 from .._util.turns import turns_of, waves
 from ..operators import Composition, dense, no_inverse
@@ -157,9 +157,10 @@ def zoom_fft(
     if ends.size not in (1, 2) or ends.ndim > 1:
         raise ValueError(f"fn has shape {ends.shape}, expected one or two frequencies")
     first, last = [Fraction(0)] * (2 - ends.size) + [
-        Fraction(real_number(f, "fn")) for f in ends.ravel().tolist()
+        exact_number(f, "fn") for f in ends.ravel().tolist()
     ]
-    rate = Fraction(finite_number(fs, "fs", positive=True))
+    finite_number(fs, "fs", positive=True)
+    rate = exact_number(fs, "fs")
     if endpoint and m == 1:
         raise ValueError("m is 1, expected at least 2 frequencies for endpoint=True")
     step = (last - first) / (m - endpoint) / rate

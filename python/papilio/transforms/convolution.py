@@ -13,7 +13,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._chains.scaling import shifted
-from .._util.checks import finite_number, length, one_of, real_number
+from .._util.checks import exact_number, finite_number, length, one_of
 from .._util.dtypes import as_array, as_dtype, promoted
 from .._util.roots import roots_of_unity
 from ..operators import Composition, Pairs, Sparse, along_axes, no_inverse, shaped
@@ -265,7 +265,8 @@ def shift(n: int, distance: float, dtype: DTypeLike = np.float64) -> Composition
     """
     n = length(n, "n")
     chosen = as_dtype(dtype, REAL)
-    distance = math.remainder(real_number(distance, "distance"), n)  # exact
+    exact = exact_number(distance, "distance")
+    distance = float(exact - n * round(exact / n))
     whole = round(distance)
     # Frequencies times the rest are at most a quarter turn: no phase loses digits.
     frequency = np.arange(n) - n * (np.arange(n) > n // 2)
