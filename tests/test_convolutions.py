@@ -97,6 +97,8 @@ def test_wrong_arguments_of_chirp_transforms_are_named():
         (lambda: T.czt(8, a=np.nan), ValueError, "a is nan"),
         (lambda: T.czt(8, w="x"), TypeError, "w is 'x'"),
         (lambda: T.czt(1000, w=2.0), ValueError, "w and a have powers"),
+        (lambda: T.czt(4, w=complex(1.7e308, 1.7e308)), ValueError, "w and a have powers"),
+        (lambda: T.czt(5000, a=0.5), ValueError, "w and a have powers"),
         (lambda: T.czt(8, dtype="float64"), TypeError, "dtype is float64"),
         (lambda: T.zoom_fft(8, [1, 2, 3]), ValueError, "fn has shape"),
         (lambda: T.zoom_fft(8, 1, fs=0), ValueError, "fs is 0"),
@@ -138,6 +140,35 @@ def test_chirps_off_the_circle_lose_few_digits(n, m, size, a, dtype, tmp_path):
         assert (G.toarray() == F.toarray()).all()
     with pytest.raises(ValueError, match="no exact inverse"):
         F.inv()
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize(
+    ("n", "m", "a"),
+    [(3, 2, 1e-15), (3, 5, 1e15), (40, 60, 0.13), (40, 60, 7j), (2500, 20, 3.0), (2500, 2000, 3.0)],
+)
+def test_only_powers_of_a_that_overflow_are_refused(n, m, a, dtype):
+    F = T.czt(n, m, None, a, dtype)
+    j, k = np.arange(n), np.arange(m)[:, None]
+    A = np.exp(-2j * np.pi / m * (j * k % m)) * np.clongdouble(a) ** -j
+    x = numbers(n)
+    assert np.abs(F @ x - A @ x).max() <= 60 * np.finfo(dtype).eps * np.linalg.norm(A[0] * x)
+
+
+def test_moduli_that_overflow_are_those_of_any_number():
+    a = complex(1.7e308, -1.7e308)
+    expected = np.array([[1, (0.5 + 0.5j) / 1.7e308], [1, (-0.5 - 0.5j) / 1.7e308]])
+    assert np.abs(T.czt(2, a=a).toarray() - expected).max() <= 1e-322
+
+
+@pytest.mark.parametrize(
+    ("w", "a"), [(1.0, 0.13), (-1.0, 2e-3), (0.7, -3.0), (1.3, 0.9), (-0.6, 2e3)]
+)
+def test_powers_of_hundreds_of_digits_are_rounded_once(w, a):
+    exact = [[(Fraction(w) ** k / Fraction(a)) ** j for j in range(40)] for k in range(25)]
+    A = np.array(exact, float)
+    rows = np.linalg.norm(T.czt(40, 25, w, a).toarray() - A, axis=1) / np.linalg.norm(A, axis=1)
+    assert rows.max() <= 6 * np.finfo(float).eps
 
 
 def test_chirps_off_the_circle_that_are_too_long_for_the_matrix():

@@ -85,6 +85,7 @@ ODD: dict[str, Callable[[], Any]] = {
     "inf": lambda: float("inf"),
     "-inf": lambda: -float("inf"),
     "1j": lambda: 1j,
+    "huge complex": lambda: complex(1.7e308, -1.7e308),
     "x": lambda: "x",
     "empty string": lambda: "",
     "auto": lambda: "auto",

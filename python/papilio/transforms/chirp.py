@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from decimal import Context, Decimal
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._util.checks import complex_number, exact_number, finite_number, flag, length
+from .._util.double_double import Pair, added, multiplied
 from .._util.dtypes import as_array, as_dtype
 from .._util.turns import turns_of, waves
 from ..operators import Composition, dense, no_inverse
@@ -56,8 +58,8 @@ def czt(
     Composition
         Of shape (m, n); ``czt(n, m, w, a) @ x`` equals ``scipy.signal.czt(x, m, w, a)``.
         Bluestein's composition of two transforms of at least n + m - 1 between chirps, or the
-        matrix as one factor where it is so small that this is less work, or where w isn't on the
-        circle and its powers have too large a range.
+        matrix as one factor where it is so small that this is less work, or where w and a aren't
+        on the circle and their powers have too large a range.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def czt(
     n = length(n, "n")
     m = n if m is None else length(m, "m")
     chosen = as_dtype(dtype, COMPLEX)
-    ratio = (Fraction(-1, m), 0.0) if w is None else _polar(w, "w")
+    ratio = (Fraction(-1, m), Fraction(0)) if w is None else _polar(w, "w")
     return _chirp(n, m, ratio, _polar(a, "a"), chosen)
 
 
@@ -164,36 +166,40 @@ def zoom_fft(
     if endpoint and m == 1:
         raise ValueError("m is 1, expected at least 2 frequencies for endpoint=True")
     step = (last - first) / (m - endpoint) / rate
-    return _chirp(n, m, (-step, 0.0), (first / rate, 0.0), chosen)
+    return _chirp(n, m, (-step, Fraction(0)), (first / rate, Fraction(0)), chosen)
 
 
-_Polar = tuple[Fraction, float]  # the angle in turns, the logarithm of the modulus
+_Polar = tuple[Fraction, Fraction]  # the angle in turns, the logarithm of the modulus
 
 
 def _polar(value: Any, name: str) -> _Polar:
     number = complex_number(value, name)
     if number == 0:
         raise ValueError(f"{name} is {number}, expected a number that isn't 0")
-    size = abs(number)
-    return turns_of(number), 0.0 if abs(size - 1) <= _ROUNDING else _log_modulus(number)
+    log_modulus = _log_modulus(number)  # of any number: the modulus itself may overflow
+    return turns_of(number), Fraction(0) if abs(log_modulus) <= _ROUNDING else log_modulus
 
 
-def _log_modulus(z: complex) -> float:
-    """Its relative error is that of one rounding, also near 1: it is multiplied by ``j k``."""
+def _log_modulus(z: complex) -> Fraction:
+    """To 40 digits of its own, also near 1: it is multiplied by ``j k``."""
     square = Fraction(z.real) ** 2 + Fraction(z.imag) ** 2
-    if abs(square - 1) < Fraction(1, 2):
-        return math.log1p(float(square - 1)) / 2
-    return (math.log(square.numerator) - math.log(square.denominator)) / 2
+    digits = Context(prec=60)
+    parts = Decimal(square.numerator), Decimal(square.denominator)
+    return Fraction(digits.ln(digits.divide(*parts))) / 2
 
 
 def _chirp(n: int, m: int, ratio: _Polar, start: _Polar, dtype: np.dtype[Any]) -> Composition:
     """``j k = (j^2 + k^2 - (k - j)^2) / 2``: a convolution with a chirp between two chirps."""
     largest, size = max(n, m), fast_length(n + m - 1)
-    lost = _lost_digits(n, m, size, ratio[1], start[1])
-    if lost > math.log(_MOST_LOST) and n * m <= _LARGEST_MATRIX:
+    of_ratio, of_start = float(ratio[1]), float(start[1])
+    lost = _lost_digits(n, m, size, of_ratio, of_start)
+    # Powers of a that vanish, of a w on the circle, are entries that do.
+    falling_start = abs(of_start) if of_ratio else max(0.0, -of_start)
+    log_size = abs(of_ratio) * largest**2 / 2 + falling_start * n
+    overflows = log_size > math.log(np.finfo(dtype).max) - math.log(2 * size)
+    if (overflows or lost > math.log(_MOST_LOST)) and n * m <= _LARGEST_MATRIX:
         return _as_matrix(n, m, ratio, start, dtype)
-    log_size = abs(ratio[1]) * largest**2 / 2 + abs(start[1]) * n
-    if log_size > math.log(np.finfo(dtype).max) - math.log(2 * size):
+    if overflows:
         raise _overflow(log_size)
     _check_lost(lost, ratio, dtype)
     half = ratio[0] / 2, ratio[1] / 2
@@ -247,7 +253,8 @@ def _log_norm(logarithms: _Array) -> float:
 
 def _as_matrix(n: int, m: int, ratio: _Polar, start: _Polar, dtype: np.dtype[Any]) -> Composition:
     """The matrix as one factor: its rounding is that of each entry."""
-    corners = [j * (k * ratio[1] - start[1]) for j in (0, n - 1) for k in (0, m - 1)]
+    of_ratio, of_start = float(ratio[1]), float(start[1])
+    corners = [j * (k * of_ratio - of_start) for j in (0, n - 1) for k in (0, m - 1)]
     if max(corners) > math.log(np.finfo(dtype).max) - math.log(2 * n):
         raise _overflow(max(corners))
     j, k = np.arange(n), np.arange(m)
@@ -282,11 +289,24 @@ def _overflow(log_size: float) -> ValueError:
 def _matrix(j: _Array, k: _Array, ratio: _Polar, start: _Polar) -> _Array:
     product: _Array = waves(ratio[0], j * k) * waves(start[0], -j)
     if ratio[1] or start[1]:
-        product *= np.exp(j * (k * ratio[1] - start[1]))
+        product *= _exponential(added(_multiples(ratio[1], j * k), _multiples(start[1], -j)))
     return product
 
 
 def _powers(polar: _Polar, exponents: _Array) -> _Array:
     angle, log_modulus = polar
     result = waves(angle, exponents)
-    return result * np.exp(log_modulus * exponents) if log_modulus else result
+    return result * _exponential(_multiples(log_modulus, exponents)) if log_modulus else result
+
+
+def _multiples(logarithm: Fraction, numbers: _Array) -> Pair:
+    """Of hundreds, the rounding of one double would be seen that many times."""
+    high = float(logarithm)
+    low = float(logarithm - Fraction(high))
+    exact = numbers.astype(np.float64)
+    return multiplied((np.asarray(high), np.asarray(low)), (exact, np.zeros_like(exact)))
+
+
+def _exponential(x: Pair) -> _Array:
+    values: _Array = np.exp(x[0]) * (1 + x[1])
+    return values
