@@ -445,6 +445,7 @@ def test_what_can_not_be_reached_is_said():
         ((2, [[1.0, 2.0]], 8), ValueError, "modes is 8, expected 2 numbers"),
         ((2, [1.0], (8, 8)), ValueError, "modes is"),
         ((2, [1.0], 0), ValueError, "modes is 0"),
+        ((2, [1.0], bytearray(b"a")), TypeError, "modes is bytearray"),
         ((2, [1.0], 2**40), ValueError, "grid of"),
         ((2, [np.nan], 8), ValueError, "points has NaN"),
         ((2, [1j], 8), TypeError, "points has dtype complex128"),

@@ -355,6 +355,7 @@ def test_sizes_must_be_powers_of_two(bad):
         (lambda: T.hadamard(4, np.int64), TypeError, "dtype is int64"),
         (lambda: T.dft(0), ValueError, "n is 0"),
         (lambda: T.dft(b"ab"), TypeError, "n is b'ab'"),
+        (lambda: T.dft(bytearray(b"ab")), TypeError, "n is bytearray"),
         (lambda: T.dft(4, np.float64), TypeError, "dtype is float64"),
         (lambda: T.dft(4, norm="x"), ValueError, "norm is 'x'"),
         (lambda: T.rdft(4, np.complex64), TypeError, "dtype is complex64"),

@@ -8,7 +8,7 @@ import operator
 import os
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -72,6 +72,13 @@ def length(value: Any, name: str, least: int = 1) -> int:
     if number > LONGEST:
         raise ValueError(f"{name} is {number}, expected at most {LONGEST}")
     return number
+
+
+def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether it is a sequence or an array of some axes, but no text or bytes."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
 def items_of(values: Any, name: str, wanted: str) -> list[Any]:

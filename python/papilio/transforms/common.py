@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import scipy.sparse
 
-from .._util.checks import LONGEST, items_of, length, one_of, shown, whole_number
+from .._util.checks import LONGEST, is_sequence, items_of, length, one_of, shown, whole_number
 from ..operators import Composition, along_axes, dense
 
 Shape = int | Sequence[int]  # a length, or the shape of arrays that are held as vectors
@@ -55,9 +55,7 @@ def over_axes(
 
 def shape_and_axes(n: Shape, axes: Axes) -> tuple[list[int], list[int]]:
     """The lengths of all axes, and which axes are transformed, in the order given."""
-    if (isinstance(n, Sequence) and not isinstance(n, str | bytes)) or (
-        isinstance(n, np.ndarray) and n.ndim > 0
-    ):
+    if is_sequence(n):
         shape = [length(size, f"n[{axis}]") for axis, size in enumerate(n)]
         if not shape:
             raise ValueError("n is empty, expected a length or the lengths of the axes")

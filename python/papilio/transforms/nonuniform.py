@@ -13,7 +13,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _core
-from .._util.checks import finite_number, length, number_of, one_of, shown, tolerance
+from .._util.checks import finite_number, is_sequence, length, number_of, one_of, shown, tolerance
 from .._util.dtypes import as_array, as_dtype
 from .._util.once import once
 from .._util.turns import Radians
@@ -349,11 +349,7 @@ def _coordinates_of(values: Any, name: str, dimensions: int | None = None) -> _A
 
 
 def _counts(modes: Any, dimensions: int) -> tuple[int, ...]:
-    if isinstance(modes, np.ndarray):
-        several = modes.ndim > 0
-    else:
-        several = isinstance(modes, Sequence) and not isinstance(modes, str | bytes)
-    if several:
+    if is_sequence(modes):
         counts = [length(count, f"modes[{d}]") for d, count in enumerate(modes)]
     else:
         counts = [length(modes, "modes")]
