@@ -365,6 +365,24 @@ def test_the_normal_operator_is_the_product_and_self_adjoint(d, order):
         F.normal(w * 1j)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "scales"),
+    [("complex64", (1e37, 1e-37, 1e-39)), ("complex128", (1e306, 1e-300, 1e-309))],
+)
+def test_normal_operators_of_weights_of_any_size(dtype, scales):
+    F = nudft(2, points(20, 2), (5, 6), tol=1e-5 if dtype == "complex64" else 1e-12, dtype=dtype)
+    weights = np.random.default_rng(2).uniform(0.5, 1, 20)
+    expected = F.normal(weights).toarray().astype(complex)
+    for scale in scales:
+        G = F.normal(scale * weights)
+        assert G.dims == G.dimsd == (5, 6)
+        for A in (G.toarray(), pickle.loads(pickle.dumps(G)).toarray()):
+            away = np.abs(A.astype(complex) - scale * expected).max()
+            assert away <= scale * 64 * float(np.finfo(dtype).eps) * np.abs(expected).max()
+    with pytest.raises(ValueError, match=f"weights has entries up to .* overflows {dtype}"):
+        F.normal(np.finfo(dtype).max * weights)
+
+
 @pytest.mark.parametrize("kind", [1, 2, 3])
 def test_files_and_pickles(tmp_path, kind):
     given = {"frequencies": [3.0, 4.5]} if kind == 3 else {"modes": (4, 6)}

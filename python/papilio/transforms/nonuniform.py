@@ -138,7 +138,8 @@ class NonuniformFourier(Composition):
         Raises
         ------
         TypeError, ValueError
-            For other weights, or a transform that isn't of type 2 (for type 1, ``F.H`` is).
+            For other weights, ones so large that the result overflows, or a transform that isn't of
+            type 2 (for type 1, ``F.H`` is).
 
         Examples
         --------
@@ -594,12 +595,24 @@ def _diagonal(values: _Array, dtype: np.dtype[Any]) -> Sparse:
 
 def _normal(F: NonuniformFourier, weights: _Array) -> Composition:
     """``crop(dft.H @ diag(spectrum) @ dft @ pad)``: a circulant matrix around the Toeplitz one."""
-    modes, grid = F.modes, F._grid
+    modes, grid, real = F.modes, F._grid, np.dtype(F.dtype.char.lower())
+    size, limits = float(np.abs(weights).max(initial=0.0)), np.finfo(real)
+    if 0 < size < limits.tiny / limits.eps:
+        # Near the smallest numbers the spectrum would lose digits: the product is scaled.
+        power = int(np.frexp(size)[1])
+        scaled: Composition = _normal(F, np.ldexp(weights, -power)) * 2.0**power
+        return scaled
     # Entry (k, l) is column[k - l]: sums of the weights times waves of twice the modes.
     double = tuple(2 * n for n in modes)
     wide = np.dtype(np.complex128)
     back = _type_2(F.points, double, F.tol, wide, False).T
-    column = (back.conj() if F.sign == -1 else back) @ weights
+    with np.errstate(over="ignore", invalid="ignore"):
+        column = (back.conj() if F.sign == -1 else back) @ weights
+    if not np.abs(column).max() <= limits.max:
+        raise ValueError(
+            f"weights has entries up to {size:.3g}, so that the result overflows {F.dtype}, "
+            "expected smaller ones"
+        )
     sizes = tuple(fast_length(n) for n in double)
     embedded = np.zeros(sizes, wide)
     places = [
@@ -610,12 +623,10 @@ def _normal(F: NonuniformFourier, weights: _Array) -> Composition:
     for axis, (n, cells) in enumerate(zip(modes, sizes, strict=True)):
         embedded[(slice(None),) * axis + (cells - n,)] = 0  # no two modes are n apart
     # Weights are real: so is the spectrum, but for errors.
-    spectrum = np.fft.fftn(embedded).real / math.prod(sizes)
+    spectrum = np.fft.fftn(embedded / math.prod(sizes)).real
     transforms = {cells: butterfly_dft(cells, F.dtype) for cells in set(sizes)}
     around = GridFourier(
         [transforms[cells] for cells in sizes], [np.ones(n) for n in modes], grid.centered
     )
-    made = Composition(
-        [around.T.conj(), _diagonal(spectrum.ravel(), np.dtype(F.dtype.char.lower())), around]
-    )
+    made = Composition([around.T.conj(), _diagonal(spectrum.ravel(), real), around])
     return shaped(made, modes, modes)
