@@ -40,6 +40,8 @@ class Interpolation:
         self.grid = tuple(int(cells) for cells in grid)
         self.coefficients = np.ascontiguousarray(coefficients, np.float64)
         self.angles = np.ascontiguousarray(angles, np.float64)
+        for array in (self.coefficients, self.angles):
+            array.setflags(write=False)
         self.transposed = transposed
         self.core = core or _core.GridPoints(self.dtype, self.grid, self.coefficients, self.angles)
 
@@ -120,6 +122,8 @@ class GridFourier:
     ) -> None:
         self.transforms = tuple(transforms)
         self.scales = tuple(np.ascontiguousarray(scale, np.float64) for scale in scales)
+        for scale in self.scales:
+            scale.setflags(write=False)
         self.centered, self.transposed, self.conjugated = centered, transposed, conjugated
         self.core = _core.Grid(
             [

@@ -80,6 +80,9 @@ class NonuniformFourier(Composition):
         super().__init__(parts)
         self.kind, self.sign, self.tol, self._bound = kind, sign, tol, bound
         self._given_points, self._frequencies = points, frequencies
+        for given in (points, frequencies):
+            if given is not None:
+                given.setflags(write=False)
 
     @property
     def _grid(self) -> GridFourier:
@@ -93,7 +96,7 @@ class NonuniformFourier(Composition):
 
     @property
     def points(self) -> _Array:
-        """The points, one a row."""
+        """The points, one a row, read-only."""
         if self._given_points is not None:
             return self._given_points
         found: _Array = next(part.angles for part in self._parts if isinstance(part, Interpolation))
