@@ -476,16 +476,51 @@ def test_products_of_single_precision_are_within_the_reported_error():
     assert error_of(F, A) <= F.report.error_bound <= 2e-6
 
 
-@pytest.mark.parametrize("exponent", [-290, -200, 200, 300])
+@pytest.mark.parametrize("exponent", [-290, -200, -80, -50, 45, 80, 200, 300])
 def test_entries_of_any_size_are_compressed(exponent):
     A = CASES["bessel"](256).toarray()
     scaled = A * 10.0**exponent
     for source in (scaled, sla.aslinearoperator(scaled)):
         F = pp.compress(source, tol=1e-4)
         assert F.report.reached
+        assert 1e-16 < F.report.rounding < 1e-14
         assert np.linalg.norm(F.toarray() / 10.0**exponent - A) <= 1e-4 * np.linalg.norm(A)
     with pytest.raises(ValueError, match="dtype is float32, but entries are as large as"):
         pp.compress(scaled, tol=1e-4, dtype="float32")
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_the_largest_numbers_are_compressed(dtype, whole, request):
+    # Neither sums of these entries nor the absolute values of complex ones are numbers.
+    if not whole:
+        request.getfixturevalue("sampled")
+    signs = np.where(np.random.default_rng(0).random((2, 96)) < 0.5, -1, 1)
+    unit = np.outer(*signs) * (1 if np.dtype(dtype).kind == "f" else 1 + 1j)
+    largest = np.finfo(dtype).max * 0.9
+    A = (unit.real * largest).astype(dtype)
+    if np.iscomplexobj(A):
+        A.imag = unit.imag * largest
+    for arguments in ({}, {"rounding": True}, {"rank": 1}):
+        F = pp.compress(A, tol=1e-5, **arguments)
+        assert F.report.reached
+        assert 0 < F.report.rounding < 1e-6
+        assert np.abs(F.toarray() / largest - unit).max() < 1e-6
+
+
+@pytest.mark.parametrize("exponent", [-125, -145, -1020, -1060])
+def test_digits_that_the_factors_dtype_loses_are_in_the_report(exponent):
+    single = exponent > -200
+    A = np.ldexp(1 + CASES["bessel"](256).toarray(), exponent)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pp.CompressionWarning)
+        F = pp.compress(A, tol=1e-6, dtype="float32" if single else None, rounding=False)
+    *others, last = [W.astype(np.float64) for W in F.factors]
+    factors = [*others, np.ldexp(last, -exponent)]
+    stored = pp.Butterfly(factors, F.row_permutation, F.column_permutation)
+    error = error_of(stored, np.ldexp(A, -exponent))
+    assert error <= F.report.error_bound
+    assert F.report.reached == (exponent != -145)
 
 
 def test_what_would_be_larger_than_the_matrix_is_dense_or_refused():

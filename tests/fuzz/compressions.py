@@ -131,7 +131,7 @@ class Compression(Case):
             digits=float(rng.uniform(1, 13)),
             dtype=str(rng.choice(["", "", *DTYPES])),
             single_entries=bool(rng.random() < 0.2),
-            scale=int(rng.choice([0, 0, 0, 0, 10, -10, 200, -200, 300, -290])),
+            scale=int(rng.integers(-300, 301)) if rng.random() < 0.5 else 0,
             rounding=bool(rng.random() < 0.7),
             sampled=bool(rng.random() < 0.3),
             threads=bool(rng.random() < 0.05),
@@ -145,6 +145,7 @@ class Compression(Case):
         m, n = self.shape
         A = matrix(self.kind, (m, n), np.random.default_rng(self.seed))
         if self.single_entries:
+            A = A * 10.0 ** (self.scale // 10)
             return A.astype(np.complex64 if A.dtype.kind == "c" else np.float32)
         return A * 10.0**self.scale
 

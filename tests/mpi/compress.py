@@ -119,6 +119,24 @@ def builds(folder):
             assert np.array_equal(other @ x, D @ x)
 
 
+def of_any_size(folder):
+    """Entries whose squares are no numbers: the bits of one process, in memory and in files."""
+    for exponent in (-700, 260, 700):
+
+        def entries(i, j, size=2.0**exponent):
+            return size * KERNEL.function(i, j)
+
+        arguments = {"shape": KERNEL.shape, "tol": 1e-2, "seed": 5}
+        out = folder / f"{exponent}.papilio"
+        F = pp.compress(entries, **arguments)
+        D = mpi.compress(entries, comm=COMM, out=out, **arguments)
+        assert D.report.error_bound == F.report.error_bound <= 1e-2
+        assert same(pp.load(out), F)
+        x = np.ones(F.shape[1])
+        away = np.abs((F @ x)[D.rows] / 2.0**exponent - D @ x[D.columns] / 2.0**exponent)
+        assert away.max(initial=0) <= 1e-10
+
+
 def damaged(folder):
     """Rows that are no permutations: refused on all ranks, by their file's name."""
     out = folder / "F.papilio"
@@ -222,9 +240,11 @@ def failures(folder):
     assert "tol is 0" in raised(
         ValueError, lambda: mpi.compress(KERNEL, tol=0 if RANK == last else 1e-3, comm=COMM)
     )
-    huge = 2.0**400
     assert "as large as 2^" in raised(
-        ValueError, lambda: mpi.compress(lambda i, j: huge * KERNEL(i, j), shape, 1e-2, comm=COMM)
+        ValueError,
+        lambda: mpi.compress(
+            lambda i, j: 2.0**400 * KERNEL(i, j), shape, 1e-2, dtype="complex64", comm=COMM
+        ),
     )
 
 
@@ -251,6 +271,7 @@ def main():
         dying(folder, int(sys.argv[2]))
         return
     builds(folder)
+    of_any_size(folder)
     damaged(folder)
     other_kinds(folder)
     failures(folder)

@@ -2,7 +2,7 @@
 
 from ._compress import Asked, asked, build, compress
 from ._panels import Target
-from ._product import Vectors, leaf_rows, product_row, product_vectors, row_size
+from ._product import Vectors, last_times, leaf_rows, product_row, product_vectors, row_size
 from ._report import CompressionReport, CompressionWarning
 from ._scheme import IncompressibleError, Scheme
 from ._shares import Built, Residuals, Shares
@@ -23,6 +23,7 @@ __all__ = [
     "build",
     "compress",
     "evaluate",
+    "last_times",
     "leaf_rows",
     "product_row",
     "product_vectors",

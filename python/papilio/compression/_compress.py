@@ -25,7 +25,7 @@ from ._clustering import Indices
 from ._entries import Entries
 from ._job import Job
 from ._options import Memory, Options, floor_of
-from ._product import Chain, times_power
+from ._product import Chain
 from ._random import Streams
 from ._report import CompressionReport, CompressionWarning
 from ._scheme import IncompressibleError
@@ -380,12 +380,10 @@ def _from_operator(call: Asked, stored: _Stored) -> tuple[Any, CompressionReport
             products, tol=options.tol / 4, max_rank=options.max_rank, streams=options.streams,
             reserve=options.memory.reserve,
         )  # fmt: skip
-        entries = Entries(sketch.entries, None, None, shape)
+        entries = Entries(sketch.entries, None, None, shape, exponent=products.exponent)
         chain, report = Job(entries, values_dtype, options, look=sketch.error).run()
         given_up = options.rank is not None or options.tol < floor_of(values_dtype)
         if report.reached or given_up or not formable:
-            if products.exponent:
-                chain = times_power(chain, products.exponent)
             return chain, replace(report, products=products.count)
         options.memory.release_to(0)
         options.store = InMemory()

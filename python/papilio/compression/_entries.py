@@ -14,7 +14,9 @@ from .._util.formulas import Compiled
 from ._clustering import Indices
 
 BLOCK_BYTES = 1 << 22  # of entries that are asked for at a time
-_MODERATE = (2.0**-300, 2.0**300)  # sizes of entries whose squares are far from the ends
+# Sizes of entries that are far from the ends of single precision, in which rounding is measured,
+# and whose fourth powers are far from those of double precision.
+_MODERATE = (2.0**-60, 2.0**60)
 _Array = np.ndarray[Any, Any]
 
 
@@ -23,7 +25,8 @@ class Entries:
 
     ``evaluate(i, j)`` gets index arrays of shapes (p, r) and (p, c), in the user's order, and
     returns blocks (p, r, c); what it returns is checked here. `whole` says that all entries are at
-    hand, so that none need be chosen; `formula` is what evaluates, if it is of the core.
+    hand, so that none need be chosen; `formula` is what evaluates, if it is of the core; `exponent`
+    is the power of two by which `evaluate` has divided already, if it has.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Entries:
         *,
         whole: bool = False,
         formula: Compiled | None = None,
+        exponent: int | None = None,
     ) -> None:
         self._evaluate = evaluate
         self._formula = formula
@@ -43,15 +47,16 @@ class Entries:
         self.shape = shape
         self.whole = whole
         self.count = 0
-        self.exponent = 0  # entries are divided by 2 to this power
+        self._is_scaled = exponent is not None
+        self.exponent = exponent or 0  # entries are divided by 2 to this power
 
     def __call__(self, i: Indices, j: Indices) -> _Array:
-        """Blocks of shape (p, r, c) for rows (p, r) and columns (p, c)."""
+        """Blocks of shape (p, r, c) for rows (p, r) and columns (p, c), scaled."""
         i, j = self._asked(i, j)
         blocks = self._evaluate(i, j)
         if not self.whole:
             self.count += blocks.size
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # of finite entries, too
             total = blocks.sum()
         if not np.isfinite(total):
             bad = np.argwhere(~np.isfinite(blocks))
@@ -60,7 +65,11 @@ class Entries:
                 raise ValueError(
                     f"entries({i[p, r]}, {j[p, c]}) is {blocks[p, r, c]}, expected finite numbers"
                 )
-        return scaled(blocks, -self.exponent) if self.exponent else blocks
+        return blocks if self._is_scaled else scaled(blocks, -self.exponent)
+
+    def stored(self, i: Indices, j: Indices, dtype: np.dtype[Any]) -> _Array:
+        """The same blocks, of their true size, as factors of this dtype hold them."""
+        return fitting(scaled(self(i, j), self.exponent), dtype)
 
     def interpolate(
         self, i: Indices, j: Indices, rank: int, scales: NDArray[np.float64]
@@ -104,24 +113,32 @@ class Entries:
             lambda i, j: matrix[i[:, :, None], j[:, None, :]], None, None, self.shape, whole=True
         )
         held.count = self.count
-        largest = float(np.abs(matrix).max())
-        if exponent_of(largest):
-            held.scale_by(largest)
+        held.scale_by(float(sizes(matrix).max()))
         return held
 
     def scale_by(self, largest: float) -> None:
         """Keep squares of entries of this size from overflowing and from vanishing."""
-        self.exponent = exponent_of(largest)
+        if not self._is_scaled and self.exponent == 0:
+            self.exponent = exponent_of(largest)
+
+
+def sizes(values: _Array) -> NDArray[np.float64]:
+    """Absolute values; those of complex numbers that are larger than any number are the largest."""
+    with np.errstate(over="ignore"):
+        found = np.minimum(np.abs(values), np.finfo(values.dtype).max)
+    return np.asarray(found, np.float64)
 
 
 def exponent_of(largest: float) -> int:
-    """The power of two to divide by so that squares are far from the ends of double precision."""
+    """The power of two to divide by so that sizes are moderate."""
     moderate = largest == 0 or _MODERATE[0] < largest < _MODERATE[1]
     return 0 if moderate else math.frexp(largest)[1]
 
 
 def scaled(values: _Array, exponent: int) -> _Array:
     """Values times a power of two."""
+    if exponent == 0:
+        return values
     half = exponent // 2  # each of both is a number, though their product may not be one
     result: _Array = values * 2.0**half * 2.0 ** (exponent - half)
     return result

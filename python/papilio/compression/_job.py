@@ -15,7 +15,7 @@ from .._chains.factors import Factors
 from .._chains.interpolative import without_identities
 from ..operators import butterfly_of
 from . import _limits
-from ._entries import Entries, fitting
+from ._entries import Entries, fitting, scaled
 from ._error import Error, SampledError, exact_error, expected_rounding
 from ._options import Options
 from ._probe import Probe
@@ -75,9 +75,7 @@ class Job:
         if scheme is None:
             chain = self._dense()
             self._looks += 1
-            error = self._look_whole(chain, self._looks)
-        if self._source.exponent:
-            chain = options.team.times_power(chain, self._source.exponent)
+            error = self._look_whole(self._scaled(chain), self._looks)
         counts = options.team.gathered(lambda: self._source.count)
         return chain, CompressionReport(
             relative_error=error.estimate,
@@ -110,8 +108,25 @@ class Job:
             return self._hot, source.exponent, self._scheme(tolerance)
 
         self._hot, source.exponent, found = options.team.decided(look)
+        self._check_range()
         scheme, expected, measured = found
         return scheme, expected, measured
+
+    def _check_range(self) -> None:
+        """Refuse entries that the factors' dtype has no numbers for."""
+        exponent, kind = self._source.exponent, np.finfo(self._dtype)
+        if not kind.minexp - kind.nmant <= exponent <= kind.maxexp:
+            raise ValueError(
+                f"dtype is {self._dtype}, but entries are as large as 2^{exponent}, which it can't "
+                "hold"
+            )
+
+    def _scaled(self, chain: Any, back: bool = False) -> Any:
+        """A chain as the entries are scaled, as it is looked at: less what its dtype has lost of
+        it. Or back.
+        """
+        exponent = self._source.exponent if back else -self._source.exponent
+        return self._options.team.times_power(chain, exponent) if exponent else chain
 
     def _looked_at(self, chain: Any) -> Error:
         """The error of a chain, from samples of their own: more of them where the error seems to be
@@ -119,8 +134,8 @@ class Job:
         """
         self._looks += 1
         number, tol = self._looks, self._options.tol
-
         team, closer = self._options.team, self._look_closer
+        chain = self._scaled(chain)
         error: Error = team.looked_at(chain, lambda chain: self._look(chain, number))
         if closer is not None and error.estimate <= tol < error.bound:
             error = team.looked_at(chain, lambda chain: closer(chain, number, error, tol))
@@ -172,9 +187,10 @@ class Job:
         assert chain is not None
         if rounding and error.bound < options.tol:
             rounded = self._rounded(chain, math.sqrt(options.tol**2 - error.bound**2))
-            of_rounded = self._looked_at(rounded)
-            if of_rounded.bound <= options.tol:
-                chain, error = rounded, of_rounded
+            if rounded is not None:
+                of_rounded = self._looked_at(rounded)
+                if of_rounded.bound <= options.tol:
+                    chain, error = rounded, of_rounded
         return None if self._is_larger(chain) else (chain, error, attempt)
 
     def _may_be_dense(self) -> bool:
@@ -225,17 +241,24 @@ class Job:
     def _build(self, request: Request) -> Built:
         return Builder(self._source, self._dtype, request, self._options, self._hot).build()
 
-    def _rounded(self, chain: Chain, allowed: float) -> Chain:
+    def _rounded(self, chain: Chain, allowed: float) -> Chain | None:
+        """The chain with lower ranks; None if its last factor, of the norm of all, overflows."""
         self._options.memory.reserve(2 * chain.size * self._dtype.itemsize)
-        F = butterfly_of(chain.factors).round(0.9 * allowed)
+        F = butterfly_of(self._scaled(chain).factors).round(0.9 * allowed)
         ranks = list(F.architecture.ranks)
         *others, last = F.factors.stored
         kept: list[Any] = list(map(without_identities, others, ranks))
-        return replace(chain, factors=replace(F.factors, values=(*kept, last)), ranks=ranks)
+        rounded = replace(chain, factors=replace(F.factors, values=(*kept, last)), ranks=ranks)
+        try:
+            found: Chain = self._scaled(rounded, back=True)
+        except ValueError:
+            return None
+        return found
 
     def _dense(self) -> Chain:
         m, n = self._source.shape
         self._options.memory.reserve(m * n * self._dtype.itemsize)
-        values = fitting(self._source.all(), self._dtype).astype(self._dtype)
+        entries = scaled(self._source.all(), self._source.exponent)
+        values = fitting(entries, self._dtype).astype(self._dtype)
         dense = Factors(Architecture.dense((m, n)), (values[None, :, :, None],))
         return Chain(dense, [], np.arange(m), np.arange(n))

@@ -97,15 +97,23 @@ def row_size(architecture: Architecture) -> int:
 
 def times_power(chain: Chain, exponent: int) -> Chain:
     """The same factors but for the last one, times a power of two."""
-    *others, last = chain.factors.kept
+    values: Any = last_times(chain.factors.kept, exponent)
+    return replace(chain, factors=replace(chain.factors, values=values))
+
+
+def last_times(values: Sequence[Kept], exponent: int) -> tuple[Kept, ...]:
+    """Factors, the last one times a power of two."""
+    *others, last = values
+    assert not isinstance(last, Interpolative)
     wide = last.astype(np.result_type(last.dtype, np.float64))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        values = scaled(wide, exponent).astype(last.dtype)
-    if not np.isfinite(values).all() or (last.any() and not values.any()):
+        found = scaled(wide, exponent).astype(last.dtype)
+    if not np.isfinite(found).all():
         raise ValueError(
-            f"dtype is {last.dtype}, but entries are as large as 2^{exponent}, which it can't hold"
+            f"dtype is {last.dtype}, but entries are of sizes too different for it: the largest of "
+            f"the last factor, times 2^{exponent}, is no number"
         )
-    return replace(chain, factors=replace(chain.factors, values=(*others, values)))
+    return *others, found
 
 
 def product_entries(

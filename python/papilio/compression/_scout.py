@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._clustering import Indices, bounds
-from ._entries import Entries
+from ._entries import Entries, sizes
 
 _CUTS = 8  # boxes that are cut at a time
 _SCOUTED = 12  # halvings of the whole matrix on the way to its largest entries
@@ -48,8 +48,7 @@ class Scout:
             seen = np.concatenate([seen, new_sizes])
         order = np.argsort(-seen.ravel(), kind="stable")
         self.places = places.reshape(-1, 2)[order[:_HOT]]
-        if source.exponent == 0:
-            source.scale_by(float(seen.max()))
+        source.scale_by(float(seen.max()))
 
     @staticmethod
     def _seen(
@@ -59,7 +58,7 @@ class Scout:
         top, bottom, left, right = boxes.T
         i = np.stack([top, top, bottom - 1, bottom - 1, *rng.integers(top, bottom, (4, len(top)))])
         j = np.stack([left, right - 1, left, right - 1, *rng.integers(left, right, (4, len(top)))])
-        found = np.abs(source(i.reshape(-1, 1), j.reshape(-1, 1))[:, 0, 0]).astype(np.float64)
+        found = sizes(source(i.reshape(-1, 1), j.reshape(-1, 1))[:, 0, 0])
         return np.stack([i.T, j.T], axis=-1), found.reshape(i.shape).T
 
 

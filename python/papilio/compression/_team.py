@@ -9,7 +9,7 @@ import numpy as np
 
 from .._chains.factors import Factors
 from ._clustering import Indices
-from ._entries import Entries, fitting
+from ._entries import Entries
 from ._level import Level, batches, part_done
 from ._panels import Target
 from ._product import Chain, times_power
@@ -148,5 +148,5 @@ def evaluate(
         rows = skeletons[v, s].reshape(-1, rank)
         count = v.stop - v.start, s.stop - s.start
         columns = np.repeat(leaves[v], count[1], axis=0)
-        target[v, s] = fitting(source(rows, columns), dtype).reshape(*count, rank, size)
+        target[v, s] = source.stored(rows, columns, dtype).reshape(*count, rank, size)
         report(part_done(v, s, widths, heights))

@@ -62,8 +62,8 @@ def compress(
     ------
     IncompressibleError, TypeError, ValueError
         As `papilio.compress` does; for more ranks than the trees have groups, about ``2**(depth /
-        2)``; for operators; for entries beyond ``2**300`` or below ``2**-300`` in size. What one
-        rank raises, all do: an exception in your entries has the rank's number on the others.
+        2)``; for operators. What one rank raises, all do: an exception in your entries has the
+        rank's number on the others.
 
     Notes
     -----

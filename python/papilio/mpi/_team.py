@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._chains.index_orders import bit_reversal
-from ..compression import Built, Residuals, Scheme, Shares, Target, evaluate, totals
+from ..compression import (
+    Built,
+    Residuals,
+    Scheme,
+    Shares,
+    Target,
+    evaluate,
+    last_times,
+    totals,
+)
 from ._shared_chain import SharedChain
 from ._stages import Exchange
 from ._together import raise_together, together
@@ -131,7 +141,5 @@ class Ranks:
         return SharedChain(self._comm, built)
 
     def times_power(self, chain: Any, exponent: int) -> Any:
-        raise ValueError(
-            f"entries are as large as 2^{exponent}, expected numbers whose squares ranks can add "
-            "up: multiply them by a power of two"
-        )
+        values = self.together(lambda: last_times(chain.built.values, exponent))
+        return SharedChain(self._comm, replace(chain.built, values=values))
