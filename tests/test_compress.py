@@ -30,7 +30,7 @@ from papilio.compression._scheme import Scheme, choose_scheme
 from papilio.compression._shares import Shares
 from papilio.compression._team import totals
 from processes import at_full_speed, waits_after_interrupts
-from strategies import DTYPES, random_array, random_chainable, random_factors
+from strategies import DTYPES, random_array, random_chainable, random_factors, same_kept
 
 
 def error_of(F, A):
@@ -867,6 +867,44 @@ def test_wrong_entries_are_named():
         pp.compress(lambda i, j: np.where((i > 300) & (j > 300), np.nan, 1.0), (512, 512))
     with pytest.raises(ValueError, match=r"entries\(0, 0\) is inf"):
         pp.compress(lambda i, j: np.where(i + j == 0, np.inf, 1.0 + 0 * j), (512, 512))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("points", [None, points(96)])
+def test_functions_may_write_to_what_they_are_given(whole, points, request):
+    if not whole:
+        request.getfixturevalue("sampled")
+    A = 1 / (np.add.outer(np.arange(96.0), np.arange(96.0)) + 2)
+
+    def overwriting(M):
+        def times(x):
+            product = M @ x
+            x[...] = np.nan
+            return product
+
+        return times
+
+    def entries(i, j):
+        i += 1
+        j += 1
+        return 1.0 / (i + j)
+
+    operator = sla.LinearOperator(
+        A.shape, A.dot, A.T.dot, overwriting(A), A.dtype, overwriting(A.T)
+    )  # fmt: skip
+    plain = sla.LinearOperator(A.shape, A.dot, A.T.dot, A.dot, A.dtype, A.T.dot)
+    arguments = {"shape": A.shape, "tol": 1e-4, "row_points": points, "column_points": points}
+    for source, same in ((entries, lambda i, j: 1.0 / (i + j + 2)), (operator, plain)):
+        F, G = (pp.compress(one, **arguments) for one in (source, same))
+        assert same_kept(F, G)
+        assert F.report.error_bound == G.report.error_bound
+
+
+def test_a_wrong_dtype_is_refused_before_any_entry_is_asked_for():
+    with pytest.raises(TypeError, match="dtype is float16"):
+        pp.compress(lambda i, j: raising(), (64, 64), dtype="float16")
+    with pytest.raises(TypeError, match="dtype is float16"):
+        pp.compress((lambda x: raising(), lambda y: raising()), (64, 64), dtype="float16")
 
 
 def raising():

@@ -17,6 +17,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .._chains.factors import Factors
 from .._util.checks import finite_number, flag, positive_int, tolerance
+from .._util.dtypes import as_dtype
 from .._util.progress import Progress, reporter
 from ..operators import Butterfly, Section, butterfly_of, directory_path, mapped
 from . import _limits
@@ -224,6 +225,7 @@ def asked(
 ) -> Asked:  # fmt: skip
     """Check the arguments of `compress`."""
     tol = tolerance(tol)
+    dtype = None if dtype is None else as_dtype(dtype)
     max_rank = positive_int(max_rank, "max_rank")
     fixed_rank = None if rank is None else positive_int(rank, "rank")
     if fixed_rank is not None and fixed_rank > max_rank:

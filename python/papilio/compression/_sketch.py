@@ -62,11 +62,9 @@ class Products:
     def __call__(self, x: _Array, adjoint: bool = False) -> _Array:
         """The operator (or its adjoint) times the columns of x."""
         order_in, order_out = self._orders if adjoint else self._orders[::-1]
-        if order_in is not None:
-            given = np.empty_like(x)
-            given[order_in] = x
-            x = given
-        product = self._operator.rmatmat(x) if adjoint else self._operator.matmat(x)
+        given = np.empty_like(x)  # the user's, to write to
+        given[slice(None) if order_in is None else order_in] = x
+        product = self._operator.rmatmat(given) if adjoint else self._operator.matmat(given)
         self.count += x.shape[1]
         product = np.asarray(product)
         expected = (self.shape[1 if adjoint else 0], x.shape[1])

@@ -140,7 +140,7 @@ def evaluator(
     kinds: list[str] = []
 
     def from_python(i: Indices, j: Indices) -> _Array:
-        rows, columns = i[:, :, None], j[:, None, :]
+        rows, columns = i[:, :, None].copy(), j[:, None, :].copy()  # the user's, to write to
         try:
             found = function(rows, columns)
         except Exception as error:
