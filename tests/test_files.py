@@ -166,13 +166,17 @@ def test_what_is_no_file_is_not_replaced(tmp_path, monkeypatch):
         ("folder", IsADirectoryError, "path is 'folder', a folder"),
         ("", ValueError, "path is '', expected a path"),
         ("none/F.npz", FileNotFoundError, "path is 'none/F.npz', expected a path in a folder that"),
+        ("none/F.papilio", FileNotFoundError, "path is 'none/F.papilio', expected a path in a"),
+        ("fifo/F.papilio", FileNotFoundError, "path is 'fifo/F.papilio', expected a path in a"),
     ):
         with pytest.raises(error, match=re.escape(message)):
             T.hadamard(8).save(path)
     with pytest.raises(ValueError, match="a character device"):
         output_file(os.devnull)
     with pytest.raises(NotADirectoryError, match=r"out is '.*fifo\.papilio', a FIFO"):
-        pp.compress(np.eye(8), out="fifo.papilio")
+        pp.compress(lambda i, j: 1 / 0, (8, 8), out="fifo.papilio")  # before any work
+    with pytest.raises(FileNotFoundError, match="out is 'fifo/none/F.papilio', expected a path in"):
+        pp.compress(lambda i, j: 1 / 0, (8, 8), out="fifo/none/F.papilio")
     with pytest.raises(ValueError, match="fifo is not an operator .*: it is no regular file"):
         pp.load("fifo")
     assert sorted(os.listdir()) == there

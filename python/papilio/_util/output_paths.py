@@ -39,12 +39,27 @@ def output_file(path: str | os.PathLike[str], name: str = "path") -> str:
     return target
 
 
-def output_folder(path: str | os.PathLike[str], name: str = "path") -> str:
-    """Return the folder that a path leads to, or none yet, in one that exists."""
+def output_folder(path: str | os.PathLike[str], name: str = "path", parents: bool = False) -> str:
+    """Return the folder that a path leads to, or none yet, in one that exists or, with `parents`,
+    can be made.
+
+    Examples
+    --------
+    >>> from papilio._util.output_paths import output_folder
+    >>> output_folder("no-such-folder/F.papilio")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: path is 'no-such-folder/F.papilio', expected a path in a folder that exists
+    """
     target = _followed(path, name, "a path of a folder")
     status = _status(target)
     if status is not None and not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(f"{name} is {_told(path, status)}, expected a folder, or none yet")
+    above = os.path.dirname(target.rstrip(os.sep)) or "."
+    while parents and not os.path.lexists(above):
+        above = os.path.dirname(above) or "."
+    if status is None and not os.path.isdir(above):
+        raise FileNotFoundError(f"{name} is {path!r}, expected a path in a folder that exists")
     return target
 
 

@@ -62,7 +62,7 @@ class Unfinished:
         self._token = ""
         self._count = 0
         if part == 0:
-            os.makedirs(output_folder(self.path, "out"), exist_ok=True)
+            os.makedirs(output_folder(self.path, "out", parents=True), exist_ok=True)
             own_file(os.path.join(self.path, MANIFEST))
             self._lock = _locked(self.path)
 
@@ -199,7 +199,8 @@ def directory_path(path: Any) -> str:
     """Return the path of an operator's directory, or raise naming `out`."""
     target = path_text(path, "out").rstrip(os.sep)
     if not target.endswith(SUFFIX):
-        raise ValueError(f"out is {target}, expected a path that ends in {SUFFIX}: a directory")
+        raise ValueError(f"out is {target!r}, expected a path that ends in {SUFFIX}: a directory")
+    output_folder(target, "out", parents=True)
     return target
 
 
