@@ -203,7 +203,7 @@ def nudft(
     Raises
     ------
     TypeError, ValueError
-        For a wrong type, points, modes or sign.
+        For a wrong type, points, modes, frequencies or sign, and for arguments of another type.
 
     Notes
     -----
@@ -232,10 +232,17 @@ def nudft(
     if kind == 3:
         if frequencies is None:
             raise ValueError("frequencies is None, expected those of the type 3 transform")
+        if modes is not None:
+            raise ValueError(f"modes is {shown(modes)}, expected None: type 3 has frequencies")
         k = _points(frequencies, "frequencies", (x.shape[1],))
     else:
         if modes is None:
             raise ValueError("modes is None, expected how many there are in each dimension")
+        if frequencies is not None:
+            raise ValueError(
+                f"frequencies is {shown(frequencies)}, expected None: a transform of type {kind} "
+                "has modes"
+            )
         k = _modes(modes, x.shape[1])
         x = _wrapped(x)
     scaled = x * (sign / (2 * np.pi))
