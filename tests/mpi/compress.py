@@ -193,6 +193,10 @@ def raised(kind, call):
     raise AssertionError(f"rank {RANK} went on")
 
 
+def interrupting(done):
+    raise ZeroDivisionError("mine")
+
+
 def failures(folder):
     out, last = folder / "J.papilio", SIZE - 1
 
@@ -217,6 +221,14 @@ def failures(folder):
                 KERNEL.function, shape, out=out, comm=some, **(ARGUMENTS | {"tol": 1e-3})
             ),
         )
+        # What is done is told before anything else is: a failure there is one of all, too.
+        assert "mine" in raised(
+            ZeroDivisionError,
+            lambda: mpi.compress(
+                KERNEL.function, shape, out=out, comm=some, progress=interrupting, **ARGUMENTS
+            ),
+        )
+        assert steps(out) == 2
         D = mpi.compress(KERNEL.function, shape, out=out, comm=some, **ARGUMENTS)
         F = serial(KERNEL)
         assert same(pp.load(out), F)
@@ -236,6 +248,12 @@ def failures(folder):
         assert "shared by at most 2" in raised(ValueError, lambda: mpi.compress(KERNEL, **few))
     assert "expected entries(i, j)" in raised(
         TypeError, lambda: mpi.compress(pp.transforms.dft(512), comm=COMM)
+    )
+    assert "progress is 3" in raised(
+        TypeError, lambda: mpi.compress(KERNEL, progress=3, comm=COMM, **ARGUMENTS)
+    )
+    assert "comm is COMM_NULL" in raised(
+        ValueError, lambda: mpi.compress(KERNEL, comm=MPI.COMM_NULL, **ARGUMENTS)
     )
     assert "tol is 0" in raised(
         ValueError, lambda: mpi.compress(KERNEL, tol=0 if RANK == last else 1e-3, comm=COMM)

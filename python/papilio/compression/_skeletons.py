@@ -97,7 +97,7 @@ class Builder:
         if step is not None:
             self._options.memory.reserve(step.values.nbytes)
             self._source.count = step.entries
-            self._reporter(level)(1.0)
+            self._team.together(lambda: self._reporter(level)(1.0))
         return step
 
     def _row_leaves(self, own: Indices | None = None) -> tuple[Indices, NDArray[np.bool_]]:

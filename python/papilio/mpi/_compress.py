@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -119,8 +120,9 @@ def compress(
         D.report = comm.bcast(None if F is None else F.report)
         return D
     call.options.team = Ranks(comm)
-    with reporter(progress if first else False, "compress") as tell:
-        call.options.tell = tell
+    with ExitStack() as opened:
+        bar = reporter(progress if first else False, "compress")
+        call.options.tell = together(comm, lambda: opened.enter_context(bar))
         factors, report, chain = build(call)
     own = comm.Get_rank()
     parts = comm.allgather((chain.built.shares.columns, chain.built.shares.rows))

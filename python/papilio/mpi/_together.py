@@ -28,6 +28,8 @@ def communicator(comm: Any) -> Any:
         return MPI.COMM_WORLD
     if not all(callable(getattr(comm, name, None)) for name in _ASKED):
         raise TypeError(f"comm is {shown(comm)}, expected a communicator of mpi4py")
+    if not comm:
+        raise ValueError("comm is COMM_NULL, expected a communicator that this rank belongs to")
     return comm
 
 

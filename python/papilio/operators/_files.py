@@ -304,9 +304,9 @@ def open_parts(path: str | os.PathLike[str], make: Make) -> Any:
     ``piece(axis, groups, chosen)``.
     """
     target = path_text(path)
+    if not os.path.isdir(target):
+        return load(target, mmap=True)
     with _named_errors(target):
-        if not os.path.isdir(target):
-            return load(target, mmap=True)
         directory = Directory(target)
         tree, _ = _tree_and_shapes(directory.tree)
         arrays = {n: _lazy(stored) for n, stored in enumerate(directory.arrays)}
