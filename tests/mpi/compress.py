@@ -7,6 +7,7 @@ import doctest
 import json
 import os
 import pathlib
+import re
 import signal
 import sys
 import warnings
@@ -249,6 +250,32 @@ def failures(folder):
     assert "expected entries(i, j)" in raised(
         TypeError, lambda: mpi.compress(pp.transforms.dft(512), comm=COMM)
     )
+    points = np.arange(512.0)
+    for name, mine in (
+        ("tol", 2.0 ** -(5 + RANK)),
+        ("seed", np.random.default_rng(RANK)),
+        ("max_rank", 50 + RANK),
+        ("dtype", "complex128" if RANK else None),
+        ("row_points", np.roll(points, RANK)),
+        ("column_points", None if RANK else points),
+        ("out", folder / f"{RANK}.papilio"),
+    ):
+        if SIZE > 1:
+            message = raised(
+                ValueError,
+                lambda name=name, mine=mine: mpi.compress(KERNEL, **{name: mine}, comm=COMM),
+            )
+            assert re.match(f"{name} is .* on rank 0 and .* on rank 1, expected the same", message)
+    assert not list(folder.glob("[0-9].papilio/*"))
+    # Generators that are alike stay so.
+    generator, other = (np.random.default_rng(3) for _ in range(2))
+    for whole in (0, 1 << 22):
+        _limits.WHOLE = whole
+        D = mpi.compress(KERNEL, tol=1e-2, seed=generator, comm=COMM)
+        F = pp.compress(KERNEL, tol=1e-2, seed=other)
+        assert D.report.error_bound == F.report.error_bound
+    _limits.WHOLE = 0
+    assert generator.bit_generator.state == other.bit_generator.state
     assert "progress is 3" in raised(
         TypeError, lambda: mpi.compress(KERNEL, progress=3, comm=COMM, **ARGUMENTS)
     )

@@ -1,5 +1,6 @@
 """Butterflies of matrices that are known by their entries or by products only."""
 
+from ._checkpoint import call_of
 from ._compress import Asked, asked, build, compress
 from ._panels import Target
 from ._product import Vectors, last_times, leaf_rows, product_row, product_vectors, row_size
@@ -21,6 +22,7 @@ __all__ = [
     "Vectors",
     "asked",
     "build",
+    "call_of",
     "compress",
     "evaluate",
     "last_times",

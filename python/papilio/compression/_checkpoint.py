@@ -278,7 +278,7 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 def call_of(
     kind: str,
     shape: tuple[int, int],
-    dtype: np.dtype[Any],
+    dtype: np.dtype[Any] | None,
     options: Options,
     orders: tuple[Indices | None, Indices | None],
     seen: list[list[Any]],

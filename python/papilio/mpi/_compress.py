@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .._chains.factors import Kept
 from .._chains.pieces import divided_so
+from .._util.checks import shown
 from .._util.progress import Progress, reporter
-from ..compression import asked, build
+from ..compression import Asked, asked, build, call_of
 from ..compression import compress as compress_alone
 from ._distribute import distribute, made
 from ._distributed import Distributed
@@ -62,9 +63,9 @@ def compress(
     Raises
     ------
     IncompressibleError, TypeError, ValueError
-        As `papilio.compress` does; for more ranks than the trees have groups, about ``2**(depth /
-        2)``; for operators. What one rank raises, all do: an exception in your entries has the
-        rank's number on the others.
+        As `papilio.compress` does; for arguments that differ between ranks; for more ranks than
+        the trees have groups, about ``2**(depth / 2)``; for operators. What one rank raises, all
+        do: an exception in your entries has the rank's number on the others.
 
     Notes
     -----
@@ -105,14 +106,15 @@ def compress(
         return call
 
     call = together(comm, checked)
+    _check_same(comm, call)
     first = comm.Get_rank() == 0
     if call.is_small:
 
         def alone() -> Any:
             return compress_alone(
                 source, shape, tol, row_points=row_points, column_points=column_points,
-                dtype=dtype, max_rank=max_rank, rank=rank, depth=depth, rounding=False, seed=seed,
-                out=out, progress=progress,
+                dtype=dtype, max_rank=max_rank, rank=rank, depth=depth, rounding=False,
+                seed=call.options.streams.seed, out=out, progress=progress,
             )  # fmt: skip
 
         F = together(comm, lambda: alone() if first else None)
@@ -137,6 +139,19 @@ def compress(
         return Shared(stages, division.row_owners, division.column_owners)
 
     return made(comm, together(comm, shared), factors.dtype, report)
+
+
+def _check_same(comm: Any, call: Asked) -> None:
+    """That all ranks were called alike: of others they wait for each other, or mix two matrices."""
+    own = call_of(call.given.kind, call.shape, call.dtype, call.options, call.orders, [])
+    first, *others = comm.allgather(own | {"out": call.out})
+    for rank, other in enumerate(others, 1):
+        for name, value in other.items():
+            if value != first[name]:
+                raise ValueError(
+                    f"{name} is {shown(first[name])} on rank 0 and {shown(value)} on rank {rank}, "
+                    "expected the same on all"
+                )
 
 
 class _Own:
