@@ -199,7 +199,7 @@ def directory_path(path: Any) -> str:
     """Return the path of an operator's directory, or raise naming `out`."""
     target = path_text(path, "out").rstrip(os.sep)
     if not target.endswith(SUFFIX):
-        raise ValueError(f"out is {target!r}, expected a path that ends in {SUFFIX}: a directory")
+        raise ValueError(f"out is {target}, expected a path that ends in {SUFFIX}: a directory")
     output_folder(target, "out", parents=True)
     return target
 
