@@ -385,6 +385,21 @@ def sampled(monkeypatch):
         monkeypatch.setattr(_limits, name, 0)
 
 
+@pytest.mark.parametrize("dimensions", [1, 2])
+@pytest.mark.parametrize("seed", range(4))
+def test_points_that_lie_alone_are_looked_at(seed, dimensions, sampled):
+    """Their entries are the corners of boxes: nowhere else is anything wrong."""
+    rng = np.random.default_rng(seed)
+    x, y = 0.01 * rng.random((380, dimensions)), 0.01 * rng.random((300, dimensions))
+    alone = rng.standard_normal((int(rng.integers(1, 4)), dimensions))
+    alone *= 100 / np.linalg.norm(alone, axis=1, keepdims=True)
+    x[rng.choice(len(x), len(alone), replace=False)] = alone
+    y[rng.choice(len(y), len(alone), replace=False)] = alone
+    A = np.exp(-np.linalg.norm(x[:, None] - y, axis=2))
+    F = pp.compress(lambda i, j: A[i, j], A.shape, 1e-4, row_points=x, column_points=y, seed=seed)
+    assert error_of(F, A) <= F.report.error_bound
+
+
 @pytest.mark.parametrize("name", GRADED)
 def test_matrices_with_their_norm_in_few_entries_are_compressed_to_the_tolerance(name):
     A, tol = GRADED[name]

@@ -304,9 +304,13 @@ class SampledError:
         return boxes
 
     def _looked_into(self, chain: Chain, limits: Indices) -> _Boxes:
-        error, size = self._compare(chain, self._inside(np.repeat(limits, _SCOUTS, axis=0)))
-        shape = len(limits), _SCOUTS
-        return _Boxes(limits, error.reshape(shape).mean(1), size.reshape(shape).mean(1))
+        # Corners, too: in the order of clusters, points that lie alone come first or last.
+        top, bottom, left, right = limits.T
+        i, j = (place.reshape(-1, _SCOUTS) for place in self._inside(np.repeat(limits, _SCOUTS, 0)))
+        i = np.column_stack([i, top, top, bottom - 1, bottom - 1])
+        j = np.column_stack([j, left, right - 1, left, right - 1])
+        error, size = self._compare(chain, (i.ravel(), j.ravel()))
+        return _Boxes(limits, error.reshape(i.shape).mean(1), size.reshape(i.shape).mean(1))
 
     def _inside(self, limits: Indices) -> tuple[Indices, Indices]:
         """A uniform entry of each box."""
