@@ -67,6 +67,33 @@ def test_radices_stand_for_their_mixed_radix_architecture():
     assert pp.factorize(smooth(60), [3, 4, 5]).architecture == Architecture.mixed_radix([3, 4, 5])
 
 
+@pytest.mark.parametrize("max_rank", [None, 2])
+@pytest.mark.parametrize("noise", [1e-3, 0.3])
+@pytest.mark.parametrize("rank", [1, 2])
+def test_a_search_finds_the_fewest_entries_whatever_ranks_the_architecture_has(
+    rank, noise, max_rank
+):
+    rng = np.random.default_rng(5)
+    own = Architecture.square_dyadic(16).with_ranks([1, rank, 1])
+    A = dense(pp.Butterfly(random_factors(rng, own, np.float64))).astype(float)
+    A += noise * np.linalg.norm(A) / 16 * rng.standard_normal(A.shape)
+    A = A[:, pp.permutations.default_eight(16)["110"]]
+
+    def cost(F):
+        error = F.report.relative_error
+        return (0, F.nnz) if F.report.reached else (1, error)
+
+    options = {"tol": 1e-2, "max_rank": max_rank}
+    for ranks in (1, 2, 8):
+        chain = own.with_ranks(ranks)
+        F = pp.factorize(A, chain, column_permutation="search", **options)
+        each = [
+            pp.factorize(A, chain, column_permutation=order, **options)
+            for order in pp.permutations.default_eight(16).values()
+        ]
+        assert cost(F) == pytest.approx(min(map(cost, each)), rel=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64, np.complex128])
 def test_every_dtype(dtype):
     A = smooth(32, dtype)

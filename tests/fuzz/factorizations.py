@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -152,6 +153,8 @@ class Factorization(Case):
         if before is not None and not self.overwrite:
             assert given.tobytes() == before.tobytes(), "A has changed"
         self.check_report(F, A, chain)
+        if self.layout == "C":
+            self.check_search(F, A, chain, arguments)
         if self.compare:
             self.check_other_ways(F, A, chain, arguments)
 
@@ -252,6 +255,27 @@ class Factorization(Case):
         if self.tol is not None:
             self.check_tolerance(F, true, noise)
         self.check_views(F)
+
+    def check_search(
+        self, F: Any, A: Array, chain: pp.Architecture, arguments: dict[str, Any]
+    ) -> None:
+        """No other of the permutations that a search is among does better."""
+        names = ("row_permutation", "column_permutation")
+        searched = [name for name in names if getattr(self, name) == "search"]
+        rounding = 1000 * epsilon(F.dtype)
+
+        def cost(G: Any) -> tuple[bool, int, float]:
+            error = G.report.relative_error
+            missed = self.tol is not None and error > self.tol
+            return missed, 0 if missed or self.tol is None else G.nnz, error
+
+        found = cost(F)
+        sides = dict(zip(names, chain.shape, strict=True))
+        eights = [pp.permutations.default_eight(sides[name]).values() for name in searched]
+        for orders in itertools.product(*eights) if searched else ():
+            given = dict(zip(searched, orders, strict=True))
+            other = cost(pp.factorize(A, chain, **{**arguments, **given}))
+            assert found <= (*other[:2], other[2] + rounding), f"{found}, but {other} is there"
 
     def check_tolerance(self, F: Any, true: float, noise: float) -> None:
         assert self.tol is not None

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,7 @@ from ._weights import Weighting
 Order = Literal["auto", "left_to_right", "right_to_left", "balanced"] | Sequence[int]
 Permutation = ArrayLike | Literal["bit_reversal", "search"] | None
 _BOUND_WORK = 1 << 26  # multiply-adds or so of a bound that saves a factorization, at most
+_Array = NDArray[np.float64]
 _Candidate = tuple[str | None, NDArray[np.int64] | None]
 
 
@@ -76,8 +77,8 @@ def factorize(
         No rank above this, with `tol` only; the report says whether `tol` was met all the same.
     row_permutation, column_permutation : array_like of int, "bit_reversal" or "search", optional
         Permutations of the result (see `Butterfly`). ``"bit_reversal"`` and ``"search"``, which
-        finds the best of the eight of `permutations.default_eight`, need a size that is a power
-        of two.
+        finds the best of the eight of `permutations.default_eight` (the smallest error; with
+        `tol`, the fewest non-zeros that meet it), need a size that is a power of two.
     row_weights, column_weights : array_like, optional
         Weights L and R of the norm ``||L (A - F) R||`` in which F is close to A: numbers of at
         least 0, one for each row (column) of A; or invertible blocks, ``row_weights[i * d + l]``
@@ -211,21 +212,33 @@ def factorize(
 
     # The first of equals wins: what rounding alone decides isn't better.
     rounding = 1000 * float(np.finfo(source.dtype).eps)
-    bounds = [0.0] if len(pairs) == 1 else [_cheap_bound(source, chain, *pair) for pair in pairs]
-    by_bound = sorted(range(len(pairs)), key=lambda n: max(bounds[n], rounding))
-    best: tuple[tuple[_Candidate, _Candidate], Any] | None = None
+
+    def is_better(cost: _Cost, than: _Cost) -> bool:
+        return (cost.missed, cost.nnz, cost.error + rounding) < than
+
+    least = [_Cost(False, 0, 0.0)]
+    if len(pairs) > 1:
+        least = [
+            _least_cost(_cheap_tails(source, chain, *pair), chain, relative, max_rank)
+            for pair in pairs
+        ]
+    by_cost = sorted(
+        range(len(pairs)), key=lambda n: least[n]._replace(error=max(least[n].error, rounding))
+    )
+    best: tuple[_Cost, tuple[_Candidate, _Candidate], Any] | None = None
     with reporter(progress, "factorize") as report_progress:
-        for done, n in enumerate(by_bound):
-            if best is not None and best[1][2].relative_error - rounding <= bounds[n]:
-                continue  # it can't be better
+        for done, n in enumerate(by_cost):
+            if best is not None and not is_better(least[n], best[0]):
+                continue
             tell = None
             if report_progress is not None:
                 tell = share_of(report_progress, done, len(pairs))
             found = run(pairs[n], tell)
-            if best is None or (found[2].relative_error < best[1][2].relative_error - rounding):
-                best = pairs[n], found
+            cost = _Cost.of(found[2].relative_error, Architecture(found[0]).nnz, relative)
+            if best is None or is_better(cost, best[0]):
+                best = cost, pairs[n], found
     assert best is not None
-    (row, col), (patterns, values, figures) = best
+    _, (row, col), (patterns, values, figures) = best
     found_architecture = Architecture(patterns)
     report = Report.of(
         figures,
@@ -311,18 +324,50 @@ def permutations_to_try(permutation: Permutation, size: int, name: str) -> list[
     return found
 
 
-def _cheap_bound(source: Source, chain: Architecture, row: _Candidate, column: _Candidate) -> float:
-    """A lower bound on the error under these permutations, from some rows of the matrix.
+class _Cost(NamedTuple):
+    """Smaller is better: the error, or with a tolerance the non-zeros of what meets it."""
 
-    The rows are those of whole blocks of the first split: what no rank-r approximation of these
-    blocks can keep, none of the matrix can.
+    missed: bool
+    nnz: int
+    error: float
+
+    @classmethod
+    def of(cls, error: float, nnz: int, tol: float | None) -> _Cost:
+        missed = tol is not None and error > tol
+        return cls(missed, 0 if tol is None or missed else nnz, error)
+
+
+def _least_cost(
+    tails: _Array, chain: Architecture, tol: float | None, max_rank: int | None
+) -> _Cost:
+    """What no factorization undercuts that loses these tails (`_cheap_tails`) at the least."""
+    ranks = chain.ranks
+    if tol is not None:
+        # The rank that the tolerance takes at the first split, and 1 at the others.
+        first = max(1, int(np.count_nonzero(tails > tol)))
+        ranks = (first if max_rank is None else min(first, max_rank), *[1] * len(chain))[
+            : len(ranks)
+        ]
+    rank = min([*ranks[:1], len(tails) - 1])
+    return _Cost.of(float(tails[rank]), chain.with_ranks(ranks).nnz, tol)
+
+
+def _cheap_tails(
+    source: Source, chain: Architecture, row: _Candidate, column: _Candidate
+) -> _Array:
+    """Lower bounds on the error under these permutations, from some rows of the matrix.
+
+    For rank 0, 1, 2, ... at the first split; one 0 where nothing is known. The rows are those of
+    whole blocks of this split: what no rank-r approximation of these blocks can keep, none of the
+    matrix can.
     """
+    unknown = np.zeros(1)
     if len(chain) < 2:
-        return 0.0
+        return unknown
     left, right = chain[0], chain[1:].product
     if left.a > 1 or right.d > 1:
-        return 0.0  # the product isn't dense
-    rank, step = left.rank(right), left.d
+        return unknown  # the product isn't dense
+    step = left.d
     numbers = np.arange(0, step, max(1, step // 8))
     rows = (np.arange(left.b)[:, None] * step + numbers).ravel()
     source_rows = rows if row[1] is None else np.argsort(row[1])[rows]
@@ -330,22 +375,23 @@ def _cheap_bound(source: Source, chain: Architecture, row: _Candidate, column: _
     if column[1] is not None:
         sample = sample[:, np.argsort(column[1])]
     if not np.all(np.isfinite(sample)):
-        return 0.0  # the factorization will say where
+        return unknown  # the factorization will say where
     blocks = sample.reshape(left.b, len(numbers), right.a, right.c).transpose(1, 2, 0, 3)
     norm = source.norm()
     if not 0 < norm < np.inf:
-        return 0.0
-    total = 0.0
+        return unknown
     # Some blocks bound from below, too, and NumPy's call for all of them couldn't be interrupted.
     shortest, longest = sorted(blocks.shape[2:])
     if shortest * shortest * longest > _BOUND_WORK:
-        return 0.0
+        return unknown
     count = max(1, _BOUND_WORK // (shortest * shortest * longest))
     mantissa, exponent = math.frexp(norm)
+    squares = np.zeros(shortest + 1)
     for block in blocks.reshape(-1, *blocks.shape[2:])[:count]:
         # Relative to the norm squares don't overflow; what vanishes beside it may.
         parts = [np.ldexp(x.astype(np.float64), -exponent) for x in (block.real, block.imag)]
         sigma = np.linalg.svd(parts[0] + 1j * parts[1], compute_uv=False)
-        total = math.hypot(total, float(np.linalg.norm(sigma[rank:])))
+        squares[:-1] += np.cumsum(sigma[::-1] ** 2)[::-1]
     # The SVD's own rounding must not make more of it.
-    return total / mantissa - 10 * shortest * float(np.finfo(source.dtype).eps)
+    slack = 10 * shortest * float(np.finfo(source.dtype).eps)
+    return np.maximum(0, np.sqrt(squares) / mantissa - slack)
