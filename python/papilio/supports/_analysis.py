@@ -43,7 +43,7 @@ def _incidence(sets: Sets, length: int) -> Any:
     return scipy.sparse.csr_array((ones, index, start), (len(start) - 1, length))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SupportReport(Printed):
     """What is known about min ||A - XY|| with supports of X and Y given.
 

@@ -29,7 +29,7 @@ _VERDICTS = {True: "always", False: "not for some matrices", None: "unknown"}
 _PARTS = 400
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ChainWitness:
     """A matrix that products of three or more factors come close to as they diverge.
 
@@ -87,7 +87,7 @@ class ChainWitness:
         return tuple(factors)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ChainReport(Printed):
     """What is known about min ||A - X_1 ... X_L|| with the supports of all factors given.
 

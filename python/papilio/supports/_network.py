@@ -28,7 +28,7 @@ Activation = Literal["relu", "identity"]
 _POINTS = 10_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NetworkWeights:
     """Weights and biases of a feed-forward network with masks; call it to evaluate it.
 
@@ -72,7 +72,7 @@ class NetworkWeights:
         return values if self.skip is None else values + inputs @ self.skip.T
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NetworkReport(Printed):
     """Whether training a network with these masks has an optimum.
 

@@ -20,7 +20,7 @@ _Entry = tuple[str, int, int]  # "left" or "right", row, column
 _CANDIDATES = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Repair:
     """Supports that `SupportReport.repair` proposes.
 

@@ -38,7 +38,7 @@ class DivergingFactorsWarning(RuntimeWarning):
     """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FixedSupportResult(Printed):
     """What `fixed_support` found. Errors are Frobenius norms in the units of A.
 

@@ -17,7 +17,7 @@ from .._util.checks import finite_number
 _Terms = NDArray[np.float64]  # rows of (row, column, coefficient, power of epsilon)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Witness:
     """A matrix that products with these supports come arbitrarily close to, but never reach.
 
