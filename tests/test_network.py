@@ -54,6 +54,14 @@ def test_weights_for_the_dataset_diverge_while_the_loss_vanishes(name, activatio
     assert norms[2] > 10 * norms[1] > 100 * norms[0]
 
 
+@pytest.mark.parametrize("name", list(NEVER))
+def test_norms_of_weights_whose_squares_are_no_numbers(name):
+    masks, skip = NEVER[name]
+    report = pp.analyze_network(masks, "identity", skip=skip)
+    sizes = [report.weights(epsilon).norm * epsilon for epsilon in (1e-100, 1e-200)]
+    assert sizes[0] == pytest.approx(sizes[1]) and np.isfinite(sizes[1])
+
+
 def test_points_are_in_general_position_and_as_many_as_patterns_need():
     inputs, targets = pp.analyze_network(lu(2)).dataset()
     # Two lines divide the plane into four: of nine points three lie in one part.

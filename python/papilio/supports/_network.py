@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._chains.support_masks import Support, as_support
 from .._util.checks import finite_number, one_of, positive_int
+from .._util.dtypes import safe_norm
 from .._util.plotting import new_axes
 from .._util.printed import Printed
 from ._chain_report import ChainReport, ChainWitness, analyze_chain, checked_chain
@@ -59,7 +60,7 @@ class NetworkWeights:
     def norm(self) -> float:
         """The Euclidean norm of all weights and biases together."""
         arrays = [*self.weights, *self.biases, *([] if self.skip is None else [self.skip])]
-        return math.sqrt(sum(float(np.sum(np.square(array))) for array in arrays))
+        return math.hypot(*map(safe_norm, arrays))  # of weights whose squares overflow, too
 
     def __call__(self, inputs: ArrayLike) -> NDArray[Any]:
         """Return the outputs for inputs, one in each row."""
