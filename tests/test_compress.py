@@ -1,6 +1,7 @@
 """compress against dense matrices: errors, ranks, shapes, types; its parts against NumPy."""
 
 import ctypes
+import dataclasses
 import math
 import os
 import pickle
@@ -27,8 +28,9 @@ from papilio.compression._probe import chosen_pairs, tolerated_rank, widest_pair
 from papilio.compression._product import product_entries
 from papilio.compression._random import Streams, Use
 from papilio.compression._scheme import Scheme, choose_scheme
-from papilio.compression._shares import Shares
+from papilio.compression._shares import Built, Shares
 from papilio.compression._team import totals
+from papilio.mpi._shared_chain import SharedChain
 from processes import at_full_speed, waits_after_interrupts
 from strategies import DTYPES, random_array, random_chainable, random_factors, same_kept
 
@@ -1117,6 +1119,29 @@ def test_shares_divide_all_pairs_and_their_residuals_know_no_order():
         assert before == pytest.approx(math.fsum(numbers[0].ravel()), rel=1e-12)
         assert after == pytest.approx(math.fsum(numbers[1].ravel()), rel=1e-12)
         assert excess == numbers[2].max()
+
+
+def test_the_chain_of_several_builders_holds_a_share_of_the_blocks():
+    scheme = Scheme((640, 512), 6, 1, 5)
+    ranks = [4] * scheme.levels
+    whole = Shares.all(scheme)
+    share = Shares(scheme, whole.rows[::2], whole.columns[::2])
+    after = share.middle - scheme.first + 1
+    values = [
+        np.ones((a, b, c, d // 2) if n < after else (a // 2, b, c, d))
+        for n, (a, b, c, d) in enumerate(scheme.architecture(ranks))
+    ]
+
+    class Comm:
+        def allgather(self, own):
+            return [own, own]
+
+    built = Built(share, tuple(values), ranks, np.arange(640), np.arange(512))
+    chain = SharedChain(Comm(), built)
+    factors = dataclasses.replace(chain.factors, row_permutation=np.arange(640)[::-1])
+    assert factors.shape == (640, 512)
+    assert all(map(np.shares_memory, factors.kept, values))
+    assert chain.nbytes == 2 * sum(array.nbytes for array in values)
 
 
 def test_parts_of_chains_give_the_bits_of_the_whole():

@@ -31,10 +31,14 @@ class _Values(Sequence[_Array]):
     Interpolative factors are stored without their identities.
     """
 
-    def __init__(self, architecture: Architecture, given: Sequence[Kept]) -> None:
-        self.kept: tuple[Kept, ...] = (
-            given.kept if isinstance(given, _Values) else _checked(architecture, given)
-        )
+    def __init__(
+        self, architecture: Architecture, given: Sequence[Kept], whole: bool = True
+    ) -> None:
+        self.kept: tuple[Kept, ...]
+        if isinstance(given, _Values):
+            self.kept = given.kept
+        else:
+            self.kept = _checked(architecture, given) if whole else tuple(given)
         self._sizes = tuple(pattern.d for pattern in architecture)
         for array in self.kept:
             if isinstance(array, np.ndarray):
@@ -370,6 +374,12 @@ def _freeze_order(order: Any, size: int, name: str) -> None:
     if not isinstance(order, np.ndarray) or order.shape != (size,):
         raise ValueError(f"{name} is {shown(order)}, expected an array of shape {(size,)}")
     order.setflags(write=False)
+
+
+def shared_factors(architecture: Architecture, shares: Sequence[Kept]) -> Factors:
+    """Factors of all blocks of which only some are here, those of one of several builders."""
+    values: Any = _Values(architecture, shares, whole=False)
+    return Factors(architecture, values)
 
 
 def _checked(architecture: Any, given: Any) -> tuple[Kept, ...]:

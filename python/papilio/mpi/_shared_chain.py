@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._chains.cuts import Cut
-from .._chains.factors import Factors
+from .._chains.factors import shared_factors
 from ..compression import Built, Vectors, leaf_rows, product_row, product_vectors, row_size
 
 _Array = np.ndarray[Any, Any]
@@ -27,7 +27,7 @@ class SharedChain:
         self._comm, self.built = comm, built
         scheme, shares = built.shares.scheme, built.shares
         architecture = scheme.architecture(built.ranks)
-        self.factors = Factors(architecture, built.values)
+        self.factors = shared_factors(architecture, built.values)
         self.ranks, self.rows, self.columns = built.ranks, built.rows, built.columns
         self.dtype = self.factors.dtype
         self.size = sum(p.a * p.b * p.c * p.d for p in architecture)
