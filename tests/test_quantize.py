@@ -1,6 +1,7 @@
 """Factors of few bits: representable, errors as reported, never worse than rounding alone."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -167,3 +168,12 @@ def test_progress_is_told_up_to_the_end():
         4, progress=fractions.append
     )
     assert fractions == sorted(fractions) and fractions[-1] == 1
+
+
+def test_values_whose_squares_overflow_are_rounded_without_a_warning():
+    left, right = np.full((1, 2, 2, 2), 1e307), np.full((2, 2, 2, 1), 1.3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        G = pp.Butterfly([left, right]).quantize(3)
+    assert all(np.isfinite(values).all() for values in G.factors)
+    assert G.report.relative_error <= G.report.naive_error

@@ -26,9 +26,21 @@ def silent(fraction: float) -> None:
 
 @contextmanager
 def reporter(progress: Progress, title: str) -> Iterator[Callable[[float], object] | None]:
-    """What to call with the fraction done, or None; a bar shows the title."""
+    """What to call with the fraction done, or None; a bar shows the title.
+
+    Whatever was done in fewer steps than were expected ends with 1, too.
+    """
     if callable(progress):
-        yield progress
+        told = 0.0
+
+        def tell(fraction: float) -> None:
+            nonlocal told
+            told = fraction
+            progress(fraction)
+
+        yield tell
+        if told != 1:
+            progress(1.0)
     elif not isinstance(progress, bool | np.bool_):
         raise TypeError(f"progress is {shown(progress)}, expected True, False or a callable")
     elif progress:

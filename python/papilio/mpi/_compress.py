@@ -126,6 +126,7 @@ def compress(
         bar = reporter(progress if first else False, "compress")
         call.options.tell = together(comm, lambda: opened.enter_context(bar))
         factors, report, chain = build(call)
+        together(comm, opened.close)
     own = comm.Get_rank()
     parts = comm.allgather((chain.built.shares.columns, chain.built.shares.rows))
     columns, rows = (tuple(sets) for sets in zip(*parts, strict=True))

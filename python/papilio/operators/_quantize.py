@@ -206,6 +206,7 @@ def _placed(left: _Array, right: _Array, p: Pattern, q: Pattern) -> tuple[_Array
     return from_left_blocks(left, p), from_right_blocks(right, q)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # infinite squares are no candidates
 def _rounded_rows(x: _Array, y: _Array, rounded: _Round, final: bool) -> tuple[_Array, _Array]:
     """Rows x rounded after scaling, and the rows y that they meet, scaled to fit.
 
