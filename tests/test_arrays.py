@@ -14,6 +14,7 @@ from papilio.cli import main
 
 T = pp.transforms
 H = T.hadamard(8)
+H16 = T.hadamard(16)
 
 
 class Tensor:
@@ -253,3 +254,33 @@ def test_short_transforms_are_as_accurate_as_scipys():
         own = np.linalg.norm((T.dct(n, kind, "float32") @ x - exact).astype(float))
         peer = np.linalg.norm((scipy.fft.dct(x, kind) - exact).astype(float))
         assert own <= 2 * peer + 0.6 * np.finfo(x.dtype).eps * np.linalg.norm(exact.astype(float))
+
+
+AT_ONCE = np.random.default_rng(0).standard_normal((16, 16))
+DYADIC = pp.Architecture.square_dyadic(16)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda progress: pp.factorize(AT_ONCE, DYADIC, progress=progress),
+        lambda progress: pp.factorize(AT_ONCE, pp.Architecture.dense((16, 16)), progress=progress),
+        lambda progress: pp.fit(AT_ONCE, AT_ONCE, DYADIC, progress=progress),
+        lambda progress: pp.fit(np.eye(16), H16.toarray(), DYADIC, progress=progress),
+        lambda progress: pp.compress(AT_ONCE, progress=progress),
+        lambda progress: pp.compress(lambda i, j: 1 / (1 + i + j), (3, 2), progress=progress),
+        lambda progress: pp.fixed_support(AT_ONCE, np.eye(16), np.eye(16), progress=progress),
+        lambda progress: H16.round(progress=progress),
+        lambda progress: H16.plan(tune=True, progress=progress),
+        lambda progress: T.solve_toeplitz([2.0, 1], [1.0, 1], progress=progress),
+        lambda progress: T.legendre_to_chebyshev(5, progress=progress),
+        lambda progress: T.chebyshev_to_legendre((2, 3), progress=progress),
+    ],
+)
+def test_progress_ends_in_one_also_of_what_takes_no_time(call):
+    told = []
+    call(told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1
+    with pytest.raises(TypeError, match="progress is 3, expected True, False or a callable"):
+        call(3)

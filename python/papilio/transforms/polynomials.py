@@ -16,7 +16,7 @@ from .._util.checks import tolerance
 from .._util.dtypes import as_dtype
 from .._util.formulas import Compiled
 from .._util.legendre import Angles
-from .._util.progress import Progress
+from .._util.progress import Progress, reporter
 from ..compression import IncompressibleError, compress
 from ..operators import Composition, Sparse, dense
 from .common import Axes, Shape, over_axes
@@ -53,7 +53,7 @@ def legendre_to_chebyshev(
     axes : int or sequence of int, optional
         Which axes of a shape n are transformed. Default: all.
     progress : bool or callable, default False
-        As in `compress`.
+        As in `compress`; again from 0 for each axis.
 
     Returns
     -------
@@ -129,9 +129,10 @@ def _change(
     if tol is None:
         tol = 1e-12 if chosen == np.float64 else 1e-6
     tol = tolerance(tol)
-    change: Composition = over_axes(
-        n, axes, lambda length: make(length, tol, chosen, progress=progress)
-    )
+    with reporter(progress, "compress") as tell:
+        change: Composition = over_axes(
+            n, axes, lambda length: make(length, tol, chosen, progress=tell or False)
+        )
     return change
 
 
