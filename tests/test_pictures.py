@@ -170,6 +170,8 @@ def test_solutions_of_toeplitz_systems_draw_their_way(n):
         lambda: pp.block_diag([pp.transforms.dft(4), pp.transforms.dft(8)]),
         lambda: pp.transforms.dft(8)[:, :5],
         lambda: pp.transforms.dct((4, 6)),
+        lambda: pp.transforms.nudft(1, np.zeros((3, 2)), (4, 4)),
+        lambda: pp.transforms.nudft(2, np.zeros((3, 2)), (4, 4)).normal(),
     ],
 )
 def test_notebooks_show_what_operators_are_made_of(make):

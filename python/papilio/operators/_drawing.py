@@ -48,8 +48,10 @@ def made_of(F: Any) -> list[Any]:
 
 
 def _inside(F: Any) -> str:
+    of_grid = dict.fromkeys(getattr(F, "transforms", ()))  # axes of one length share theirs
     return "".join(
-        part._repr_html_() if isinstance(part, Drawn) else _inside(part) for part in made_of(F)
+        part._repr_html_() if isinstance(part, Drawn) else _inside(part)
+        for part in made_of(F) or of_grid
     )
 
 
