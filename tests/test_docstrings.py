@@ -62,6 +62,15 @@ def test_public_names_have_examples(name):
     assert ">>>" in doc or name.rpartition(".")[2] in WITHOUT
 
 
+@pytest.mark.parametrize("module", [papilio, papilio.kernels, papilio.transforms])
+def test_public_functions_tell_what_they_raise(module):
+    for name in module.__all__:
+        function = getattr(module, name)
+        if inspect.isfunction(function) and inspect.signature(function).parameters:
+            doc = inspect.getdoc(function)
+            assert "Raises\n------" in doc or "those\nof `" in doc or "those of `" in doc, name
+
+
 def test_annotations_are_shipped():
     # An editable install keeps modules and the compiled core in two folders.
     found = {path.name for folder in papilio.__path__ for path in pathlib.Path(folder).iterdir()}

@@ -271,6 +271,11 @@ def fio(n: int, variant: int = 1) -> Kernel:
     variant : {1, 2}
         Which one.
 
+    Raises
+    ------
+    TypeError, ValueError
+        For a size that isn't a positive whole number, or another variant.
+
     References
     ----------
     E. Candes, L. Demanet, L. Ying, "A fast butterfly algorithm for the computation of Fourier
@@ -312,6 +317,11 @@ def fio2d(n: int) -> Kernel:
     n : int
         Points per side: the matrix is n^2 x n^2.
 
+    Raises
+    ------
+    TypeError, ValueError
+        For a size that isn't a positive whole number.
+
     References
     ----------
     Y. Li, H. Yang, L. Ying, "Multidimensional butterfly factorization", Appl. Comput. Harmon.
@@ -343,6 +353,11 @@ def hankel(n: int) -> Kernel:
     ----------
     n : int
         Rows and columns.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a size that isn't a positive whole number.
 
     Notes
     -----
@@ -382,6 +397,12 @@ def bessel(n: int, order: float = 0.0) -> Kernel:
         Rows and columns.
     order : float, default 0
         Of the Bessel function, at least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a size that isn't a positive whole number, or an order that isn't a finite
+        number of at least 0.
 
     Notes
     -----
@@ -427,6 +448,12 @@ def legendre(theta: ArrayLike, degrees: int, order: int = 0) -> Kernel:
         How many.
     order : int, default 0
         m, from 0 on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For angles outside of 0..pi, or numbers of degrees or an order that aren't such whole
+        numbers.
 
     Notes
     -----
@@ -474,6 +501,11 @@ def helmholtz(targets: ArrayLike, sources: ArrayLike, wavenumber: float) -> Kern
     wavenumber : float
         k, above 0.
 
+    Raises
+    ------
+    TypeError, ValueError
+        For points that aren't finite real numbers of one dimension d, or another wavenumber.
+
     Examples
     --------
     >>> import numpy as np
@@ -506,6 +538,11 @@ def radon(n: int) -> Kernel:
     ----------
     n : int
         Points per axis: the matrix is n^2 x n^2.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a size that isn't a positive whole number.
 
     References
     ----------
@@ -543,6 +580,12 @@ def fractional_fourier(n: int, order: float) -> Kernel:
         Rows and columns.
     order : float
         Not an even number, where the transform is the identity or a reflection.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a size that isn't a positive whole number, or an order that is even or isn't a finite
+        number.
 
     References
     ----------
@@ -584,6 +627,11 @@ def laplace(s: ArrayLike, t: ArrayLike) -> Kernel:
     ----------
     s, t : array_like, shapes (m,) and (n,)
         Not negative, in any order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For points that aren't finite real numbers of at least 0.
 
     References
     ----------

@@ -1,7 +1,8 @@
 """Supports of the structured matrices of the literature, ready for `analyze_supports`.
 
 Each function returns the masks of the factors from left to right, as a tuple of
-`scipy.sparse.csr_array` of bool.
+`scipy.sparse.csr_array` of bool. A size that isn't a positive whole number, or doesn't divide what
+it must, is a TypeError or ValueError that names it.
 """
 
 from __future__ import annotations
