@@ -225,6 +225,10 @@ def test_operators_of_arrays_take_and_give_arrays(make, tmp_path):
         assert (G.dims, G.dimsd) == (dimsd, dims)
     assert ((F.H @ F).dims, (F.H @ F).dimsd) == (dims, dims)
     assert F.astype("complex64").dims == dims if F.dtype.kind == "c" else True
+    if F.clinear:
+        assert all((G.dims, G.dimsd) == (dims, dimsd) for G in (F.real, F.imag))
+    if dims == dimsd:
+        assert all((G.dims, G.dimsd) == (dims, dimsd) for G in (F**0, F**1, F**3))
 
 
 def test_inverses_of_operators_of_arrays_are_ones_too():

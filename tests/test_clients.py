@@ -122,6 +122,8 @@ def test_numbers_of_eigenvalues_are_checked(n):
             T.dct(n).eigs(neigs)
     with pytest.raises(ValueError, match="niter is 0, expected at least 1"):
         T.dct(n).eigs(1, niter=0)
+    with pytest.raises(TypeError, match="symmetric is 'no', expected True or False"):
+        T.dct(n).eigs(1, symmetric="no")
 
 
 # ---------------------------------------------------------------- PyLops, pyproximal

@@ -35,9 +35,14 @@ def product(left: Any, right: Any) -> Composition:
         )
     F, G = as_operator(left, "left"), as_operator(right, "right")
     made = Composition([F, G], partial(_inverse_product, F, G))
-    if (F._dims or G._dims) and (F.dims == G.dimsd or 1 in (len(F.dims), len(G.dimsd))):
+    if (F._dims or G._dims) and _follow(F, G):
         shaped(made, F.dimsd, G.dims)
     return made
+
+
+def _follow(F: Operator, G: Operator) -> bool:
+    """Whether arrays that G gives are of the shape that F takes, or one of them takes vectors."""
+    return F.dims == G.dimsd or 1 in (len(F.dims), len(G.dimsd))
 
 
 def _inverse_product(F: Operator, G: Operator) -> Any:
@@ -94,12 +99,14 @@ def power(F: Operator, exponent: int) -> Any:
         raise ValueError(f"exponent is {shown(exponent)}, expected at most {_LARGEST_POWER}")
     if exponent < 0:
         return power(F.inv(), -exponent)
-    if exponent == 0:
-        one = scipy.sparse.eye_array(F.shape[0], dtype=F.dtype, format="csr")
-        return Composition([Sparse(one)])
     if exponent == 1:
         return F
-    return Composition([F] * exponent, partial(_inverse_power, F, exponent))
+    if exponent == 0:
+        one = scipy.sparse.eye_array(F.shape[0], dtype=F.dtype, format="csr")
+        made = Composition([Sparse(one)])
+    else:
+        made = Composition([F] * exponent, partial(_inverse_power, F, exponent))
+    return shaped_as(made, F) if _follow(F, F) else made
 
 
 def _inverse_power(F: Operator, exponent: int) -> Any:
@@ -174,13 +181,13 @@ def part_of_complex(F: Operator, which: int) -> Any:
     m, n = F.shape
     real = np.dtype(F.dtype.char.lower())
     if F.dtype.kind == "f":
-        return (
-            F if which == 0 else Composition([Sparse(scipy.sparse.csr_array((m, n), dtype=real))])
-        )
+        if which == 0:
+            return F
+        return shaped_as(Composition([Sparse(scipy.sparse.csr_array((m, n), dtype=real))]), F)
     # F times real vectors, of which one part is taken.
     select = Sparse(_selection(2 * np.arange(m) + which, 2 * m, real))
     embed = Sparse(_selection(2 * np.arange(n), 2 * n, real).T)
-    return Composition([select, Pairs(of_real_parts(F)), embed])
+    return shaped_as(Composition([select, Pairs(of_real_parts(F)), embed]), F)
 
 
 def hstack(operators: Sequence[Operator | ArrayLike]) -> Operator:

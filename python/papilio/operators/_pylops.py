@@ -47,7 +47,8 @@ class PylopsNames:
         Raises
         ------
         TypeError, ValueError
-            For a neigs or niter that isn't a positive whole number.
+            For a neigs or niter that isn't a positive whole number, or a symmetric that isn't a
+            bool.
 
         Examples
         --------

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse.linalg
 
-from .._util.checks import whole_number
+from .._util.checks import flag, whole_number
 from ._norms import scaled_operator, size_of
 
 _Array = np.ndarray[Any, Any]
@@ -33,6 +33,7 @@ def eigs(F: Any, neigs: Any, symmetric: bool, niter: Any, options: Mapping[str, 
     count = min(F.shape)
     if neigs is not None:
         count = min(count, whole_number(neigs, "neigs", 1))
+    symmetric = flag(symmetric, "symmetric")
     steps = None if niter is None else whole_number(niter, "niter", 1)
     first = _ORDERS.get(options.get("which", "LM"))
     if min(F.shape) <= _DENSE and first and set(options) <= {"which", *_OF_ITERATIONS}:
