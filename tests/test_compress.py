@@ -454,7 +454,7 @@ def test_an_error_that_seems_small_enough_is_looked_at_closer(
 def test_closer_looks_have_bounds_nearer_to_the_error(sampled):
     kernel = pp.kernels.bessel(512)
     A = kernel.toarray()
-    nearer = 0
+    beyond = []  # how far each bound is above the error
     for seed in range(5):
         looks = []
 
@@ -468,9 +468,12 @@ def test_closer_looks_have_bounds_nearer_to_the_error(sampled):
             patched.setattr(_job, "SampledError", Both)
             F = pp.compress(kernel, tol=1e-6, seed=seed, rounding=False)
         first, closer = looks
-        assert error_of(F, A) <= min(first.bound, closer.bound)
-        nearer += closer.bound < first.bound
-    assert nearer == 5
+        error = error_of(F, A)
+        assert error <= min(first.bound, closer.bound)
+        beyond.append((first.bound - error, closer.bound - error))
+    # Of single seeds, one in ten has a first bound that is nearer by chance.
+    of_first, of_closer = np.mean(beyond, axis=0)
+    assert of_closer < 0.75 * of_first
 
 
 def test_bounds_of_operators_hold(sampled):
