@@ -315,6 +315,22 @@ def random_like(rng, gradients):
     return tuple(random_like(rng, entry) for entry in gradients)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_what_parts_give_each_other_is_accumulated_in_double_precision_too(kind, dtype):
+    rng = np.random.default_rng(7)
+    F = made(kind, dtype, rng)
+    x, gy = random_array(rng, (F.shape[1], 5), dtype), random_array(rng, (F.shape[0], 5), dtype)
+    out = np.empty_like(F.vjp(x, gy, need_factors=False)[0])
+    gx, gradients = F.vjp(x, gy, accumulate=float, out=out)
+    wide = np.result_type(dtype, float)
+    wanted_x, wanted = F.astype(wide).vjp(x.astype(wide), gy.astype(wide))
+    assert gx is out
+    assert error(gx, wanted_x) < 1e-6
+    for found, expected in zip(weights_in(gradients), weights_in(wanted), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 @pytest.mark.parametrize("kind", OPERATORS)
 def test_operators_made_of_others(kind, dtype):

@@ -232,10 +232,7 @@ class Butterfly(FactorForms):
     ) -> tuple[_Array | None, tuple[_Array, ...] | None]:
         if not wanted.factors:
             return self._pulled_back(gy, wanted), None
-        own = self.factors
-        dtypes = [own.dtype] if wanted.accumulate is None else [own.dtype, wanted.accumulate]
-        dtype = np.result_type(*dtypes)
-        return chain_vjp(self._gradients, dtype, own, (x, gy), wanted)
+        return chain_vjp(self._gradients, self.factors, (x, gy), wanted)
 
     def _jvp(
         self, x: _Array, dx: _Array | None, dfactors: Any, axis: int, name: str

@@ -24,7 +24,6 @@ class Wanted:
     x: bool = True
     factors: bool = True
     out: _Array | None = None  # where that of x goes
-    accumulate: np.dtype[Any] | None = None
 
     def without_out(self, *, x: bool = True) -> Self:
         return replace(self, x=x, out=None)
@@ -126,13 +125,13 @@ class Differentiable(Products):
         shape = (*array.shape[:axis], rows, *array.shape[axis + 1 :])
         if cotangent.shape != shape:
             raise ValueError(f"gy has shape {cotangent.shape}, expected {shape}")
-        wanted = Wanted(
-            axis, flag(need_x, "need_x"), flag(need_factors, "need_factors"), out,
-            _accumulation(accumulate),
-        )  # fmt: skip
+        wanted = Wanted(axis, flag(need_x, "need_x"), flag(need_factors, "need_factors"), out)
+        wide = _accumulation(accumulate)
         F, (array, cotangent) = self._in_common_precision((array, "x"), (cotangent, "gy"))
         if wanted.out is not None:
             F._check_gradient_out(array, cotangent, wanted)
+        if wide is not None and wanted.factors and F.dtype.char.lower() != wide:
+            return F._vjp_in(wide, array, cotangent, wanted)
         return F._vjp(array, cotangent, wanted)
 
     def jvp(
@@ -246,6 +245,21 @@ class Differentiable(Products):
             array.astype(of_kind[dtype.kind], copy=False)
             for (array, _), dtype in zip(given, dtypes, strict=True)
         ]
+
+    def _vjp_in(
+        self, real: np.dtype[Any], x: _Array, gy: _Array, wanted: Wanted
+    ) -> tuple[_Array | None, Any]:
+        """`_vjp` with everything in this precision; what is given back of x is rounded to F's."""
+        x, gy = (array.astype(np.result_type(array.dtype, real)) for array in (x, gy))
+        gx, gradients = self._in_precision(real)._vjp(x, gy, wanted.without_out(x=wanted.x))
+        if gx is None:
+            return None, gradients
+        out = wanted.out
+        if out is None:
+            out = np.empty_like(gx, np.complex64 if gx.dtype.kind == "c" else np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # they flow as IEEE says
+            out[...] = gx
+        return out, gradients
 
     def _check_gradient_out(self, x: _Array, gy: _Array, wanted: Wanted) -> None:
         if not wanted.x:

@@ -18,8 +18,9 @@ _Array = np.ndarray[Any, Any]
 Known = dict[np.dtype[Any], _core.Gradients]  # of a chain, for values of each dtype
 
 
-def _compiled(known: Known, factors: Factors, dtype: np.dtype[Any]) -> _core.Gradients:
+def _compiled(known: Known, factors: Factors) -> _core.Gradients:
     """What the core needs to know of a chain besides its values, remembered in `known`."""
+    dtype = factors.dtype
     if dtype not in known:
         known[dtype] = _core.Gradients(
             factors.patterns, dtype, factors.row_permutation, factors.column_permutation
@@ -28,16 +29,12 @@ def _compiled(known: Known, factors: Factors, dtype: np.dtype[Any]) -> _core.Gra
 
 
 def chain_vjp(
-    known: Known,
-    dtype: np.dtype[Any],
-    factors: Factors,
-    given: tuple[_Array, _Array],
-    wanted: Wanted,
+    known: Known, factors: Factors, given: tuple[_Array, _Array], wanted: Wanted
 ) -> tuple[_Array | None, tuple[_Array, ...]]:
-    """`Differentiable.vjp` of a chain of factors, in the dtype of the core's chain, which is real
-    for real values: then complex vectors are two real ones."""
+    """`Differentiable.vjp` of a chain. For real values, complex vectors are two real ones each."""
     x, gy = given
-    core = _compiled(known, factors, dtype)
+    dtype = factors.dtype
+    core = _compiled(known, factors)
     axis = wanted.axis
     pairs = dtype.kind == "f" and "c" in (x.dtype.kind, gy.dtype.kind)
     own = np.result_type(dtype, np.complex64) if pairs else dtype
@@ -52,14 +49,11 @@ def chain_vjp(
             out = np.empty(shape, result, order="F" if columns_first else "C")
         gx = out if result == own else np.empty(out.shape, own)
     gradients = tuple(np.empty(shape, dtype) for shape in factors.shapes)
-    arrays = tuple(factors.values)
-    if dtype != factors.dtype:
-        arrays = tuple(array.astype(dtype) for array in arrays)
     if pairs:
         parts = None if gx is None else _parts(gx)
-        core.pull_back(arrays, _parts(x), _parts(gy), axis, parts, gradients)
+        core.pull_back(factors.values, _parts(x), _parts(gy), axis, parts, gradients)
     else:
-        core.pull_back(arrays, x, gy, axis, gx, gradients)
+        core.pull_back(factors.values, x, gy, axis, gx, gradients)
     if out is not None and out is not gx:
         assert gx is not None
         with np.errstate(over="ignore", invalid="ignore"):  # they flow as IEEE says
@@ -76,7 +70,7 @@ def chain_jvp(
     axis: int,
 ) -> tuple[_Array, _Array]:
     """`Differentiable.jvp` of a chain of factors; None stands for no change."""
-    core = _compiled(known, factors, factors.dtype)
+    core = _compiled(known, factors)
     result = np.result_type(factors.dtype, x, x if dx is None else dx)
     shape = (*x.shape[:axis], factors.shape[0], *x.shape[axis + 1 :])
     y, dy = np.empty(shape, result), np.empty(shape, result)
