@@ -69,7 +69,8 @@ class Differentiable(Products):
             Where the gradient with respect to x goes: of its shape and dtype, apart from x and gy.
         accumulate : float64, optional
             Sum the gradients of single precision factors in double precision, and return them in
-            it. For that x, gy and the factors are copied to double precision first.
+            it. For that x, gy and the factors are copied to double precision first; the copy of
+            the factors stays with the operator.
 
         Returns
         -------
