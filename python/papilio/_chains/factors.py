@@ -168,24 +168,15 @@ class Factors(Sequence[_Array]):
         """Check what a pickle or a file of anyone's making tells; copy what others may write to."""
         if not isinstance(architecture, Architecture) or not isinstance(values, tuple | list):
             raise ValueError("a Butterfly's architecture or values are missing")
-        if len(values) != len(architecture):
-            raise ValueError(f"architecture has {len(architecture)} patterns, values {len(values)}")
         kept: list[Any] = [owned(array) for array in values]
-        for n, (entry, pattern) in enumerate(zip(kept, architecture, strict=True)):
+        for n, (entry, pattern) in enumerate(zip(kept, architecture, strict=False)):
             if isinstance(entry, tuple) and len(entry) == 2:
                 kept[n] = Interpolative.restored(pattern, *entry)
-        if not all(isinstance(array, np.ndarray | Interpolative) for array in kept):
-            raise ValueError("its values are not all arrays")
-        if {array.dtype for array in kept} - {kept[0].dtype} or kept[0].dtype not in SUPPORTED:
-            raise ValueError("its values are not all of one dtype that papilio knows")
-        for n, (array, pattern) in enumerate(zip(kept, architecture, strict=True)):
-            if not isinstance(array, Interpolative) and not fits_stored(pattern, array.shape):
-                raise ValueError(f"values {n} have shape {array.shape}, expected {tuple(pattern)}")
-        return cls(
-            architecture,
-            tuple(kept),
-            *_permutations(architecture, row_permutation, column_permutation),
-        )
+        orders = _permutations(architecture, row_permutation, column_permutation)
+        try:
+            return cls(architecture, tuple(kept), *orders)
+        except TypeError as error:  # of a file's making, wrong types are wrong values
+            raise ValueError(str(error)) from None
 
     @overload
     def __getitem__(self, index: int) -> _Array: ...
@@ -390,11 +381,9 @@ def _checked(architecture: Any, given: Any) -> tuple[Kept, ...]:
     if len(kept) != len(architecture):
         raise ValueError(f"architecture has {len(architecture)} patterns, values {len(kept)}")
     for n, (entry, pattern) in enumerate(zip(kept, architecture, strict=True)):
-        if isinstance(entry, Interpolative):
-            continue
-        if not isinstance(entry, np.ndarray):
+        if not isinstance(entry, np.ndarray | Interpolative):
             raise TypeError(f"values[{n}] is {shown(entry)}, expected an ndarray")
-        if not fits_stored(pattern, entry.shape):
+        if isinstance(entry, np.ndarray) and not fits_stored(pattern, entry.shape):
             raise ValueError(
                 f"values[{n}] has shape {entry.shape}, but the factors' pattern is {tuple(pattern)}"
             )

@@ -34,8 +34,7 @@ def output_file(path: str | os.PathLike[str], name: str = "path") -> str:
     if status is not None and not stat.S_ISREG(status.st_mode):
         error = IsADirectoryError if stat.S_ISDIR(status.st_mode) else ValueError
         raise error(f"{name} is {_told(path, status)}, expected a regular file, or none yet")
-    if not os.path.isdir(os.path.dirname(target) or "."):
-        raise FileNotFoundError(f"{name} is {path!r}, expected a path in a folder that exists")
+    _check_is_folder(os.path.dirname(target) or ".", path, name)
     return target
 
 
@@ -58,8 +57,8 @@ def output_folder(path: str | os.PathLike[str], name: str = "path", parents: boo
     above = os.path.dirname(target.rstrip(os.sep)) or "."
     while parents and not os.path.lexists(above):
         above = os.path.dirname(above) or "."
-    if status is None and not os.path.isdir(above):
-        raise FileNotFoundError(f"{name} is {path!r}, expected a path in a folder that exists")
+    if status is None:
+        _check_is_folder(above, path, name)
     return target
 
 
@@ -68,6 +67,11 @@ def own_file(path: str) -> str:
     if os.path.islink(path):
         raise ValueError(f"path is {path!r}, a symbolic link, expected a regular file, or none yet")
     return output_file(path)
+
+
+def _check_is_folder(above: str, path: str | os.PathLike[str], name: str) -> None:
+    if not os.path.isdir(above):
+        raise FileNotFoundError(f"{name} is {path!r}, expected a path in a folder that exists")
 
 
 def _followed(path: str | os.PathLike[str], name: str, wanted: str) -> str:
